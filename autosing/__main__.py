@@ -1,0 +1,5 @@
+"""`python -m autosing` is `autosing`."""
+
+from autosing.cli import main
+
+main()

@@ -1,0 +1,59 @@
+"""What a command says: notes and progress on stderr, one summary table (or the same as JSON) on stdout."""
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+
+
+def note(text: str) -> None:
+    """One plain line on stderr."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def summary(title: str, rows: Sequence[Mapping[str, Any]], as_json: bool = False, **facts: Any) -> None:
+    """The one table that ends a command. With `as_json`: {"title", "rows", ...facts} on stdout and nothing else."""
+    if as_json:
+        sys.stdout.write(
+            json.dumps({"title": title, "rows": list(rows), **facts}, ensure_ascii=False, default=str) + "\n"
+        )
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        numeric = all(isinstance(row.get(column, 0), int | float) for row in rows)
+        table.add_column(column.replace("_", " "), justify="right" if numeric else "left")
+    for row in rows:
+        table.add_row(*(_show(row.get(column, "")) for column in columns))
+    out = Console(highlight=False)
+    out.print(table)
+    for key, value in facts.items():
+        out.print(f"{key.replace('_', ' ')}: {_show(value)}", soft_wrap=True)
+
+
+def progress(items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
+    """The items, with a bar on a terminal and a plain line about every ten seconds elsewhere."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import track
+
+        yield from track(items, description=label, total=total, console=Console(stderr=True))
+        return
+    started = said = time.monotonic()
+    for count, item in enumerate(items, start=1):
+        yield item
+        now = time.monotonic()
+        if now - said >= 10:
+            said = now
+            note(f"{label}: {count}{f'/{total}' if total else ''} in {now - started:.0f} s")
+
+
+def _show(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,84 @@
+"""A record class <-> an Arrow schema and its rows: what lies in each table is written once, as a dataclass."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, TypeVar, Union
+
+import numpy as np
+import pyarrow as pa
+
+R = TypeVar("R")
+
+_PLAIN: dict[Any, pa.DataType] = {
+    str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), bytes: pa.large_binary(),
+}  # fmt: skip
+
+Float32s = Annotated[np.ndarray, pa.float32()]
+"""A 1-D float32 array, stored as list<float32>."""
+Int32s = Annotated[np.ndarray, pa.int32()]
+"""A 1-D int32 array, stored as list<int32>."""
+
+
+def arrow_schema(record: Any) -> pa.Schema:
+    """The Arrow schema of a record class: one column a field, nullable where the field may be None."""
+    return pa.schema([_field(name, kind) for name, kind in _hints(record).items()])
+
+
+def to_row(record: Any) -> dict[str, Any]:
+    """A record -> the plain row that Arrow takes (arrays stay arrays; nested records become dicts)."""
+    return {field.name: _plain(getattr(record, field.name)) for field in dataclasses.fields(record)}
+
+
+def from_row(record: type[R], row: Mapping[str, Any]) -> R:
+    """A row as Arrow gives it -> the record; columns that the record does not name are left alone."""
+    kinds: dict[str, Any] = _hints(typing.cast(Any, record))
+    return record(**{name: _revive(kind, row.get(name)) for name, kind in kinds.items()})
+
+
+@cache
+def _hints(record: Any) -> dict[str, Any]:
+    hints = typing.get_type_hints(record, include_extras=True)
+    return {field.name: hints[field.name] for field in dataclasses.fields(record)}
+
+
+def _without_none(kind: Any) -> tuple[Any, bool]:
+    if typing.get_origin(kind) in (Union, types.UnionType):
+        (inner,) = [arg for arg in typing.get_args(kind) if arg is not type(None)]
+        return inner, True
+    return kind, False
+
+
+def _arrow_type(kind: Any) -> pa.DataType:
+    if kind in _PLAIN:
+        return _PLAIN[kind]
+    if typing.get_origin(kind) is Annotated:
+        return pa.list_(typing.get_args(kind)[1])
+    if typing.get_origin(kind) is list:
+        return pa.list_(_arrow_type(typing.get_args(kind)[0]))
+    assert dataclasses.is_dataclass(kind), kind
+    return pa.struct(list(arrow_schema(kind)))
+
+
+def _field(name: str, kind: Any) -> pa.Field:
+    inner, nullable = _without_none(kind)
+    return pa.field(name, _arrow_type(inner), nullable=nullable)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return to_row(value) if dataclasses.is_dataclass(value) else value
+
+
+def _revive(kind: Any, value: Any) -> Any:
+    inner, _ = _without_none(kind)
+    if value is None:
+        return None
+    if typing.get_origin(inner) is Annotated:
+        return np.asarray(value, dtype=typing.get_args(inner)[1].to_pandas_dtype())
+    if typing.get_origin(inner) is list:
+        return [_revive(typing.get_args(inner)[0], item) for item in value]
+    return from_row(typing.cast(type, inner), value) if dataclasses.is_dataclass(inner) else value

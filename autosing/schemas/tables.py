@@ -1,0 +1,122 @@
+"""What lies in a corpus: one record class a table. Times are seconds, audio columns hold encoded bytes.
+
+index (songs) -> separate -> align -> segment (clips) -> pitch, singer, semantic, acoustic
+"""
+
+from dataclasses import dataclass
+
+from autosing.schemas.base import Float32s, Int32s
+
+
+@dataclass(frozen=True)
+class Song:
+    """index.parquet: a song as it was imported (AutoSing's layout)."""
+
+    id: str
+    audio: bytes
+    lrc_lyrics: str | None = None
+    raw_lyrics: str | None = None
+    artist: str | None = None
+    title: str | None = None
+    language: str | None = None
+    licence: str | None = None
+
+
+@dataclass(frozen=True)
+class Separated:
+    """separate.parquet: voice and rest, encoded, as long as the song. An a-cappella song has no instrumental."""
+
+    id: str
+    vocals: bytes
+    instrumental: bytes | None
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of lyrics. `fits` is False where the line could not be placed: it is kept, its times are a guess."""
+
+    text: str
+    start_s: float
+    end_s: float
+    score: float
+    fits: bool
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word with the line it belongs to. `score` is the aligner's confidence, 0..1."""
+
+    text: str
+    start_s: float
+    end_s: float
+    score: float
+    line: int
+
+
+@dataclass(frozen=True)
+class Lyrics:
+    """align.parquet: when each word of a song is sung. `source` is lrc, plain or transcribed."""
+
+    id: str
+    source: str
+    language: str
+    lines: list[Line]
+    words: list[Word]
+    lrc_offset_s: float | None
+    """What was added to the LRC's times (audio time - LRC time); None without an LRC."""
+    inlier_ratio: float | None
+    """Lines within 1 s of the offset / lines with a stamp; None without an LRC."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """segment.parquet: a window of a song. Words and lines are those wholly inside, on the clip's own time."""
+
+    id: str
+    song: str
+    singer: str | None
+    language: str
+    licence: str | None
+    start_s: float
+    duration_s: float
+    singing_fraction: float
+    vocals: bytes
+    instrumental: bytes | None
+    lines: list[Line]
+    words: list[Word]
+
+
+@dataclass(frozen=True)
+class Pitch:
+    """pitch.parquet: f0 at 100 frames a second, 0 where nobody sings."""
+
+    id: str
+    f0_hz: Float32s
+    voiced_fraction: float
+
+
+@dataclass(frozen=True)
+class Singer:
+    """singer.parquet: a 256-d unit vector, the voice of the clip."""
+
+    id: str
+    embedding: Float32s
+
+
+@dataclass(frozen=True)
+class Semantic:
+    """semantic.parquet: content codes at 25 a second."""
+
+    id: str
+    codes: Int32s
+
+
+@dataclass(frozen=True)
+class Acoustic:
+    """acoustic.parquet: codec codes of voice and accompaniment, levels laid end to end (see autosing.codecs.base)."""
+
+    id: str
+    codec: str
+    vocals: Int32s
+    instrumental: Int32s | None

@@ -1,0 +1,27 @@
+"""Seconds to frames and back. Rates are often not whole (24000/256 = 93.75 Hz), so they are Fractions; rounded once."""
+
+import math
+from fractions import Fraction
+
+SEMANTIC_RATE_HZ = Fraction(25)
+PITCH_RATE_HZ = Fraction(100)
+
+
+def num_frames(duration_s: float | Fraction, rate_hz: Fraction | int) -> int:
+    """The whole frames that fit in a duration."""
+    return math.floor(Fraction(duration_s) * rate_hz + Fraction(1, 10**6))
+
+
+def num_frames_to_cover(duration_s: float | Fraction, rate_hz: Fraction | int) -> int:
+    """The fewest whole frames that cover a duration."""
+    return math.ceil(Fraction(duration_s) * rate_hz - Fraction(1, 10**6))
+
+
+def nearest_frame(time_s: float | Fraction, rate_hz: Fraction | int) -> int:
+    """The frame whose start lies nearest to a time (halves round up)."""
+    return math.floor(Fraction(time_s) * rate_hz + Fraction(1, 2))
+
+
+def seconds(frames: int, rate_hz: Fraction | int) -> float:
+    """The start of a frame, or the length of so many."""
+    return float(frames / Fraction(rate_hz))
