@@ -13,7 +13,7 @@ def clean_id(text: str) -> str:
     """Any name -> a valid id. What is lost in cleaning is kept apart by eight digits of the name's digest."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     cleaned = re.sub(r"[^A-Za-z0-9_-]+", "_", plain).strip("_")
-    if cleaned == text:
+    if cleaned and cleaned == text:
         return cleaned
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     return f"{cleaned}_{digest}" if cleaned else digest
