@@ -1,0 +1,25 @@
+"""Songs of known truth: a seed -> lyrics, singers, score, stems, mix, and the time of every phoneme, word and note.
+
+How a voice sings: eSpeak NG speaks each word on one pitch and tells where its phonemes start (espeak); WORLD takes the
+word apart (analysis); its frames are laid on the score's time line so that every vowel starts with its note (score,
+layout) and are sounded at the score's pitch (sing). Times, notes and f0 are decided before anything sounds, so they are
+exact, not estimated. A band (band) and a room (room) are added, and the parts sum to the mix to the bit.
+"""
+
+from autosing.testing.voice.corpus import SongsMade, make_songs
+from autosing.testing.voice.singers import SINGERS, Singer
+from autosing.testing.voice.tiny import tiny_song
+from autosing.testing.voice.truth import F0_RATE_HZ, SongTruth, Stems, load_stems, load_truth
+
+__all__ = [
+    "F0_RATE_HZ",
+    "SINGERS",
+    "Singer",
+    "SongTruth",
+    "SongsMade",
+    "Stems",
+    "load_stems",
+    "load_truth",
+    "make_songs",
+    "tiny_song",
+]

@@ -1,0 +1,140 @@
+"""What is known of a made song, and how it lies on disk: truth/<id>/truth.json and f0.npy, beside the stems.
+
+truth.json holds plain names: `start` and `end` are seconds, `word` and `syllable` in the finer lists count from the
+song's beginning, `line` counts lines.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autosing.audio.io import Audio, decode
+from autosing.errors import InputError
+from autosing.schemas.tables import Line, Word
+
+F0_RATE_HZ = Fraction(200)
+
+
+@dataclass(frozen=True)
+class SungPhone:
+    phone: str
+    """IPA"""
+    start_s: float
+    end_s: float
+    word: int
+
+
+@dataclass(frozen=True)
+class SungSyllable:
+    word: int
+    phones: list[str]
+    nucleus: int
+    """Index of its vowel in the song's phones."""
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class SungNote:
+    """A note starts where the vowel of its syllable starts."""
+
+    start_s: float
+    end_s: float
+    midi: int
+    syllable: int
+
+
+@dataclass(frozen=True)
+class Stems:
+    """Voice without room (mono), voice as it is heard (mono), band (stereo): all as long as the song."""
+
+    vocals_dry: Audio
+    vocals: Audio
+    instrumental: Audio
+
+    @property
+    def mix(self) -> Audio:
+        """vocals + instrumental, in stereo."""
+        return Audio(self.vocals.samples_CS + self.instrumental.samples_CS, self.vocals.sample_rate_hz)
+
+
+@dataclass(frozen=True)
+class SongTruth:
+    """Everything that was decided before a song sounded. Scores of lines and words are 1."""
+
+    id: str
+    artist: str
+    language: str
+    bpm: float
+    key: int
+    """0..11 semitones above C, major"""
+    chords: list[str]
+    """One a bar."""
+    duration_s: float
+    lines: list[Line]
+    parts: list[str]
+    """verse or chorus, for each line"""
+    words: list[Word]
+    syllables: list[SungSyllable]
+    phones: list[SungPhone]
+    notes: list[SungNote]
+    f0_hz: np.ndarray = field(repr=False)
+    """float32 at F0_RATE_HZ from time 0; 0 where nothing voiced sounds"""
+    spoken_words: list[Word] = field(default_factory=list)
+    """The words in speech.flac, on its time; a word that speech runs together with the one before joins it."""
+
+
+def save_truth(truth: SongTruth, folder: Path) -> None:
+    """Write truth.json and f0.npy into the song's own folder."""
+    np.save(folder / "f0.npy", truth.f0_hz)
+    values = {
+        "id": truth.id, "artist": truth.artist, "language": truth.language, "bpm": truth.bpm, "key": truth.key,
+        "chords": truth.chords, "duration": truth.duration_s,
+        "lines": [_timed(x, part=part, text=x.text) for part, x in zip(truth.parts, truth.lines, strict=True)],
+        "words": [_timed(word, word=word.text, line=word.line) for word in truth.words],
+        "syllables": [_timed(s, word=s.word, phones=s.phones, nucleus=s.nucleus) for s in truth.syllables],
+        "phonemes": [_timed(phone, phone=phone.phone, word=phone.word) for phone in truth.phones],
+        "notes": [_timed(note, midi=note.midi, syllable=note.syllable) for note in truth.notes],
+        "speech_words": [_timed(word, word=word.text, line=word.line) for word in truth.spoken_words],
+    }  # fmt: skip
+    (folder / "truth.json").write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
+
+
+def load_truth(folder: Path, song_id: str) -> SongTruth:
+    """The truth of a song of the corpus in `folder` (written by `autosing songs`). Raises InputError where absent."""
+    home = Path(folder) / "truth" / song_id
+    path = home / "truth.json"
+    if not path.is_file():
+        raise InputError(f"song {song_id}: no truth at {path}; make songs with 'autosing songs {folder}'")
+    held: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return SongTruth(
+        id=held["id"], artist=held["artist"], language=held["language"], bpm=held["bpm"], key=held["key"],
+        chords=held["chords"], duration_s=held["duration"],
+        lines=[Line(x["text"], x["start"], x["end"], 1.0, True) for x in held["lines"]],
+        parts=[x["part"] for x in held["lines"]],
+        words=[_word(x) for x in held["words"]],
+        syllables=[SungSyllable(x["word"], x["phones"], x["nucleus"], x["start"], x["end"]) for x in held["syllables"]],
+        phones=[SungPhone(x["phone"], x["start"], x["end"], x["word"]) for x in held["phonemes"]],
+        notes=[SungNote(x["start"], x["end"], x["midi"], x["syllable"]) for x in held["notes"]],
+        f0_hz=np.load(home / "f0.npy"),
+        spoken_words=[_word(x) for x in held["speech_words"]],
+    )  # fmt: skip
+
+
+def load_stems(folder: Path, song_id: str) -> Stems:
+    """The stems of a song of the corpus in `folder`."""
+    home = Path(folder) / "truth" / song_id
+    return Stems(*(decode(home / f"{name}.flac") for name in ("vocals_dry", "vocals", "instrumental")))
+
+
+def _timed(item: Any, **rest: Any) -> dict[str, Any]:
+    return {**rest, "start": item.start_s, "end": item.end_s}
+
+
+def _word(held: Mapping[str, Any]) -> Word:
+    return Word(held["word"], held["start"], held["end"], 1.0, held["line"])
