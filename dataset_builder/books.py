@@ -1,0 +1,40 @@
+"""What the tables say of themselves -> the codec and the semantic codebook whose codes a dataset holds."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from autosing.errors import InputError
+from autosing.schemas.sample import CodecRecord, SemanticRecord
+from dataset_builder.join import Source
+
+
+def codec_of(made_from: Sequence[Source]) -> CodecRecord:
+    """The one codec of every partition's `acoustic`. Raises InputError where partitions differ."""
+    from autosing.codecs import load_codec
+
+    details = _agreed(made_from, "acoustic")
+    name = details["config"]["codec"]
+    return CodecRecord(spec=load_codec(name).spec, digest=details["weights"][name])
+
+
+def semantic_of(made_from: Sequence[Source]) -> SemanticRecord:
+    """The one codebook of every partition's `semantic`. Raises InputError where partitions differ."""
+    from autosing.models.semantic import load_semantic
+
+    details = _agreed(made_from, "semantic")
+    name = details["config"]["codebook"]
+    return SemanticRecord(size=load_semantic(name).size, digest=details["weights"][name])
+
+
+def _agreed(made_from: Sequence[Source], table: str) -> dict[str, Any]:
+    """The config and weights that all partitions of a table were made with."""
+    held = [source for source in made_from if source.table == table]
+    first = {key: held[0].meta.details.get(key) for key in ("config", "weights")}
+    for source in held:
+        found = {key: source.meta.details.get(key) for key in ("config", "weights")}
+        if found != first:
+            raise InputError(
+                f"{table}.parquet of partition {source.partition} was made with {found}, that of partition "
+                f"{held[0].partition} with {first}; run 'autosing process' over the whole corpus"
+            )
+    return first

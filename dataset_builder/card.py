@@ -1,0 +1,111 @@
+"""A dataset's index and tables -> card.md: whose songs, how much, under which licences, and how it was made."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from autosing.schemas.sample import DatasetIndex
+from autosing.stage import Rejected
+from autosing.tables import partitions, read_rows, table_path
+from dataset_builder.join import ClipKey, ClipText, Source
+
+CONSENT = (
+    "These are voices of people. Train and share models of a voice only with the consent of the singer and within the "
+    "licences of the songs above."
+)
+_WITHOUT_LICENCE = "not given"
+
+
+def write_card(
+    dataset: Path,
+    corpus: Path,
+    index: DatasetIndex,
+    clips: Mapping[str, Sequence[ClipKey]],
+    made_from: Sequence[Source],
+) -> None:
+    """Write `dataset`/card.md. No date and no path of this machine: equal inputs give an equal card."""
+    split_of = {clip.id: split for split, held in clips.items() for clip in held}
+    licences: dict[str, float] = defaultdict(float)
+    languages: dict[str, float] = defaultdict(float)
+    singers: dict[str, float] = defaultdict(float)
+    for partition in partitions(corpus):
+        for clip in read_rows(table_path(corpus, partition, "segment"), ClipText, batch_rows=256):
+            if clip.id in split_of:
+                licences[clip.licence or _WITHOUT_LICENCE] += clip.duration_s
+                languages[clip.language] += clip.duration_s
+                singers[clip.singer or "unknown"] += clip.duration_s
+    total_s = sum(split.seconds for split in index.splits.values())
+    lines = [
+        f"# Dataset {index.fingerprint}",
+        f"{index.rows} clips, {total_s / 3600:.3f} h, members {', '.join(index.members)}.",
+        "## Splits",
+        "No song and no singer is in two splits.",
+        *_table(
+            ("split", "clips", "hours", "songs", "singers", "shards"),
+            [
+                (name, s.rows, f"{s.seconds / 3600:.3f}", s.songs, s.singers, len(s.shards))
+                for name, s in index.splits.items()
+            ],
+        ),
+        *_hours("Licences", licences),
+        *_hours("Languages", languages),
+        *_hours("Singers", singers, limit=50),
+        "## Left out",
+        *_rejects(corpus, index),
+        "## How it was made",
+        *_origin(index, made_from),
+        "## Consent",
+        CONSENT,
+    ]
+    (dataset / "card.md").write_text("\n".join(_spaced(lines)) + "\n", encoding="utf-8")
+
+
+def _rejects(corpus: Path, index: DatasetIndex) -> Iterable[str]:
+    counts: Counter[tuple[str, str]] = Counter()
+    for partition in partitions(corpus):
+        for path in sorted((corpus / str(partition)).glob("*.rejects.parquet")):
+            counts.update((path.name.split(".")[0], row.reason) for row in read_rows(path, Rejected, 1024))
+    yield f"{index.rows_in} clips came in, {sum(index.dropped.values())} lacked a member."
+    rows = [(stage, reason, count) for (stage, reason), count in sorted(counts.items())]
+    rows += [("build", reason, count) for reason, count in index.dropped.items()]
+    if rows:
+        yield from _table(("stage", "reason", "rows"), rows)
+
+
+def _origin(index: DatasetIndex, made_from: Sequence[Source]) -> Iterable[str]:
+    if index.codec:
+        yield f"Codec {index.codec.name}, digest {index.codec.digest}."
+    if index.semantic:
+        yield f"Semantic codebook of {index.semantic.size} codes, digest {index.semantic.digest}."
+    seen = dict.fromkeys(
+        (s.table, s.meta.version, json.dumps(s.meta.details.get("config", {}), sort_keys=True)) for s in made_from
+    )
+    yield from _table(
+        ("stage", "version", "config"), [(table, version, f"`{config}`") for table, version, config in seen]
+    )
+
+
+def _hours(title: str, seconds: Mapping[str, float], limit: int = 1000) -> list[str]:
+    most = sorted(seconds.items(), key=lambda item: (-item[1], item[0]))
+    rows = [(name, f"{value / 3600:.3f}") for name, value in most[:limit]]
+    if len(most) > limit:
+        rows.append((f"{len(most) - limit} more", f"{sum(value for _, value in most[limit:]) / 3600:.3f}"))
+    return [f"## {title}", *_table((title.lower(), "hours"), rows)]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    def line(cells: Sequence[object]) -> str:
+        return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+    return [line(head), line(["---"] * len(head)), *(line(row) for row in rows)]
+
+
+def _spaced(lines: Iterable[str]) -> Iterable[str]:
+    """An empty line between all but the rows of a table."""
+    before = ""
+    for line in lines:
+        if before and not (before.startswith("|") and line.startswith("|")):
+            yield ""
+        yield line
+        before = line

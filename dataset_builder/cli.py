@@ -1,0 +1,39 @@
+"""`autosing build` and `autosing verify`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def build(
+    corpus: Annotated[Path, typer.Argument(help="Processed corpus.")],
+    dataset: Annotated[Path, typer.Argument(help="Folder to build: <split>/NNNNNN.tar, index.json, card.md.")],
+    members: Annotated[
+        str | None, typer.Option(help="meta,semantic,singer,acoustic,pitch,audio: some of these.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML of what differs from the defaults.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, for example valid=0.1.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")] = False,
+) -> None:
+    """Join the stages' tables into shards, split by singer and song. A second run from the same tables does nothing."""
+    from autosing import console
+    from autosing.config import load_config
+    from dataset_builder import build as room
+    from dataset_builder.config import BuildConfig
+
+    words = [*(set_ or []), *([f"members=[{members}]"] if members else [])]
+    rows = room.build(corpus, dataset, load_config(BuildConfig, config, words), console.note)
+    console.summary(f"build {dataset}", rows, as_json)
+
+
+def verify(
+    dataset: Annotated[Path, typer.Argument(help="Folder of 'autosing build'.")],
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")] = False,
+) -> None:
+    """Open every shard and check every promise: digests, counts, members, shapes, splits. Changes nothing."""
+    from autosing import console
+    from dataset_builder import verify as room
+
+    rows = room.verify(dataset)
+    console.summary(f"verify {dataset}: every promise held", rows, as_json)

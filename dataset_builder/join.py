@@ -1,0 +1,187 @@
+"""A corpus's stage tables -> clips with the members asked for, one partition at a time, and why others were dropped.
+
+The clips of `segment` drive. Each other table holds some of them, in the same order; a clip that one of them lacks
+is dropped, with the reason that the stage gave when it rejected it. Nothing is dropped in silence.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autosing.audio.io import decode, encode
+from autosing.errors import InputError
+from autosing.schemas.base import Int32s
+from autosing.schemas.sample import SampleMeta, write_array
+from autosing.schemas.tables import Acoustic, Line, Pitch, Semantic, Singer, Word
+from autosing.stage import Rejected
+from autosing.tables import TableMeta, partitions, read_meta, read_rows, rejects_path, table_path
+
+TABLES: dict[str, type] = {"semantic": Semantic, "singer": Singer, "acoustic": Acoustic, "pitch": Pitch}
+"""Group -> the record of the table of the same name. meta and audio come from `segment`."""
+
+
+@dataclass(frozen=True)
+class ClipText:
+    """A clip without its audio."""
+
+    id: str
+    song: str
+    singer: str | None
+    language: str
+    licence: str | None
+    duration_s: float
+    lines: list[Line]
+    words: list[Word]
+
+
+@dataclass(frozen=True)
+class ClipWhole(ClipText):
+    """A clip with its audio."""
+
+    vocals: bytes
+    instrumental: bytes | None
+
+
+@dataclass(frozen=True)
+class ClipKey:
+    """A clip's name and what the split needs."""
+
+    id: str
+    song: str
+    singer: str | None
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class RowId:
+    id: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """One table of one partition, and what it says of itself."""
+
+    partition: int
+    table: str
+    meta: TableMeta
+
+
+def sources(corpus: Path, groups: Collection[str]) -> list[Source]:
+    """The tables that the groups need. Raises InputError: one missing, or made from another `segment` than is there."""
+    found = []
+    for partition in partitions(corpus):
+        for table in ("segment", *(name for name in TABLES if name in groups)):
+            meta = read_meta(table_path(corpus, partition, table))
+            if meta is None:
+                raise InputError(
+                    f"corpus {corpus}: partition {partition} has no {table}.parquet; run 'autosing process {corpus}'"
+                )
+            if table == "segment":
+                segment = meta.fingerprint
+            elif meta.details.get("inputs", {}).get("segment", segment) != segment:
+                raise InputError(
+                    f"corpus {corpus}: {table}.parquet of partition {partition} was made from other clips than are "
+                    f"there now; run 'autosing process {corpus}'"
+                )
+            found.append(Source(partition, table, meta))
+    return found
+
+
+def clip_keys(corpus: Path, partition: int, groups: Collection[str]) -> Iterator[tuple[ClipKey, str | None]]:
+    """(clip, None, or why it is dropped: "pitch: mostly_unvoiced") for each clip; reads ids only."""
+    tables = [name for name in TABLES if name in groups]
+    readers = {name: _Finder(table_path(corpus, partition, name), RowId) for name in tables}
+    rejects = {name: _rejects(corpus, partition, name) for name in tables}
+    for clip in read_rows(table_path(corpus, partition, "segment"), ClipKey, batch_rows=1024):
+        lacking = [name for name, reader in readers.items() if reader.find(clip.id) is None]
+        reasons = [f"{name}: {rejects[name].get(clip.id, 'missing')}" for name in lacking]
+        yield clip, reasons[0] if reasons else None
+    for reader in readers.values():
+        reader.check_end()
+
+
+def clip_files(
+    corpus: Path, partition: int, groups: Collection[str], wanted: Collection[str], wide: bool
+) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """(clip id, file -> bytes) for each wanted clip. `wide`: semantic codes do not fit 16 bits."""
+    audio = "audio" in groups
+    record: type[ClipText] = ClipWhole if audio else ClipText
+    readers = {
+        name: _Finder(table_path(corpus, partition, name), kind) for name, kind in TABLES.items() if name in groups
+    }
+    for clip in read_rows(table_path(corpus, partition, "segment"), record, batch_rows=4 if audio else 64):
+        rows = {name: reader.find(clip.id) for name, reader in readers.items()}
+        if clip.id not in wanted:
+            continue
+        meta = SampleMeta(
+            clip.song, clip.singer, clip.language, clip.licence, clip.duration_s, list(clip.lines), list(clip.words)
+        )
+        files = {"meta.json": meta.to_json(), **_arrays(rows, wide)}
+        if isinstance(clip, ClipWhole):
+            files["vocals.flac"] = _flac(clip.vocals, clip.id)
+            if clip.instrumental is not None:
+                files["instrumental.flac"] = _flac(clip.instrumental, clip.id)
+        yield clip.id, files
+
+
+def _arrays(rows: dict[str, Any], wide: bool) -> dict[str, bytes]:
+    files = {}
+    if "semantic" in rows:
+        files["semantic.npy"] = write_array(rows["semantic"].codes.astype(np.int32 if wide else np.int16))
+    if "singer" in rows:
+        files["singer.npy"] = write_array(rows["singer"].embedding.astype(np.float32))
+    if "pitch" in rows:
+        files["pitch.npy"] = write_array(rows["pitch"].f0_hz.astype(np.float32))
+    if "acoustic" in rows:
+        files["vocals_codes.npy"] = write_array(rows["acoustic"].vocals.astype(np.int32))
+        if rows["acoustic"].instrumental is not None:
+            files["instrumental_codes.npy"] = write_array(rows["acoustic"].instrumental.astype(np.int32))
+    return files
+
+
+def _flac(data: bytes, id: str) -> bytes:
+    return data if data[:4] == b"fLaC" else encode(decode(data, id), "flac")
+
+
+def _rejects(corpus: Path, partition: int, table: str) -> dict[str, str]:
+    path = rejects_path(corpus, partition, table)
+    return {row.id: row.reason for row in read_rows(path, Rejected, 1024)} if path.is_file() else {}
+
+
+class _Finder:
+    """Finds rows by id in a table whose rows stand in the order of the clips, some left out; reads on only."""
+
+    def __init__(self, path: Path, record: type) -> None:
+        self._path = path
+        self._rows: Iterator[Any] = read_rows(path, record, batch_rows=64)
+        self._next = next(self._rows, None)
+
+    def find(self, id: str) -> Any | None:
+        row = self._next
+        if row is None or row.id != id:
+            return None
+        self._next = next(self._rows, None)
+        return row
+
+    def check_end(self) -> None:
+        """After the last clip nothing may be left. Raises InputError."""
+        if self._next is not None:
+            raise InputError(
+                f"table {self._path}: row {self._next.id} is no clip of segment.parquet, or not in its order; "
+                "delete the table and run 'autosing process' again"
+            )
+
+
+@dataclass(frozen=True)
+class AcousticName:
+    """The codec that the codes of a row are of."""
+
+    codec: str
+
+
+@dataclass(frozen=True)
+class SemanticCodes:
+    codes: Int32s

@@ -1,0 +1,90 @@
+"""Samples in any order -> tars in one seeded order, with bounded memory.
+
+The order is a permutation of the clips, known before the first byte is read. Samples are first spilled into buckets of
+consecutive ranks; then each bucket is read whole, put in order and written on. So the order does not depend on how
+much memory there was, and any partitioning of equal clips gives equal shards.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from autosing.ids import seed_of
+from autosing.schemas.sample import ShardRecord
+from autosing.shards import ShardFile
+
+
+def order_of(ids: Iterable[str], split: str, seed: int) -> dict[str, int]:
+    """Clip id -> rank in its split: a function of the ids and the seed, wherever the clips came from."""
+    ordered = sorted(ids)
+    ranks = np.random.default_rng(seed_of("order", seed, split)).permutation(len(ordered))
+    return {id: int(rank) for id, rank in zip(ordered, ranks, strict=True)}
+
+
+class Shuffler:
+    """Takes the samples of one split as they come; `finish` writes them by rank."""
+
+    def __init__(self, ranks: Mapping[str, int], folder: Path, buckets: int) -> None:
+        self._ranks, self._folder = ranks, folder
+        self._buckets = max(1, min(buckets, len(ranks)))
+        folder.mkdir(parents=True, exist_ok=True)
+        self._files = [(folder / f"{k}.spill").open("wb") for k in range(self._buckets)]
+        self._held: list[list[tuple[int, str, dict[str, tuple[int, int]]]]] = [[] for _ in self._files]
+
+    def add(self, id: str, files: Mapping[str, bytes]) -> None:
+        """Spill one sample: its bytes to its bucket, their places to memory (about 100 bytes a member)."""
+        rank = self._ranks[id]
+        bucket = rank * self._buckets // len(self._ranks)
+        places = {}
+        for name, data in files.items():
+            places[name] = (self._files[bucket].tell(), len(data))
+            self._files[bucket].write(data)
+        self._held[bucket].append((rank, id, places))
+
+    def finish(self, out: Path, split: str, max_bytes: int, max_rows: int) -> list[ShardRecord]:
+        """Write `out`/<split>/NNNNNN.tar and take the spill away."""
+        writer = _Roller(out, split, max_bytes, max_rows)
+        for file, held in zip(self._files, self._held, strict=True):
+            file.close()
+            path = Path(file.name)
+            data = path.read_bytes()
+            for _, id, places in sorted(held):
+                writer.add(id, {name: data[start : start + size] for name, (start, size) in places.items()})
+            path.unlink()
+        self._folder.rmdir()
+        return writer.close()
+
+
+class _Roller:
+    """Opens the next tar when one is full. A sample is never cut, so a tar may be one sample larger than asked."""
+
+    def __init__(self, out: Path, split: str, max_bytes: int, max_rows: int) -> None:
+        self._out, self._split, self._max_bytes, self._max_rows = out, split, max_bytes, max_rows
+        self._records: list[ShardRecord] = []
+        self._open: ShardFile | None = None
+
+    @property
+    def _name(self) -> str:
+        return f"{self._split}/{len(self._records):06d}.tar"
+
+    def add(self, id: str, files: Mapping[str, bytes]) -> None:
+        if self._open is None:
+            self._open = ShardFile(self._out / self._name)
+        self._open.add(id, files)
+        if self._open.bytes >= self._max_bytes or self._open.rows >= self._max_rows:
+            self._end()
+
+    def close(self) -> list[ShardRecord]:
+        self._end()
+        return self._records
+
+    def _end(self) -> None:
+        if self._open is not None:
+            self._records.append(self._open.close(self._name))
+            self._open = None
+
+
+def num_buckets(tables: Sequence[Path], memory_bytes: int) -> int:
+    """So many that a bucket of the tables' bytes fits the memory; compressed columns count threefold."""
+    return 1 + 3 * sum(path.stat().st_size for path in tables) // memory_bytes
