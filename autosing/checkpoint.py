@@ -1,0 +1,75 @@
+"""A trained model <-> a folder with model.safetensors and model.json (to use, not to resume).
+
+The description also travels inside the safetensors header, so weights and description are one file and one rename:
+a kill between two renames cannot mix them. model.json is its copy for people and scripts.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import torch
+from torch import Tensor
+
+from autosing.errors import InputError
+
+WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
+_HEADER = "autosing"
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """What kind of model it is, the config it is built from, its weights, and what it must be used with."""
+
+    kind: str
+    """t2s, sm2a, codec, semantic ..."""
+    config: dict[str, Any]
+    state: dict[str, Tensor]
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Digests of the codebooks it speaks, sample rates, where it comes from."""
+
+
+def save_model(
+    folder: Path, kind: str, config: dict[str, Any], state: dict[str, Tensor], extra: dict[str, Any] | None = None
+) -> None:
+    """Write both files, beside first. Same values: same bytes."""
+    from safetensors.torch import save
+
+    description = {"kind": kind, "config": config, "extra": extra or {}}
+    text = json.dumps(description, sort_keys=True, ensure_ascii=False)
+    # A clone each: safetensors refuses tensors that share storage.
+    tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / WEIGHTS, save(tensors, {_HEADER: text}))
+    pretty = json.dumps(description, sort_keys=True, ensure_ascii=False, indent=1)
+    write_whole(folder / DESCRIPTION, pretty.encode())
+
+
+def load_model(folder: Path, kind: str | None = None, device: str | torch.device = "cpu") -> ModelFile:
+    """Read a run or model folder. Raises InputError: nothing there, not ours, or not of the wanted kind."""
+    from safetensors import SafetensorError, safe_open
+
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise InputError(f"model {folder}: no {WEIGHTS} in it; give a run folder of 'autosing train'")
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            text = (file.metadata() or {}).get(_HEADER)
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: not readable as safetensors ({error}); fetch or train it again") from None
+    if text is None:
+        raise InputError(f"{path}: holds no autosing description in its header; it was not saved by autosing")
+    description = json.loads(text)
+    if kind is not None and description["kind"] != kind:
+        raise InputError(f"model {folder}: found a {description['kind']} model, need {kind}; give another folder")
+    return ModelFile(description["kind"], description["config"], state, description["extra"])
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """The file under its name is the old one or the new one, never a part."""
+    beside = path.with_name(f".{path.name}.{uuid4().hex[:12]}.part")
+    beside.write_bytes(data)
+    beside.replace(path)

@@ -1,0 +1,104 @@
+"""What happens beside the updates, every so often: save, validate, listen. Each takes the run and looks at its step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from autosing.checkpoint import save_model
+from autosing.ids import seed_of
+from autosing.schemas.sample import DatasetIndex
+from train.config import TrainConfig
+from train.data import Lane, SampleStream, finite_batches
+from train.distributed import Ranks, gather
+from train.record import Recorder
+from train.state import TrainState, write_checkpoint
+from train.task import Task
+
+
+@dataclass
+class Run:
+    """A training run under way."""
+
+    task: Task
+    config: TrainConfig
+    folder: Path
+    data: Path
+    index: DatasetIndex
+    state: TrainState
+    ranks: Ranks
+    recorder: Recorder | None
+    """None on every rank but the first."""
+    last_loss: float = float("nan")
+    last_valid_loss: float = float("nan")
+
+    def due(self, every: int) -> bool:
+        return self.state.step % every == 0 or self.state.step >= self.config.steps
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """What must be the same for a run to be resumed."""
+        return {"task": self.task.name, "dataset": self.index.fingerprint}
+
+
+Callback = Callable[[Run], None]
+
+
+def validate(run: Run) -> None:
+    """The first phase's loss on the start of the valid split, in fixed order and with fixed random draws."""
+    split = run.index.splits.get("valid")
+    if not run.due(run.config.valid_every) or split is None or not split.rows or not run.config.valid_batches:
+        return
+    lane = Lane(run.ranks.rank, run.ranks.world)
+    stream = SampleStream(run.data, split, run.task, lane, seed=0, shuffle=False, epochs=1, window=1)
+    phase, sums, samples = run.task.phases[0], {"valid/loss": 0.0}, 0
+    with run.state.averaged(), torch.no_grad():
+        batches = finite_batches(stream, run.task, run.config.batch_size, run.config.valid_batches)
+        for number, (count, batch) in enumerate(batches):
+            torch.manual_seed(seed_of("valid", number, run.ranks.rank))
+            with autocast(run):
+                loss, metrics = run.task.loss(phase, on_device(batch, run.ranks), run.state.step)
+            samples += count
+            for name, value in {"loss": loss, **metrics}.items():
+                sums[f"valid/{name}"] = sums.get(f"valid/{name}", 0.0) + float(value) * count
+    everyone = gather((samples, sums), run.ranks.world)
+    total = sum(count for count, _ in everyone)
+    if total == 0:
+        return
+    names = dict.fromkeys(name for _, part in everyone for name in part)
+    means = {name: sum(part.get(name, 0.0) for _, part in everyone) / total for name in names}
+    run.last_valid_loss = means["valid/loss"]
+    if run.recorder:
+        run.recorder.numbers(run.state.step, means)
+
+
+def listen(run: Run) -> None:
+    """The task's fixed prompts made audible: ears find bugs that losses hide."""
+    if not run.due(run.config.listen_every) or run.recorder is None:
+        return
+    torch.manual_seed(seed_of("listen", run.config.seed))
+    with run.state.averaged(), torch.no_grad():
+        sounds = run.task.listen(run.state.step)
+    for name, audio in sounds.items():
+        run.recorder.sound(run.state.step, name, audio)
+
+
+def keep(run: Run) -> None:
+    """The model to use, then the checkpoint: whoever finds a finished checkpoint finds the finished model too."""
+    if not run.due(run.config.save_every) or run.recorder is None:
+        return
+    with run.state.averaged(), torch.no_grad():
+        model = run.task.export()
+        extra = {**model.extra, "training": {**run.origin, "step": run.state.step}}
+        save_model(run.folder, model.kind, model.config, model.state, extra)
+    write_checkpoint(run.folder, run.state, run.origin, run.config.keep_checkpoints)
+
+
+def autocast(run: Run) -> torch.autocast:
+    """bf16 where the config says so, and never another type (AutoSing's always ran fp16)."""
+    return torch.autocast(run.ranks.device.type, torch.bfloat16, enabled=run.config.precision == "bf16")
+
+
+def on_device(batch: dict[str, torch.Tensor], ranks: Ranks) -> dict[str, torch.Tensor]:
+    return {name: tensor.to(ranks.device, non_blocking=True) for name, tensor in batch.items()}

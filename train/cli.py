@@ -1,0 +1,23 @@
+"""`autosing train`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    task: Annotated[str, typer.Argument(help="t2s, sm2a, codec or semantic.")],
+    data: Annotated[Path, typer.Option(help="Dataset folder of 'autosing build'.")],
+    run: Annotated[Path, typer.Option(help="Run folder: config, checkpoints, model, metrics, samples.")],
+    config: Annotated[Path | None, typer.Option(help="YAML of what differs from the defaults.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, for example task.size=tiny.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")] = False,
+) -> None:
+    """Train one task on a dataset. A second run of the same command does nothing once the steps are done."""
+    from autosing import console
+    from train import launch
+
+    row = launch.train(task, data, run, config, set_ or [], resume, console.note)
+    console.summary(f"train {task}", [row], as_json, run=str(run))

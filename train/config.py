@@ -1,0 +1,61 @@
+"""The numbers of a training run: what the loop steers by, and the task's own settings under `task:`."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from autosing.config import Config
+from train.schedules import Schedule
+
+
+class TrainConfig(Config):
+    """One YAML for a run. What may change on resuming is said in CHANGEABLE."""
+
+    steps: int = Field(1000, ge=1)
+    """Updates of the weights in the whole run."""
+    batch_size: int = Field(8, ge=1)
+    """Samples a rank takes for one backward pass."""
+    accumulate: int = Field(1, ge=1)
+    """Backward passes an update."""
+    lr: float = Field(3e-4, gt=0)
+    """Of a parameter group of scale 1, at the top of the schedule."""
+    betas: tuple[float, float] = (0.9, 0.95)
+    """AdamW's."""
+    schedule: Schedule = "cosine"
+    warmup_steps: int = Field(0, ge=0)
+    final_lr_ratio: float = Field(0.1, ge=0, le=1)
+    """Rate of the last update / rate at the top."""
+    decay_fraction: float = Field(0.2, ge=0, le=1)
+    """wsd: the share of the steps in which the rate falls."""
+    grad_clip: float = Field(1.0, ge=0)
+    """Largest norm of a phase's gradients; 0 leaves them."""
+    max_refused: int = Field(10, ge=1)
+    """Updates in a row that may be refused for non-finite gradients before the run ends."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of autocast; weights and optimisers stay fp32."""
+    ema_decay: float | None = Field(None, gt=0, lt=1)
+    """Keep an average of the weights; it is what is validated, heard and exported."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    seed: int = Field(0, ge=0)
+    log_every: int = Field(10, ge=1)
+    save_every: int = Field(500, ge=1)
+    keep_checkpoints: int = Field(2, ge=1)
+    valid_every: int = Field(500, ge=1)
+    valid_batches: int = Field(16, ge=0)
+    """Batches of the valid split, from its start; 0 for none."""
+    listen_every: int = Field(500, ge=1)
+    workers: int = Field(0, ge=0)
+    """Loader processes; 0 prepares in the loop."""
+    cache_mb: int = Field(512, ge=0)
+    """Decoded samples kept in memory, so that a second epoch decodes nothing."""
+    shuffle_shards: int = Field(4, ge=1)
+    """Shards read and shuffled together; bounds the memory of a loader."""
+    task: dict[str, Any] = Field(default_factory=dict)
+    """The task's settings, see its Settings class."""
+
+
+CHANGEABLE = frozenset({
+    "steps", "max_refused", "device", "log_every", "save_every", "keep_checkpoints", "valid_every", "valid_batches",
+    "listen_every", "workers", "cache_mb",
+})  # fmt: skip
+"""What --resume takes anew. Anything else would make another run under the old name."""

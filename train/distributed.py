@@ -1,0 +1,91 @@
+"""The launcher's environment -> rank, world and device; and the few collective steps that the loop needs.
+
+Alone, under torchrun, or placed by a cluster: the loop sees ranks, not launchers. Gradients are averaged by hand once
+a step instead of through a wrapper, so module names stay as they are and several optimisers need no special care.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from autosing.errors import InputError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Who this process is among how many, and where its tensors live."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes files and speaks."""
+        return self.rank == 0
+
+
+def join(device: str = "auto") -> Ranks:
+    """Read RANK, WORLD_SIZE and LOCAL_RANK; start the process group if there is more than one. Call `leave` after."""
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device cuda: torch finds no GPU here; set device=cpu or device=auto")
+    on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if on_gpu else torch.device("cpu")
+    if on_gpu:
+        torch.cuda.set_device(place)
+    if world > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if on_gpu else "gloo", rank=rank, world_size=world)
+    return Ranks(rank, world, place)
+
+
+def leave() -> None:
+    """End the process group, where there is one."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def average_gradients(parameters: Sequence[nn.Parameter], world: int) -> None:
+    """The mean over ranks, in place, one collective per dtype. A gradient missing here counts as zero."""
+    if world == 1:
+        return
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    for dtype in sorted({p.dtype for p in parameters}, key=str):
+        grads = [p.grad for p in parameters if p.grad is not None and p.dtype == dtype]
+        flat = torch.cat([grad.reshape(-1) for grad in grads])
+        dist.all_reduce(flat)
+        flat /= world
+        for grad, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
+            grad.copy_(part.view_as(grad))
+
+
+def share_buffers(modules: nn.Module, world: int) -> None:
+    """Rank 0's buffers (EMA codebooks, running statistics) become everyone's."""
+    if world > 1:
+        for buffer in modules.buffers():
+            dist.broadcast(buffer, 0)
+
+
+def total(values: Tensor, world: int) -> Tensor:
+    """The sum over ranks."""
+    if world > 1:
+        dist.all_reduce(values)
+    return values
+
+
+def gather(value: T, world: int) -> list[T]:
+    """Every rank's value, by rank."""
+    if world == 1:
+        return [value]
+    found: list[Any] = [None] * world
+    dist.all_gather_object(found, value)
+    return found

@@ -1,0 +1,137 @@
+"""`autosing train`: a task's name, a dataset and a config -> a run begun, resumed, or found done."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from autosing.checkpoint import write_whole
+from autosing.config import load_config
+from autosing.errors import InputError
+from autosing.ids import seed_of
+from autosing.schemas.sample import DatasetIndex
+from train.callbacks import Callback, Run, keep, listen, validate
+from train.config import CHANGEABLE, TrainConfig
+from train.data import Batches, Lane, SampleStream, check_members, split_of
+from train.distributed import Ranks, join, leave
+from train.loop import run_steps
+from train.optim import build_optimisers
+from train.record import Recorder, Say, commit
+from train.state import TrainState, checkpoints, read_checkpoint
+from train.task import Task
+from train.tasks import task_class
+
+CALLBACKS: tuple[Callback, ...] = (validate, listen, keep)
+
+
+def train(
+    task_name: str,
+    data: Path,
+    run: Path,
+    config: Path | None = None,
+    overrides: Sequence[str] = (),
+    resume: bool = False,
+    say: Say = lambda line: None,
+) -> dict[str, Any]:
+    """Train until the config's steps are done. Returns a summary row: task, status, steps, losses, seconds.
+
+    A run that is done stays as it is. One that was interrupted goes on with `resume` and is refused without it.
+    Raises InputError: no dataset, members missing, an unknown key, a run of another task, dataset or config.
+    """
+    started = time.monotonic()
+    cls = task_class(task_name)
+    index = DatasetIndex.load(data)
+    check_members(cls, index, data)
+    found = checkpoints(run)
+    held = read_checkpoint(found[-1]) if found else None
+    settled = _settle(cls, run, config, overrides, held is not None)
+    if held is not None:
+        _check_origin(run, held, {"task": task_name, "dataset": index.fingerprint})
+        if held["step"] >= settled.steps:
+            say(f"run {run}: its {held['step']} steps are done; nothing to do")
+            return {"task": task_name, "status": "already done", "steps": held["step"]}
+        if not resume:
+            raise InputError(
+                f"run {run}: found {held['step']} of {settled.steps} steps; "
+                "add --resume to go on, or give another --run"
+            )
+    ranks = join(settled.device)
+    try:
+        under_way = _set_up(cls, settled, data, run, index, ranks, held, say)
+        first = under_way.state.step
+        run_steps(under_way, _batches(under_way), CALLBACKS)
+        if under_way.recorder:
+            under_way.recorder.close()
+    finally:
+        leave()
+    return {
+        "task": task_name, "status": "resumed" if first else "trained", "steps": under_way.state.step,
+        "loss": under_way.last_loss, "valid_loss": under_way.last_valid_loss,
+        "parameters": sum(p.numel() for p in under_way.task.modules.parameters()),
+        "seconds": round(time.monotonic() - started, 1),
+    }  # fmt: skip
+
+
+def _settle(cls: type[Task], run: Path, config: Path | None, overrides: Sequence[str], begun: bool) -> TrainConfig:
+    """The resolved config. A run that has begun keeps its own, but for what CHANGEABLE lets change."""
+    stored = run / "config.yaml"
+    settled = load_config(TrainConfig, stored if begun and config is None else config, overrides)
+    settled = settled.model_copy(update={"task": cls.Settings.build(settled.task, "task").dump()})
+    if begun:
+        before, now = load_config(TrainConfig, stored).dump(), settled.dump()
+        changed = sorted(key for key in before.keys() - CHANGEABLE if before[key] != now[key])
+        if changed:
+            raise InputError(
+                f"run {run}: was begun with another {', '.join(changed)} (see {stored}); "
+                "leave --config out to keep its own, or give another --run"
+            )
+    return settled
+
+
+def _check_origin(run: Path, held: dict[str, Any], wanted: dict[str, str]) -> None:
+    for key, value in wanted.items():
+        if held["origin"][key] != value:
+            raise InputError(
+                f"run {run}: was begun with {key} {held['origin'][key]}, asked for is {value}; give another --run"
+            )
+
+
+def _set_up(
+    cls: type[Task], config: TrainConfig, data: Path, run: Path, index: DatasetIndex, ranks: Ranks,
+    held: dict[str, Any] | None, say: Say,
+) -> Run:  # fmt: skip
+    torch.manual_seed(seed_of("init", config.seed))
+    task = cls(cls.Settings.build(config.task, "task"), index)
+    task.device = ranks.device
+    task.modules.to(ranks.device)
+    ema = None
+    if config.ema_decay is not None:
+        ema = {name: p.detach().clone() for name, p in task.modules.named_parameters()}
+    state = TrainState(task.modules, build_optimisers(task, config), ema)
+    if held is not None:
+        state.load_state_dict(held)
+    recorder = None
+    if ranks.leads:
+        recorder = Recorder(run, state.step, config.steps, say)
+        head = f"# autosing train {cls.name}\n# commit: {commit()}\n# dataset: {data.name} {index.fingerprint}\n"
+        text = head + yaml.safe_dump(config.dump(), sort_keys=False, allow_unicode=True)
+        write_whole(run / "config.yaml", text.encode())
+    return Run(task, config, run, data, index, state, ranks, recorder)
+
+
+def _batches(run: Run) -> Batches:
+    config, ranks, state = run.config, run.ranks, run.state
+    split = split_of(run.index, "train", run.data)
+    # A run resumed on another number of ranks begins where the furthest-behind rank stood.
+    same = len(state.positions) == ranks.world
+    start = (
+        state.positions[ranks.rank] if same else min(state.positions, default=0) * len(state.positions) // ranks.world
+    )
+    lane = Lane(ranks.rank, ranks.world, start, chunk=config.batch_size)
+    stream = SampleStream(
+        run.data, split, run.task, lane, config.seed, window=config.shuffle_shards, cache_bytes=config.cache_mb << 20
+    )
+    return Batches(stream, run.task, config.batch_size, config.workers, start, split.rows)

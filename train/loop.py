@@ -1,0 +1,108 @@
+"""(task, dataset, config) -> a run: the one training loop. It fits a screen and knows no task.
+
+A run's folder holds config.yaml, checkpoints/ (to resume), model.safetensors + model.json (to use), metrics.jsonl,
+events/ (TensorBoard) and samples/.
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+from autosing.ids import seed_of
+from train.callbacks import Callback, Run, autocast, on_device
+from train.data import Batches
+from train.distributed import average_gradients, gather, share_buffers, total
+from train.optim import clip, parameters_of, set_lr
+
+
+def run_steps(run: Run, batches: Batches, callbacks: Sequence[Callback]) -> None:
+    """Update until the config's number of steps: batch, loss, backward, clip, refuse non-finite, step, after_step."""
+    state, config, task = run.state, run.config, run.task
+    window = _Window(run)
+    run.state.modules.train()
+    for update in range(state.step, config.steps):
+        micro_batches = [on_device(next(batches), run.ranks) for _ in range(config.accumulate)]
+        good = True
+        for phase in task.phases:
+            optimiser = state.optimisers[phase]
+            rate = set_lr(optimiser, config, update)
+            optimiser.zero_grad(set_to_none=True)
+            for number, batch in enumerate(micro_batches):
+                torch.manual_seed(seed_of("step", config.seed, update, phase, number, run.ranks.rank))
+                with autocast(run):
+                    loss, metrics = task.loss(phase, batch, update + 1)
+                # Only this phase's parameters: a generator's loss must leave no gradient in the discriminator.
+                (loss / config.accumulate).backward(inputs=parameters_of(optimiser))
+                window.add(phase, {"loss": loss, **metrics})
+            good &= _step(run, optimiser, phase, window)
+        state.step = update + 1
+        state.refused = 0 if good else state.refused + 1
+        if state.refused >= config.max_refused:
+            raise FloatingPointError(
+                f"step {state.step}: {state.refused} updates in a row had non-finite gradients; lower lr or use fp32"
+            )
+        if good:
+            with torch.no_grad():
+                task.after_step(state.step)
+            share_buffers(state.modules, run.ranks.world)
+        if config.ema_decay is not None:
+            state.update_average(config.ema_decay)
+        state.positions = gather(batches.position, run.ranks.world)
+        if run.due(config.log_every):
+            window.log(rate, batches)
+        for callback in callbacks:
+            callback(run)
+
+
+def _step(run: Run, optimiser: Optimizer, phase: str, window: "_Window") -> bool:
+    """One optimiser's update; refused (False) where the gradients are not finite, on every rank alike."""
+    parameters = parameters_of(optimiser)
+    average_gradients(parameters, run.ranks.world)
+    norm = clip(parameters, run.config.grad_clip)
+    good = bool(torch.isfinite(norm))
+    if good:
+        optimiser.step()
+        window.add(phase, {"grad_norm": norm})
+    else:
+        window.refused += 1
+    return good
+
+
+class _Window:
+    """The means of what the loop saw since the last log."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._clear()
+
+    def _clear(self) -> None:
+        self._sums: dict[str, torch.Tensor] = {}
+        self._counts: dict[str, int] = {}
+        self._steps, self._since, self.refused = self._run.state.step, time.monotonic(), 0
+
+    def add(self, phase: str, values: dict[str, torch.Tensor]) -> None:
+        prefix = "" if len(self._run.task.phases) == 1 else f"{phase}/"
+        for name, value in values.items():
+            value = torch.as_tensor(value).detach().float()
+            self._sums[prefix + name] = self._sums[prefix + name] + value if prefix + name in self._sums else value
+            self._counts[prefix + name] = self._counts.get(prefix + name, 0) + 1
+
+    def log(self, rate: float, batches: Batches) -> None:
+        run = self._run
+        names = list(self._sums)
+        means = torch.stack([self._sums[name] / self._counts[name] for name in names]).to(run.ranks.device)
+        values: dict[str, Any] = dict(
+            zip(names, (total(means, run.ranks.world) / run.ranks.world).tolist(), strict=True)
+        )
+        samples = (run.state.step - self._steps) * run.config.batch_size * run.config.accumulate * run.ranks.world
+        seconds = time.monotonic() - self._since
+        losses = [value for name, value in values.items() if name == "loss" or name.endswith("/loss")]
+        run.last_loss = losses[0] if losses else math.nan
+        values |= {"lr": rate, "refused": self.refused, "skipped": batches.skipped}
+        if run.recorder:
+            run.recorder.numbers(run.state.step, {**values, "samples_per_s": samples / max(seconds, 1e-9)})
+        self._clear()

@@ -1,0 +1,54 @@
+"""A task's parameter groups -> one AdamW a phase; the schedule's factor -> each group's learning rate."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+
+from train.schedules import lr_factor
+from train.task import Task
+
+if TYPE_CHECKING:
+    from train.config import TrainConfig
+
+
+def build_optimisers(task: Task, config: "TrainConfig") -> dict[str, Optimizer]:
+    """Phase -> AdamW over the phase's groups. Every trained parameter of the phase's module must be in one group."""
+    return {phase: _build(task, phase, config) for phase in task.phases}
+
+
+def _build(task: Task, phase: str, config: "TrainConfig") -> Optimizer:
+    groups = []
+    for group in task.parameter_groups(phase):
+        held = dict(group, params=list(group["params"]))
+        held.setdefault("lr_scale", 1.0)
+        held.setdefault("weight_decay", 0.0)
+        if held["params"]:
+            groups.append(held)
+    given = [id(p) for group in groups for p in group["params"]]
+    trained = {id(p): name for name, p in task.modules[phase].named_parameters() if p.requires_grad}
+    missing = sorted(name for key, name in trained.items() if key not in set(given))
+    assert not missing, f"task {task.name}, phase {phase}: no group holds {', '.join(missing)}"
+    assert len(given) == len(set(given)), f"task {task.name}, phase {phase}: a parameter is in two groups"
+    return AdamW(groups, lr=config.lr, betas=config.betas)
+
+
+def set_lr(optimiser: Optimizer, config: "TrainConfig", update: int) -> float:
+    """Give every group its rate for this update; returns the rate of a group of scale 1."""
+    factor = lr_factor(
+        update, config.steps, config.schedule, config.warmup_steps, config.final_lr_ratio, config.decay_fraction
+    )
+    for group in optimiser.param_groups:
+        group["lr"] = config.lr * factor * group["lr_scale"]
+    return config.lr * factor
+
+
+def parameters_of(optimiser: Optimizer) -> list[nn.Parameter]:
+    return [p for group in optimiser.param_groups for p in group["params"]]
+
+
+def clip(parameters: Sequence[nn.Parameter], limit: float) -> Tensor:
+    """Scale the gradients so that their norm is at most `limit` (0: leave them); returns the norm before."""
+    return torch.nn.utils.clip_grad_norm_(parameters, limit if limit > 0 else float("inf"))

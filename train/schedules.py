@@ -1,0 +1,27 @@
+"""Update number -> factor on the learning rate. A function of the number alone, so a resumed run needs no state."""
+
+import math
+from typing import Literal
+
+Schedule = Literal["cosine", "linear", "wsd", "const"]
+
+
+def lr_factor(
+    update: int, steps: int, schedule: Schedule = "cosine", warmup: int = 0, final: float = 0.0, decay: float = 0.2
+) -> float:
+    """The factor of update 0 .. steps-1: a linear climb over `warmup` updates to 1, then down to `final` at the last.
+
+    cosine and linear go down from the end of the warm-up; wsd (warm-up, stable, decay) stays at 1 and goes down
+    linearly over the last `decay` share of the steps; const stays at 1.
+    """
+    if update < warmup:
+        return (update + 1) / (warmup + 1)
+    start = warmup
+    if schedule == "const":
+        return 1.0
+    if schedule == "wsd":
+        start = max(warmup, steps - 1 - round(decay * steps))
+    progress = min(1.0, max(0.0, (update - start) / max(1, steps - 1 - start)))
+    if schedule == "cosine":
+        progress = (1 - math.cos(math.pi * progress)) / 2
+    return 1.0 + (final - 1.0) * progress

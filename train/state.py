@@ -1,0 +1,117 @@
+"""TrainState: the one object that a run resumes from, and its place on disk, RUN/checkpoints/step-NNNNNNNNN.pt.
+
+It holds weights and buffers, optimisers, the average of the weights, the update's number and the stream's position.
+Schedules are functions of the number, and random generators are seeded anew for each step from (seed, step), so
+neither needs storing.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from autosing.errors import InputError
+
+
+@dataclass
+class TrainState:
+    """Everything that changes while a run runs."""
+
+    modules: nn.ModuleDict
+    optimisers: dict[str, Optimizer]
+    ema: dict[str, Tensor] | None = None
+    """Parameter name -> its average; None where no average is kept."""
+    step: int = 0
+    """Updates done."""
+    positions: list[int] = field(default_factory=list)
+    """Each rank's lane position: samples taken from the stream."""
+    refused: int = 0
+    """Updates refused in a row."""
+
+    def update_average(self, decay: float) -> None:
+        """EMA of the parameters; early on the decay is (1 + step) / (10 + step) so that the start is forgotten."""
+        if self.ema is None:
+            return
+        decay = min(decay, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for name, parameter in self.modules.named_parameters():
+                self.ema[name].lerp_(parameter, 1 - decay)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, `modules` hold the averaged weights (if any is kept) and are in eval mode."""
+        own = {name: p.detach().clone() for name, p in self.modules.named_parameters()} if self.ema else {}
+        self._put(self.ema or {})
+        self.modules.eval()
+        try:
+            yield
+        finally:
+            self._put(own)
+            self.modules.train()
+
+    def _put(self, values: dict[str, Tensor]) -> None:
+        with torch.no_grad():
+            for name, parameter in self.modules.named_parameters():
+                if name in values:
+                    parameter.copy_(values[name])
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "positions": self.positions,
+            "refused": self.refused,
+            "modules": self.modules.state_dict(),
+            "optimisers": {phase: optimiser.state_dict() for phase, optimiser in self.optimisers.items()},
+            "ema": self.ema,
+        }
+
+    def load_state_dict(self, held: dict[str, Any]) -> None:
+        self.step, self.positions, self.refused = held["step"], held["positions"], held["refused"]
+        self.modules.load_state_dict(held["modules"])
+        for phase, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(held["optimisers"][phase])
+        if self.ema is not None and held["ema"] is not None:
+            for name, value in held["ema"].items():
+                self.ema[name].copy_(value)
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """The whole checkpoints of a run, oldest first."""
+    return sorted((run / "checkpoints").glob("step-*.pt"))
+
+
+def write_checkpoint(run: Path, state: TrainState, origin: dict[str, str], keep: int) -> Path:
+    """Beside first, then one rename; then all but the last `keep` are removed. `origin`: the task and the dataset."""
+    folder = run / "checkpoints"
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(".step-*.part"):
+        left.unlink()
+    path = folder / f"step-{state.step:09d}.pt"
+    beside = folder / f".{path.name}.{uuid4().hex[:12]}.part"
+    with beside.open("wb") as file:
+        torch.save({**state.state_dict(), "origin": origin}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    for old in checkpoints(run)[:-keep]:
+        old.unlink()
+    return path
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What `write_checkpoint` wrote, on the CPU. Raises InputError where it is not readable."""
+    try:
+        held: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, ValueError, EOFError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"checkpoint {path}: not readable ({reason}); delete it to go on from the one before"
+        ) from None
+    return held

@@ -1,0 +1,80 @@
+"""What a training task is: the one thing the loop knows of t2s, sm2a, codec, semantic.
+
+A task is one file: what it needs from a shard, its model, its losses with their source, its parameter groups.
+Everything that a run must resume lives in `self.modules` (weights and buffers, EMA codebooks and counters too);
+randomness comes from the `rng` given to `prepare`, and inside `loss` from torch's generator, which the loop seeds
+for each step. So a resumed run equals the uninterrupted one.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from autosing.audio.io import Audio
+from autosing.checkpoint import ModelFile
+from autosing.config import Config
+from autosing.schemas.sample import DatasetIndex, Sample
+
+
+class Task(ABC):
+    """One model's training. `modules` maps each phase to the module that its optimiser owns (more are allowed)."""
+
+    name: ClassVar[str]
+    Settings: ClassVar[type[Config]]
+    """The class of `config`: the YAML's `task:` mapping."""
+    members: ClassVar[tuple[str, ...]]
+    """The groups it reads (autosing.schemas.sample.GROUPS), "meta" among them or not."""
+    phases: ClassVar[tuple[str, ...]] = ("model",)
+    """In a step every phase has its loss and its optimiser's turn, in this order. GANs: generator, discriminator."""
+
+    modules: nn.ModuleDict
+    device: torch.device = torch.device("cpu")
+    """Set by the loop when it moves `modules`."""
+
+    def __init__(self, config: Any, index: DatasetIndex) -> None:
+        """Build `self.modules`. Raises InputError where the dataset does not fit (codec, codebook sizes)."""
+        self.config, self.index = config, index
+
+    def parameter_groups(self, phase: str) -> list[dict[str, Any]]:
+        """[{"params", "lr_scale": float, "weight_decay": float}], other AdamW options (betas, eps) allowed.
+
+        By default matrices decay by 0.1 and vectors (norms, biases) do not.
+        """
+        return decay_groups(self.modules[phase].parameters())
+
+    @abstractmethod
+    def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any] | None:
+        """One training item: crop, pad, drop conditions. Runs in loader workers, on the CPU; a function of the
+        sample and rng alone. None: the sample is of no use to this task; the loop counts and skips it."""
+
+    @abstractmethod
+    def collate(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
+        """Items -> a batch of tensors (the loop moves them to the device)."""
+
+    @abstractmethod
+    def loss(self, phase: str, batch: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """(scalar loss, metrics to log). Called under autocast. In `eval` mode nothing may be updated by it."""
+
+    def after_step(self, step: int) -> None:  # noqa: B027  (most tasks need none)
+        """Under no_grad, once every phase has stepped: EMA codebooks, dead codes."""
+
+    def listen(self, step: int) -> dict[str, Audio]:
+        """Fixed prompts made audible, name -> audio. Called in `eval` mode under no_grad."""
+        return {}
+
+    @abstractmethod
+    def export(self) -> ModelFile:
+        """What goes to model.safetensors and model.json."""
+
+
+def decay_groups(parameters: Iterable[nn.Parameter], weight_decay: float = 0.1) -> list[dict[str, Any]]:
+    """Matrices with weight decay, vectors without: the usual two groups."""
+    trained = [p for p in parameters if p.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim >= 2], "lr_scale": 1.0, "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "lr_scale": 1.0, "weight_decay": 0.0},
+    ]

@@ -1,0 +1,22 @@
+"""Task names -> where they live. Nothing is imported before it is asked for: each task brings its own weight."""
+
+import importlib
+
+from autosing.errors import InputError
+from train.task import Task
+
+TASKS: dict[str, str] = {
+    "t2s": "train.tasks.t2s:TrainT2S",
+    "sm2a": "train.tasks.sm2a:TrainSM2A",
+    "codec": "train.tasks.codec:TrainCodec",
+    "semantic": "train.tasks.semantic:TrainSemantic",
+}
+
+
+def task_class(name: str) -> type[Task]:
+    """The class of a task. Raises InputError with the names there are."""
+    if name not in TASKS:
+        raise InputError(f"task {name!r}: unknown; need one of {', '.join(TASKS)}")
+    module, _, attribute = TASKS[name].partition(":")
+    found: type[Task] = getattr(importlib.import_module(module), attribute)
+    return found

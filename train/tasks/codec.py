@@ -1,0 +1,169 @@
+"""audio and pitch -> our codec: reconstruction at several spectral resolutions, no adversary.
+
+First without quantisation; then the codebooks start by k-means on the latents of the last steps, and follow by moving
+averages after each step. Pulses are driven by the exact f0 in training (by its code when decoding), so that the high
+harmonics of what is made and what is true lie on one another and the network learns to keep them sharp.
+
+Shapes: B clips, S samples, F frames, D latent width.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from autosing.audio.io import Audio, resample
+from autosing.checkpoint import ModelFile
+from autosing.codecs.fitted import track_f0
+from autosing.config import Config
+from autosing.ids import seed_of
+from autosing.models.codec import CodecConfig, CodecModel
+from autosing.nn.excitation import pulses
+from autosing.schemas.sample import DatasetIndex, Sample
+from autosing.timebase import PITCH_RATE_HZ
+from train.augment import equalise, pitch_at, to_peak, varispeed, with_noise, with_silence
+from train.spectral import SpectralLoss
+from train.task import Task
+
+
+class CodecSettings(Config):
+    """The task's numbers."""
+
+    model: CodecConfig = CodecConfig()
+    crop_blocks: int = Field(28, ge=4)
+    """Length of a training crop, in blocks (28: 1.2 s at 24 kHz)."""
+    unquantised_steps: int = Field(500, ge=1)
+    """Steps before the codebooks start."""
+    reservoir_clips: int = Field(192, ge=1)
+    """Crops whose latents k-means starts from."""
+    instrumental_share: float = Field(0.2, ge=0, le=1)
+    """Of the crops, where a sample has an accompaniment."""
+    shift_semitones: float = Field(5.0, ge=0)
+    """Largest change of speed."""
+    augment: bool = True
+    commitment: float = Field(0.25, ge=0)
+
+
+class Reservoir(nn.Module):
+    """The latents of the last crops before the codebooks start; kept with the run so that it resumes the same."""
+
+    latents_RDF: Tensor
+
+    def __init__(self, clips: int, width: int, frames: int) -> None:
+        super().__init__()
+        self.register_buffer("latents_RDF", torch.zeros(clips, width, frames))
+
+
+class TrainCodec(Task):
+    """The generator alone; see SpectralLoss."""
+
+    name = "codec"
+    Settings = CodecSettings
+    members = ("meta", "audio", "pitch")
+
+    def __init__(self, config: CodecSettings, index: DatasetIndex) -> None:
+        super().__init__(config, index)
+        self.settings, self.model_config = config, config.model
+        self.num_frames = config.crop_blocks * config.model.spec.block_frames
+        self.model = CodecModel(config.model)
+        self.spectral = SpectralLoss(config.model.sample_rate_hz)
+        reservoir = Reservoir(config.reservoir_clips, config.model.latent, self.num_frames)
+        self.modules = nn.ModuleDict({"model": self.model, "spectral": self.spectral, "reservoir": reservoir})
+        self._asked: list[Tensor] = []
+        self._prompt: dict[str, Tensor] = {}
+        self._instrumental_hz: dict[str, np.ndarray] = {}
+
+    def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any] | None:
+        settings, rate = self.settings, self.model_config.sample_rate_hz
+        wanted = self.num_frames * self.model_config.hop_samples
+        accompanied = sample.has("instrumental") and rng.random() < settings.instrumental_share
+        audio = sample.audio("instrumental" if accompanied else "vocals")
+        pitch_hz_T = self._instrumental_pitch(sample.id, audio) if accompanied else sample.array("pitch")
+        shift = settings.shift_semitones if settings.augment else 0.0
+        speed = 2 ** (rng.uniform(-shift, shift) / 12)
+        start_s = rng.uniform(0, max(0.0, audio.duration_s - wanted / rate * speed))
+        source_S = audio.cut(start_s, wanted / rate * speed).mono_S()
+        length = round(wanted / rate * speed * audio.sample_rate_hz)
+        audio_S = varispeed(np.pad(source_S, (0, length - len(source_S))), wanted)
+        times_s_F = start_s + (np.arange(self.num_frames) + 0.5) * self.model_config.hop_samples / rate * speed
+        f0_hz_F = pitch_at(pitch_hz_T, float(PITCH_RATE_HZ), times_s_F) * np.float32(speed)
+        if settings.augment:
+            audio_S = _disguise(audio_S, rng, rate)
+        return {"audio_S": np.clip(audio_S, -1, 1), "f0_hz_F": f0_hz_F}
+
+    def collate(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
+        return {
+            "audio_BS": torch.from_numpy(np.stack([item["audio_S"] for item in items])),
+            "f0_hz_BF": torch.from_numpy(np.stack([item["f0_hz_F"] for item in items])),
+        }
+
+    def loss(self, phase: str, batch: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        audio_BS, f0_hz_BF = batch["audio_BS"], batch["f0_hz_BF"]
+        model, config = self.model, self.model_config
+        f0_code_BN = model.f0_codes(f0_hz_BF)
+        latent_BDF = model.latent(audio_BS, f0_code_BN)
+        heard_BDF, commitment, asked = model.quantizer(latent_BDF)
+        pulses_BS = pulses(f0_hz_BF, config.hop_samples, config.sample_rate_hz)
+        made_BS = model.sound(heard_BDF, f0_code_BN, pulses_BS, torch.randn_like(pulses_BS))
+        loss, parts = self.spectral(made_BS, audio_BS)
+        if model.training:
+            self._asked = asked
+            self._remember(latent_BDF, step)
+        elif not self._prompt:
+            self._prompt = {name: tensor[:1] for name, tensor in batch.items()}
+        return loss + self.settings.commitment * commitment, {**parts, "commitment": commitment}
+
+    @torch.no_grad()
+    def after_step(self, step: int) -> None:
+        generator = torch.Generator().manual_seed(seed_of("codebooks", step))
+        if bool(self.model.quantizer.started):
+            self.model.quantizer.follow(self._asked, generator)
+        elif step >= self.settings.unquantised_steps:
+            self.model.quantizer.start(self._reservoir, generator)
+
+    def listen(self, step: int) -> dict[str, Audio]:
+        if not self._prompt:
+            return {}
+        rate, audio_BS = self.model_config.sample_rate_hz, self._prompt["audio_BS"]
+        coded_BS = self.model.decode(self.model.encode(audio_BS, self._prompt["f0_hz_BF"]))
+        return {
+            "original": Audio(audio_BS.cpu().numpy(), rate),
+            "coded": Audio(coded_BS.cpu().numpy().clip(-1, 1), rate),
+        }
+
+    def export(self) -> ModelFile:
+        state = {k: v for k, v in self.model.state_dict().items() if not k.endswith(("counts_V", "sums_VD"))}
+        return ModelFile("codec", self.model_config.dump(), state, {"spec": self.model_config.spec.dump()})
+
+    @property
+    def _reservoir(self) -> Tensor:
+        return self.modules["reservoir"].get_buffer("latents_RDF")
+
+    @torch.no_grad()
+    def _remember(self, latent_BDF: Tensor, step: int) -> None:
+        if not bool(self.model.quantizer.started):
+            size, count = len(self._reservoir), len(latent_BDF)
+            at_B = (step * count + torch.arange(count, device=latent_BDF.device)) % size
+            self._reservoir[at_B] = latent_BDF.detach().to(self._reservoir.dtype)
+
+    def _instrumental_pitch(self, key: str, audio: Audio) -> np.ndarray:
+        """What the encoder will take for f0 in an accompaniment; tracked once a process and kept."""
+        if key not in self._instrumental_hz:
+            rate = self.model_config.sample_rate_hz
+            mono_BS = torch.from_numpy(resample(audio.mono_S(), audio.sample_rate_hz, rate))[None]
+            self._instrumental_hz[key] = track_f0(mono_BS, rate)[0].numpy()
+        return self._instrumental_hz[key]
+
+
+def _disguise(audio_S: np.ndarray, rng: np.random.Generator, sample_rate_hz: int) -> np.ndarray:
+    if rng.random() < 0.7:
+        audio_S = equalise(audio_S, rng, sample_rate_hz)
+    if rng.random() < 0.1:
+        audio_S = with_silence(audio_S, rng)
+    audio_S = to_peak(audio_S, rng.uniform(-24, -0.5)) * np.float32(rng.choice([-1, 1]))
+    if rng.random() < 0.3:
+        audio_S = with_noise(audio_S, rng, rng.uniform(-80, -45))
+    return audio_S
