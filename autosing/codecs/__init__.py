@@ -1,0 +1,70 @@
+"""The name of a codec, or the folder of a run -> the codec, and the digest that its codes are bound to.
+
+| name | codec | weights |
+|---|---|---|
+| autosing-24khz | ours, small, in this package | autosing/weights/codec |
+| a folder | ours, of `autosing train codec` | model.safetensors in it |
+| snac-24khz, snac-32khz, snac-44khz | SNAC through its package | $AUTOSING_HOME/codecs/<name> |
+| encodec-24khz | EnCodec at 6 kbit/s through its package | $AUTOSING_HOME/codecs/<name> |
+| dac-24khz, dac-44khz | DAC through its package | $AUTOSING_HOME/codecs/<name> |
+"""
+
+import importlib
+from pathlib import Path
+
+from autosing.codecs.base import Codec, CodecSpec
+from autosing.errors import InputError
+
+__all__ = ["BUNDLED", "Codec", "CodecSpec", "codec_digest", "load_codec"]
+
+BUNDLED = "autosing-24khz"
+_BUNDLED_FOLDER = Path(__file__).parent.parent / "weights" / "codec"
+_OTHERS = {
+    "snac-24khz": "autosing.codecs.snac:SnacCodec",
+    "snac-32khz": "autosing.codecs.snac:SnacCodec",
+    "snac-44khz": "autosing.codecs.snac:SnacCodec",
+    "encodec-24khz": "autosing.codecs.encodec:EncodecCodec",
+    "dac-24khz": "autosing.codecs.dac:DacCodec",
+    "dac-44khz": "autosing.codecs.dac:DacCodec",
+}
+
+
+def load_codec(name: str, device: str = "cpu") -> Codec:
+    """The codec, ready to encode. Raises InputError: unknown name, package missing, or weights not at hand."""
+    codec: Codec
+    if name in _OTHERS:
+        module, _, attribute = _OTHERS[name].partition(":")
+        codec = getattr(importlib.import_module(module), attribute).load(name, other_folder(name))
+    else:
+        from autosing.codecs.fitted import FittedCodec
+
+        codec = FittedCodec.load(_own_folder(name))
+    return codec.to(device).eval()
+
+
+def codec_digest(name: str) -> str:
+    """sha256 of the codec's weights. Raises InputError where they are not at hand."""
+    from autosing.pretrained.cache import file_digest
+
+    if name not in _OTHERS:
+        path = _own_folder(name) / "model.safetensors"
+        if not path.is_file():
+            raise InputError(f"codec {name}: no model.safetensors in it; give a run of 'autosing train codec'")
+        return file_digest(path)
+    module = importlib.import_module(_OTHERS[name].partition(":")[0])
+    return file_digest(module.weights_file(name, other_folder(name)))
+
+
+def other_folder(name: str) -> Path:
+    """Where the weights of another house's codec are looked for."""
+    from autosing.pretrained.cache import home
+
+    return home() / "codecs" / name
+
+
+def _own_folder(name: str) -> Path:
+    if name == BUNDLED:
+        return _BUNDLED_FOLDER
+    if Path(name).is_dir():
+        return Path(name)
+    raise InputError(f"codec {name!r}: unknown; need {', '.join([BUNDLED, *_OTHERS])} or the folder of a run")

@@ -80,6 +80,10 @@ class Codec(nn.Module):
     def decode(self, codes: Sequence[Tensor]) -> Tensor:
         """[codes_BN_i] -> audio_BS with S = frames * hop."""
 
+    @abstractmethod
+    def code_vectors(self, level: int) -> Tensor:
+        """vectors_VD: what each code of a level stands for, for models that take codes in."""
+
     @torch.inference_mode()
     def encode_flat(self, audio_S: np.ndarray) -> np.ndarray:
         """One clip's samples -> its flat codes."""

@@ -1,0 +1,83 @@
+"""Our own codec behind the interface: the network of autosing.models.codec and the tracker that gives it f0.
+
+Shapes: B clips, S samples, F frames, T values at 100 Hz, N_i codes of level i.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from autosing.audio.pitch import Fcpe, PitchTracker
+from autosing.checkpoint import ModelFile, load_model
+from autosing.codecs.base import Codec
+from autosing.errors import InputError
+from autosing.models.codec import CodecConfig, CodecModel
+
+
+class FittedCodec(Codec):
+    """A codec that `autosing train codec` made."""
+
+    def __init__(self, model: CodecModel) -> None:
+        super().__init__()
+        self.model = model.eval()
+        self.spec = model.config.spec
+
+    @classmethod
+    def load(cls, folder: Path) -> "FittedCodec":
+        """A run's folder, or the bundled one. Raises InputError where it holds no codec."""
+        return cls.of(load_model(folder, kind="codec"), str(folder))
+
+    @classmethod
+    def of(cls, file: ModelFile, name: str = "codec") -> "FittedCodec":
+        model = CodecModel(CodecConfig.build(file.config, origin=name))
+        state = {key: value.float() if value.is_floating_point() else value for key, value in file.state.items()}
+        missing, unknown = model.load_state_dict(state, strict=False)
+        lost = [key for key in missing if not key.endswith(("counts_V", "sums_VD"))]
+        if lost or unknown:
+            raise InputError(f"codec {name}: weights lack {lost} and have unknown {unknown}; train it again")
+        return cls(model)
+
+    @torch.no_grad()
+    def encode(self, audio_BS: Tensor) -> list[Tensor]:
+        spec = self.spec
+        audio_BS = pad(audio_BS, (0, spec.num_blocks(audio_BS.shape[1]) * spec.block_samples - audio_BS.shape[1]))
+        if audio_BS.shape[1] == 0:
+            return [torch.zeros(len(audio_BS), 0, dtype=torch.long, device=audio_BS.device) for _ in spec.strides]
+        f0_hz_BT = track_f0(audio_BS, spec.sample_rate_hz)
+        return self.model.encode(audio_BS, self._frames(f0_hz_BT, audio_BS.shape[1] // spec.hop_samples))
+
+    @torch.no_grad()
+    def decode(self, codes: Sequence[Tensor]) -> Tensor:
+        if codes[-1].shape[1] == 0:
+            return torch.zeros(len(codes[-1]), 0, device=codes[-1].device)
+        return self.model.decode(codes)
+
+    def code_vectors(self, level: int) -> Tensor:
+        return self.model.code_vectors(level)
+
+    def _frames(self, f0_hz_BT: Tensor, num_frames: int) -> Tensor:
+        """f0 at the middles of the codec's frames: the tracker's nearest value."""
+        middle_s_F = (torch.arange(num_frames, device=f0_hz_BT.device) + 0.5) / float(self.spec.frame_rate_hz)
+        return f0_hz_BT[:, (middle_s_F * 100).round().long().clamp(max=f0_hz_BT.shape[1] - 1)]
+
+
+def track_f0(audio_BS: Tensor, sample_rate_hz: int) -> Tensor:
+    """f0_hz_BT every 10 ms, 0 where there is none."""
+    tracker = _tracker(str(audio_BS.device))
+    tracks = [torch.from_numpy(tracker(audio_S.cpu().numpy(), sample_rate_hz)) for audio_S in audio_BS]
+    return torch.stack(tracks).to(audio_BS.device)
+
+
+class _Lenient(Fcpe):
+    """FCPE that also names the pitch of what is hardly voiced: how voiced it sounds is for the codes to say."""
+
+    threshold = 0.006
+
+
+@lru_cache(maxsize=2)
+def _tracker(device: str) -> PitchTracker:
+    return _Lenient(device)

@@ -1,0 +1,209 @@
+"""Our codec's network: audio and f0 -> codes of several rates -> audio.
+
+    log-mel, f0 -> ConvNeXt -> latent -> residual vectors (codes)          encoder
+    f0 code -----------------------------> pulses ---\
+    codes -> ConvNeXt -> filter of the pulses, filter of the noise,        decoder
+             and a free spectrum for what is neither -> inverse STFT
+
+One of the levels says f0 in even steps of pitch; the others quantise what the spectrum needs beside it. So pitch is
+right by construction, while voicing stays soft: the pulses sound as loud, in each band, as the network lets them.
+
+Shapes: B clips, S samples, F = S / hop frames, N_i = F / strides[i] codes of level i, D width, K bins, M bands.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from autosing.codecs.base import CodecSpec
+from autosing.config import Config
+from autosing.nn.convnext import ConvNeXt
+from autosing.nn.excitation import fill_gaps, noise, pulses, to_samples
+from autosing.nn.quantize import ResidualQuantizer
+from autosing.nn.stft import band_curves, istft, mel_matrix, stft
+
+
+class CodecConfig(Config):
+    """The codec's numbers: about 3.9 M parameters by default, 7.8 MB in fp16."""
+
+    name: str = "autosing-24khz"
+    sample_rate_hz: int = 24000
+    hop_samples: int = 256
+    strides: tuple[int, ...] = (4, 2, 2, 1)
+    codebook_sizes: tuple[int, ...] = (2048, 512, 2048, 2048)
+    f0_level: int = 1
+    """Which level says f0: code 0 for none, then even steps from f0_low_hz on."""
+    f0_low_hz: float = 45.0
+    f0_step_cents: float = 12.0
+    latent: int = 64
+    mel_bands: int = 100
+    mel_window: int = 1024
+    encoder_width: int = 192
+    encoder_hidden: int = 576
+    encoder_blocks: int = 4
+    decoder_width: int = 256
+    decoder_hidden: int = 608
+    decoder_blocks: int = 6
+    window: int = 768
+    filter_bands: int = 128
+
+    @property
+    def spec(self) -> CodecSpec:
+        return CodecSpec(
+            name=self.name,
+            sample_rate_hz=self.sample_rate_hz,
+            hop_samples=self.hop_samples,
+            strides=self.strides,
+            codebook_sizes=self.codebook_sizes,
+        )
+
+
+class CodecModel(nn.Module):
+    """(audio_BS, f0_hz_BF) -> codes -> audio_BS. S must be whole blocks."""
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        self.config = config
+        spectral = [i for i in range(len(config.strides)) if i != config.f0_level]
+        self.features = LogMel(config)
+        self.encoder = ConvNeXt(
+            config.mel_bands + F0_FEATURES, config.encoder_width, config.encoder_hidden, config.encoder_blocks
+        )
+        self.to_latent = nn.Conv1d(config.encoder_width, config.latent, 1)
+        self.quantizer = ResidualQuantizer(
+            [config.strides[i] for i in spectral], [config.codebook_sizes[i] for i in spectral], config.latent
+        )
+        self.decoder = ConvNeXt(
+            config.latent + F0_FEATURES, config.decoder_width, config.decoder_hidden, config.decoder_blocks
+        )
+        self.head = SourceFilter(config)
+
+    def encode(self, audio_BS: Tensor, f0_hz_BF: Tensor) -> list[Tensor]:
+        """[codes_BN_i], coarse to fine, the f0 level in its place."""
+        f0_code_BN = self.f0_codes(f0_hz_BF)
+        codes = self.quantizer.encode(self.latent(audio_BS, f0_code_BN))
+        codes.insert(self.config.f0_level, f0_code_BN)
+        return codes
+
+    def decode(self, codes: Sequence[Tensor]) -> Tensor:
+        """[codes_BN_i] -> audio_BS. The same codes give the same samples."""
+        f0_code_BN = codes[self.config.f0_level]
+        spectral = [level for i, level in enumerate(codes) if i != self.config.f0_level]
+        f0_hz_BF = self._spread(self.f0_hz(f0_code_BN))
+        pulses_BS = pulses(f0_hz_BF, self.config.hop_samples, self.config.sample_rate_hz)
+        noise_S = noise(pulses_BS.shape[1], pulses_BS.device)
+        return self.sound(self.quantizer.decode(spectral), f0_code_BN, pulses_BS, noise_S.expand_as(pulses_BS))
+
+    def latent(self, audio_BS: Tensor, f0_code_BN: Tensor) -> Tensor:
+        """z_BDF, what the quantiser is asked to say."""
+        x_BCF = torch.cat([self.features(audio_BS), self._condition(f0_code_BN)], dim=1)
+        return self.to_latent(self.encoder(x_BCF))
+
+    def sound(self, z_BDF: Tensor, f0_code_BN: Tensor, pulses_BS: Tensor, noise_BS: Tensor) -> Tensor:
+        """What the decoder makes of a latent and the two excitations: audio_BS."""
+        x_BDF = self.decoder(torch.cat([z_BDF, self._condition(f0_code_BN)], dim=1))
+        return self.head(x_BDF, pulses_BS, noise_BS)
+
+    def f0_codes(self, f0_hz_BF: Tensor) -> Tensor:
+        """f0 a frame (0: none) -> f0_code_BN: the mean pitch of the voiced frames; 0 where fewer than half are."""
+        config = self.config
+        f0_BNs = f0_hz_BF.unflatten(1, (-1, config.strides[config.f0_level]))
+        voiced_BNs = f0_BNs > 0
+        count_BN = voiced_BNs.sum(2)
+        octaves_BNs = torch.where(voiced_BNs, (f0_BNs.clamp(min=1e-3) / config.f0_low_hz).log2(), 0.0)
+        step_BN = octaves_BNs.sum(2) / count_BN.clamp(min=1) * 1200 / config.f0_step_cents
+        code_BN = 1 + step_BN.round().long().clamp(0, config.codebook_sizes[config.f0_level] - 2)
+        return torch.where(2 * count_BN >= voiced_BNs.shape[2], code_BN, 0)
+
+    def f0_hz(self, f0_code_BN: Tensor) -> Tensor:
+        """The pitch that each code says, 0 for none."""
+        config = self.config
+        hz_BN = config.f0_low_hz * 2 ** ((f0_code_BN - 1).float() * config.f0_step_cents / 1200)
+        return torch.where(f0_code_BN > 0, hz_BN, 0.0)
+
+    def code_vectors(self, level: int) -> Tensor:
+        """vectors_VD of a level: what a language model may take as frozen embeddings."""
+        if level == self.config.f0_level:
+            codes_V = torch.arange(self.config.codebook_sizes[level], device=self.quantizer.started.device)
+            return f0_features(self.f0_hz(codes_V)[None])[0].mT
+        at = level - (level > self.config.f0_level)
+        return self.quantizer.level(at).vectors_VD
+
+    def _condition(self, f0_code_BN: Tensor) -> Tensor:
+        stride = self.config.strides[self.config.f0_level]
+        return f0_features(self.f0_hz(f0_code_BN)).repeat_interleave(stride, dim=2)
+
+    def _spread(self, f0_hz_BN: Tensor) -> Tensor:
+        """A code's pitch at each of its frames: straight lines between the middles of voiced neighbours."""
+        stride = self.config.strides[self.config.f0_level]
+        voiced_BF = (f0_hz_BN > 0).repeat_interleave(stride, dim=1)
+        return torch.where(voiced_BF, to_samples(fill_gaps(f0_hz_BN).log(), stride).exp(), 0.0)
+
+
+F0_FEATURES = 14
+
+
+def f0_features(f0_hz_BN: Tensor) -> Tensor:
+    """features_BDN of pitch: voiced or not, height, and sines of it from one turn in 12 octaves to six an octave."""
+    voiced_BN = (f0_hz_BN > 0).float()
+    octave_BN = torch.where(f0_hz_BN > 0, (f0_hz_BN.clamp(min=1.0) / 220).log2(), 0.0)
+    turns = torch.tensor([1 / 12, 1 / 6, 1 / 3, 1, 3, 6], device=f0_hz_BN.device)
+    angle_BDN = 2 * torch.pi * octave_BN[:, None] * turns[:, None]
+    waves_BDN = torch.cat([angle_BDN.sin(), angle_BDN.cos()], dim=1) * voiced_BN[:, None]
+    return torch.cat([voiced_BN[:, None], octave_BN[:, None], waves_BDN], dim=1)
+
+
+class LogMel(nn.Module):
+    """audio_BS -> features_BMF of about unit spread; silence (below -100 dB) is the floor."""
+
+    matrix_MK: Tensor
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        self.window, self.hop = config.mel_window, config.hop_samples
+        matrix_MK = mel_matrix(config.mel_bands, config.mel_window, config.sample_rate_hz)
+        self.register_buffer("matrix_MK", matrix_MK, persistent=False)
+
+    def forward(self, audio_BS: Tensor) -> Tensor:
+        magnitude_BKF = stft(audio_BS, self.window, self.hop).abs()
+        return ((self.matrix_MK @ magnitude_BKF).clamp(min=1e-5).log() + 5) / 2.5
+
+
+class SourceFilter(nn.Module):
+    """Decoder frames x_BDF and excitations -> audio_BS.
+
+    spectrum = pulses * filter (gain and phase) + noise * gain + free real and imaginary parts. The free spectrum is
+    what an accompaniment is made of, and what pulses and noise miss in a voice.
+    """
+
+    curves_KM: Tensor
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        self.window, self.hop = config.window, config.hop_samples
+        self.bands, self.bins = config.filter_bands, config.window // 2 + 1
+        self.out = nn.Linear(config.decoder_width, 3 * self.bands + 3 * self.bins)
+        curves_KM = band_curves(config.filter_bands, config.window, config.sample_rate_hz)
+        self.register_buffer("curves_KM", curves_KM, persistent=False)
+        nn.init.normal_(self.out.weight, std=0.02)
+        nn.init.zeros_(self.out.bias)
+        with torch.no_grad():
+            self.out.bias[: 2 * self.bands] = -4.0
+            self.out.bias[3 * self.bands : 3 * self.bands + self.bins] = -6.0
+
+    def forward(self, x_BDF: Tensor, pulses_BS: Tensor, noise_BS: Tensor) -> Tensor:
+        y_BDF = self.out(x_BDF.mT).mT.float()
+        bands_B3MF = y_BDF[:, : 3 * self.bands].unflatten(1, (3, self.bands))
+        pulse_BKF, noise_BKF, phase_BKF = (self.curves_KM @ bands_B3MF).unbind(1)
+        free_gain_BKF, real_BKF, imaginary_BKF = y_BDF[:, 3 * self.bands :].unflatten(1, (3, self.bins)).unbind(1)
+        filter_BKF = torch.polar(_gain(pulse_BKF), phase_BKF)
+        spectrum_BKF = stft(pulses_BS, self.window, self.hop) * filter_BKF
+        spectrum_BKF = spectrum_BKF + stft(noise_BS, self.window, self.hop) * _gain(noise_BKF)
+        spectrum_BKF = spectrum_BKF + torch.complex(real_BKF, imaginary_BKF) * _gain(free_gain_BKF)
+        return istft(spectrum_BKF, self.window, self.hop)
+
+
+def _gain(log_gain: Tensor) -> Tensor:
+    """exp, from -140 dB to +40 dB."""
+    return log_gain.clamp(-16.0, 4.6).exp()

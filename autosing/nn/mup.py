@@ -1,0 +1,93 @@
+"""muP: a learning rate and an init that hold for every width, so that what is tuned at width 192 serves the large sizes.
+
+After Yang et al., Tensor Programs V (arXiv:2203.03466), table 3, for Adam: a matrix from a wide input starts with
+standard deviation ~ 1/sqrt(fan_in) and learns at a rate ~ 1/fan_in; vectors (embeddings, biases, norms) keep their rate;
+what is read out through a table is scaled by 1/width; queries and readout projections start at zero.
+
+Shapes: I inputs, O outputs, V entries of a table, D width.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from autosing.config import Config
+
+
+class Tunables(Config):
+    """What is tuned once, at `base_width`. Every field steers init, forward or optimiser (tests/test_mup.py)."""
+
+    base_width: int = Field(192, gt=0)
+    init_std: float = Field(1.0, gt=0)
+    """A matrix starts with init_std / sqrt(fan_in), cut at 3 sigma."""
+    embedding_std: float = Field(0.3, gt=0)
+    embedding_lr_scale: float = Field(4.0, gt=0)
+    """Tables and null tokens learn so many times faster than the base rate."""
+    projector_lr_scale: float = Field(2.5, gt=0)
+    """Likewise the projections of frozen vectors: semantic codebook, singer, time."""
+    output_mult: float = Field(4.0, gt=0)
+    query_mult: float = Field(1.0, gt=0)
+    """Scores are query_mult * 8 / head_width * (q . k)."""
+    weight_decay: float = Field(0.1, ge=0)
+    """Of matrices alone."""
+
+    def output_scale(self, width: int) -> float:
+        """What a readout through a table of vectors of this width is multiplied by."""
+        return self.output_mult * self.base_width / width
+
+
+class Linear(nn.Module):
+    """x_I -> x_O. The weight lies input-first: one row times it is twice as fast on a CPU as the usual layout."""
+
+    def __init__(self, inputs: int, outputs: int, tunables: Tunables, lr_scale: float = 1.0, zero: bool = False):
+        super().__init__()
+        self.lr_scale = lr_scale * tunables.base_width / inputs
+        self.weight_IO = nn.Parameter(torch.zeros(inputs, outputs))
+        self.bias_O = nn.Parameter(torch.zeros(outputs))
+        if not zero:
+            std = tunables.init_std / inputs**0.5
+            nn.init.trunc_normal_(self.weight_IO, std=std, a=-3 * std, b=3 * std)
+
+    def forward(self, x_I: Tensor) -> Tensor:
+        return F.linear(x_I, self.weight_IO.t(), self.bias_O)
+
+
+class Table(nn.Module):
+    """ids -> vectors; also vectors -> logits, through the same entries (tied)."""
+
+    def __init__(self, entries: int, width: int, tunables: Tunables) -> None:
+        super().__init__()
+        self.weight_VD = nn.Parameter(torch.randn(entries, width) * tunables.embedding_std)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return F.embedding(ids, self.weight_VD)
+
+
+def vector(width: int, tunables: Tunables) -> nn.Parameter:
+    """One learned vector: a null token, a start token."""
+    return nn.Parameter(torch.randn(width) * tunables.embedding_std)
+
+
+def parameter_groups(module: nn.Module, tunables: Tunables) -> list[dict[str, Any]]:
+    """Every trained parameter once, grouped by {"lr_scale", "weight_decay"}: the optimiser's side of muP."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for parameter, lr_scale, weight_decay in _scales(module.modules(), tunables):
+        groups.setdefault((lr_scale, weight_decay), []).append(parameter)
+    return [{"params": params, "lr_scale": lr, "weight_decay": wd} for (lr, wd), params in sorted(groups.items())]
+
+
+def _scales(modules: Iterable[nn.Module], tunables: Tunables) -> Iterator[tuple[nn.Parameter, float, float]]:
+    for module in modules:
+        for name, parameter in module.named_parameters(recurse=False):
+            if not parameter.requires_grad:
+                continue
+            if isinstance(module, Linear):
+                yield (parameter, module.lr_scale, tunables.weight_decay) if name == "weight_IO" else (parameter, 1.0, 0.0)
+            elif isinstance(module, nn.LayerNorm):
+                yield parameter, 1.0, 0.0
+            else:
+                yield parameter, tunables.embedding_lr_scale, 0.0

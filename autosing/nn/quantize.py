@@ -1,0 +1,152 @@
+"""latent_BDF -> codes of several rates and the latent they stand for: residual quantisation, one level a rate.
+
+Level i averages what the coarser levels left over `strides[i]` frames and takes the nearest of its vectors (van den
+Oord 2017; residual as in SoundStream, arXiv:2107.03312; rates as in SNAC, arXiv:2410.14411). Vectors start by
+k-means on latents seen during an unquantised warm-up, follow their members by moving averages, and are thrown anew
+when nobody comes to them.
+
+Shapes: B clips, D width, F frames, N_i = F / strides[i], V vectors of a level, M latents to be placed.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Level(nn.Module):
+    """One codebook: vectors_VD and the moving counts and sums that they are the quotient of."""
+
+    vectors_VD: Tensor
+    counts_V: Tensor
+    sums_VD: Tensor
+
+    def __init__(self, size: int, width: int, decay: float = 0.99, dead_below: float = 0.03) -> None:
+        super().__init__()
+        self.decay, self.dead_below = decay, dead_below
+        self.register_buffer("vectors_VD", torch.zeros(size, width))
+        self.register_buffer("counts_V", torch.ones(size))
+        self.register_buffer("sums_VD", torch.zeros(size, width))
+
+    def nearest(self, x_MD: Tensor) -> Tensor:
+        """codes_M. Squares of x are the same for all vectors and left out."""
+        distance_MV = self.vectors_VD.pow(2).sum(1) - 2 * x_MD @ self.vectors_VD.mT
+        return distance_MV.argmin(1)
+
+    @torch.no_grad()
+    def start(self, x_MD: Tensor, generator: torch.Generator, rounds: int = 12) -> None:
+        """k-means. Vectors without members are thrown onto random latents each round."""
+        size = len(self.vectors_VD)
+        self.vectors_VD.copy_(x_MD[_draw(x_MD, size, generator)])
+        for _ in range(rounds):
+            counts_V, sums_VD = self._members(x_MD)
+            empty_V = counts_V == 0
+            self.vectors_VD.copy_(sums_VD / counts_V.clamp(min=1)[:, None])
+            self.vectors_VD[empty_V] = x_MD[_draw(x_MD, int(empty_V.sum()), generator)]
+        self.counts_V.fill_(1.0)
+        self.sums_VD.copy_(self.vectors_VD)
+
+    @torch.no_grad()
+    def follow(self, x_MD: Tensor, generator: torch.Generator) -> None:
+        """One moving-average step towards the members that these latents are; dead vectors are replaced."""
+        counts_V, sums_VD = self._members(x_MD)
+        # Counts in shares of an even use, so that `dead_below` means the same for every batch and level.
+        scale = len(self.vectors_VD) / counts_V.sum()
+        self.counts_V.lerp_(counts_V * scale, 1 - self.decay)
+        self.sums_VD.lerp_(sums_VD * scale, 1 - self.decay)
+        self.vectors_VD.copy_(self.sums_VD / self.counts_V.clamp(min=1e-6)[:, None])
+        dead_V = self.counts_V < self.dead_below
+        fresh = x_MD[_draw(x_MD, int(dead_V.sum()), generator)]
+        self.vectors_VD[dead_V], self.sums_VD[dead_V], self.counts_V[dead_V] = fresh, fresh, 1.0
+
+    def _members(self, x_MD: Tensor) -> tuple[Tensor, Tensor]:
+        code_M = self.nearest(x_MD)
+        counts_V = torch.zeros_like(self.counts_V).index_add_(0, code_M, torch.ones_like(x_MD[:, 0]))
+        return counts_V, torch.zeros_like(self.sums_VD).index_add_(0, code_M, x_MD)
+
+
+class ResidualQuantizer(nn.Module):
+    """All levels, coarse to fine. Before `start` has been called, latents pass through unchanged."""
+
+    started: Tensor
+
+    def __init__(self, strides: Sequence[int], sizes: Sequence[int], width: int) -> None:
+        super().__init__()
+        self.strides = tuple(strides)
+        self.levels = nn.ModuleList(Level(size, width) for size in sizes)
+        self.register_buffer("started", torch.tensor(False))
+
+    def level(self, number: int) -> Level:
+        """One codebook, counted from the coarsest."""
+        found = self.levels[number]
+        assert isinstance(found, Level)
+        return found
+
+    def encode(self, z_BDF: Tensor) -> list[Tensor]:
+        """[codes_BN_i]."""
+        return self._walk(z_BDF)[0]
+
+    def decode(self, codes: Sequence[Tensor]) -> Tensor:
+        """[codes_BN_i] -> z_BDF, the sum of what the levels say."""
+        parts = [
+            self.level(i).vectors_VD[codes_BN].mT.repeat_interleave(stride, dim=2)
+            for i, (stride, codes_BN) in enumerate(zip(self.strides, codes, strict=True))
+        ]
+        return torch.stack(parts).sum(0)
+
+    def forward(self, z_BDF: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """-> (quantised z_BDF with the gradient passed straight through, commitment loss, [what each level was
+        asked to place, x_MD]): the last for `follow`."""
+        if not bool(self.started):
+            return z_BDF, z_BDF.new_zeros(()), []
+        _, heard_BDF, asked = self._walk(z_BDF)
+        commitment = (z_BDF - heard_BDF.detach()).pow(2).mean()
+        return z_BDF + (heard_BDF - z_BDF).detach(), commitment, asked
+
+    @torch.no_grad()
+    def start(self, z_BDF: Tensor, generator: torch.Generator) -> None:
+        """k-means of each level on what the ones before it left of these latents."""
+        rest_BDF = z_BDF
+        for level, stride in self._levels():
+            pooled_BDN = _pool(rest_BDF, stride)
+            level.start(_rows(pooled_BDN), generator)
+            rest_BDF = rest_BDF - self._heard(level, pooled_BDN)[1].repeat_interleave(stride, dim=2)
+        self.started.fill_(True)
+
+    @torch.no_grad()
+    def follow(self, asked: Sequence[Tensor], generator: torch.Generator) -> None:
+        """Moving averages, after a training step."""
+        for (level, _), x_MD in zip(self._levels(), asked, strict=True):
+            level.follow(x_MD, generator)
+
+    def _walk(self, z_BDF: Tensor) -> tuple[list[Tensor], Tensor, list[Tensor]]:
+        rest_BDF, heard_BDF = z_BDF.detach(), torch.zeros_like(z_BDF)
+        codes, asked = [], []
+        for level, stride in self._levels():
+            pooled_BDN = _pool(rest_BDF, stride)
+            codes_BN, vectors_BDN = self._heard(level, pooled_BDN)
+            vectors_BDF = vectors_BDN.repeat_interleave(stride, dim=2)
+            rest_BDF, heard_BDF = rest_BDF - vectors_BDF, heard_BDF + vectors_BDF
+            codes.append(codes_BN)
+            asked.append(_rows(pooled_BDN))
+        return codes, heard_BDF, asked
+
+    def _levels(self) -> list[tuple[Level, int]]:
+        return [(self.level(i), stride) for i, stride in enumerate(self.strides)]
+
+    @staticmethod
+    def _heard(level: Level, pooled_BDN: Tensor) -> tuple[Tensor, Tensor]:
+        codes_BN = level.nearest(_rows(pooled_BDN)).view(pooled_BDN.shape[0], pooled_BDN.shape[2])
+        return codes_BN, level.vectors_VD[codes_BN].mT
+
+
+def _pool(x_BDF: Tensor, stride: int) -> Tensor:
+    return x_BDF.unflatten(2, (-1, stride)).mean(3)
+
+
+def _rows(x_BDN: Tensor) -> Tensor:
+    return x_BDN.mT.flatten(0, 1)
+
+
+def _draw(x_MD: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    return torch.randint(len(x_MD), (count,), generator=generator).to(x_MD.device)
