@@ -8,6 +8,10 @@
 One of the levels says f0 in even steps of pitch; the others quantise what the spectrum needs beside it. So pitch is
 right by construction, while voicing stays soft: the pulses sound as loud, in each band, as the network lets them.
 
+Latents begin as cepstra: straight paths, which are learned too, lead from the log-mel bands through a cosine transform
+to the latent, and from the latent through its inverse to the filters. So the networks beside them only learn what a
+plain vocoder gets wrong, and what the quantiser calls near is near in the log spectrum.
+
 Shapes: B clips, S samples, F = S / hop frames, N_i = F / strides[i] codes of level i, D width, K bins, M bands.
 """
 
@@ -70,14 +74,17 @@ class CodecModel(nn.Module):
         self.encoder = ConvNeXt(
             config.mel_bands + F0_FEATURES, config.encoder_width, config.encoder_hidden, config.encoder_blocks
         )
-        self.to_latent = nn.Conv1d(config.encoder_width, config.latent, 1)
+        self.to_latent = nn.Linear(config.encoder_width, config.latent)
+        self.cepstrum = nn.Linear(config.mel_bands, config.latent)
         self.quantizer = ResidualQuantizer(
             [config.strides[i] for i in spectral], [config.codebook_sizes[i] for i in spectral], config.latent
         )
         self.decoder = ConvNeXt(
             config.latent + F0_FEATURES, config.decoder_width, config.decoder_hidden, config.decoder_blocks
         )
+        self.envelope = nn.Linear(config.latent, 2 * config.filter_bands)
         self.head = SourceFilter(config)
+        self._start_straight()
 
     def encode(self, audio_BS: Tensor, f0_hz_BF: Tensor) -> list[Tensor]:
         """[codes_BN_i], coarse to fine, the f0 level in its place."""
@@ -97,13 +104,14 @@ class CodecModel(nn.Module):
 
     def latent(self, audio_BS: Tensor, f0_code_BN: Tensor) -> Tensor:
         """z_BDF, what the quantiser is asked to say."""
-        x_BCF = torch.cat([self.features(audio_BS), self._condition(f0_code_BN)], dim=1)
-        return self.to_latent(self.encoder(x_BCF))
+        mel_BMF = self.features(audio_BS)
+        x_BDF = self.encoder(torch.cat([mel_BMF, self._condition(f0_code_BN)], dim=1))
+        return (self.cepstrum(mel_BMF.mT) + self.to_latent(x_BDF.mT)).mT
 
     def sound(self, z_BDF: Tensor, f0_code_BN: Tensor, pulses_BS: Tensor, noise_BS: Tensor) -> Tensor:
         """What the decoder makes of a latent and the two excitations: audio_BS."""
         x_BDF = self.decoder(torch.cat([z_BDF, self._condition(f0_code_BN)], dim=1))
-        return self.head(x_BDF, pulses_BS, noise_BS)
+        return self.head(x_BDF, self.envelope(z_BDF.mT).mT, pulses_BS, noise_BS)
 
     def f0_codes(self, f0_hz_BF: Tensor) -> Tensor:
         """f0 a frame (0: none) -> f0_code_BN: the mean pitch of the voiced frames; 0 where fewer than half are."""
@@ -129,6 +137,25 @@ class CodecModel(nn.Module):
             return f0_features(self.f0_hz(codes_V)[None])[0].mT
         at = level - (level > self.config.f0_level)
         return self.quantizer.level(at).vectors_VD
+
+    @torch.no_grad()
+    def _start_straight(self) -> None:
+        """The straight paths begin as cosine transform and inverse, the networks beside them as nearly nothing."""
+        config = self.config
+        place_M = (torch.arange(config.mel_bands) + 0.5) / config.mel_bands
+        cosines_DM = torch.cos(torch.pi * torch.arange(config.latent)[:, None] * place_M)
+        cosines_DM = cosines_DM * (2 / config.mel_bands) ** 0.5
+        cosines_DM[0] *= 0.5**0.5
+        # Band m's top lies at (m + 1) / (bands + 1) of the mel axis, the filter's points from its one end to the other.
+        point_P = torch.linspace(0, 1, config.filter_bands) * (config.mel_bands + 1) - 1
+        near_PM = (1 - (point_P.clamp(0, config.mel_bands - 1)[:, None] - torch.arange(config.mel_bands)).abs()).clamp(
+            min=0
+        )
+        self.cepstrum.weight.copy_(cosines_DM)
+        self.cepstrum.bias.zero_()
+        self.envelope.weight.copy_(LogMel.SPREAD * (near_PM @ cosines_DM.mT).repeat(2, 1))
+        self.envelope.bias.fill_(-LogMel.MIDDLE)
+        self.to_latent.weight.mul_(0.1)
 
     def _condition(self, f0_code_BN: Tensor) -> Tensor:
         stride = self.config.strides[self.config.f0_level]
@@ -157,6 +184,7 @@ def f0_features(f0_hz_BN: Tensor) -> Tensor:
 class LogMel(nn.Module):
     """audio_BS -> features_BMF of about unit spread; silence (below -100 dB) is the floor."""
 
+    MIDDLE, SPREAD = 5.0, 2.5
     matrix_MK: Tensor
 
     def __init__(self, config: CodecConfig) -> None:
@@ -167,11 +195,11 @@ class LogMel(nn.Module):
 
     def forward(self, audio_BS: Tensor) -> Tensor:
         magnitude_BKF = stft(audio_BS, self.window, self.hop).abs()
-        return ((self.matrix_MK @ magnitude_BKF).clamp(min=1e-5).log() + 5) / 2.5
+        return ((self.matrix_MK @ magnitude_BKF).clamp(min=1e-5).log() + self.MIDDLE) / self.SPREAD
 
 
 class SourceFilter(nn.Module):
-    """Decoder frames x_BDF and excitations -> audio_BS.
+    """Decoder frames x_BDF, a first guess of both filters' log gains, and excitations -> audio_BS.
 
     spectrum = pulses * filter (gain and phase) + noise * gain + free real and imaginary parts. The free spectrum is
     what an accompaniment is made of, and what pulses and noise miss in a voice.
@@ -186,16 +214,18 @@ class SourceFilter(nn.Module):
         self.out = nn.Linear(config.decoder_width, 3 * self.bands + 3 * self.bins)
         curves_KM = band_curves(config.filter_bands, config.window, config.sample_rate_hz)
         self.register_buffer("curves_KM", curves_KM, persistent=False)
-        nn.init.normal_(self.out.weight, std=0.02)
+        nn.init.normal_(self.out.weight, std=0.01)
         nn.init.zeros_(self.out.bias)
         with torch.no_grad():
-            self.out.bias[: 2 * self.bands] = -4.0
+            self.out.bias[self.bands : 2 * self.bands] = -1.0
             self.out.bias[3 * self.bands : 3 * self.bands + self.bins] = -6.0
 
-    def forward(self, x_BDF: Tensor, pulses_BS: Tensor, noise_BS: Tensor) -> Tensor:
+    def forward(self, x_BDF: Tensor, gains_BGF: Tensor, pulses_BS: Tensor, noise_BS: Tensor) -> Tensor:
         y_BDF = self.out(x_BDF.mT).mT.float()
-        bands_B3MF = y_BDF[:, : 3 * self.bands].unflatten(1, (3, self.bands))
-        pulse_BKF, noise_BKF, phase_BKF = (self.curves_KM @ bands_B3MF).unbind(1)
+        pulse_BMF, noise_BMF, phase_BMF = y_BDF[:, : 3 * self.bands].unflatten(1, (3, self.bands)).unbind(1)
+        pulse_BKF = self.curves_KM @ (pulse_BMF + gains_BGF[:, : self.bands])
+        noise_BKF = self.curves_KM @ (noise_BMF + gains_BGF[:, self.bands :])
+        phase_BKF = self.curves_KM @ phase_BMF
         free_gain_BKF, real_BKF, imaginary_BKF = y_BDF[:, 3 * self.bands :].unflatten(1, (3, self.bins)).unbind(1)
         filter_BKF = torch.polar(_gain(pulse_BKF), phase_BKF)
         spectrum_BKF = stft(pulses_BS, self.window, self.hop) * filter_BKF

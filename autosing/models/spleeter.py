@@ -115,7 +115,7 @@ def load_spleeter(device: str = "cpu") -> Spleeter:
 
     model = Spleeter()
     model.load_state_dict(load_file(fetch("spleeter-2stems")))
-    model.to(memory_format=torch.channels_last)  # a quarter faster on a CPU
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a tenth faster on a CPU
     return model.to(device).eval().requires_grad_(False)
 
 

@@ -1,0 +1,178 @@
+"""Semantic codes, accompaniment, voice -> acoustic codes of a singing of any length, several candidates at once.
+
+Shapes: C candidates, G guidance variants, B = G * C clips, R rows, T columns, V codes of a row, D width.
+"""
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from autosing.codecs.delay import FREE, Pattern
+from autosing.errors import InputError
+from autosing.generation.sampling import Guidance, Sampling, choose, uniforms
+from autosing.generation.stepper import Keep, Stepper
+from autosing.generation.windows import next_window
+from autosing.models.conditions import Item, crop_blocks, music_item, semantic_item, singer_item, stack
+from autosing.models.sm2a import SM2A
+from autosing.timebase import SEMANTIC_RATE_HZ, num_frames_to_cover
+
+Scale = Literal["fine", "coarse"]
+"""Columns of one frame, a code after another (AutoSing's unrolled bricks), or of a block, several codes at once: as
+many times fewer steps, and coarser hearing."""
+Progress = Callable[[int, int], None]
+Levels = list[np.ndarray]
+
+
+@torch.inference_mode()
+def generate_acoustic(
+    model: SM2A,
+    semantic: Sequence[np.ndarray],
+    music: Sequence[np.ndarray] | None,
+    singer: np.ndarray | None,
+    duration_s: float,
+    sampling: Sampling | None = None,
+    candidates: int | None = None,
+    scale: Scale = "fine",
+    overlap_s: float = 5.0,
+    keep: Keep = "all",
+    progress: Progress | None = None,
+) -> list[Levels]:
+    """-> for each candidate the levels of its codes (int64), in whole blocks that cover the duration, or less where its
+    semantic codes end before.
+
+    `semantic`: an array a candidate, or one for all of `candidates`. `music`: levels of the accompaniment's codes, None
+    where there is none. Beyond the model's context, windows overlap by `overlap_s`.
+    Raises InputError where semantic codes are missing, or are not this model's.
+    """
+    if candidates is not None and len(semantic) == 1:
+        semantic = list(semantic) * candidates
+    if not semantic or (candidates is not None and len(semantic) != candidates):
+        raise InputError(f"semantic codes: found {len(semantic)} sets, need one, or {candidates or 'at least one'}")
+    highest = max((int(codes.max()) for codes in semantic if len(codes)), default=0)
+    if highest >= model.config.semantic_size:
+        raise InputError(f"semantic code {highest}: the model knows {model.config.semantic_size}; use its codebook")
+    song = _Song(model, semantic, music, singer, duration_s, sampling or Sampling(), scale, keep)
+    overlap = min(int(overlap_s / song.block_s), song.context // 2) or 1
+    done, total = 0, max(song.blocks_C)
+    while done < total:
+        first, last = next_window(done, total, song.context, overlap)
+        song.sing(first, done, last, progress)
+        done = last
+    return song.levels_C
+
+
+class _Song:
+    """What is sung so far, and how a window is added to it. Counts in blocks of the codec's coarsest stride."""
+
+    def __init__(
+        self, model: SM2A, semantic: Sequence[np.ndarray], music: Sequence[np.ndarray] | None,
+        singer: np.ndarray | None, duration_s: float, sampling: Sampling, scale: Scale, keep: Keep,
+    ) -> None:  # fmt: skip
+        self.model, self.semantic, self.music, self.singer = model, semantic, music, singer
+        self.sampling, self.keep = sampling, keep
+        self.pattern: Pattern = model.fine if scale == "fine" else model.coarse
+        spec = model.spec
+        block = Fraction(spec.block_samples, spec.sample_rate_hz)
+        self.block_s = float(block)
+        self.context = max(2, int(model.config.context_s / self.block_s))
+        whole = num_frames_to_cover(duration_s, 1 / block)
+        own = [num_frames_to_cover(len(codes) / SEMANTIC_RATE_HZ, 1 / block) for codes in semantic]
+        self.blocks_C = [min(whole, blocks) for blocks in own]
+        self.levels_C: list[Levels] = [[np.zeros(0, np.int64) for _ in spec.strides] for _ in semantic]
+        present = [name for name, given in (("text", semantic), ("music", music), ("singer", singer)) if given is not None]
+        self.guidance = Guidance.of(sampling, present)
+
+    def sing(self, first: int, done: int, last: int, progress: Progress | None) -> None:
+        """Blocks done .. last of every candidate that is that long, after its blocks first .. done."""
+        spec, guidance = self.model.spec, self.guidance
+        members = [c for c, blocks in enumerate(self.blocks_C) if blocks > done]
+        if not members:
+            return
+        device = self.model.null_singer_D.device
+        items = [self._conditions(c, first, last, without) for without in guidance.variants for c in members]
+        columns = [self._template(c, first, min(last, self.blocks_C[c])) for c in members]
+        longest = max(column_RT.shape[1] for column_RT in columns)
+        columns_CRT = torch.stack([F.pad(c, (0, longest - c.shape[1]), value=self.pattern.pad) for c in columns])
+        part = f"acoustic at {done}"
+        uniform_TRC = uniforms(self.sampling, part, members, longest, self.pattern.num_rows)
+        batch = {name: value.to(device) for name, value in stack(items).items()}
+
+        def tick(step: int) -> None:
+            if progress is not None:
+                progress(first + (last - first) * (step + 1) // longest, max(self.blocks_C))
+
+        columns_CRT = self._fill(columns_CRT, batch, uniform_TRC.to(device), tick).cpu()
+        for c, columns_RT, own_RT in zip(members, columns_CRT, columns, strict=True):
+            levels = self.pattern.to_levels(columns_RT[:, : own_RT.shape[1]])
+            kept = crop_blocks(self.levels_C[c], spec, 0, first)
+            self.levels_C[c] = [np.concatenate([a, b.numpy()]) for a, b in zip(kept, levels, strict=True)]
+
+    def _conditions(self, c: int, first: int, last: int, without: str | None) -> Item:
+        start_s, end_s = first * self.block_s, last * self.block_s
+        code = num_frames_to_cover(start_s, SEMANTIC_RATE_HZ)
+        codes_N = self.semantic[c][code : num_frames_to_cover(end_s, SEMANTIC_RATE_HZ)]
+        music = None if self.music is None else crop_blocks(self.music, self.model.spec, first, last - first)
+        return (
+            semantic_item(None if without == "text" else codes_N, code / float(SEMANTIC_RATE_HZ) - start_s)
+            | music_item(None if without == "music" else music, self.model.coarse, self.model.num_rows)
+            | singer_item(None if without == "singer" else self.singer)
+        )
+
+    def _template(self, c: int, first: int, last: int) -> Tensor:
+        """columns_RT: what is sung already and what the pattern forces; FREE elsewhere."""
+        spec = self.model.spec
+        prompt = crop_blocks(self.levels_C[c], spec, first, last - first)
+        lengths = [(last - first) * spec.block_frames // stride for stride in spec.strides]
+        padded = [np.pad(p, (0, n - len(p)), constant_values=FREE) for p, n in zip(prompt, lengths, strict=True)]
+        return self.pattern.to_columns([torch.from_numpy(level) for level in padded])
+
+    def _fill(
+        self, columns_CRT: Tensor, batch: dict[str, Tensor], uniform_TRC: Tensor, tick: Callable[[int], None]
+    ) -> Tensor:
+        """Draw every FREE code, column by column; what is forced stays."""
+        model, guidance = self.model, self.guidance
+        free_CRT = columns_CRT == FREE
+        live_RT = free_CRT.any(0)
+        live = [torch.nonzero(rows_R)[:, 0].tolist() for rows_R in live_RT.T]
+        shared = [[bool(free_CRT[:, row, t].all()) for row in rows] for t, rows in enumerate(live)]
+        steps = [t for t, rows in enumerate(live) if rows]
+        if not steps:
+            return columns_CRT
+        start, stop = steps[0], steps[-1]
+        memory = model.encode(batch)
+        device = memory.singer_B1D.device
+        free_CRT, columns_CRT = free_CRT.to(device), columns_CRT.to(device)
+        positions_T = self.pattern.positions(stop, 1).to(device)
+        stepper = Stepper(model.decoder, memory.semantic, memory.music, positions_T, len(batch["singer"]), self.keep)
+        rows = [_Row(model, row) for row in range(model.num_rows)]
+        input_CRT = columns_CRT[:, :, :start]
+        for t in range(start, stop + 1):
+            x_BTD = model.columns(input_CRT).repeat(len(guidance.variants), 1, 1) + memory.singer_B1D
+            x_BD = stepper(x_BTD)
+            for row, everyone in zip(live[t], shared[t], strict=True):
+                code_C = choose(guidance.combine(rows[row](x_BD)), uniform_TRC[t, row], self.sampling)
+                if not everyone:
+                    code_C = torch.where(free_CRT[:, row, t], code_C, columns_CRT[:, row, t])
+                columns_CRT[:, row, t] = code_C
+            input_CRT = columns_CRT[:, :, t : t + 1]
+            tick(t)
+        return columns_CRT
+
+
+class _Row:
+    """One row's head and readout, laid out so that single places go through it fast: as SM2A.row_logits, x_BD -> logits_BV."""
+
+    def __init__(self, model: SM2A, row: int) -> None:
+        width = model.config.shape.width
+        part = slice(row * width, (row + 1) * width)
+        self.weight_DD = model.head.weight_IO[:, part].contiguous()
+        self.bias_D = model.head.bias_O[part]
+        self.entries_DV = (model.columns.entries(row) * model.config.tunables.output_scale(width)).t().contiguous()
+
+    def __call__(self, x_BD: Tensor) -> Tensor:
+        return F.gelu(torch.addmm(self.bias_D, x_BD, self.weight_DD), approximate="tanh") @ self.entries_DV

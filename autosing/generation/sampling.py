@@ -1,0 +1,91 @@
+"""Logits -> codes: guidance, temperature, top-k, top-p, from random numbers that belong to a candidate alone.
+
+Shapes: C candidates, G guidance variants of each, V classes, T steps, R rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from autosing.config import Config
+from autosing.ids import seed_of
+
+
+class Sampling(Config):
+    """How codes are drawn. The same seed gives the same candidate, however many are drawn beside it."""
+
+    seed: int = Field(0, ge=0)
+    temperature: float = Field(0.7, ge=0)
+    """0: always the likeliest (greedy)."""
+    top_k: int | None = Field(None, ge=1)
+    """Draw from the k likeliest alone."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Draw from the fewest classes that hold this much probability."""
+    guidance_text: float = Field(1.0, ge=0)
+    """1: none. Above, away from what would be sung without the lyrics (t2s) or the semantic codes (sm2a)."""
+    guidance_music: float = Field(1.0, ge=0)
+    guidance_singer: float = Field(1.0, ge=0)
+    stop_at_eos: bool = True
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """logits = full + sum over conditions of (scale - 1) * (full - without that condition).
+
+    Classifier-free guidance (arXiv:2207.12598) with a scale a condition, as in composable diffusion (arXiv:2206.01714);
+    each "without" is what dropping that condition in training made.
+    """
+
+    dropped: tuple[str, ...]
+    scales: tuple[float, ...]
+
+    @classmethod
+    def of(cls, sampling: Sampling, present: Sequence[str]) -> "Guidance":
+        """The conditions that are there to be guided by and have a scale other than 1."""
+        wanted = {name: getattr(sampling, f"guidance_{name}") for name in present}
+        active = {name: scale for name, scale in wanted.items() if scale != 1.0}
+        return cls(tuple(active), tuple(active.values()))
+
+    @property
+    def variants(self) -> tuple[str | None, ...]:
+        """What each of the G variants goes without; the first nothing."""
+        return (None, *self.dropped)
+
+    def combine(self, logits: Tensor) -> Tensor:
+        """logits_(G*C)V, variants outermost -> logits_CV."""
+        if not self.dropped:
+            return logits
+        full, *without = logits.unflatten(0, (len(self.variants), -1)).unbind(0)
+        return full + sum(((s - 1) * (full - other) for s, other in zip(self.scales, without, strict=True)), 0 * full)
+
+
+def uniforms(sampling: Sampling, part: str, candidates: Sequence[int], steps: int, rows: int = 1) -> Tensor:
+    """uniform_TRC in [0, 1): each candidate's come from a generator of its own."""
+    draws = []
+    for candidate in candidates:
+        generator = torch.Generator().manual_seed(seed_of("generate", sampling.seed, part, candidate))
+        draws.append(torch.rand(steps, rows, generator=generator))
+    return torch.stack(draws, -1)
+
+
+def choose(logits_CV: Tensor, uniform_C: Tensor, sampling: Sampling) -> Tensor:
+    """-> ids_C, by the inverse of the cumulated probabilities. A class at -inf is never chosen."""
+    if sampling.temperature == 0:
+        return logits_CV.argmax(-1)
+    probability_CV = (logits_CV.float() / sampling.temperature).softmax(-1)
+    order_CV = None
+    if sampling.top_k is not None or sampling.top_p < 1:
+        count = min(sampling.top_k or logits_CV.shape[-1], logits_CV.shape[-1])
+        probability_CV, order_CV = probability_CV.topk(count, dim=-1)
+        if sampling.top_p < 1:
+            kept_C1 = probability_CV.sum(-1, keepdim=True)
+            before_CV = (probability_CV.cumsum(-1) - probability_CV) / kept_C1
+            probability_CV = probability_CV.masked_fill(before_CV >= sampling.top_p, 0.0)
+    cumulated_CV = probability_CV.cumsum(-1)
+    # A little below 1, so that rounding can never carry past the last class that has any probability.
+    point_C1 = uniform_C.clamp(max=1 - 1e-6)[:, None] * cumulated_CV[:, -1:]
+    index_C1 = torch.searchsorted(cumulated_CV, point_C1, right=True)
+    return (index_C1 if order_CV is None else order_CV.gather(1, index_C1))[:, 0]

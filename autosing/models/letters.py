@@ -1,0 +1,54 @@
+"""Whisper's encoder states -> how likely each letter is sung in each frame.
+
+Shapes: B windows, T frames of 20 ms, D Whisper's width, H hidden width, L classes: silence, a to z.
+A small head on a frozen encoder, fitted on made songs, where the time of each word is known. Within a word the letters
+find their own places during fitting, as states of a hidden Markov model do.
+"""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import autosing
+from autosing.checkpoint import WEIGHTS, load_model
+
+ENCODER = "whisper-base"
+"""Whose states the bundled head reads."""
+BUNDLED = Path(autosing.__file__).parent / "weights" / "letters"
+NUM_LETTERS = 27
+
+
+class LetterHead(nn.Module):
+    """states_BTD -> log-probabilities_BTL."""
+
+    def __init__(self, width: int = 512, hidden: int = 96, kernel: int = 5, dropout: float = 0.2) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.narrow = nn.Linear(width, hidden)
+        self.blocks = nn.ModuleList(nn.Conv1d(hidden, hidden, kernel, padding=kernel // 2) for _ in range(2))
+        self.classify = nn.Linear(hidden, NUM_LETTERS)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, states_BTD: Tensor) -> Tensor:
+        x_BHT = F.gelu(self.narrow(self.dropout(self.norm(states_BTD)))).transpose(1, 2)
+        for block in self.blocks:
+            x_BHT = x_BHT + F.gelu(block(self.dropout(x_BHT)))
+        return self.classify(x_BHT.transpose(1, 2)).log_softmax(dim=-1)
+
+
+@cache
+def load_letters() -> tuple[LetterHead, Tensor]:
+    """(the bundled head in eval mode, log-priors_L of the letters in what it was fitted on)."""
+    file = load_model(BUNDLED, "letters")
+    log_prior_L = file.state.pop("log_prior").float()
+    head = LetterHead(**file.config)
+    head.load_state_dict({name: tensor.float() for name, tensor in file.state.items()})
+    return head.eval().requires_grad_(False), log_prior_L
+
+
+def letters_digest() -> str:
+    """sha256 of the bundled head."""
+    return hashlib.sha256((BUNDLED / WEIGHTS).read_bytes()).hexdigest()

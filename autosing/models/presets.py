@@ -1,0 +1,39 @@
+"""The sizes of t2s and sm2a by name, as AutoSing's table has them, and two smaller ones to try things with."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from autosing.config import Config
+from autosing.errors import InputError
+
+
+class Shape(Config):
+    """Widths and depths. Head width is 64 but in `debug`."""
+
+    width: int = Field(gt=0)
+    heads: int = Field(gt=0)
+    text_layers: int = Field(gt=0)
+    """Of the text encoder (t2s) or the semantic encoder (sm2a)."""
+    music_layers: int = Field(gt=0)
+    decoder_layers: int = Field(gt=0)
+    mlp_factor: int = Field(4, gt=0)
+
+    def model_post_init(self, _: object) -> None:
+        if self.width % (2 * self.heads):
+            raise InputError(f"width {self.width} with {self.heads} heads: the head width must be whole and even")
+
+
+SHAPES: dict[str, Shape] = {
+    "debug": Shape(width=64, heads=2, text_layers=1, music_layers=1, decoder_layers=2),
+    "demo": Shape(width=128, heads=2, text_layers=1, music_layers=1, decoder_layers=3),
+    "micro": Shape(width=192, heads=3, text_layers=1, music_layers=1, decoder_layers=3, mlp_factor=1),
+    "tiny": Shape(width=384, heads=6, text_layers=2, music_layers=2, decoder_layers=6),
+    "base": Shape(width=512, heads=8, text_layers=3, music_layers=3, decoder_layers=9),
+    "small": Shape(width=768, heads=12, text_layers=6, music_layers=6, decoder_layers=18),
+    "baseline": Shape(width=1024, heads=16, text_layers=10, music_layers=10, decoder_layers=30),
+    "medium": Shape(width=1024, heads=16, text_layers=12, music_layers=12, decoder_layers=36),
+    "large": Shape(width=1280, heads=20, text_layers=16, music_layers=16, decoder_layers=50),
+}
+
+Size = Literal["debug", "demo", "micro", "tiny", "base", "small", "baseline", "medium", "large"]

@@ -1,0 +1,190 @@
+"""Singing -> content codes, 25 a second: a Whisper encoder's layer, pooled, projected, and its nearest code.
+
+A code should say which sound is sung and not by whom (WhisperSpeech and AutoSing's BN-Whisper in spirit; here the
+encoder stays as it is and only projection and codebook are fitted: see train/tasks/semantic.py).
+
+Shapes: S samples at 16 kHz, M mel frames (100 a second), N codes (25 a second), E encoder width, D code width,
+K codes in the book.
+"""
+
+import functools
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from autosing.audio.io import Audio
+from autosing.checkpoint import WEIGHTS, ModelFile, load_model
+from autosing.config import Config
+from autosing.errors import InputError
+from autosing.timebase import SEMANTIC_RATE_HZ, num_frames_to_cover
+
+BUNDLED = "autosing-semantic"
+"""The codebook that comes with the package (autosing/weights/semantic, see its card)."""
+SAMPLE_RATE_HZ = 16_000
+CODE_SAMPLES = int(SAMPLE_RATE_HZ / SEMANTIC_RATE_HZ)
+_MAX_CODES = 750
+"""Whisper hears 30 s at once."""
+_MARGIN_CODES = 50
+"""Of a longer clip each window gives its middle: 2 s at an inner edge are heard and not used."""
+
+
+class SemanticConfig(Config):
+    """What a codebook was fitted to."""
+
+    encoder: str = "whisper-base"
+    """A name in autosing.pretrained."""
+    layer: int = Field(4, ge=1)
+    """The encoder block whose output is coded, counted from 1."""
+    width: int = Field(512, gt=0)
+    """E, the encoder's."""
+    dim: int = Field(64, gt=0)
+    """D."""
+    codes: int = Field(1024, gt=0)
+    """K."""
+
+
+class WhisperFeatures:
+    """audio -> features_NE of one encoder block. Hears only the samples of its clip: no padding to 30 s, no batch."""
+
+    def __init__(self, encoder: str, layer: int, device: str = "cpu") -> None:
+        from autosing.models.whisper import load_whisper
+
+        model = load_whisper(encoder, device)
+        self._encoder, self._mels, self._device = model.encoder, model.dims.n_mels, device
+        assert layer <= len(self._encoder.blocks), (
+            f"{encoder} has {len(self._encoder.blocks)} blocks, asked for {layer}"
+        )
+        self._layer = layer
+
+    @torch.inference_mode()
+    def __call__(self, audio_S: np.ndarray) -> Tensor:
+        """audio_S, mono at 16 kHz, a whole number of codes long, 30 s at most -> features_NE."""
+        assert len(audio_S) % CODE_SAMPLES == 0 and 0 < len(audio_S) <= _MAX_CODES * CODE_SAMPLES, len(audio_S)
+        return self.layers(audio_S)[self._layer - 1]
+
+    @torch.inference_mode()
+    def layers(self, audio_S: np.ndarray) -> list[Tensor]:
+        """features_NE after each block up to the chosen one (the last block's through the encoder's final norm)."""
+        import whisper
+
+        encoder = self._encoder
+        audio = torch.as_tensor(np.ascontiguousarray(audio_S), dtype=torch.float32, device=self._device)
+        x_1CM = whisper.log_mel_spectrogram(audio, self._mels)[None]
+        x_1CM = nn.functional.gelu(encoder.conv1(x_1CM))
+        x_1TE = nn.functional.gelu(encoder.conv2(x_1CM)).transpose(1, 2)
+        x_1TE = x_1TE + encoder.positional_embedding[: x_1TE.shape[1]]
+        found = []
+        for number, block in enumerate(encoder.blocks[: self._layer], start=1):
+            x_1TE = block(x_1TE)
+            out_TE = encoder.ln_post(x_1TE)[0] if number == len(encoder.blocks) else x_1TE[0]
+            found.append(out_TE.unflatten(0, (-1, 2)).mean(dim=1))
+        return found
+
+
+class SemanticCodebook(nn.Module):
+    """features_NE -> codes_N: standardise, project, nearest code by distance."""
+
+    mean_E: Tensor
+    scale_E: Tensor
+    codes_KD: Tensor
+
+    def __init__(self, config: SemanticConfig) -> None:
+        super().__init__()
+        self.register_buffer("mean_E", torch.zeros(config.width))
+        self.register_buffer("scale_E", torch.ones(config.width))
+        self.project = nn.Linear(config.width, config.dim, bias=False)
+        self.register_buffer("codes_KD", torch.zeros(config.codes, config.dim))
+
+    def points(self, features_NE: Tensor) -> Tensor:
+        """features_NE -> points_ND, where codes are compared."""
+        return self.project((features_NE - self.mean_E) * self.scale_E)
+
+    def forward(self, features_NE: Tensor) -> Tensor:
+        """features_NE -> codes_N (int64)."""
+        return nearest(self.points(features_NE), self.codes_KD)
+
+
+def nearest(points_ND: Tensor, codes_KD: Tensor) -> Tensor:
+    """The index of the nearest code, for each point."""
+    return (codes_KD.square().sum(dim=1) - 2 * points_ND @ codes_KD.T).argmin(dim=1)
+
+
+class SemanticTokenizer:
+    """audio -> codes. `codebook_KD` is what t2s and sm2a embed codes by, `size` is K."""
+
+    def __init__(self, file: ModelFile, digest: str, device: str = "cpu") -> None:
+        self.config = SemanticConfig.build(file.config, origin="semantic model")
+        self.digest, self.size = digest, self.config.codes
+        self._book = SemanticCodebook(self.config).eval()
+        self._book.load_state_dict({name: tensor.float() for name, tensor in file.state.items()})
+        self._book.to(device)
+        self._hear = WhisperFeatures(self.config.encoder, self.config.layer, device)
+
+    @property
+    def codebook_KD(self) -> np.ndarray:
+        return self._book.codes_KD.cpu().numpy()
+
+    @torch.inference_mode()
+    def tokenize(self, audio: Audio) -> np.ndarray:
+        """codes_N int32, N = ceil(duration * 25): the last code hears silence after the end. Any rate, any length."""
+        total = num_frames_to_cover(audio.duration_s, SEMANTIC_RATE_HZ)
+        mono = Audio(audio.mono_S()[None], audio.sample_rate_hz).resampled(SAMPLE_RATE_HZ).samples_CS[0]
+        mono = np.pad(mono, (0, max(0, total * CODE_SAMPLES - len(mono))))[: total * CODE_SAMPLES]
+        parts = []
+        for start, first, last in _windows(total):
+            heard = mono[start * CODE_SAMPLES : min(start + _MAX_CODES, total) * CODE_SAMPLES]
+            parts.append(self._book(self._hear(heard))[first - start : last - start])
+        return torch.cat(parts).cpu().numpy().astype(np.int32)
+
+
+def _windows(total: int) -> list[tuple[int, int, int]]:
+    """(start of what is heard, first code kept, code after the last kept), covering `total` codes once each."""
+    if total <= _MAX_CODES:
+        return [(0, 0, total)]
+    windows, first = [], 0
+    while first < total:
+        start = max(0, min(first - _MARGIN_CODES, total - _MAX_CODES))
+        last = total if start + _MAX_CODES >= total else start + _MAX_CODES - _MARGIN_CODES
+        windows.append((start, first, last))
+        first = last
+    return windows
+
+
+def _folder(name: str) -> Path:
+    """A folder as it is, or what is bundled under that name."""
+    if name == BUNDLED:
+        return Path(__file__).parents[1] / "weights" / "semantic"
+    return Path(name)
+
+
+def semantic_digest(name: str = BUNDLED) -> str:
+    """sha256 of the codebook's file: two corpora speak the same codes if and only if it is equal. Loads no model."""
+    path = _folder(name) / WEIGHTS
+    if not path.is_file():
+        raise InputError(
+            f"semantic codebook {name}: no {path}; name {BUNDLED!r} or the run folder of 'autosing train semantic'"
+        )
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def semantic_encoder(name: str = BUNDLED) -> str:
+    """The name of the pretrained encoder under the codebook. Loads no model."""
+    encoder: str = load_model(_folder(name), "semantic").config["encoder"]
+    return encoder
+
+
+def semantic_size(name: str = BUNDLED) -> int:
+    """The number of codes in the book. Loads no model."""
+    size: int = load_model(_folder(name), "semantic").config["codes"]
+    return size
+
+
+@functools.cache
+def load_semantic(name: str = BUNDLED, device: str = "cpu") -> SemanticTokenizer:
+    """The bundled codebook or that of a run's folder; one a process. Raises InputError where there is none."""
+    digest = semantic_digest(name)
+    return SemanticTokenizer(load_model(_folder(name), "semantic"), digest, device)

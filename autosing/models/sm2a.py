@@ -1,0 +1,127 @@
+"""Semantic codes, an accompaniment and a voice -> acoustic codes of the singing: AutoSing's SM2A.
+
+Semantic codes go through an encoder, the accompaniment's codes through another; a causal decoder over columns of codec
+codes listens to both. Positions lie on one axis of codec frames, so the same weights are trained mostly on coarse
+columns (bricks) and run on fine ones (bricks unrolled).
+
+Shapes: B clips, N semantic codes, R rows, C columns of the voice, M columns of the accompaniment, V codes of a row, D width.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from autosing.checkpoint import load_model
+from autosing.codecs.base import CodecSpec
+from autosing.codecs.delay import Pattern
+from autosing.config import Config
+from autosing.models.conditions import SINGER_WIDTH
+from autosing.models.presets import Shape
+from autosing.nn.embedding import CodebookEmbedding, RowEmbedding
+from autosing.nn.mup import Linear, Tunables, vector
+from autosing.nn.transformer import ConditionEncoder, Decoder, Memory
+from autosing.timebase import SEMANTIC_RATE_HZ
+
+
+class SM2AConfig(Config):
+    """All that the weights depend on; lies in model.json."""
+
+    shape: Shape
+    tunables: Tunables = Tunables()
+    semantic_size: int = Field(gt=1)
+    semantic_width: int = Field(64, gt=0)
+    codec: CodecSpec
+    """Of voice and accompaniment."""
+    context_s: float = Field(30.0, gt=0)
+    """The longest stretch seen in training; longer singing is made in overlapping windows of it."""
+
+
+@dataclass(frozen=True)
+class SM2AMemory:
+    """The conditions, encoded once."""
+
+    semantic: Memory
+    music: Memory
+    singer_B1D: Tensor
+
+    def without_mask(self) -> "SM2AMemory":
+        return SM2AMemory(self.semantic.without_mask(), self.music.without_mask(), self.singer_B1D)
+
+
+class SM2A(nn.Module):
+    """Conditions and columns so far -> for each row of the next column, the logits of its code."""
+
+    def __init__(self, config: SM2AConfig, codebook_KW: Tensor | None = None, extra: dict[str, Any] | None = None):
+        """`codebook_KW`: the semantic codes' vectors, [semantic_size, semantic_width]; zeros until weights are loaded."""
+        super().__init__()
+        self.config, self.extra = config, extra or {}
+        shape, tunables = config.shape, config.tunables
+        width, heads, factor = shape.width, shape.heads, shape.mlp_factor
+        self.coarse, self.fine = Pattern.of(config.codec, "bricks"), Pattern.of(config.codec, "bricks_unrolled")
+        self.num_rows = self.coarse.num_rows
+        if codebook_KW is None:
+            codebook_KW = torch.zeros(config.semantic_size, config.semantic_width)
+        assert codebook_KW.shape == (config.semantic_size, config.semantic_width), codebook_KW.shape
+
+        self.semantic_embedding = CodebookEmbedding(codebook_KW, width, tunables)
+        self.semantic_encoder = ConditionEncoder(width, heads, shape.text_layers, factor, tunables)
+        self.columns = RowEmbedding(self.coarse, self.num_rows, width, tunables)
+        """Of voice and accompaniment alike, and tied to the readout."""
+        self.music_encoder = ConditionEncoder(width, heads, shape.music_layers, factor, tunables)
+        self.singer = Linear(SINGER_WIDTH, width, tunables, tunables.projector_lr_scale)
+        self.null_singer_D = vector(width, tunables)
+        self.decoder = Decoder(width, heads, shape.decoder_layers, factor, tunables)
+        self.head = Linear(width, self.num_rows * width, tunables)
+
+    @property
+    def spec(self) -> CodecSpec:
+        """The codec it sings in."""
+        return self.config.codec
+
+    def encode(self, batch: Mapping[str, Tensor]) -> SM2AMemory:
+        """Reads semantic_BN, semantic_start_s_B, semantic_length_B, music_BRM, music_start_s_B, music_length_B, singer_BE, has_singer_B."""
+        frame_rate_hz = float(self.spec.frame_rate_hz)
+        axis_BN = _times(batch["semantic"], batch["semantic_start_s"], 1 / float(SEMANTIC_RATE_HZ)) * frame_rate_hz
+        axis_BM = _times(batch["music"], batch["music_start_s"], self.coarse.block / frame_rate_hz) * frame_rate_hz
+        semantic = self.semantic_encoder(
+            self.semantic_embedding(batch["semantic"]), batch["semantic_length"], axis_BN, axis_BN
+        )
+        music = self.music_encoder(self.columns(batch["music"]), batch["music_length"], axis_BM, axis_BM)
+        voice_BD = self.singer(batch["singer"].to(self.null_singer_D.dtype))
+        singer_BD = torch.where(batch["has_singer"][:, None], voice_BD, self.null_singer_D)
+        return SM2AMemory(semantic, music, singer_BD[:, None])
+
+    def row_logits(self, x_PD: Tensor, row: int) -> Tensor:
+        """Decoder outputs at any places -> logits_PV of one row's codes. There is no class for a special."""
+        width = self.config.shape.width
+        part = slice(row * width, (row + 1) * width)
+        hidden_PD = F.gelu(F.linear(x_PD, self.head.weight_IO[:, part].t(), self.head.bias_O[part]), approximate="tanh")
+        return F.linear(hidden_PD * self.config.tunables.output_scale(width), self.columns.entries(row))
+
+    def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """The conditions, `columns_BRC` (padded) and `positions_BC` -> x_B(C-1)D, where place c foresees column c + 1."""
+        memory = self.encode(batch)
+        positions_BT = batch["positions"][:, 1:]
+        x_BTD = self.columns(batch["columns"][:, :, :-1]) + memory.singer_B1D
+        own, across = self.decoder.rotations(positions_BT, memory.semantic, x_BTD.dtype)
+        return self.decoder(x_BTD, own, across, self.decoder.cross_keys(memory.semantic, memory.music))
+
+
+def _times(x: Tensor, start_s_B: Tensor, step_s: float) -> Tensor:
+    """The time of each place of a sequence, from where it starts."""
+    return start_s_B[:, None] + torch.arange(x.shape[-1], device=x.device) * step_s
+
+
+def load_sm2a(folder: Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> SM2A:
+    """A run folder -> the model, ready to sing. Raises InputError where it is none."""
+    file = load_model(folder, "sm2a")
+    model = SM2A(SM2AConfig.build(file.config, origin=str(folder)), extra=file.extra)
+    model.load_state_dict(file.state)
+    return model.to(device=device, dtype=dtype).eval().requires_grad_(False)
+
