@@ -54,25 +54,49 @@ def decode(source: bytes | Path, name: str = "audio") -> Audio:
     if isinstance(source, Path) and not source.is_file():
         raise InputError(f"{source}: no such file")
     name = str(source) if isinstance(source, Path) else name
+    reason = "not_audio"
     try:
         with sf.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
+            reason = "damaged"
             duration_s = file.frames / file.samplerate
             if duration_s > MAX_DURATION_S or file.channels > MAX_CHANNELS:
                 raise InputError(
                     f"{name}: {duration_s:.0f} s in {file.channels} channels; "
-                    f"at most {MAX_DURATION_S} s and {MAX_CHANNELS} channels are read; cut the file"
+                    f"at most {MAX_DURATION_S} s and {MAX_CHANNELS} channels are read; cut the file",
+                    "too_long",
                 )
             samples_SC = file.read(dtype="float32", always_2d=True)
             rate = file.samplerate
     except sf.LibsndfileError as error:
         raise InputError(
-            f"{name}: not readable as audio ({error.error_string}); need wav, flac, ogg, opus or mp3"
+            f"{name}: not readable as audio ({error.error_string}); need wav, flac, ogg, opus or mp3", reason
         ) from None
     if len(samples_SC) == 0:
-        raise InputError(f"{name}: holds no samples; need at least one")
+        raise InputError(f"{name}: holds no samples; need at least one", "no_samples")
     if not np.isfinite(samples_SC).all():
-        raise InputError(f"{name}: holds NaN or infinite samples; export it again")
+        raise InputError(f"{name}: holds NaN or infinite samples; export it again", "not_finite")
     return Audio(np.ascontiguousarray(samples_SC.T), rate)
+
+
+def promised_samples(data: bytes) -> int:
+    """Samples a channel that the header of readable audio promises: a file cut short decodes to fewer."""
+    with sf.SoundFile(io.BytesIO(data)) as file:
+        frames: int = file.frames
+    if data[:4] == b"RIFF":  # libsndfile counts what is there; the RIFF header still says what was
+        held = int.from_bytes(data[4:8], "little") + 8
+        if len(data) < held < 0xFFFFFFFF:
+            return frames * held // len(data)
+    return frames
+
+
+def read_tags(data: bytes) -> dict[str, str]:
+    """The tags of an audio file (title, artist, album, date, license ...), empty ones left out; none of what is none."""
+    try:
+        with sf.SoundFile(io.BytesIO(data)) as file:
+            tags: dict[str, str] = file.copy_metadata()
+    except sf.LibsndfileError:
+        return {}
+    return {key: text.strip() for key, text in tags.items() if text.strip()}
 
 
 def encode(audio: Audio, format: str = "flac") -> bytes:

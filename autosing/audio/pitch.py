@@ -1,0 +1,140 @@
+"""Singing -> its fundamental frequency at 100 frames a second, 0 where nobody sings. One interface, three trackers.
+
+Frame t tells of the time t / 100 s. Shapes: S samples, T = floor(100 x seconds) frames.
+"""
+
+import contextlib
+import functools
+import io
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import numpy as np
+
+from autosing.audio.io import resample
+from autosing.timebase import PITCH_RATE_HZ, num_frames
+
+TrackerName = Literal["fcpe", "crepe", "crepe-tiny", "swiftf0"]
+_RATE_HZ = 16_000
+_HOP = 160
+_CHUNK_FRAMES = 2000
+_CONTEXT_FRAMES = 50
+"""Long audio is tracked 20 s at a time with half a second of its neighbours, so memory does not grow with it."""
+
+
+class PitchTracker(ABC):
+    """audio_S, its rate -> f0_hz_T (float32). The same samples give the same pitch, whatever was tracked before."""
+
+    threshold: float
+    """Where voicing begins, on the tracker's own scale of confidence."""
+
+    def __call__(self, audio_S: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+        total = num_frames(len(audio_S) / sample_rate_hz, PITCH_RATE_HZ)
+        if total == 0:
+            return np.zeros(0, np.float32)
+        audio_S = resample(audio_S.astype(np.float32), sample_rate_hz, _RATE_HZ)
+        peak = float(np.abs(audio_S).max())
+        if peak == 0:
+            return np.zeros(total, np.float32)
+        audio_S = audio_S * np.float32(0.5 / peak)
+        audio_S = np.pad(audio_S, (0, max(0, total * _HOP - len(audio_S))))
+        parts = []
+        for first in range(0, total, _CHUNK_FRAMES):
+            last = min(first + _CHUNK_FRAMES, total)
+            start = max(0, first - _CONTEXT_FRAMES)
+            span_S = audio_S[start * _HOP : (last + _CONTEXT_FRAMES) * _HOP]
+            parts.append(self.track(span_S)[first - start : last - start])
+        return np.concatenate(parts).astype(np.float32)
+
+    @abstractmethod
+    def track(self, audio_S: np.ndarray) -> np.ndarray:
+        """audio_S at 16 kHz, its peak below 0.5 -> f0_hz_T with at least S // 160 frames."""
+
+
+class Fcpe(PitchTracker):
+    """FCPE with the weights in its wheel. It complains of samples beyond full scale and expects voices well below."""
+
+    threshold = 0.05
+
+    def __init__(self, device: str) -> None:
+        import torch
+        import torchfcpe
+
+        # It prints what it does; stdout belongs to the command that runs.
+        with contextlib.redirect_stdout(io.StringIO()):
+            self._model = torchfcpe.spawn_bundled_infer_model(device=device)
+        self._torch = torch
+
+    def track(self, audio_S: np.ndarray) -> np.ndarray:
+        wav_BSC = self._torch.from_numpy(audio_S)[None, :, None]
+        f0_BTC = self._model.infer(wav_BSC, sr=_RATE_HZ, decoder_mode="local_argmax", threshold=self.threshold)
+        f0_hz_T: np.ndarray = f0_BTC[0, :, 0].cpu().numpy()
+        return f0_hz_T
+
+
+class Crepe(PitchTracker):
+    """CREPE (Kim et al. 2018) through torchcrepe: Viterbi decoding, ten times FCPE's cost in its full size."""
+
+    threshold = 0.21
+
+    def __init__(self, device: str, size: str) -> None:
+        import torch
+        import torchcrepe
+
+        self._torch, self._crepe, self._device, self._size = torch, torchcrepe, device, size
+
+    def track(self, audio_S: np.ndarray) -> np.ndarray:
+        f0_BT, periodicity_BT = self._crepe.predict(
+            self._torch.from_numpy(audio_S)[None],
+            _RATE_HZ,
+            hop_length=_HOP,
+            fmin=50.0,
+            fmax=1100.0,
+            model=self._size,
+            batch_size=512,
+            device=self._device,
+            return_periodicity=True,
+        )
+        periodicity_BT = self._crepe.filter.median(periodicity_BT, 3)
+        f0_hz_T: np.ndarray = np.where(periodicity_BT >= self.threshold, f0_BT, 0)[0]
+        return f0_hz_T
+
+
+class SwiftF0(PitchTracker):
+    """SwiftF0 (in ONNX, 0.1 MB): frames 16 ms apart, laid on ours along log f0 inside what is voiced."""
+
+    threshold = 0.5
+
+    def __init__(self) -> None:
+        import swift_f0
+
+        self._model = swift_f0.SwiftF0()
+
+    def track(self, audio_S: np.ndarray) -> np.ndarray:
+        found = self._model.detect(audio_S, _RATE_HZ)
+        voiced = found.confidence >= self.threshold
+        times_T = np.arange(len(audio_S) // _HOP) * (_HOP / _RATE_HZ)
+        if not voiced.any():
+            return np.zeros(len(times_T), np.float32)
+        log_f0_T = np.interp(times_T, found.timestamps[voiced], np.log(found.pitch_hz[voiced]))
+        nearest_T = np.clip(np.searchsorted(found.timestamps, times_T - 0.008), 0, len(voiced) - 1)
+        f0_hz_T: np.ndarray = np.where(voiced[nearest_T], np.exp(log_f0_T), 0)
+        return f0_hz_T
+
+
+@functools.cache
+def load_tracker(name: TrackerName = "fcpe", device: str = "cpu") -> PitchTracker:
+    """A tracker with its weights, which lie in its package, loaded once a process."""
+    if name == "fcpe":
+        return Fcpe(device)
+    if name == "swiftf0":
+        return SwiftF0()
+    return Crepe(device, "tiny" if name == "crepe-tiny" else "full")
+
+
+def tracker_version(name: TrackerName) -> str:
+    """package==version: what a tracker's results depend on."""
+    from importlib.metadata import version
+
+    package = {"fcpe": "torchfcpe", "swiftf0": "swift-f0"}.get(name, "torchcrepe")
+    return f"{package}=={version(package)}"

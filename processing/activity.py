@@ -1,0 +1,74 @@
+"""Separated vocals -> singing activity: one yes or no every 20 ms.
+
+Shapes: S samples, T frames of 20 ms, N samples a frame.
+"""
+
+import numpy as np
+
+from autosing.audio.io import Audio
+
+STEP_MS = 20
+_RATE_HZ = 16_000
+_HOP = _RATE_HZ * STEP_MS // 1000
+_FRAME = 2 * _HOP
+_LOWEST_HZ, _HIGHEST_HZ = 65, 1100
+_BLOCK_FRAMES = 2048
+"""Frames looked at together: 2048 of 640 samples are 5 MB, however long the song."""
+
+
+def singing_activity(vocals: Audio, rest: Audio | None, below_loud_db: float, periodicity: float) -> np.ndarray:
+    """sung_T bool: where the voice is loud and periodic, short gaps (consonants, 0.4 s) filled, bursts (0.1 s) dropped.
+
+    Loud is within `below_loud_db` of the loud frames (95th percentile) of the whole mix, so that what a separator
+    leaves of a song without a voice is silence. Periodic is a normalised autocorrelation of `periodicity` at a lag of
+    65 to 1100 Hz.
+    """
+    power_T, periodic_T = _measure(vocals)
+    mix_T = power_T if rest is None else power_T + _match(_measure(rest, with_pitch=False)[0], len(power_T))
+    loud = np.percentile(mix_T, 95) * 10 ** (-below_loud_db / 10)
+    sung_T = (power_T > max(loud, 1e-7)) & (periodic_T > periodicity)
+    sung_T = ~_without_short(~sung_T, 400 // STEP_MS, keep_ends=True)
+    return _without_short(sung_T, 100 // STEP_MS)
+
+
+def sung_before_ms(sung_T: np.ndarray, times_ms: np.ndarray) -> np.ndarray:
+    """The milliseconds of singing before each time."""
+    total = np.concatenate([[0], np.cumsum(sung_T) * STEP_MS])
+    return np.interp(times_ms, np.arange(len(total)) * STEP_MS, total)
+
+
+def _measure(audio: Audio, with_pitch: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """(mean power_T, periodicity_T 0..1). The autocorrelation by FFT, corrected for the overlap at each lag."""
+    mono_S = Audio(audio.mono_S()[None], audio.sample_rate_hz).resampled(_RATE_HZ).samples_CS[0]
+    frames = -(-len(mono_S) // _HOP)
+    padded_S = np.pad(mono_S, (_FRAME // 4, _FRAME + _HOP))
+    views_TN = np.lib.stride_tricks.sliding_window_view(padded_S, _FRAME)[::_HOP][:frames]
+    power_T = np.empty(frames, np.float32)
+    periodic_T = np.zeros(frames, np.float32)
+    lags = np.arange(_RATE_HZ // _HIGHEST_HZ, _RATE_HZ // _LOWEST_HZ)
+    for start in range(0, frames, _BLOCK_FRAMES):
+        block_TN = views_TN[start : start + _BLOCK_FRAMES]
+        block_TN = block_TN - block_TN.mean(axis=1, keepdims=True)
+        here = slice(start, start + len(block_TN))
+        power_T[here] = np.square(block_TN).mean(axis=1)
+        if with_pitch:
+            spectrum = np.fft.rfft(block_TN, 2 * _FRAME)
+            correlation = np.fft.irfft(spectrum.real**2 + spectrum.imag**2)[:, lags]
+            whole = power_T[here, None] * (_FRAME - lags) + 1e-9
+            periodic_T[here] = (correlation / whole).max(axis=1)
+    return power_T, periodic_T
+
+
+def _match(power_T: np.ndarray, frames: int) -> np.ndarray:
+    return np.pad(power_T, (0, max(0, frames - len(power_T))))[:frames]
+
+
+def _without_short(mask_T: np.ndarray, frames: int, keep_ends: bool = False) -> np.ndarray:
+    """The mask without its runs of at most so many frames. Runs at the song's ends may be kept."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask_T.astype(np.int8), [0]])))
+    out_T = mask_T.copy()
+    for start, end in zip(edges[::2], edges[1::2], strict=True):
+        at_end = start == 0 or end == len(mask_T)
+        if end - start <= frames and not (keep_ends and at_end):
+            out_T[start:end] = False
+    return out_T

@@ -1,0 +1,103 @@
+"""log-scores of classes in time + a chain of states -> the best path: in which state each frame is.
+
+Shapes: T frames, C classes, S states. A path starts in the first state and ends in the last. A state is held for any
+number of frames; it may be stepped over at its `skip` cost, and a stretch may be leapt over where `leap_from` says so.
+Memory is O(S sqrt(T)): forward scores are kept at checkpoints, and the way back is found block by block.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+
+NEVER = math.inf
+_NO = -1e300
+_MAX_STEP = 4
+"""At most three states in a row are stepped over: silent letters, and the silence after a word."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """States in order. Costs are in nats. All arrays are [S]."""
+
+    class_S: np.ndarray
+    """Which class of the scores the state emits."""
+    skip_S: np.ndarray
+    """The cost of stepping over the state (NEVER: it must be passed)."""
+    leap_from_S: np.ndarray
+    """A state from which this one may be entered directly, whatever lies between; -1 where none."""
+    leap_S: np.ndarray
+    """What that leap costs."""
+    first_S: np.ndarray
+    """The state may hold frames from here on"""
+    end_S: np.ndarray
+    """and before here."""
+
+
+def best_path(score_TC: np.ndarray, chain: Chain) -> tuple[np.ndarray | None, float]:
+    """(the state of each frame, the sum of its scores less costs), or (None, -inf) where no path keeps the bounds."""
+    num_frames, num_states = len(score_TC), len(chain.class_S)
+    assert num_frames > 0 and num_states > 0, (num_frames, num_states)
+    block = max(64, math.isqrt(4 * num_frames))
+    arrays: tuple[Any, ...] = (
+        np.ascontiguousarray(score_TC, dtype=np.float32),
+        chain.class_S.astype(np.int32),
+        chain.skip_S.astype(np.float64),
+        chain.leap_from_S.astype(np.int32),
+        chain.leap_S.astype(np.float64),
+        chain.first_S.astype(np.int64),
+        chain.end_S.astype(np.int64),
+    )
+    forward_S = np.full(num_states, _NO)
+    if chain.first_S[0] <= 0 < chain.end_S[0]:
+        forward_S[0] = score_TC[0, chain.class_S[0]]
+    begins = range(1, num_frames, block)
+    checkpoints = []
+    for begin in begins:
+        checkpoints.append(forward_S)
+        forward_S, _ = _advance(*arrays, forward_S, begin, min(num_frames, begin + block), False)
+    if forward_S[-1] <= _NO / 2:
+        return None, -math.inf
+    path_T = np.empty(num_frames, np.int32)
+    state = num_states - 1
+    for begin, before_S in zip(reversed(begins), reversed(checkpoints), strict=True):
+        end = min(num_frames, begin + block)
+        _, came_BS = _advance(*arrays, before_S, begin, end, True)
+        for frame in range(end - 1, begin - 1, -1):
+            path_T[frame] = state
+            state = came_BS[frame - begin, state]
+    path_T[0] = state
+    return path_T, float(forward_S[-1])
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _advance(
+    score_TC: np.ndarray, class_S: np.ndarray, skip_S: np.ndarray, leap_from_S: np.ndarray, leap_S: np.ndarray,
+    first_S: np.ndarray, end_S: np.ndarray, before_S: np.ndarray, begin: int, end: int, trace: bool,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Forward scores after the frames [begin, end), and from which state each was reached in each of them."""
+    num_states = len(class_S)
+    came_BS = np.zeros((end - begin if trace else 0, num_states), np.int32)
+    old_S, new_S = before_S.copy(), before_S.copy()
+    for frame in range(begin, end):
+        for s in range(num_states):
+            best, source = old_S[s], s
+            if s > 0 and old_S[s - 1] > best:
+                best, source = old_S[s - 1], s - 1
+            cost, k = 0.0, s - 1
+            while k > 0 and skip_S[k] < NEVER and s - k < _MAX_STEP:
+                cost += skip_S[k]
+                k -= 1
+                if old_S[k] - cost > best:
+                    best, source = old_S[k] - cost, k
+            leap = leap_from_S[s]
+            if leap >= 0 and old_S[leap] - leap_S[s] > best:
+                best, source = old_S[leap] - leap_S[s], leap
+            inside = first_S[s] <= frame and frame < end_S[s]
+            new_S[s] = best + score_TC[frame, class_S[s]] if inside and best > _NO / 2 else _NO
+            if trace:
+                came_BS[frame - begin, s] = source
+        old_S, new_S = new_S, old_S
+    return old_S, came_BS

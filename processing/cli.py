@@ -1,0 +1,51 @@
+"""The commands of this room: import, process, status."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Corpus = Annotated[Path, typer.Argument(help="Folder of partitions, each with an index.parquet.")]
+AsJson = Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")]
+
+
+def import_songs(
+    source: Annotated[Path, typer.Argument(help="Folder of songs at any depth, or an AutoSing corpus.")],
+    corpus: Corpus,
+    table: Annotated[Path | None, typer.Option(help="CSV, JSON or JSONL of lyrics, artist, language, licence.")] = None,
+    partition_mb: Annotated[float, typer.Option(help="Largest partition, in MB of audio.", min=0.001)] = 64.0,
+    as_json: AsJson = False,
+) -> None:
+    """Songs of any kind -> a corpus of balanced partitions. Run again, it keeps what it holds and adds what is new."""
+    from autosing.console import note, summary
+    from processing.importer.importer import import_corpus
+
+    report = import_corpus(source, corpus, table, partition_mb, tell=note)
+    facts = {"corpus": str(corpus), "partitions": report.partitions, "report": str(corpus / "_import.json")}
+    summary(f"import {source}", report.rows(), as_json, **facts, next=report.next_run())
+
+
+def process(
+    corpus: Corpus,
+    stages: Annotated[str | None, typer.Option(help="Comma-separated names; all by default.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML of what differs from the defaults.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, e.g. segment.min_s=4")] = None,
+    address: Annotated[str, typer.Option(help="local, auto or HOST of a Ray cluster; inline: without Ray.")] = "local",
+    workers: Annotated[int | None, typer.Option(help="Workers at once; by default one for each core.", min=1)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the stages over a corpus, on Ray. Run again, it makes only what is not as wanted, and says why."""
+    from processing.process import process_corpus
+
+    words = [*(set_ or []), *([f"workers={workers}"] if workers else [])]
+    if not process_corpus(corpus, stages.split(",") if stages else None, config, words, address, as_json):
+        raise typer.Exit(1)
+
+
+def status(corpus: Corpus, as_json: AsJson = False) -> None:
+    """What each stage has done: partitions, rows in, out and rejected, by reason."""
+    from autosing.console import summary
+    from processing.report import for_people, status
+
+    rows = status(corpus)
+    summary(f"status of {corpus}", rows if as_json else for_people(rows), as_json)

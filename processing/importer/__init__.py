@@ -1,0 +1,1 @@
+"""Folders of songs, or an AutoSing corpus -> a corpus of balanced partitions."""

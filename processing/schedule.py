@@ -1,0 +1,104 @@
+"""A corpus and its stages -> which tables are to be made, why, and in what order they may be.
+
+A fingerprint follows from config, weights and input fingerprints alone, so all that is stale is known before any work.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from autosing.errors import InputError
+from autosing.ids import check_id
+from autosing.stage import Stage
+from autosing.tables import fingerprint, partitions, read_meta, table_path
+from processing.pipeline import details_of, missing_input, why_stale
+
+
+@dataclass(frozen=True)
+class Job:
+    """One stage on one partition, and why it must run."""
+
+    stage: str
+    partition: int
+    why: str
+
+
+class Schedule:
+    """Hands out jobs whose inputs are committed. There is no barrier: partition 3 may be cut while 4 is separated."""
+
+    def __init__(self, corpus: Path, stages: Sequence[Stage[Any, Any]]) -> None:
+        """Raises InputError: no corpus, ids that are not valid, an input that is neither there nor to be made."""
+        self.partitions = partitions(corpus)
+        self._reads = {stage.name: stage.reads for stage in stages}
+        self._waiting: dict[tuple[str, int], Job] = {}
+        self._open: set[tuple[str, int]] = set()
+        seen: dict[str, int] = {}
+        for partition in self.partitions:
+            _check_ids(table_path(corpus, partition, "index"), seen, partition)
+            self._plan(corpus, partition, stages)
+        self.jobs = list(self._waiting.values())
+        self.kept = len(self.partitions) * len(stages) - len(self.jobs)
+
+    def _plan(self, corpus: Path, partition: int, stages: Sequence[Stage[Any, Any]]) -> None:
+        prints: dict[str, str] = {}
+        for stage in stages:
+            for table in stage.reads:
+                if table not in prints:
+                    held = read_meta(table_path(corpus, partition, table))
+                    if held is None:
+                        raise missing_input(corpus, partition, stage, table)
+                    prints[table] = held.fingerprint
+            wanted = details_of(stage, prints)
+            prints[stage.name] = fingerprint(wanted)
+            why = why_stale(read_meta(table_path(corpus, partition, stage.name)), wanted)
+            if why is not None:
+                self._waiting[stage.name, partition] = Job(stage.name, partition, why)
+                self._open.add((stage.name, partition))
+
+    def next(self, loaded: set[str]) -> Job | None:
+        """A job whose inputs are there, rather one of the stages that the worker has loaded. None: nothing is ready."""
+        ready = [job for job in self._waiting.values() if self._is_ready(job)]
+        if not ready:
+            return None
+        order = list(self._reads)
+        job = min(ready, key=lambda j: (j.stage not in loaded, order.index(j.stage), j.partition))
+        del self._waiting[job.stage, job.partition]
+        return job
+
+    def done(self, job: Job) -> None:
+        self._open.discard((job.stage, job.partition))
+
+    def again(self, job: Job) -> None:
+        """Put a job back: its worker died."""
+        self._waiting[job.stage, job.partition] = job
+
+    def failed(self, job: Job) -> list[Job]:
+        """Give up a job, and return the jobs that now cannot run."""
+        lost = [j for j in self._waiting.values() if j.partition == job.partition and self._needs(j.stage, job.stage)]
+        for other in lost:
+            del self._waiting[other.stage, other.partition]
+        return lost
+
+    def _is_ready(self, job: Job) -> bool:
+        return not any((table, job.partition) in self._open for table in self._reads[job.stage])
+
+    def _needs(self, stage: str, table: str) -> bool:
+        return any(read == table or self._needs(read, table) for read in self._reads.get(stage, ()))
+
+
+def _check_ids(index: Path, seen: dict[str, int], partition: int) -> None:
+    """Ids become keys of tars and names of files, so no work starts on one that cannot."""
+    if "id" not in pq.read_schema(index).names:
+        raise InputError(f"{index}: no column id; run 'autosing import' to make a corpus")
+    for row_id in pq.read_table(index, columns=["id"])["id"].to_pylist():
+        if row_id is None:
+            continue
+        check_id(row_id)
+        if row_id in seen:
+            raise InputError(
+                f"{index}: id {row_id} stands in partitions {seen[row_id]} and {partition}; run 'autosing import'"
+            )
+        seen[row_id] = partition

@@ -1,0 +1,61 @@
+"""clip -> codec codes of its voice and of its accompaniment, levels laid end to end."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from autosing.audio.io import decode
+from autosing.config import Config
+from autosing.schemas.tables import Acoustic
+from autosing.stage import Stage
+
+
+class AcousticConfig(Config):
+    """Which codec speaks."""
+
+    codec: str = "autosing-24khz"
+    """A codec's name, or the folder of a run of `autosing train codec`."""
+
+
+@dataclass(frozen=True)
+class Stems:
+    """A clip's encoded audio."""
+
+    id: str
+    vocals: bytes
+    instrumental: bytes | None
+
+
+class TokenizeAcoustic(Stage[Stems, Acoustic]):
+    """Each stem, mixed to one channel, at the codec's rate. Whole blocks: the last one is padded with silence."""
+
+    name = "acoustic"
+    version = 1
+    reads = ("segment",)
+    takes = Stems
+    gives = Acoustic
+    Settings = AcousticConfig
+    config: AcousticConfig
+
+    def weights(self) -> dict[str, str]:
+        from autosing.codecs import codec_digest
+
+        return {self.config.codec: codec_digest(self.config.codec)}
+
+    def setup(self) -> None:
+        from autosing.codecs import load_codec
+
+        self._codec = load_codec(self.config.codec)
+
+    def apply(self, row: Stems) -> Acoustic:
+        return Acoustic(
+            id=row.id,
+            codec=self._codec.spec.name,
+            vocals=self._codes(row.vocals, f"vocals of {row.id}"),
+            instrumental=None if row.instrumental is None else self._codes(row.instrumental, f"music of {row.id}"),
+        )
+
+    def _codes(self, data: bytes, name: str) -> np.ndarray:
+        audio = decode(data, name)
+        mono = type(audio)(audio.mono_S()[None], audio.sample_rate_hz).resampled(self._codec.spec.sample_rate_hz)
+        return self._codec.encode_flat(mono.samples_CS[0])

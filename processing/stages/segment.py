@@ -1,0 +1,160 @@
+"""song with words -> clips: the best disjoint windows of singing, cut where nobody sings a word."""
+
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
+
+import numpy as np
+from pydantic import Field
+
+from autosing.audio.io import Audio, decode, encode
+from autosing.config import Config
+from autosing.errors import InputError
+from autosing.ids import clip_id
+from autosing.schemas.tables import Clip, Line, Word
+from autosing.stage import Rejected, Stage
+from processing.activity import STEP_MS, singing_activity, sung_before_ms
+from processing.windows import choose_windows, cut_times
+
+Span = TypeVar("Span", Line, Word)
+
+_WITHOUT_SPACES = ("zh", "ja", "th", "yue")
+
+
+class SegmentConfig(Config):
+    """Which windows of a song become clips."""
+
+    min_s: float = Field(5.0, ge=0.5)
+    """Shortest clip. A song shorter than this is one clip, if it is sung."""
+    max_s: float = Field(30.0, le=600)
+    """Longest clip."""
+    min_singing_fraction: float = Field(0.4, ge=0, le=1)
+    """A window with less singing is not taken."""
+    min_singing_s: float = Field(1.0, ge=0)
+    """A song with less singing in all is rejected."""
+    below_loud_db: float = Field(30.0, gt=0)
+    """A voice further than this below the loud parts of the mix is not singing (it is what a separator leaves)."""
+    periodicity: float = Field(0.5, gt=0, lt=1)
+    """Normalised autocorrelation from which a frame is voiced."""
+    audio_format: Literal["flac", "wav", "ogg", "opus", "mp3"] = "flac"
+
+    def model_post_init(self, _: object) -> None:
+        if self.min_s > self.max_s:
+            raise InputError(f"segment: min_s {self.min_s} is above max_s {self.max_s}; need min_s <= max_s")
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """A song with its stems and when its words are sung."""
+
+    id: str
+    language: str
+    lines: list[Line]
+    words: list[Word]
+    vocals: bytes
+    instrumental: bytes | None
+    artist: str | None
+    licence: str | None
+
+
+class Segment(Stage[Aligned, Clip]):
+    """Dynamic programming over the cuts; a song is out as one clip or more, or rejected."""
+
+    name = "segment"
+    version = 1
+    reads = ("align", "separate", "index")
+    takes = Aligned
+    gives = Clip
+    Settings = SegmentConfig
+    config: SegmentConfig
+
+    def apply(self, row: Aligned) -> list[Clip] | Rejected:
+        config = self.config
+        vocals = decode(row.vocals, f"vocals of {row.id}")
+        rest = None if row.instrumental is None else decode(row.instrumental, f"instrumental of {row.id}")
+        sung_T = singing_activity(vocals, rest, config.below_loud_db, config.periodicity)
+        sung_s = float(sung_T.sum()) * STEP_MS / 1000
+        if sung_s < config.min_singing_s:
+            found = f"{sung_s:.2f} s of singing in {vocals.duration_s:.1f} s, need {config.min_singing_s:g} s"
+            return Rejected(row.id, "no_singing", found)
+        fitting = [line.fits for line in row.lines]
+        times_ms, cost_ms = cut_times(
+            int(vocals.duration_s * 1000),
+            _spans([word for word in row.words if fitting[word.line]]),
+            _spans([line for line in row.lines if line.fits]),
+            sung_T,
+            STEP_MS,
+        )
+        sung_ms = sung_before_ms(sung_T, times_ms)
+        windows = choose_windows(
+            times_ms, sung_ms, cost_ms, round(config.min_s * 1000), round(config.max_s * 1000),
+            config.min_singing_fraction,
+        )  # fmt: skip
+        if not windows:
+            found = f"{sung_s:.1f} s of singing in {vocals.duration_s:.1f} s: no window of {config.min_s:g} to "
+            return Rejected(
+                row.id, "no_window", f"{found}{config.max_s:g} s is sung for {config.min_singing_fraction:.0%}"
+            )
+        clips = []
+        for i, j in windows:
+            start_s, end_s = times_ms[i] / 1000, times_ms[j] / 1000
+            fraction = float((sung_ms[j] - sung_ms[i]) / (times_ms[j] - times_ms[i]))
+            clips.append(self._clip(row, vocals, rest, float(start_s), float(end_s), fraction))
+        return clips
+
+    def _clip(
+        self, row: Aligned, vocals: Audio, rest: Audio | None, start_s: float, end_s: float, fraction: float
+    ) -> Clip:
+        lines, words = rebase(row.lines, row.words, start_s, end_s, row.language)
+        duration_s = round(end_s - start_s, 3)
+        return Clip(
+            id=clip_id(row.id, start_s),
+            song=row.id,
+            singer=row.artist,
+            language=row.language,
+            licence=row.licence,
+            start_s=start_s,
+            duration_s=duration_s,
+            singing_fraction=fraction,
+            vocals=encode(vocals.cut(start_s, duration_s), self.config.audio_format),
+            instrumental=None if rest is None else encode(rest.cut(start_s, duration_s), self.config.audio_format),
+            lines=lines,
+            words=words,
+        )
+
+
+def rebase(
+    lines: list[Line], words: list[Word], start_s: float, end_s: float, language: str
+) -> tuple[list[Line], list[Word]]:
+    """The lines and words wholly inside [start, end], on the window's own time, words pointing at their new lines.
+
+    Of a line that is cut, the words inside are kept and are a line of their own, so that what is sung in the clip is
+    what its lyrics say; a word that is cut is gone.
+    """
+    inside = [word for word in words if word.start_s >= start_s - 1e-6 and word.end_s <= end_s + 1e-6]
+    kept: dict[int, Line] = {}
+    for number, line in enumerate(lines):
+        own = [word for word in words if word.line == number]
+        here = [word for word in inside if word.line == number]
+        if line.start_s >= start_s - 1e-6 and line.end_s <= end_s + 1e-6 and len(own) == len(here):
+            kept[number] = line
+        elif here:
+            text = ("" if language in _WITHOUT_SPACES else " ").join(word.text for word in here)
+            kept[number] = replace(line, text=text, start_s=here[0].start_s, end_s=here[-1].end_s)
+    place = {number: k for k, number in enumerate(kept)}
+    return (
+        [_moved(line, start_s, end_s) for line in kept.values()],
+        [replace(_moved(word, start_s, end_s), line=place[word.line]) for word in inside],
+    )
+
+
+def _moved(span: Span, start_s: float, end_s: float) -> Span:
+    length_s = end_s - start_s
+    first, last = (min(max(t - start_s, 0.0), length_s) for t in (span.start_s, span.end_s))
+    return replace(span, start_s=round(first, 4), end_s=round(last, 4))
+
+
+def _spans(items: list[Word] | list[Line]) -> np.ndarray:
+    """Starts and ends in ms, [N, 2]. An end before its start (a bad alignment) is its start."""
+    spans = np.array([(item.start_s, item.end_s) for item in items]).reshape(-1, 2)
+    starts = np.round(spans[:, 0] * 1000).astype(np.int64)
+    return np.stack([starts, np.maximum(np.round(spans[:, 1] * 1000).astype(np.int64), starts)], axis=1)

@@ -1,0 +1,50 @@
+"""clip -> content codes of its voice, 25 a second."""
+
+from dataclasses import dataclass
+
+from autosing.audio.io import decode
+from autosing.config import Config
+from autosing.schemas.tables import Semantic
+from autosing.stage import Stage
+
+
+class TokenizeSemanticConfig(Config):
+    """Whose codes."""
+
+    codebook: str = "autosing-semantic"
+    """The bundled one, or the folder of a run of `autosing train semantic`."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A clip's voice, encoded."""
+
+    id: str
+    vocals: bytes
+
+
+class TokenizeSemantic(Stage[Voice, Semantic]):
+    """A Whisper encoder through a fitted codebook (autosing.models.semantic)."""
+
+    name = "semantic"
+    version = 1
+    reads = ("segment",)
+    takes = Voice
+    gives = Semantic
+    Settings = TokenizeSemanticConfig
+    config: TokenizeSemanticConfig
+
+    def weights(self) -> dict[str, str]:
+        from autosing import pretrained
+        from autosing.models.semantic import semantic_digest, semantic_encoder
+
+        encoder = semantic_encoder(self.config.codebook)
+        return {"codebook": semantic_digest(self.config.codebook), encoder: pretrained.digest(encoder)}
+
+    def setup(self) -> None:
+        from autosing.models.semantic import load_semantic
+
+        self._tokenizer = load_semantic(self.config.codebook)
+
+    def apply(self, row: Voice) -> Semantic:
+        return Semantic(row.id, self._tokenizer.tokenize(decode(row.vocals, f"vocals of {row.id}")))
