@@ -23,6 +23,7 @@ COMMANDS = {
     "verify": ("dataset_builder.cli:verify", "Open every shard of a dataset and check every promise."),
     "train": ("train.cli:train", "Train one task: codec, semantic, t2s or sm2a."),
     "sing": ("inference.cli:sing", "Lyrics and a reference song -> singing."),
+    "report": ("inference.cli:report", "One page to look at and listen to: counts, losses, songs."),
     "models": ("autosing.pretrained_cli:app", "Pretrained weights: list, fetch, where."),
 }
 """name -> the function (or typer app) that does it, and the line that --help shows."""

@@ -1,0 +1,110 @@
+"""`autosing sing` and `autosing report`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Option = typer.Option
+
+
+def sing(
+    sm2a: Annotated[Path, Option(help="A run of 'autosing train sm2a': content codes to sound.")],
+    out: Annotated[Path, Option(help="The mix (.wav or .flac); out.vocals.wav, out.lrc and out.json go beside it.")],
+    t2s: Annotated[Path | None, Option(help="A run of 'autosing train t2s': lyrics to content codes.")] = None,
+    reference: Annotated[
+        str | None, Option(help="Song whose music and singer are taken: a file, or CORPUS#ID.")
+    ] = None,
+    lyrics: Annotated[
+        str | None, Option(help="Words, @FILE, a .lrc (times in it are the reference's) or .txt file.")
+    ] = None,
+    singer: Annotated[Path | None, Option(help="Audio of another singer.")] = None,
+    singer_mix: Annotated[float | None, Option(help="0: the reference's singer, 1: the other (default 1).")] = None,
+    semantic_from: Annotated[
+        Path | None, Option(help="A vocal whose content is sung again, instead of lyrics.")
+    ] = None,
+    start: Annotated[float | None, Option(help="Where in the reference to start, seconds (default 0).")] = None,
+    length: Annotated[
+        float | None, Option(help="Length of the output, seconds (default: what the lyrics need).")
+    ] = None,
+    seed: Annotated[int | None, Option(help="Same seed, same sound (default 0).")] = None,
+    temperature: Annotated[float | None, Option(help="0 is greedy.")] = None,
+    top_k: Annotated[int | None, Option(help="Draw from the k likeliest codes only.")] = None,
+    top_p: Annotated[float | None, Option(help="Draw from the likeliest codes that make up p.")] = None,
+    guidance_text: Annotated[float | None, Option(help="How hard to follow the words; 1 is off.")] = None,
+    guidance_music: Annotated[float | None, Option(help="How hard to follow the music; 1 is off.")] = None,
+    guidance_singer: Annotated[float | None, Option(help="How hard to follow the singer; 1 is off.")] = None,
+    candidates: Annotated[int | None, Option(help="How many ways to sing it (default 1).")] = None,
+    keep: Annotated[str | None, Option(help="all candidates, or the best: most of its content heard again.")] = None,
+    scale: Annotated[str | None, Option(help="fine, or coarse: a block of codes a step, faster.")] = None,
+    music: Annotated[bool | None, Option("--music/--no-music", help="A cappella without.")] = None,
+    music_gain_db: Annotated[float | None, Option(help="Instrumental louder or quieter than the reference's.")] = None,
+    separator: Annotated[str | None, Option(help="spleeter, or none: the reference is an instrumental.")] = None,
+    rate: Annotated[int | None, Option(help="Sample rate of the files, Hz (default: the codec's).")] = None,
+    codec: Annotated[str | None, Option(help="Name or run of the codec (default: the sm2a run's).")] = None,
+    codebook: Annotated[str | None, Option(help="Run of the semantic codebook (default: the bundled).")] = None,
+    codes_out: Annotated[bool, Option("--codes-out", help="Keep the codes too, as out.npz.")] = False,
+    remark: Annotated[str, Option(help="A line for out.json and the report.")] = "",
+    config: Annotated[Path | None, Option(help="YAML of the same options; those given here come first.")] = None,
+    set: Annotated[list[str] | None, Option(help="key=value of the config, e.g. acoustic.top_k=20.")] = None,
+    json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
+) -> None:
+    """Sing lyrics over a reference song's instrumental, in its singer's voice or another's.
+
+    Files are exactly round(length * rate) samples long. A second run with the same options writes the same bytes.
+    """
+    given: dict[str, Any] = {
+        "start_s": start, "length_s": length, "seed": seed, "candidates": candidates, "keep": keep, "scale": scale,
+        "singer_mix": singer_mix, "music": music, "music_gain_db": music_gain_db, "separator": separator,
+        "sample_rate_hz": rate,
+    }  # fmt: skip
+    drawing = {
+        "temperature": temperature, "top_k": top_k, "top_p": top_p, "guidance_text": guidance_text,
+        "guidance_music": guidance_music, "guidance_singer": guidance_singer,
+    }  # fmt: skip
+    given |= {f"{part}.{key}": value for part in ("semantic", "acoustic") for key, value in drawing.items()}
+    overrides = [f"{key}={value}" for key, value in given.items() if value is not None] + (set or [])
+
+    from autosing.config import load_config
+    from autosing.console import summary
+    from inference.output import check_out, write
+    from inference.request import SingConfig, SingRequest
+    from inference.sing import sing as sing_it
+
+    check_out(out)
+    settings = load_config(SingConfig, config, overrides)
+    sung = sing_it(SingRequest(sm2a, t2s, reference, lyrics, singer, semantic_from, codec, codebook, settings))
+    rows = write(sung, out, codes_out, remark)
+    summary("sung", rows, as_json=json, length_s=sung.brief.length_s, seconds=sung.seconds)
+
+
+def report(
+    page: Annotated[Path, typer.Argument(help="The .html file to write.")],
+    corpus: Annotated[Path | None, Option(help="Counts, rejects, clips to hear.")] = None,
+    dataset: Annotated[Path | None, Option(help="Its splits.")] = None,
+    run: Annotated[list[Path] | None, Option(help="A training run, for its losses; may be given again.")] = None,
+    sung: Annotated[Path | None, Option(help="The out.wav of 'autosing sing'.")] = None,
+    steps: Annotated[Path | None, Option(help="The demo's ledger of steps and seconds.")] = None,
+    json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
+) -> None:
+    """Write one self-contained page of what lies in these folders: players, pictures, counts, losses."""
+    from autosing.console import summary
+    from inference.report.write import write_page
+
+    shown = write_page(page, corpus, dataset, run or [], sung, steps)
+    summary("report", [{"page": str(page), **shown}], as_json=json)
+
+
+def main() -> None:
+    """`python inference/sing.py`: the same as `autosing sing`."""
+    import sys
+
+    from autosing.errors import InputError
+
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(sing)
+    try:
+        app()
+    except InputError as error:
+        sys.stderr.write(f"sing: {error}\n")
+        sys.exit(2)

@@ -1,0 +1,198 @@
+"""lyrics as given + a window of a song -> lines with times, on the window's own time: what is asked of the model.
+
+Lines with stamps keep them. Lines without are laid over the window by their syllables, with a breath between.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from pathlib import Path
+
+from autosing.errors import InputError
+from autosing.schemas.tables import Line, Word
+from autosing.text.lrc import LrcLine, LrcWord, parse_lrc, write_lrc
+from autosing.text.tokenizer import TimedText
+
+LEAD_S, MAX_SYLLABLE_S, MIN_SYLLABLE_S = 0.3, 0.5, 0.1
+"""Silence before the first line; the slowest and the fastest that a syllable is sung where no time is given."""
+BREATH_SYLLABLES = 1.5
+"""The pause after a line, in syllables. A stamped line ends at the next stamp, or so long after its slowest pace."""
+_CJK = re.compile("[぀-ヿ㐀-䶿一-鿿가-힣]")
+_VOWELS = re.compile(r"[aeiouyàáâãäåæèéêëìíîïòóôõöøùúûüýœаеёиоуыэюяіїєαεηιουω]+", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class AskedWord:
+    """A word with its own times, in seconds of the window."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class AskedLine:
+    """A line to sing, in seconds of the window. `words` is empty where only the line's times are asked for."""
+
+    text: str
+    start_s: float
+    end_s: float
+    words: tuple[AskedWord, ...] = ()
+    timed: bool = True
+    """False: the times are a guess that the model is not told."""
+
+
+def syllables(text: str) -> int:
+    """About how many syllables a line has: one a CJK character, one a group of vowels, at least one a word.
+
+    0 where nothing can be sung: no letter in it.
+    """
+    count = len(_CJK.findall(text))
+    for word in _CJK.sub(" ", text).split():
+        if any(char.isalpha() for char in word):
+            count += max(1, len(_VOWELS.findall(word)))
+    return count
+
+
+def lay_out(texts: Sequence[str], length_s: float) -> list[AskedLine]:
+    """Lines without times -> lines over [0, length], each as long as its share of syllables.
+
+    The pace is the slowest that fills the window, but no syllable is held longer than 0.5 s: what is left over becomes
+    longer breaths. Raises InputError where a syllable would have less than 0.1 s.
+    """
+    counts = [syllables(text) for text in texts]
+    lead_s = min(LEAD_S, 0.05 * length_s)
+    room_s = length_s - 2 * lead_s
+    units = sum(counts) + BREATH_SYLLABLES * (len(texts) - 1)
+    syllable_s = min(room_s / units, MAX_SYLLABLE_S)
+    if syllable_s < MIN_SYLLABLE_S:
+        enough_s = math.ceil(units * MIN_SYLLABLE_S + 2 * LEAD_S)
+        raise InputError(
+            f"lyrics: {sum(counts)} syllables in {length_s:.2f} s leave {syllable_s:.3f} s for each, need at least "
+            f"{MIN_SYLLABLE_S} s; give --length {enough_s} or more, or fewer lines"
+        )
+    spare_s = room_s - units * syllable_s
+    breath_s = BREATH_SYLLABLES * syllable_s + spare_s / len(texts)
+    asked, at_s = [], lead_s
+    for text, count in zip(texts, counts, strict=True):
+        asked.append(AskedLine(text, at_s, at_s + count * syllable_s))
+        at_s += count * syllable_s + breath_s
+    return asked
+
+
+def window(lines: Sequence[AskedLine], start_s: float, length_s: float) -> list[AskedLine]:
+    """Lines on the song's time -> those that start inside the window, on its own time, ended at the window's end.
+
+    Raises InputError where none does.
+    """
+    inside = [line for line in lines if 0 <= line.start_s - start_s < length_s]
+    if not inside:
+        first, last = (lines[0].start_s, lines[-1].start_s) if lines else (0.0, 0.0)
+        raise InputError(
+            f"lyrics: {len(lines)} timed lines start between {first:.2f} and {last:.2f} s, none within "
+            f"{start_s:.2f}-{start_s + length_s:.2f} s; give another --start or --length"
+        )
+    return [_moved(line, start_s, length_s) for line in inside]
+
+
+def _moved(line: AskedLine, start_s: float, length_s: float) -> AskedLine:
+    words = tuple(
+        AskedWord(word.text, word.start_s - start_s, min(word.end_s - start_s, length_s))
+        for word in line.words
+        if word.start_s - start_s < length_s
+    )
+    return replace(line, start_s=line.start_s - start_s, end_s=min(line.end_s - start_s, length_s), words=words)
+
+
+def needed_s(texts: Sequence[str], lines: Sequence[AskedLine], start_s: float) -> float:
+    """The length of a window that holds all of these lyrics at an easy pace."""
+    if lines:
+        return max(line.end_s for line in lines) - start_s + LEAD_S
+    units = sum(syllables(text) for text in texts) + BREATH_SYLLABLES * (len(texts) - 1)
+    return 2 * LEAD_S + units * MAX_SYLLABLE_S
+
+
+def as_timed_text(lines: Sequence[AskedLine]) -> TimedText:
+    """What the model is told: words' times where every line has them, the lines' times otherwise."""
+    held = [Line(line.text, line.start_s, line.end_s, 1.0, line.timed) for line in lines]
+    if all(line.words for line in lines):
+        words = [Word(w.text, w.start_s, w.end_s, 1.0, n) for n, line in enumerate(lines) for w in line.words]
+        return TimedText.of_words(words, held)
+    return TimedText.of_lines(held)
+
+
+def as_lrc(lines: Sequence[AskedLine]) -> str:
+    """LRC of what is asked for; an empty line ends each that the next does not follow within a second."""
+    rows: list[LrcLine] = []
+    for line, following in zip_longest(lines, lines[1:]):
+        words = tuple(LrcWord(word.text, word.start_s) for word in line.words)
+        rows.append(LrcLine(line.text, line.start_s, words))
+        if following is None or following.start_s - line.end_s > 1:
+            rows.append(LrcLine("", line.end_s))
+    return write_lrc(rows)
+
+
+def read_lyrics(given: str) -> tuple[list[str], list[AskedLine]]:
+    """Text, @file, a .lrc or .txt path, or LRC text -> (lines without times, []) or ([], lines with times).
+
+    In text, the two characters \\n break a line as a line break does. Raises InputError: no such file, not text,
+    nothing in it that can be sung.
+    """
+    text, name = _text(given)
+    lrc = parse_lrc(text)
+    if lrc.has_stamps:
+        timed = [line for group in _groups(lrc.lines) for line in group if syllables(line.text)]
+        if timed:
+            return [], timed
+    texts = [line.text for line in lrc.lines if syllables(line.text)]
+    if not texts:
+        raise InputError(f"{name}: nothing in it can be sung (found {text.strip()[:40]!r}); need words of letters")
+    return texts, []
+
+
+def _groups(lines: Sequence[LrcLine]) -> Iterator[list[AskedLine]]:
+    """Each stamped line, with the unstamped ones that follow it, up to the next stamp."""
+    start_s = 0.0
+    group: list[LrcLine] = []
+    for line in (*lines, LrcLine("", math.inf)):
+        if line.start_s is not None:
+            yield _between(group, start_s, line.start_s)
+            start_s, group = line.start_s, []
+        group.append(line)
+
+
+def _between(lines: Sequence[LrcLine], start_s: float, next_s: float) -> list[AskedLine]:
+    """Lines over [start, next), by their syllables; none is longer than at a syllable's slowest and a breath."""
+    sung = [line for line in lines if syllables(line.text)]
+    slowest_s = sum(syllables(line.text) + BREATH_SYLLABLES for line in sung) * MAX_SYLLABLE_S
+    span_s = min(next_s - start_s, slowest_s)
+    asked, at_s = [], start_s
+    for line in sung:
+        end_s = at_s + span_s * (syllables(line.text) + BREATH_SYLLABLES) * MAX_SYLLABLE_S / slowest_s
+        if line.end_s is not None and at_s < line.end_s <= next_s:
+            end_s = line.end_s
+        asked.append(AskedLine(line.text, at_s, end_s, _words(line.words, end_s)))
+        at_s = end_s
+    return asked
+
+
+def _words(words: Sequence[LrcWord], end_s: float) -> tuple[AskedWord, ...]:
+    """Each word lasts to the next one's stamp, the last to the line's end."""
+    ends = [*(word.start_s for word in words[1:]), max(end_s, words[-1].start_s)] if words else []
+    return tuple(AskedWord(word.text, word.start_s, end) for word, end in zip(words, ends, strict=True))
+
+
+def _text(given: str) -> tuple[str, str]:
+    as_file = given.startswith("@") or given.lower().endswith((".lrc", ".txt"))
+    if not as_file:
+        return given.replace("\\n", "\n"), "lyrics"
+    path = Path(given.removeprefix("@"))
+    if not path.is_file():
+        raise InputError(f"lyrics {path}: no such file; give the words themselves, or the path of a .lrc or .txt file")
+    try:
+        return path.read_text(encoding="utf-8-sig"), f"lyrics {path}"
+    except UnicodeDecodeError as error:
+        found = f"{error.reason} at byte {error.start}"
+        raise InputError(f"lyrics {path}: not UTF-8 text ({found}); save it as UTF-8") from None

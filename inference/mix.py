@@ -1,0 +1,66 @@
+"""vocals and an instrumental -> stems at the levels of a mix, and the mix: their sum, with peaks under full scale.
+
+Shapes: C channels, S samples.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from autosing.audio.io import Audio
+from autosing.audio.loudness import amplified, integrated_lufs, true_peak_db
+
+USUAL_BALANCE_LU = 0.0
+"""Vocals as loud as the instrumental: where the reference has no voice of its own to go by."""
+BALANCE_RANGE_LU = (-9.0, 9.0)
+"""A reference's own balance beyond this says more of its separation than of its mix."""
+CEILING_DBTP = -1.0
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Stems at the levels at which they were mixed: mix = vocals + instrumental, to float rounding."""
+
+    vocals: Audio
+    instrumental: Audio | None
+    mix: Audio
+    balance_lu: float | None
+    """Loudness of the vocals above that of the instrumental, as mixed; None without an instrumental."""
+
+
+def balance_lu(vocals: Audio, instrumental: Audio) -> float | None:
+    """How much louder the vocals are than the instrumental; None where one of them is silent."""
+    difference = integrated_lufs(vocals) - integrated_lufs(instrumental)
+    if not math.isfinite(difference):
+        return None
+    low, high = BALANCE_RANGE_LU
+    return min(max(difference, low), high)
+
+
+def lay_over(vocals: Audio, instrumental: Audio | None, balance: float | None, music_gain_db: float = 0.0) -> Mix:
+    """Place mono vocals over the instrumental, `balance` LU above it (None: the usual), then the music's own gain.
+
+    Both must be equally long and at one rate. No limiter: where the sum's true peak would pass -1 dBTP, everything is
+    turned down together. Without an instrumental the vocals alone are kept under the ceiling.
+    """
+    if instrumental is None:
+        quiet = _headroom_db(vocals)
+        alone = amplified(vocals, quiet)
+        return Mix(alone, None, alone, None)
+    assert vocals.sample_rate_hz == instrumental.sample_rate_hz, (vocals.sample_rate_hz, instrumental.sample_rate_hz)
+    assert vocals.samples_CS.shape[1] == instrumental.samples_CS.shape[1], (vocals.samples_CS, instrumental.samples_CS)
+    wanted = USUAL_BALANCE_LU if balance is None else balance
+    spread_CS = np.broadcast_to(vocals.samples_CS, instrumental.samples_CS.shape)
+    found = integrated_lufs(Audio(spread_CS, vocals.sample_rate_hz)) - integrated_lufs(instrumental)
+    gain_db = wanted - found if math.isfinite(found) else 0.0
+    music = amplified(instrumental, music_gain_db)
+    voice_CS = spread_CS * np.float32(10 ** (gain_db / 20))
+    total = Audio(voice_CS + music.samples_CS, vocals.sample_rate_hz)
+    quiet_db = _headroom_db(total)
+    heard = wanted - music_gain_db if math.isfinite(found) else None
+    return Mix(amplified(vocals, gain_db + quiet_db), amplified(music, quiet_db), amplified(total, quiet_db), heard)
+
+
+def _headroom_db(audio: Audio) -> float:
+    return min(0.0, CEILING_DBTP - true_peak_db(audio))

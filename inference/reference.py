@@ -1,0 +1,120 @@
+"""A reference song and a window of it -> what the models are told of: its instrumental, its singer, its balance.
+
+Shapes: C channels, S samples.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from autosing.audio.io import Audio
+from autosing.audio.loudness import integrated_lufs
+from autosing.errors import InputError
+from inference.mix import balance_lu
+from inference.request import Brief
+
+SILENT_VOICE_LUFS = -45.0
+"""A separated voice below this is what leaked through: nobody sings there."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Everything about the window that singing needs; None for what was not asked for."""
+
+    instrumental: Audio | None
+    """The window, at the reference's rate and channels."""
+    singer: np.ndarray
+    """float32[256], a unit vector."""
+    balance_lu: float | None
+    """How much louder the reference's own voice is than its instrumental; None where that cannot be heard."""
+
+
+def listen(brief: Brief) -> Reference:
+    """Separate what must be separated, cut the window, hear the singers. Raises InputError where no voice is found."""
+    request, config = brief.request, brief.request.config
+    first_s, last_s = excerpt(brief)
+    vocals, instrumental = _stems(brief, first_s, last_s)
+    window = None
+    if config.music:
+        assert instrumental is not None
+        window = instrumental.cut(brief.start_s - first_s, brief.length_s)
+    own = other = None
+    if brief.needs_own_voice:
+        assert vocals is not None, "check() asks for a singer where the reference has none"
+        own = _voice(vocals, f"reference {request.reference}")
+    if brief.singer is not None:
+        other = _voice(brief.singer, f"singer {request.singer}")
+    balance = balance_lu(vocals, instrumental) if vocals and instrumental else None
+    return Reference(window, interpolate(own, other, config.singer_mix), balance)
+
+
+def interpolate(own: np.ndarray | None, other: np.ndarray | None, share: float) -> np.ndarray:
+    """Between two unit vectors along the arc: `share` 0 gives the first, 1 the second; one alone gives itself."""
+    if own is None or other is None:
+        only = own if other is None else other
+        assert only is not None
+        return only
+    angle = math.acos(float(np.clip(own @ other, -1.0, 1.0)))
+    if angle < 1e-4:
+        return other if share == 1 else own
+    between = (math.sin((1 - share) * angle) * own + math.sin(share * angle) * other) / math.sin(angle)
+    return (between / np.linalg.norm(between)).astype(np.float32)
+
+
+def excerpt(brief: Brief) -> tuple[float, float]:
+    """(start, end) of what is listened to: the window, widened evenly to `context_s` as far as the song reaches."""
+    if brief.reference is None:
+        return 0.0, 0.0
+    total_s, context_s = brief.reference.mix.duration_s, brief.request.config.context_s
+    start_s, end_s = min(brief.start_s, total_s), min(brief.start_s + brief.length_s, total_s)
+    missing_s = max(0.0, context_s - (end_s - start_s))
+    first_s = max(0.0, min(start_s - missing_s / 2, total_s - (end_s - start_s) - missing_s))
+    return min(first_s, start_s), min(total_s, max(end_s, first_s + context_s))
+
+
+def _stems(brief: Brief, first_s: float, last_s: float) -> tuple[Audio | None, Audio | None]:
+    """(vocals, instrumental) of the excerpt, as far as they are needed."""
+    config, source = brief.request.config, brief.reference
+    if source is None or not (config.music or brief.needs_own_voice):
+        return None, None
+    if source.stems is not None:
+        vocals, music = source.stems
+        return vocals.cut(first_s, last_s - first_s), music.cut(first_s, last_s - first_s) if music else None
+    song = source.mix.cut(first_s, last_s - first_s)
+    return (None, song) if config.separator == "none" else separated(song)
+
+
+def separated(song: Audio) -> tuple[Audio, Audio]:
+    """A song -> (vocals, instrumental) by Spleeter, in the song's own rate and channels; their sum is the song."""
+    import torch
+
+    from autosing.models.spleeter import SAMPLE_RATE_HZ, load_spleeter
+
+    at_rate = song.resampled(SAMPLE_RATE_HZ).samples_CS
+    stereo_CS = np.ascontiguousarray(at_rate[:2] if len(at_rate) > 1 else np.repeat(at_rate, 2, axis=0))
+    with torch.inference_mode():
+        vocals_CS = load_spleeter()(torch.from_numpy(stereo_CS)).numpy()
+    if len(song.samples_CS) != 2:
+        vocals_CS = np.broadcast_to(vocals_CS.mean(axis=0, keepdims=True), at_rate.shape)
+    vocals = Audio(np.ascontiguousarray(vocals_CS), SAMPLE_RATE_HZ).resampled(song.sample_rate_hz)
+    num_samples = song.samples_CS.shape[1]
+    kept_CS = vocals.samples_CS[:, :num_samples]
+    kept_CS = np.pad(kept_CS, ((0, 0), (0, num_samples - kept_CS.shape[1])))
+    return Audio(kept_CS, song.sample_rate_hz), Audio(song.samples_CS - kept_CS, song.sample_rate_hz)
+
+
+def _voice(vocals: Audio, name: str) -> np.ndarray:
+    """float32[256]. Raises InputError where nobody is heard."""
+    from autosing.models.speaker import load_speaker_encoder
+
+    lufs = integrated_lufs(vocals)
+    if lufs < SILENT_VOICE_LUFS:
+        raise InputError(
+            f"{name}: no voice heard in it ({lufs:.0f} LUFS, need {SILENT_VOICE_LUFS:.0f}); "
+            "give --singer FILE with a voice, or another --start"
+        )
+    try:
+        return load_speaker_encoder().embed(vocals.mono_S(), vocals.sample_rate_hz)
+    except InputError as error:
+        raise InputError(f"{name}: {error}; give --singer FILE with a voice, or another --start") from None

@@ -1,0 +1,1 @@
+"""What lies on disk -> one page to look at and listen to."""

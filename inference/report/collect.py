@@ -1,0 +1,128 @@
+"""A corpus, a dataset and runs on disk -> what a page tells of them: counts, clips to hear, losses.
+
+Only the open formats are read (tables, index.json, metrics.jsonl), so the page shows what is there, not what was said.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autosing.audio.io import Audio, decode
+from autosing.errors import InputError
+from autosing.schemas.sample import DatasetIndex
+from autosing.schemas.tables import Clip, Pitch, Song, Word
+from autosing.stage import Rejected
+from autosing.tables import partitions, read_meta, read_rows, rejects_path, table_path
+
+ORDER = ("index", "separate", "align", "segment", "pitch", "singer", "semantic", "acoustic")
+
+
+@dataclass(frozen=True)
+class StageCount:
+    """One stage over all partitions: rows_in = sources + rejected; `rows` are those in its tables."""
+
+    stage: str
+    rows_in: int
+    sources: int
+    rows: int
+    rejected: int
+    reasons: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A clip to hear: the mix it was cut from, the separated voice, and what was found in it."""
+
+    clip: str
+    language: str
+    singer: str | None
+    mix: Audio
+    vocals: Audio
+    words: list[Word]
+    f0_hz_T: np.ndarray | None
+
+
+def stage_counts(corpus: Path) -> list[StageCount]:
+    """One row a stage, in the song's order."""
+    numbers = partitions(corpus)
+    stages = {
+        path.stem
+        for number in numbers
+        for path in (corpus / str(number)).glob("*.parquet")
+        if not path.name.startswith(".") and not path.name.endswith(".rejects.parquet")
+    }
+    ordered = sorted(stages, key=lambda stage: (ORDER.index(stage) if stage in ORDER else len(ORDER), stage))
+    return [_count(corpus, numbers, stage) for stage in ordered]
+
+
+def _count(corpus: Path, numbers: list[int], stage: str) -> StageCount:
+    metas = [meta for number in numbers if (meta := read_meta(table_path(corpus, number, stage)))]
+    reasons: Counter[str] = Counter()
+    for number in numbers:
+        path = rejects_path(corpus, number, stage)
+        if path.is_file():
+            reasons.update(row.reason for row in read_rows(path, Rejected))
+    return StageCount(
+        stage,
+        sum(meta.rows_in for meta in metas),
+        sum(meta.sources for meta in metas),
+        sum(meta.rows for meta in metas),
+        sum(meta.rejected for meta in metas),
+        dict(sorted(reasons.items())),
+    )
+
+
+def exhibits(corpus: Path, at_most: int = 3) -> list[Exhibit]:
+    """The clip with the most singing of one song a language, in the order of the languages' names."""
+    best: dict[str, tuple[float, int, Clip]] = {}
+    for number, clip in _clips(corpus):
+        held = best.get(clip.language)
+        if held is None or clip.singing_fraction > held[0]:
+            best[clip.language] = (clip.singing_fraction, number, clip)
+    return [_exhibit(corpus, number, clip) for _, (_, number, clip) in sorted(best.items())][:at_most]
+
+
+def _clips(corpus: Path) -> Iterator[tuple[int, Clip]]:
+    for number in partitions(corpus):
+        path = table_path(corpus, number, "segment")
+        if path.is_file():
+            yield from ((number, clip) for clip in read_rows(path, Clip))
+
+
+def _exhibit(corpus: Path, number: int, clip: Clip) -> Exhibit:
+    song = next(row for row in read_rows(table_path(corpus, number, "index"), Song) if row.id == clip.song)
+    mix = decode(song.audio, song.id).cut(clip.start_s, clip.duration_s)
+    path = table_path(corpus, number, "pitch")
+    rows = read_rows(path, Pitch) if path.is_file() else iter(())
+    f0_hz_T = next((row.f0_hz for row in rows if row.id == clip.id), None)
+    return Exhibit(clip.id, clip.language, clip.singer, mix, decode(clip.vocals, clip.id), clip.words, f0_hz_T)
+
+
+def split_rows(dataset: Path) -> list[dict[str, Any]]:
+    """One row a split: clips, minutes, songs, singers, shards, bytes."""
+    index = DatasetIndex.load(dataset)
+    return [
+        {
+            "split": name,
+            "clips": split.rows,
+            "minutes": round(split.seconds / 60, 2),
+            "songs": split.songs,
+            "singers": split.singers,
+            "shards": len(split.shards),
+            "bytes": sum(shard.bytes for shard in split.shards),
+        }
+        for name, split in index.splits.items()
+    ] + [{"split": f"left out: {reason}", "clips": count} for reason, count in index.dropped.items()]
+
+
+def metrics(run: Path) -> list[dict[str, Any]]:
+    """The lines of a run's metrics.jsonl. Raises InputError where there is none."""
+    path = run / "metrics.jsonl"
+    if not path.is_file():
+        raise InputError(f"run {run}: no metrics.jsonl in it; give a run folder of 'autosing train'")
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]

@@ -1,0 +1,18 @@
+for (const take of document.querySelectorAll("figure.take")) {
+  const audio = take.querySelector("audio"), picture = take.querySelector(".picture"), head = take.querySelector(".playhead");
+  const follow = () => {
+    head.style.left = `${(100 * audio.currentTime) / (audio.duration || 1)}%`;
+    if (!audio.paused) requestAnimationFrame(follow);
+  };
+  audio.addEventListener("play", () => {
+    for (const other of document.querySelectorAll("audio")) if (other !== audio) other.pause();
+    take.classList.add("playing");
+    follow();
+  });
+  audio.addEventListener("seeked", follow);
+  picture.addEventListener("click", (event) => {
+    const box = picture.getBoundingClientRect();
+    audio.currentTime = ((event.clientX - box.left) / box.width) * (audio.duration || 0);
+    audio.play();
+  });
+}

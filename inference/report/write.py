@@ -1,0 +1,173 @@
+"""The folders of a job -> its page: what was sung, how each song fared at each stage, what was learnt, what it took."""
+
+import json
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from autosing.audio.io import Audio, decode
+from autosing.checkpoint import write_whole
+from autosing.errors import InputError
+from autosing.timebase import PITCH_RATE_HZ
+from inference.report.collect import Exhibit, StageCount, exhibits, metrics, split_rows, stage_counts
+from inference.report.figures import curve_svg, marks, pitch_path
+from inference.report.html import page, table, take
+from inference.sources import open_source
+
+LANGUAGES = {"en": "English", "ko": "Korean", "zh": "Mandarin", "es": "Spanish", "ja": "Japanese"}
+
+
+def write_page(
+    path: Path,
+    corpus: Path | None = None,
+    dataset: Path | None = None,
+    runs: Sequence[Path] = (),
+    sung: Path | None = None,
+    steps: Path | None = None,
+) -> dict[str, int]:
+    """Write one self-contained page of whatever is given. Returns how many sounds, stages and runs it shows.
+
+    Raises InputError where something given is not there, before anything is written.
+    """
+    if not any((corpus, dataset, runs, sung, steps)):
+        raise InputError("report: nothing to tell of; give --corpus, --dataset, --run, --sung or --steps")
+    counts = stage_counts(corpus) if corpus else []
+    losses = {run.name: metrics(run) for run in runs}
+    splits = split_rows(dataset) if dataset else []
+    took = _steps(steps) if steps else []
+    facts = _sung_facts(sung) if sung else None
+    body = [*_head(counts, splits, took)]
+    body += _sung(sung, facts) if sung and facts else []
+    body += _stages(counts) + (_exhibits(exhibits(corpus)) if corpus else [])
+    body += _dataset(splits) + _training(losses) + _took(took)
+    body.append("<footer>Made by <code>autosing report</code> from the files named on this page. Sounds and pictures "
+                "are inside the page; it needs no network.</footer>")  # fmt: skip
+    text = page("autosing: songs in, singing out", body)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, text.encode())
+    return {"sounds": text.count("<audio "), "stages": len(counts), "runs": len(losses), "bytes": len(text.encode())}
+
+
+def _head(counts: list[StageCount], splits: list[dict[str, Any]], took: list[dict[str, Any]]) -> list[str]:
+    way = []
+    if counts:
+        songs, clips = counts[0].rows, next((c.rows for c in counts if c.stage == "segment"), None)
+        way.append(f"<b>{songs}</b> songs")
+        way += [f"<b>{clips}</b> clips"] if clips is not None else []
+    way += [f"<b>{sum(row.get('shards', 0) for row in splits)}</b> shards"] if splits else []
+    way += [f"<b>{sum(row['seconds'] for row in took) / 60:.1f}</b> minutes of work"] if took else []
+    items = "".join(f"<li>{item}</li>" for item in way)
+    return [
+        "<h1>Songs in, singing out</h1>",
+        '<p class="lead">Every step from a folder of songs to a sung line: what went in, what came out, what was set '
+        "aside and why.</p>",
+        f'<ol class="way">{items}</ol>' if way else "",
+    ]
+
+
+def _sung_facts(sung: Path) -> dict[str, Any]:
+    path = sung.with_suffix(".json")
+    if not sung.is_file() or not path.is_file():
+        raise InputError(f"report: no {sung} with its {path.name} beside it; make both with 'autosing sing'")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _sung(sung: Path, facts: dict[str, Any]) -> list[str]:
+    lines = [(line["text"], line["start_s"], line["end_s"]) for line in facts["lines"]]
+    verse = "<br>".join(f"<time>{start:.2f} s</time>{escape(text)}" for text, start, _ in lines)
+    mix, vocals = decode(sung), decode(sung.with_suffix(".vocals.wav"))
+    over = marks(lines, mix.duration_s)
+    parts = ["<h2>What was sung</h2>", f"<blockquote>{verse}</blockquote>"]
+    if facts.get("remark"):
+        parts.append(f"<p>{escape(facts['remark'])}</p>")
+    reference = facts["reference"]
+    if reference["name"]:
+        source = open_source(reference["name"])
+        window = (reference["start_s"], facts["length_s"])
+        parts.append(take("Reference, mix in", Path(source.name).name, source.mix.cut(*window)))
+        if source.stems:
+            voice = source.stems[0].cut(*window)
+            parts.append(take("Its voice, as separated", "what the models learnt from", voice, over, _tracked(voice)))
+    parts.append(take("Sung vocals", _seconds(vocals), vocals, over, _tracked(vocals)))
+    if reference["name"]:
+        parts.append(take("Mix out", _seconds(mix), mix, over))
+    return parts
+
+
+def _tracked(audio: Audio) -> str:
+    """The pitch path of audio for which no table holds one."""
+    from autosing.audio.pitch import load_tracker
+
+    return pitch_path(load_tracker()(audio.mono_S(), audio.sample_rate_hz), float(PITCH_RATE_HZ), audio)
+
+
+def _stages(counts: list[StageCount]) -> list[str]:
+    if not counts:
+        return []
+    rows = [
+        {
+            "stage": count.stage,
+            "rows_in": count.rows_in,
+            "rows_out": count.rows,
+            "rejected": count.rejected,
+            "reasons": ", ".join(f"{reason} {number}" for reason, number in count.reasons.items()),
+        }
+        for count in counts
+    ]
+    return [
+        "<h2>How the songs fared</h2>",
+        "<p>Every row that enters a stage leaves it or is rejected with a reason. <code>segment</code> turns a song "
+        "into several clips, so more rows leave it than enter.</p>",
+        table(rows, warn=("rejected",)),
+    ]
+
+
+def _exhibits(shown: list[Exhibit]) -> list[str]:
+    parts = ["<h3>Heard along the way</h3>"] if shown else []
+    for exhibit in shown:
+        words = [(word.text, word.start_s, word.end_s) for word in exhibit.words]
+        drawn = marks(words, exhibit.vocals.duration_s)
+        f0 = exhibit.f0_hz_T
+        pitch = pitch_path(f0, float(PITCH_RATE_HZ), exhibit.vocals) if f0 is not None else ""
+        who = f"{LANGUAGES.get(exhibit.language, exhibit.language)}, {exhibit.singer or 'singer unknown'}"
+        parts.append(take(f"{exhibit.clip}: mix in", who, exhibit.mix))
+        fact = f"{len(words)} words and their pitch, as found"
+        parts.append(take(f"{exhibit.clip}: separated voice", fact, exhibit.vocals, drawn, pitch))
+    return parts
+
+
+def _dataset(splits: list[dict[str, Any]]) -> list[str]:
+    return ["<h2>The dataset</h2>", table(splits)] if splits else []
+
+
+def _training(losses: dict[str, list[dict[str, Any]]]) -> list[str]:
+    if not losses:
+        return []
+    parts = ["<h2>What was learnt</h2>", '<div class="pair">']
+    for name, rows in losses.items():
+        points = [(float(row["step"]), float(row["loss"])) for row in rows if row.get("loss") is not None]
+        if not points:
+            parts.append(f"<div><h3>{escape(name)}</h3><p>No step was logged.</p></div>")
+            continue
+        fact = f"loss {points[0][1]:.3g} at step {points[0][0]:.0f}, {points[-1][1]:.3g} at step {points[-1][0]:.0f}"
+        parts.append(f'<div><h3>{escape(name)}</h3><p class="soft">{fact}</p>{curve_svg(points)}</div>')
+    return [*parts, "</div>"]
+
+
+def _steps(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        raise InputError(f"report: no {path}; 'autosing demo' writes it")
+    ledger = json.loads(path.read_text(encoding="utf-8"))
+    return [
+        {"step": name, "seconds": step["seconds"], "command": "autosing " + " ".join(step["args"])}
+        for name, step in ledger.items()
+    ]
+
+
+def _took(took: list[dict[str, Any]]) -> list[str]:
+    return ["<h2>What it took</h2>", table(took)] if took else []
+
+
+def _seconds(audio: Audio) -> str:
+    return f"{audio.duration_s:.2f} s at {audio.sample_rate_hz:,} Hz"

@@ -1,0 +1,156 @@
+"""What a person asks to be sung -> a request whose files, lyrics and window have been checked before any work."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from autosing.audio.io import Audio, decode
+from autosing.config import Config
+from autosing.errors import InputError
+from autosing.generation.sampling import Sampling
+from inference.lyrics_plan import AskedLine, lay_out, needed_s, read_lyrics, window
+from inference.sources import Source, open_source
+
+MIN_LENGTH_S, MAX_LENGTH_S = 0.1, 600.0
+
+
+class SingConfig(Config):
+    """How to sing; every field has an option of `autosing sing`, and can lie in a YAML file."""
+
+    start_s: float = Field(default=0.0, ge=0)
+    """Where in the reference the singing starts. Times in LRC lyrics are the reference's own."""
+    length_s: float | None = Field(default=None, ge=MIN_LENGTH_S, le=MAX_LENGTH_S)
+    """How long the output is, to the sample; None: as long as the lyrics need, within the reference."""
+    seed: int = Field(default=0, ge=0)
+    semantic: Sampling = Sampling()
+    """How the content is drawn (t2s). Its seed is derived from `seed`."""
+    acoustic: Sampling = Sampling()
+    """How the sound is drawn (sm2a). Its seed is derived from `seed`."""
+    scale: Literal["fine", "coarse"] = "fine"
+    """fine: every code on its own step. coarse: all codes of a block in one step, about four times faster."""
+    candidates: int = Field(default=1, ge=1, le=64)
+    keep: Literal["all", "best"] = "all"
+    """best: the candidate in which most of the wanted content codes are heard when its sound is tokenised again."""
+    singer_mix: float = Field(default=1.0, ge=0, le=1)
+    """0: the reference's singer. 1: the singer of the `singer` file. Between: between."""
+    music: bool = True
+    """False: a cappella; the models are told of no music and none is mixed in."""
+    music_gain_db: float = Field(default=0.0, ge=-60, le=24)
+    """Louder or quieter instrumental than the reference's own balance of voice and music."""
+    separator: Literal["spleeter", "none"] = "spleeter"
+    """none: the reference is an instrumental already, and holds no singer."""
+    context_s: float = Field(default=60.0, gt=0)
+    """At least so much of the reference around the window is separated: its voice and balance are heard there."""
+    sample_rate_hz: int | None = Field(default=None, ge=8000, le=192_000)
+    """Of the files written; None: the codec's own."""
+
+
+@dataclass(frozen=True)
+class SingRequest:
+    """What `sing` takes. Paths are the person's; nothing has been read yet."""
+
+    sm2a: Path
+    t2s: Path | None = None
+    """Needed unless `semantic_from` gives the content."""
+    reference: str | None = None
+    """The song (see inference.sources): its instrumental, its singer. Needed for music."""
+    lyrics: str | None = None
+    """Text, `@file`, the path of a .lrc or .txt file, or LRC text; None: the reference's own, where they are known."""
+    singer: Path | None = None
+    """Another singer's voice."""
+    semantic_from: Path | None = None
+    """A vocal whose content is sung again, from its beginning, instead of drawn from lyrics."""
+    codec: str | None = None
+    """Name or run of the codec, where it is not the one whose name the sm2a run knows."""
+    codebook: str | None = None
+    """Run of the semantic codebook, where it is not the bundled one. Needed only to hear content."""
+    config: SingConfig = field(default_factory=SingConfig)
+
+    @property
+    def hears_content(self) -> bool:
+        """Whether a tokeniser of content is needed: for a given vocal, or to choose the best candidate."""
+        return self.semantic_from is not None or (self.config.keep == "best" and self.config.candidates > 1)
+
+
+@dataclass(frozen=True)
+class Brief:
+    """A checked request: the window is settled, the lyrics have times, files are decoded."""
+
+    request: SingRequest
+    start_s: float
+    length_s: float
+    lines: list[AskedLine]
+    reference: Source | None
+    singer: Audio | None
+    semantic_from: Audio | None
+
+    @property
+    def needs_own_voice(self) -> bool:
+        """Whether the reference's singer is heard."""
+        return self.singer is None or self.request.config.singer_mix < 1
+
+
+def check(request: SingRequest) -> Brief:
+    """Settle everything that can go wrong without a model. Raises InputError, naming what to give instead."""
+    config = request.config
+    if config.music and request.reference is None:
+        raise InputError("sing: no reference song; give --reference SONG, or --no-music to sing a cappella")
+    if request.t2s is None and request.semantic_from is None:
+        raise InputError("sing: no t2s model; give --t2s RUN, or --semantic-from VOCAL to sing its content again")
+    source = open_source(request.reference) if request.reference else None
+    voiceless = source is None or (source.stems is None and config.separator == "none")
+    if voiceless and (request.singer is None or config.singer_mix < 1):
+        raise InputError(
+            "sing: no voice to sing with, the reference gives none; give --singer FILE (and --singer-mix 1)"
+        )
+    if config.music and source and source.stems and source.stems[1] is None:
+        raise InputError(f"reference {source.name}: is a cappella, there is no music to sing over; give --no-music")
+    texts, timed = _lyrics(request, source)
+    vocal = decode(request.semantic_from) if request.semantic_from else None
+    length_s = _length_s(config, timed, texts, source, vocal)
+    lines = window(timed, config.start_s, length_s) if timed else lay_out(texts, length_s) if texts else []
+    singer = decode(request.singer) if request.singer else None
+    return Brief(request, config.start_s, length_s, lines, source, singer, vocal)
+
+
+def _lyrics(request: SingRequest, source: Source | None) -> tuple[list[str], list[AskedLine]]:
+    """(lines without times, []) or ([], lines with times on the reference's own time)."""
+    if request.lyrics is not None:
+        return read_lyrics(request.lyrics)
+    if source and source.lines:
+        return [], list(source.lines)
+    if source and source.lyrics:
+        return read_lyrics(source.lyrics)
+    if request.semantic_from is None:
+        raise InputError('sing: no lyrics; give --lyrics "words", --lyrics @file or --lyrics song.lrc')
+    return [], []
+
+
+def _length_s(
+    config: SingConfig, lines: Sequence[AskedLine], texts: Sequence[str], source: Source | None, vocal: Audio | None
+) -> float:
+    """The length asked for, or what a vocal, a clip or the lyrics need; with music, never beyond the reference."""
+    bounded = source if config.music else None
+    left_s = bounded.mix.duration_s - config.start_s if bounded else MAX_LENGTH_S
+    if bounded and left_s <= 0:
+        raise InputError(
+            f"sing: --start {config.start_s} lies beyond the end of {bounded.name} ({bounded.mix.duration_s:.2f} s); "
+            "give an earlier start"
+        )
+    if config.length_s is not None:
+        if bounded and config.length_s > left_s + 1e-6:
+            raise InputError(
+                f"sing: --start {config.start_s} --length {config.length_s} ends beyond {bounded.name}, which has "
+                f"{left_s:.2f} s left there; give a --length of at most {int(left_s * 1000) / 1000} or an earlier start"
+            )
+        return config.length_s
+    if vocal:
+        needed = vocal.duration_s
+    elif source and source.stems:
+        needed = source.mix.duration_s - config.start_s
+    else:
+        needed = needed_s(texts, lines, config.start_s)
+    return max(min(needed, left_s, MAX_LENGTH_S), min(MIN_LENGTH_S, left_s))
