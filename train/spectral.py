@@ -35,7 +35,7 @@ class SpectralLoss(nn.Module):
             made_BKF = _magnitude(stft(made_BS, window, window // 4))
             with torch.no_grad():
                 true_BKF = _magnitude(stft(true_BS, window, window // 4))
-            error_B = (made_BKF - true_BKF).pow(2).sum((1, 2)).sqrt()
+            error_B = ((made_BKF - true_BKF).pow(2).sum((1, 2)) + 1e-10).sqrt()
             convergence.append((error_B / true_BKF.pow(2).sum((1, 2)).sqrt().clamp(min=0.1)).mean())
             magnitude.append((self._log(made_BKF) - self._log(true_BKF)).abs().mean())
             matrix_MK = self.get_buffer(f"mel_{window}")
@@ -52,5 +52,5 @@ class SpectralLoss(nn.Module):
 
 
 def _magnitude(spectrum_BKF: Tensor) -> Tensor:
-    # The gradient of abs() at 0 is no number to learn from.
+    # The gradients of abs() and sqrt() at 0 are not finite.
     return (spectrum_BKF.real.pow(2) + spectrum_BKF.imag.pow(2) + 1e-10).sqrt()

@@ -45,6 +45,8 @@ class CodecSettings(Config):
     """Largest change of speed."""
     augment: bool = True
     commitment: float = Field(0.25, ge=0)
+    half: bool = True
+    """Export in fp16: half the bytes; heard in nothing."""
 
 
 class Reservoir(nn.Module):
@@ -136,6 +138,8 @@ class TrainCodec(Task):
 
     def export(self) -> ModelFile:
         state = {k: v for k, v in self.model.state_dict().items() if not k.endswith(("counts_V", "sums_VD"))}
+        if self.settings.half:
+            state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
         return ModelFile("codec", self.model_config.dump(), state, {"spec": self.model_config.spec.dump()})
 
     @property

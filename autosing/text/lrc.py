@@ -1,0 +1,151 @@
+"""LRC text <-> timed lines of lyrics, with word times where the file has them.
+
+Read: `[mm:ss]`, `[mm:ss.x]` to `.xxx`, `[mm:ss:xx]`, `[h:mm:ss.xx]`, minutes above 99, several stamps on a line,
+`[offset:+ms]`, other tags, word stamps (`<mm:ss.xx>` or inner `[mm:ss.xx]`), lines without a stamp, a byte order mark,
+any line ends.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+_TIME = r"(?:(\d+):)?(\d+):(\d{1,2})(?:[.,:](\d{1,3}))?"
+_LINE_STAMP = re.compile(rf"\s*\[\s*{_TIME}\s*\]")
+_WORD_STAMP = re.compile(rf"[<\[]\s*{_TIME}\s*[>\]]")
+_TAG = re.compile(r"\s*\[\s*([A-Za-z#][\w#-]*)\s*:(.*)\]\s*")
+
+
+@dataclass(frozen=True)
+class LrcWord:
+    """A word and its stamp, in seconds."""
+
+    text: str
+    start_s: float
+
+
+@dataclass(frozen=True)
+class LrcLine:
+    """A line of lyrics. Without text it only ends the line before it; without a stamp it follows the line before it."""
+
+    text: str
+    start_s: float | None
+    words: tuple[LrcWord, ...] = ()
+    end_s: float | None = None
+    """Where the line's last word ends, if a word stamp says so."""
+
+
+@dataclass(frozen=True)
+class Lrc:
+    """Lines in the order of time (unstamped ones after the line they follow), and the tags; the offset is applied."""
+
+    lines: tuple[LrcLine, ...]
+    tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def has_stamps(self) -> bool:
+        return any(line.start_s is not None for line in self.lines)
+
+
+def parse_lrc(text: str) -> Lrc:
+    """Never fails: what is no stamp and no tag is lyrics. A positive offset tag shows lyrics earlier, as players do."""
+    tags: dict[str, str] = {}
+    groups: list[list[LrcLine]] = []
+    for raw in text.lstrip("\ufeff").splitlines():
+        stamps, rest = _leading_stamps(raw)
+        tag = None if stamps else _TAG.fullmatch(raw)
+        if tag:
+            tags.setdefault(tag[1].lower(), tag[2].strip())
+            continue
+        plain, words, end_s = _words(rest)
+        if stamps:
+            if words and not plain.startswith(words[0].text):
+                lead = plain[: plain.index(words[0].text)].strip()
+                words = (LrcWord(lead, stamps[0]), *words)
+            shift = [stamp - stamps[0] for stamp in stamps]
+            groups += [[LrcLine(plain, s, _moved(words, d), None if end_s is None else end_s + d)]
+                       for s, d in zip(stamps, shift, strict=True)]  # fmt: skip
+        elif plain:
+            line = LrcLine(plain, words[0].start_s if words else None, words, end_s)
+            if line.start_s is None and groups:
+                groups[-1].append(line)
+            else:
+                groups.append([line])
+    groups.sort(key=lambda group: -1.0 if group[0].start_s is None else group[0].start_s)
+    earlier_s = _offset_s(tags.pop("offset", ""))
+    return Lrc(tuple(_earlier(line, earlier_s) for group in groups for line in group), tags)
+
+
+def write_lrc(lines: Iterable[LrcLine], tags: dict[str, str] | None = None) -> str:
+    """LRC with hundredths of a second, word stamps where a line has words; ends with a line break."""
+    rows = [f"[{name}:{value}]" for name, value in (tags or {}).items()]
+    for line in lines:
+        stamp = "" if line.start_s is None else f"[{_clock(line.start_s)}]"
+        if line.words:
+            inner = " ".join(f"<{_clock(word.start_s)}>{word.text}" for word in line.words)
+            end = "" if line.end_s is None else f" <{_clock(line.end_s)}>"
+            rows.append(f"{stamp}{inner}{end}")
+        else:
+            rows.append(f"{stamp}{line.text}")
+    return "".join(f"{row}\n" for row in rows)
+
+
+def _clock(time_s: float) -> str:
+    hundredths = max(0, round(time_s * 100))
+    return f"{hundredths // 6000:02d}:{hundredths // 100 % 60:02d}.{hundredths % 100:02d}"
+
+
+def _seconds(match: re.Match[str]) -> float:
+    first, second, third, fraction = match.groups()
+    if first is not None and fraction is None:  # mm:ss:xx, an old way to write hundredths
+        first, second, third, fraction = None, first, second, third
+    whole = int(first or 0) * 3600 + int(second) * 60 + int(third)
+    return whole + (int(fraction) / 10 ** len(fraction) if fraction else 0.0)
+
+
+def _leading_stamps(raw: str) -> tuple[list[float], str]:
+    stamps, at = [], 0
+    while match := _LINE_STAMP.match(raw, at):
+        stamps.append(_seconds(match))
+        at = match.end()
+    return stamps, raw[at:].strip()
+
+
+def _words(text: str) -> tuple[str, tuple[LrcWord, ...], float | None]:
+    """Text with word stamps -> the plain text, its words, and the time of a stamp that no word follows."""
+    stamps = list(_WORD_STAMP.finditer(text))
+    if not stamps:
+        return text, (), None
+    ends = [*(match.start() for match in stamps[1:]), len(text)]
+    pieces = [(text[match.end() : end], _seconds(match)) for match, end in zip(stamps, ends, strict=True)]
+    plain = " ".join((text[: stamps[0].start()] + "".join(piece for piece, _ in pieces)).split())
+    end_s = None if pieces[-1][0].strip() else pieces[-1][1]
+    joined: list[tuple[str, float]] = []
+    for piece, start in pieces:
+        if joined and _one_word(joined[-1][0][-1:], piece[:1]):
+            joined[-1] = (joined[-1][0] + piece, joined[-1][1])
+        elif piece.strip():
+            joined.append((piece, start))
+    return plain, tuple(LrcWord(piece.strip(), start) for piece, start in joined), end_s
+
+
+def _one_word(left: str, right: str) -> bool:
+    """Syllables of one word: letters of an alphabet meet without a space (an ideograph is a word of its own)."""
+    return bool(left and right) and all(c.isalpha() and ord(c) < 0x2E80 for c in left + right)
+
+
+def _moved(words: tuple[LrcWord, ...], by_s: float) -> tuple[LrcWord, ...]:
+    return tuple(LrcWord(word.text, word.start_s + by_s) for word in words) if by_s else words
+
+
+def _earlier(line: LrcLine, by_s: float) -> LrcLine:
+    if not by_s or line.start_s is None:
+        return line
+    end_s = None if line.end_s is None else line.end_s - by_s
+    return LrcLine(line.text, line.start_s - by_s, _moved(line.words, -by_s), end_s)
+
+
+def _offset_s(text: str) -> float:
+    try:
+        return float(text) / 1000 if text else 0.0
+    except ValueError:
+        return 0.0

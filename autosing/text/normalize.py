@@ -1,0 +1,112 @@
+"""Lyrics as people write them -> lines and their words, in any script; and what script they are in."""
+
+import re
+import unicodedata
+from collections import Counter
+
+from autosing.text.letters import letters
+
+_HEADING = re.compile(
+    r"\s*[\[【<].*[\]】>]\s*|\s*(verse|chorus|bridge|intro|outro|pre-?chorus)\s*\d*\s*:\s*", re.IGNORECASE
+)
+_SMALL_KANA = set("ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮー")
+
+_LANGUAGES = {
+    "CYRILLIC": ("ru", "uk", "be", "bg", "mk", "sr", "kk", "mn", "tt", "tg", "ba", "az", "uz"),
+    "GREEK": ("el",),
+    "HANGUL": ("ko",),
+    "CJK": ("ko", "zh", "yue", "ja"),
+    "BOPOMOFO": ("zh",),
+    "HIRAGANA": ("ja",),
+    "KATAKANA": ("ja",),
+    "ARABIC": ("ar", "fa", "ur", "ps", "sd"),
+    "HEBREW": ("he", "yi"),
+    "DEVANAGARI": ("hi", "mr", "ne", "sa"),
+    "BENGALI": ("bn", "as"),
+    "GURMUKHI": ("pa",),
+    "GUJARATI": ("gu",),
+    "TAMIL": ("ta",),
+    "TELUGU": ("te",),
+    "KANNADA": ("kn",),
+    "MALAYALAM": ("ml",),
+    "SINHALA": ("si",),
+    "THAI": ("th",),
+    "LAO": ("lo",),
+    "MYANMAR": ("my",),
+    "KHMER": ("km",),
+    "GEORGIAN": ("ka",),
+    "ARMENIAN": ("hy",),
+    "TIBETAN": ("bo",),
+    "ETHIOPIC": ("am",),
+}
+"""A script -> Whisper's languages that are written in it. Latin letters may stand for any language."""
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines that hold anything, their spaces tidied; `[Chorus]` and the like stay (they have no words)."""
+    return [tidy for line in text.lstrip("\ufeff").splitlines() if (tidy := " ".join(line.split()))]
+
+
+def words_of(line: str) -> list[str]:
+    """The words of a line that are sung, punctuation left on them: split at spaces, and at each ideograph or kana.
+
+    A heading (`[Chorus]`, `Verse 2:`) has none. What holds no sound (`-`, music signs) joins the word before it.
+    """
+    if _HEADING.fullmatch(line):
+        return []
+    words: list[str] = []
+    for chunk in line.split():
+        fresh = True
+        for piece in _pieces(chunk):
+            if letters(piece):
+                words.append(piece)
+            elif words and not fresh:
+                words[-1] += piece
+            fresh = False
+    return words
+
+
+def join_words(words: list[str]) -> str:
+    """Words -> a line, with a space wherever both neighbours are written with spaces."""
+    line = ""
+    for word in words:
+        spaced = line and not (_spaceless(line[-1]) and _spaceless(word[0]))
+        line += f" {word}" if spaced else word
+    return line
+
+
+def main_script(text: str) -> str | None:
+    """The script of most letters: LATIN, CJK, HANGUL, CYRILLIC ...; None where there is no letter."""
+    counts = Counter(_script(char) for char in text if unicodedata.category(char)[0] == "L")
+    return max(sorted(counts), key=lambda script: counts[script]) if counts else None
+
+
+def written_in(language: str, script: str) -> bool:
+    """Whether lyrics in a script can be of a language. Latin letters can be of any (romanised) language."""
+    return script == "LATIN" or language in _LANGUAGES.get(script, (language,))
+
+
+def languages_of(script: str) -> tuple[str, ...]:
+    """Whisper's languages that own a script; empty for LATIN and for scripts of no known language."""
+    return _LANGUAGES.get(script, ())
+
+
+def _pieces(chunk: str) -> list[str]:
+    """One ideograph or kana a piece; small kana and marks stay with what they follow."""
+    pieces: list[str] = []
+    for char in chunk:
+        alone = _spaceless(char) and char not in _SMALL_KANA
+        joins = pieces and not alone and (not _spaceless(pieces[-1][0]) or not letters(char) or char in _SMALL_KANA)
+        if joins:
+            pieces[-1] += char
+        else:
+            pieces.append(char)
+    return pieces
+
+
+def _spaceless(char: str) -> bool:
+    return unicodedata.east_asian_width(char) in "WF" and _script(char) != "HANGUL"
+
+
+def _script(char: str) -> str:
+    return unicodedata.name(char, "?").split()[0].split("-")[0]

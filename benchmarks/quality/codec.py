@@ -1,0 +1,181 @@
+"""Made songs and real voices -> how much of pitch and words a codec keeps, as JSON on stdout.
+
+python benchmarks/quality/codec.py SONGS [--voices FOLDER] [--codec NAME] [--songs 24] [--no-words] [--keep FILE]
+
+SONGS is what `autosing songs` writes (truth/<id>/{vocals_dry.flac,f0.npy,truth.json}); use a seed that no codec was
+trained on. FOLDER holds a-cappella clips of real singers (any depth; flac, ogg, mp3 or wav).
+
+Pitch: of the frames that FCPE calls voiced in the original, the share where FCPE finds the reconstruction's pitch
+within 50 cents (a frame called unvoiced misses); the same by range of the original's pitch and by clip; for made songs
+also against the true f0. Words: error rate of Whisper base (temperature 0, language given) over all words (Mandarin:
+characters), for the original, for a control (the original x 0.8 with noise at -60 dBFS, of the same length) and for the
+reconstruction. --keep holds what Whisper heard in originals and controls, so that the next run need not ask again.
+"""
+
+import argparse
+import json
+import re
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from autosing.audio.io import decode, resample
+from autosing.audio.pitch import load_tracker
+from autosing.codecs import Codec, codec_digest, load_codec
+from autosing.ids import seed_of
+from autosing.metrics.pitch import pitch_scores
+from autosing.models.whisper import load_whisper
+
+RANGES_HZ = (0, 110, 165, 247, 370, 4000)
+"""Bounds of the voice ranges: A2, E3, B3, F#4."""
+TRUTH_RATE_HZ = 200
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("songs", type=Path)
+    parser.add_argument("--voices", type=Path)
+    parser.add_argument("--codec", default="autosing-24khz")
+    parser.add_argument("--songs", dest="limit", type=int, default=24)
+    parser.add_argument("--no-words", action="store_true")
+    parser.add_argument("--keep", type=Path)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    codec = load_codec(given.codec)
+    folders = sorted((given.songs / "truth").iterdir())[: given.limit]
+    result: dict[str, Any] = {"codec": given.codec, "digest": codec_digest(given.codec)}
+    result["bits_per_s"] = round(bits_per_s(codec))
+    started = time.monotonic()
+    clock = {"audio_s": 0.0, "codec_s": 0.0}
+    result["made"] = pitch([folder / "vocals_dry.flac" for folder in folders], codec, clock)
+    if given.voices:
+        endings = {".flac", ".ogg", ".mp3", ".wav"}
+        result["real"] = pitch(sorted(p for p in given.voices.rglob("*") if p.suffix in endings), codec, clock)
+    if not given.no_words:
+        result["words"] = words(folders, codec, given.keep)
+    result["times_real_time"] = round(clock["audio_s"] / clock["codec_s"], 1)
+    result["seconds"] = round(time.monotonic() - started)
+    print(json.dumps(result, indent=1))
+
+
+def bits_per_s(codec: Codec) -> float:
+    spec = codec.spec
+    codes = zip(spec.strides, spec.codebook_sizes, strict=True)
+    return float(sum(spec.frame_rate_hz / stride * np.log2(size) for stride, size in codes))
+
+
+def reconstruct(path: Path, codec: Codec, clock: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
+    """(original_S, reconstruction_S) at the codec's rate, of one length."""
+    rate = codec.spec.sample_rate_hz
+    original_S = resample(decode(path).mono_S(), decode(path).sample_rate_hz, rate)
+    started = time.monotonic()
+    made_S = codec.decode_flat(codec.encode_flat(original_S))[: len(original_S)]
+    clock["codec_s"] += time.monotonic() - started
+    clock["audio_s"] += len(original_S) / rate
+    return original_S, made_S
+
+
+def pitch(paths: list[Path], codec: Codec, clock: dict[str, float]) -> dict[str, Any]:
+    track = load_tracker("fcpe")
+    rate = codec.spec.sample_rate_hz
+    pitches, errors, clips, truths = [], [], {}, []
+    for path in paths:
+        original_S, made_S = reconstruct(path, codec, clock)
+        before_T, after_T = track(original_S, rate), track(made_S, rate)
+        voiced_T = before_T > 0
+        error_T = np.full(len(before_T), np.inf)
+        both_T = voiced_T & (after_T > 0)
+        error_T[both_T] = 1200 * np.abs(np.log2(after_T[both_T] / before_T[both_T]))
+        pitches.append(before_T[voiced_T])
+        errors.append(error_T[voiced_T])
+        clips[path.parent.name if path.stem == "vocals_dry" else path.stem] = within(errors[-1])
+        truth = path.with_name("f0.npy")
+        if truth.is_file():
+            true_T = np.load(truth)
+            truths.append([pitch_scores(true_T, TRUTH_RATE_HZ, f0_T, 100)["accuracy"] for f0_T in (before_T, after_T)])
+    pitch_N, error_N = np.concatenate(pitches), np.concatenate(errors)
+    ranges = {}
+    for low, high in pairwise(RANGES_HZ):
+        chosen_N = (pitch_N >= low) & (pitch_N < high)
+        ranges[f"{low}-{high} Hz"] = {"within_50_cents": within(error_N[chosen_N]), "frames": int(chosen_N.sum())}
+    worst = min(clips, key=lambda name: clips[name])
+    found: dict[str, Any] = {
+        "clips": len(paths),
+        "within_50_cents": within(error_N),
+        "median_cents": round(float(np.median(error_N)), 2),
+        "by_range": ranges,
+        "worst_clip": {worst: clips[worst]},
+    }
+    if truths:
+        names = ("original_to_truth", "reconstruction_to_truth")
+        found |= dict(zip(names, np.round(np.mean(truths, axis=0), 4).tolist(), strict=True))
+    return found
+
+
+def within(error_N: np.ndarray) -> float:
+    return round(float((error_N <= 50).mean()), 4) if len(error_N) else 1.0
+
+
+def words(folders: list[Path], codec: Codec, keep: Path | None) -> dict[str, Any]:
+    kept: dict[str, str] = json.loads(keep.read_text()) if keep and keep.is_file() else {}
+    asked: dict[str, list[str]] = {}
+    heard: dict[str, dict[str, list[str]]] = {}
+    rate = codec.spec.sample_rate_hz
+    for folder in folders:
+        truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+        language = truth["language"]
+        original_S, made_S = reconstruct(folder / "vocals_dry.flac", codec, {"codec_s": 0.0, "audio_s": 0.0})
+        noise_S = np.random.default_rng(seed_of("control", folder.name)).standard_normal(len(original_S))
+        control_S = (0.8 * original_S + 1e-3 * noise_S).astype(np.float32)
+        asked.setdefault(language, []).append(spelled(" ".join(line["text"] for line in truth["lines"]), language))
+        said = heard.setdefault(language, {"original": [], "control": [], "codec": []})
+        for name, audio_S in (("original", original_S), ("control", control_S), ("codec", made_S)):
+            key = f"{folder.name} {name}"
+            text = kept[key] if key in kept and name != "codec" else transcribe(audio_S, rate, language)
+            kept[key] = text
+            said[name].append(spelled(text, language))
+        if keep:
+            keep.write_text(json.dumps(kept, ensure_ascii=False, indent=1), encoding="utf-8")
+    everything = {
+        name: [text for said in heard.values() for text in said[name]] for name in ("original", "control", "codec")
+    }
+    rates = {
+        name: error_rate([t for texts in asked.values() for t in texts], said) for name, said in everything.items()
+    }
+    return {
+        "songs": len(folders),
+        "error_rate": rates,
+        "above_control": round(rates["codec"] - rates["control"], 4),
+        "by_language": {
+            language: {name: error_rate(asked[language], said) for name, said in heard[language].items()}
+            for language in asked
+        },
+    }
+
+
+def transcribe(audio_S: np.ndarray, rate: int, language: str) -> str:
+    heard = load_whisper("whisper-base").transcribe(
+        resample(audio_S, rate, 16000).astype(np.float32), language=language, temperature=0.0,
+        condition_on_previous_text=False, fp16=False,
+    )  # fmt: skip
+    return str(heard["text"])
+
+
+def spelled(text: str, language: str) -> str:
+    """Lower case without punctuation; Mandarin with a space between characters."""
+    plain = re.sub(r"[^\w\s']", " ", text.lower())
+    return " ".join(plain.replace(" ", "")) if language == "zh" else " ".join(plain.split())
+
+
+def error_rate(asked: list[str], heard: list[str]) -> float:
+    import jiwer
+
+    return round(float(jiwer.wer(asked, heard)), 4)
+
+
+if __name__ == "__main__":
+    main()

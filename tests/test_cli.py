@@ -1,0 +1,80 @@
+"""The command line: it answers at once, and bad input ends in one clear line and exit code 2."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autosing.cli import COMMANDS, main
+
+
+def run(monkeypatch, *words: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["autosing", *map(str, words)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    return int(stop.value.code or 0)
+
+
+def test_help_answers_within_half_a_second():
+    seconds = []
+    for _ in range(4):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run([sys.executable, "-m", "autosing", "--help"], capture_output=True, text=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert all(name in done.stdout for name in COMMANDS)
+    assert min(seconds) < 0.5, seconds
+
+
+def test_help_of_every_command_loads_nothing_heavy():
+    script = (
+        "import sys; from autosing.cli import main\n"
+        "for name in sys.argv[1:]:\n"
+        "    sys.argv = ['autosing', name, '--help']\n"
+        "    try: main()\n"
+        "    except SystemExit as stop: assert not stop.code, name\n"
+        "heavy = {'torch', 'ray', 'numpy', 'pyarrow', 'polars', 'soundfile'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *COMMANDS], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def bad(tmp_path) -> Path:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words" / "song.mp3").write_text("these are only words")
+    (tmp_path / "unknown.yaml").write_text("wrokers: 2\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("import {bad}/absent {bad}/C", "absent"),
+        ("import {bad}/empty {bad}/C", "empty"),
+        ("process {bad}/absent", "no such folder"),
+        ("process {bad}/empty", "no <k>/index.parquet"),
+        ("process {bad}/empty --config {bad}/unknown.yaml", "did you mean 'workers'"),
+        ("process {bad}/empty --stages sing", "stage 'sing': unknown"),
+        ("status {bad}/empty", "no <k>/index.parquet"),
+        ("build {bad}/empty {bad}/D", "no <k>/index.parquet"),
+        ("build {bad}/empty {bad}/D --members voice", "voice"),
+        ("verify {bad}/empty", "no index.json"),
+        ("train t2s --data {bad}/empty --run {bad}/R", "no index.json"),
+        ("train opera --data {bad}/empty --run {bad}/R", "opera"),
+        ("train t2s --data {bad}/empty --run {bad}/R --set steps", "no key=value"),
+        ("sing --sm2a {bad}/absent --out {bad}/o.wav --lyrics la", "--reference"),
+        ("songs {bad}/S -n 0", "0"),
+        ("songs {bad}/S --languages xx", "xx"),
+        ("models fetch whisper-huge", "whisper-huge"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_code_2(monkeypatch, capsys, bad, words, says):
+    code = run(monkeypatch, *[word.format(bad=bad) for word in words.split()])
+    said = capsys.readouterr().err
+    assert code == 2 and says in said, (code, said)
+    assert "Traceback" not in said and not (bad / "C").exists() and not (bad / "R").exists()

@@ -1,0 +1,177 @@
+"""The stream: one order for any ranks and workers, nothing dropped, nothing twice, and hostile tars refused."""
+
+import io
+import tarfile
+from itertools import islice
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autosing.audio.io import Audio, encode
+from autosing.errors import InputError
+from autosing.schemas.sample import Sample, SampleMeta, ShardRecord, SplitRecord, read_array
+from autosing.schemas.tables import Line, Word
+from autosing.shards import read_shard
+from autosing.testing.datasets import make_dataset
+from train.data import Batches, Lane, SampleStream, epoch_groups
+
+
+class Names:
+    """A task whose items are the samples' names and a draw."""
+
+    name, members = "names", ("semantic",)
+    without: tuple[str, ...] = ()
+
+    def prepare(self, sample, rng):
+        if sample.id in self.without:
+            return None
+        return {"id": sample.id, "draw": int(rng.integers(1 << 30)), "sum": int(sample.array("semantic").sum())}
+
+    def collate(self, items):
+        return {"ids": [item["id"] for item in items], "draws": [(item["draw"], item["sum"]) for item in items]}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """13 clips in 4 shards: no number of ranks or workers divides them."""
+    out = tmp_path_factory.mktemp("made")
+    return out, make_dataset(out, {"train": 13}, rows_per_shard=4, duration_s=0.5, groups=("meta", "semantic"))
+
+
+def lane_of(made, workers=0, rank=0, world=1, start=0, chunk=3, seed=5, task=None, **how):
+    path, index = made
+    lane = Lane(rank, world, start, chunk)
+    stream = SampleStream(path, index.splits["train"], task or Names(), lane, seed, **how)
+    return Batches(stream, task or Names(), 1, workers, start, 13)
+
+
+def names(batches, count):
+    return [batch["ids"][0] for batch in islice(batches, count)]
+
+
+def test_an_epoch_holds_every_sample_once_and_another_seed_or_epoch_another_order(made):
+    order = names(lane_of(made), 39)
+    epochs = [order[:13], order[13:26], order[26:]]
+    assert all(len(set(epoch)) == 13 for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    assert names(lane_of(made), 39) == order != names(lane_of(made, seed=6), 39)
+
+
+@pytest.mark.parametrize(("world", "workers"), [(1, 2), (2, 0), (3, 0), (4, 3)])
+def test_any_ranks_and_workers_share_out_the_same_order(made, world, workers):
+    """AutoSing kept floor(rows / workers) rows of each worker (bug 13), and gave small sets twice (bug 19)."""
+    whole = names(lane_of(made), 26)
+    count = -(-26 // world)
+    lanes = [names(lane_of(made, workers=workers, rank=rank, world=world), count) for rank in range(world)]
+    assert [lanes[n % world][n // world] for n in range(26)] == whole
+
+
+def test_a_finite_pass_with_more_workers_than_batches_gives_each_sample_once(made):
+    found = names(lane_of(made, workers=3, epochs=1, shuffle=False, chunk=5), 99)
+    assert found == [f"train{k // 2}-{k % 2}" for k in range(13)]
+
+
+@pytest.mark.parametrize(("start", "workers"), [(5, 0), (13, 0), (17, 2)])
+def test_a_stream_goes_on_where_it_stood(made, start, workers):
+    whole = [batch["draws"] for batch in islice(lane_of(made), 30)]
+    stream = lane_of(made, workers=workers, start=start)
+    assert [batch["draws"] for batch in islice(stream, 30 - start)] == whole[start:]
+    assert stream.position == 30
+
+
+def test_a_cache_changes_nothing_and_ends_the_reading(made, monkeypatch):
+    import train.data
+
+    plain = [batch["draws"] for batch in islice(lane_of(made), 39)]
+    cached = lane_of(made, cache_bytes=1 << 20)
+    first = [batch["draws"] for batch in islice(cached, 13)]
+    monkeypatch.setattr(train.data, "read_shard", lambda *_: pytest.fail("read a shard of a cached epoch"))
+    assert first + [batch["draws"] for batch in islice(cached, 26)] == plain
+
+
+def test_useless_samples_are_counted_and_a_useless_dataset_is_refused(made):
+    task = Names()
+    task.without = ("train0-0", "train6-0")
+    batches = lane_of(made, task=task)
+    assert set(names(batches, 22)) == {f"train{k // 2}-{k % 2}" for k in range(13)} - set(task.without)
+    assert batches.skipped == 4 - (26 - batches.position)
+    task.without = tuple(f"train{k // 2}-{k % 2}" for k in range(13))
+    with pytest.raises(InputError, match="no sample of the train split is of use"):
+        next(lane_of(made, task=task))
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.integers(1, 4), st.integers(0, 3))
+@settings(max_examples=50)
+def test_the_order_is_a_permutation_whatever_the_shards(sizes, window, epoch):
+    shards = tuple(ShardRecord(path=str(k), rows=n, bytes=0, sha256="") for k, n in enumerate(sizes))
+    split = SplitRecord(shards=shards, rows=sum(sizes), seconds=0, songs=0, singers=0)
+    flat = [at for group in epoch_groups(split, 3, epoch, window) for at in group]
+    assert sorted(flat) == [(k, row) for k, n in enumerate(sizes) for row in range(n)]
+
+
+def test_audio_kept_in_memory_is_the_audio_that_was_decoded():
+    rng = np.random.default_rng(0)
+    flac = encode(Audio(rng.uniform(-1, 1, (2, 999)).astype(np.float32), 8000))
+    sample = Sample("a", SampleMeta("s", None, "en", None, 1.0, [], []), {"vocals.flac": flac})
+    np.testing.assert_array_equal(sample.decoded().audio().samples_CS, sample.audio().samples_CS)
+
+
+def test_half_a_clip_has_half_the_words():
+    """AutoSing's right halves kept the text of the left (bug 10)."""
+    words = [Word(text, k, k + 0.9, 1.0, k // 3) for k, text in enumerate("abcdef")]
+    lines = [Line("a b c", 0.0, 2.9, 1.0, True), Line("d e f", 3.0, 5.9, 1.0, True)]
+    meta = SampleMeta("s", None, "en", None, 6.0, lines, words)
+    left, right = meta.cut(0.0, 2.0), meta.cut(2.0, 4.0)
+    assert [w.text for w in left.words] == ["a", "b"] and [line.text for line in left.lines] == ["a b"]
+    assert [(w.text, w.start_s, w.line) for w in right.words] == [("c", 0, 0), ("d", 1, 1), ("e", 2, 1), ("f", 3, 1)]
+    assert [(line.text, line.start_s) for line in right.lines] == [("c", 0.0), ("d e f", 1.0)]
+    assert right.duration_s == 4.0
+
+
+def hostile(path, *members):
+    with tarfile.open(path, "w") as tar:
+        for info, data in members:
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return path
+
+
+def member(name, kind=tarfile.REGTYPE, target=""):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+META = SampleMeta("s", None, "en", None, 1.0, [], []).to_json()
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ([(member("a.meta.json", tarfile.SYMTYPE, "/etc/passwd"), b"")], "is a link"),
+        ([(member("a.meta.json", tarfile.LNKTYPE, "b"), b"")], "is a link"),
+        ([(member("/a.meta.json"), META)], "is not named"),
+        ([(member("../a.meta.json"), META)], "is not named"),
+        ([(member("a.meta.json"), META), (member("a.meta.json"), META)], "is there twice"),
+        ([(member(name), META) for name in ("a.meta.json", "b.meta.json", "a.semantic.npy")], "is there twice"),
+        ([(member("a.semantic.npy"), b"")], "has no meta.json"),
+        ([(member("a.meta.json"), b"[1]")], "is not readable"),
+    ],
+)
+def test_a_hostile_shard_is_refused_by_name(tmp_path, members, words):
+    path = hostile(tmp_path / "x.tar", *members)
+    with pytest.raises(InputError, match=words):
+        list(read_shard(path))
+
+
+def test_no_array_is_unpickled_and_a_cut_shard_is_refused(tmp_path, made):
+    sink = io.BytesIO()
+    np.save(sink, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(InputError, match="not a plain"):
+        read_array(sink.getvalue(), "a.semantic.npy")
+    whole = (made[0] / made[1].splits["train"].shards[0].path).read_bytes()
+    (tmp_path / "cut.tar").write_bytes(whole[: len(whole) // 3])
+    with pytest.raises(InputError, match="not a whole tar"):
+        list(read_shard(tmp_path / "cut.tar"))

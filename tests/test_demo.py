@@ -1,0 +1,74 @@
+"""The demo keeps what is done: a step runs again only where its command, inputs, code or outputs changed."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from autosing.demo import LEDGER, Step, plan, run_steps
+from autosing.errors import InputError
+
+COPY = """
+import json, sys
+from pathlib import Path
+source, target = map(Path, sys.argv[1:3])
+sys.stderr.write("copying\\n")
+if not source.is_file():
+    sys.exit(f"{source}: no such file")
+target.parent.mkdir(exist_ok=True)
+target.write_text(source.read_text() + "!")
+(target.parent / "runs.txt").open("a").write(target.name + "\\n")
+print(json.dumps({"title": "copied"}))
+"""
+PROGRAM = (sys.executable, "-c", COPY)
+
+
+def steps(out: Path) -> list[Step]:
+    return [
+        Step("first", "copies a", (str(out / "a"), str(out / "b")), reads=("a",), writes=("b",)),
+        Step("second", "copies b", (str(out / "b"), str(out / "run" / "c")), reads=("b",), writes=("run/c",),
+             starts_anew="run"),
+    ]  # fmt: skip
+
+
+def done(out: Path) -> list[str]:
+    return [row["done"] for row in run_steps(steps(out), out, PROGRAM)]
+
+
+def test_a_second_run_keeps_everything_and_a_change_runs_what_depends_on_it(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("one")
+    assert done(tmp_path) == ["run", "run"]
+    assert (tmp_path / "run" / "c").read_text() == "one!!"
+    assert done(tmp_path) == ["kept", "kept"]
+    (tmp_path / "run" / "c").unlink()
+    assert done(tmp_path) == ["kept", "run"]
+    (tmp_path / "run" / "left over").write_text("of the run of other inputs")
+    (tmp_path / "a").write_text("two")
+    assert done(tmp_path) == ["run", "run"]
+    assert (tmp_path / "run" / "c").read_text() == "two!!"
+    assert not (tmp_path / "run" / "left over").exists()
+    ledger = json.loads((tmp_path / LEDGER).read_text())
+    assert ledger["second"]["summary"] == {"title": "copied"}
+    assert "copying" in (tmp_path / "logs" / "02-second.log").read_text()
+
+
+def test_a_failing_step_names_its_log_and_what_was_done_before_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("one")
+    broken = [steps(tmp_path)[0], Step("second", "fails", (str(tmp_path / "none"), str(tmp_path / "c")))]
+    with pytest.raises(InputError, match=r"step second ended with code 1.*02-second\.log(.|\n)*no such file"):
+        run_steps(broken, tmp_path, PROGRAM)
+    silent = [steps(tmp_path)[0], Step("second", "forgets", (str(tmp_path / "a"), str(tmp_path / "c")), writes=("d",))]
+    with pytest.raises(InputError, match="wrote no d"):
+        run_steps(silent, tmp_path, PROGRAM)
+    assert done(tmp_path) == ["kept", "run"]
+
+
+def test_the_plans_commands_and_configs_exist(tmp_path: Path) -> None:
+    from autosing.cli import COMMANDS
+
+    for step in plan(tmp_path):
+        assert step.args[0] in COMMANDS, step.name
+        assert all(Path(word).is_file() for word in step.args if word.endswith(".yaml")), step.name
+    with pytest.raises(InputError, match="no configs"):
+        plan(tmp_path, tmp_path / "none")

@@ -1,0 +1,236 @@
+"""The training loop: what is resumed equals what was never interrupted; what is refused is refused in words."""
+
+import multiprocessing
+import os
+import socket
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from autosing.audio.io import Audio
+from autosing.checkpoint import ModelFile, load_model
+from autosing.config import Config
+from autosing.errors import InputError
+from autosing.testing.datasets import make_dataset
+from train import callbacks, launch, tasks
+from train.record import read_metrics
+from train.task import Task
+
+
+class PairSettings(Config):
+    width: int = 16
+    dropout: float = 0.2
+    loud: bool = False
+    nan_at: tuple[int, ...] = ()
+
+
+class Pair(Task):
+    """A generator and a discriminator over semantic codes, with dropout and a buffer that after_step moves."""
+
+    name, Settings, members = "pair", PairSettings, ("semantic",)
+    phases = ("generator", "discriminator")
+    dtypes: ClassVar[set[torch.dtype]] = set()
+
+    def __init__(self, config, index):
+        super().__init__(config, index)
+        size = index.semantic.size
+        self.modules = nn.ModuleDict({
+            phase: nn.Sequential(
+                nn.Embedding(size, config.width), nn.Dropout(config.dropout), nn.Linear(config.width, size)
+            )
+            for phase in self.phases
+        })  # fmt: skip
+        self.modules["generator"].register_buffer("seen", torch.zeros(()))
+
+    def prepare(self, sample, rng):
+        codes = sample.array("semantic")
+        start = rng.integers(0, len(codes) - 8)
+        return {"codes": codes[start : start + 8].astype(np.int64)}
+
+    def collate(self, items):
+        return {"codes_BN": torch.as_tensor(np.stack([item["codes"] for item in items]))}
+
+    def loss(self, phase, batch, step):
+        codes_BN = batch["codes_BN"]
+        logits_BNV = self.modules[phase](codes_BN[:, :-1])
+        Pair.dtypes.add(logits_BNV.dtype)
+        other = "discriminator" if phase == "generator" else "generator"
+        logits_BNV = logits_BNV + 0.1 * self.modules[other](codes_BN[:, :-1])
+        loss = nn.functional.cross_entropy(logits_BNV.flatten(0, 1).float(), codes_BN[:, 1:].flatten())
+        if step in self.config.nan_at:
+            loss = loss * float("nan")
+        return loss, {"perplexity": loss.detach().exp()}
+
+    def after_step(self, step):
+        self.modules["generator"].seen += step
+
+    def listen(self, step):
+        return {"noise": Audio(torch.randn(1, 4000).numpy() * 0.1, 8000)}
+
+    def export(self):
+        return ModelFile("pair", {"width": self.config.width}, self.modules["generator"].state_dict())
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "task_class", lambda name: Pair if name == "pair" else tasks.task_class(name))
+    make_dataset(tmp_path / "data", groups=("meta", "semantic"))
+    return tmp_path / "data"
+
+
+WORDS = ("steps=8", "batch_size=3", "lr=0.01", "save_every=3", "valid_every=4", "listen_every=8", "log_every=1")
+
+
+def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(data, tmp_path):
+    words = (*WORDS, "accumulate=2", "ema_decay=0.9", "device=cpu")
+    launch.train("pair", data, tmp_path / "whole", overrides=words)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(callbacks.Run, "due", _interrupt_at(5))
+        launch.train("pair", data, tmp_path / "cut", overrides=words)
+    assert launch.train("pair", data, tmp_path / "cut", resume=True)["status"] == "resumed"
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert (whole / "model.safetensors").read_bytes() == (cut / "model.safetensors").read_bytes()
+    last = "checkpoints/step-000000008.pt"
+    held, other = (torch.load(run / last, weights_only=True) for run in (whole, cut))
+    assert str(held) == str(other)
+    assert _timeless(whole) == _timeless(cut)
+    assert (whole / "config.yaml").read_text() == (cut / "config.yaml").read_text()
+
+
+def _interrupt_at(step):
+    due = callbacks.Run.due
+
+    def interrupted(run, every):
+        if run.state.step == step:
+            raise KeyboardInterrupt
+        return due(run, every)
+
+    return interrupted
+
+
+def _timeless(run):
+    return [{k: v for k, v in row.items() if k != "samples_per_s"} for row in read_metrics(run)]
+
+
+def test_a_run_leaves_all_that_was_promised_and_a_second_one_does_nothing(data, tmp_path):
+    run = tmp_path / "run"
+    said = []
+    row = launch.train("pair", data, run, overrides=WORDS, say=said.append)
+    assert row["status"] == "trained" and row["loss"] > 0 and row["valid_loss"] > 0 and said
+    assert load_model(run, "pair").state["seen"] == 36
+    assert len(list((run / "checkpoints").iterdir())) == 2
+    assert (run / "samples" / "noise-000000008.wav").is_file() and list((run / "events").iterdir())
+    head, values = (run / "config.yaml").read_text().split("\n", 1)
+    assert head == "# autosing train pair" and "commit: " in values and "width: 16" in values and "seed: 0" in values
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    assert launch.train("pair", data, run, overrides=WORDS)["status"] == "already done"
+    assert before == {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+
+
+def test_a_run_goes_on_only_as_what_it_was_begun(data, tmp_path):
+    run = tmp_path / "run"
+    launch.train("pair", data, run, overrides=("steps=2", "save_every=1"))
+    with pytest.raises(InputError, match="another lr"):
+        launch.train("pair", data, run, overrides=("lr=1.0",))
+    with pytest.raises(InputError, match="2 of 4 steps; add --resume"):
+        launch.train("pair", data, run, overrides=("steps=4",))
+    make_dataset(tmp_path / "other", groups=("meta", "semantic"), seed=1)
+    with pytest.raises(InputError, match="was begun with dataset"):
+        launch.train("pair", tmp_path / "other", run, resume=True)
+    assert launch.train("pair", data, run, overrides=("steps=4",), resume=True)["steps"] == 4
+
+
+def test_bad_input_is_named_before_any_work(data, tmp_path):
+    run = tmp_path / "run"
+    with pytest.raises(InputError, match="need one of t2s"):
+        launch.train("tts", data, run)
+    with pytest.raises(InputError, match="did you mean 'batch_size'"):
+        launch.train("pair", data, run, overrides=("batchsize=3",))
+    with pytest.raises(InputError, match="did you mean 'width'"):
+        launch.train("pair", data, run, overrides=("task.witdh=3",))
+    with pytest.raises(InputError, match=r"no index\.json"):
+        launch.train("pair", tmp_path / "nowhere", run)
+    make_dataset(tmp_path / "bare", groups=("meta", "pitch"))
+    with pytest.raises(InputError, match="also needs semantic; build it with --members"):
+        launch.train("pair", tmp_path / "bare", run)
+    assert not run.exists()
+
+
+def test_false_is_false(data, tmp_path):
+    """AutoSing's options of type bool took any word, "False" too, for true (bug 21)."""
+    for word, wanted in (("False", False), ("false", False), ("true", True)):
+        launch.train("pair", data, tmp_path / word, overrides=("steps=1", f"task.loud={word}"))
+        assert f"loud: {str(wanted).lower()}" in (tmp_path / word / "config.yaml").read_text()
+    with pytest.raises(InputError, match="loud"):
+        launch.train("pair", data, tmp_path / "x", overrides=("task.loud='False'",))
+
+
+@pytest.mark.parametrize(("precision", "wanted"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_autocast_uses_the_type_that_was_asked_for(data, tmp_path, precision, wanted):
+    """AutoSing's autocast took no type, so bf16 ran as fp16."""
+    Pair.dtypes.clear()
+    launch.train("pair", data, tmp_path / "run", overrides=("steps=1", f"precision={precision}"))
+    assert Pair.dtypes == {wanted}
+
+
+def test_non_finite_gradients_move_no_weight_and_too_many_end_the_run(data, tmp_path):
+    words = ("steps=3", "log_every=1", "task.nan_at=[2]", "schedule=const", "save_every=1", "keep_checkpoints=3")
+    launch.train("pair", data, tmp_path / "run", overrides=words)
+    first, second = (
+        torch.load(tmp_path / "run" / "checkpoints" / f"step-{k:09d}.pt", weights_only=True)["modules"] for k in (1, 2)
+    )
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    rows = [row for row in read_metrics(tmp_path / "run") if "refused" in row]
+    assert [row["refused"] for row in rows] == [0, 2, 0] and rows[1]["generator/loss"] is None
+    with pytest.raises(FloatingPointError, match="2 updates in a row"):
+        launch.train("pair", data, tmp_path / "wild", overrides=("max_refused=2", "task.nan_at=[1, 2]"))
+
+
+def test_a_phase_leaves_no_gradient_in_the_others_module(data, tmp_path, monkeypatch):
+    left = []
+    step = launch.run_steps.__globals__["_step"]
+
+    def looking(run, optimiser, phase, window):
+        other = "discriminator" if phase == "generator" else "generator"
+        left.append((phase, [p.grad is None for p in run.task.modules[other].parameters()]))
+        return step(run, optimiser, phase, window)
+
+    monkeypatch.setitem(launch.run_steps.__globals__, "_step", looking)
+    launch.train("pair", data, tmp_path / "run", overrides=("steps=1",))
+    assert left[0] == ("generator", [True] * 3)
+
+
+def _train_rank(rank, port, data, run, words):
+    os.environ.update(RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    launch.train("pair", data, run, overrides=words)
+
+
+def test_two_ranks_train_as_one_with_twice_the_batch(data, tmp_path):
+    words = ["steps=3", "device=cpu", "log_every=1", "task.dropout=0.0"]
+    # Forked, not spawned: a fresh process spends seconds on importing torch.
+    fork, port = multiprocessing.get_context("fork"), _free_port()
+    run = tmp_path / "two"
+    ranks = [fork.Process(target=_train_rank, args=(k, port, data, run, [*words, "batch_size=2"])) for k in range(2)]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join(100)
+        assert rank.exitcode == 0
+    held = torch.load(tmp_path / "two/checkpoints/step-000000003.pt", weights_only=True)
+    assert held["positions"] == [6, 6] and held["step"] == 3
+    launch.train("pair", data, tmp_path / "one", overrides=[*words, "batch_size=4"])
+    one, two = (load_model(tmp_path / name).state for name in ("one", "two"))
+    torch.testing.assert_close(one, two)
+    for here, there in zip(_timeless(tmp_path / "one"), _timeless(tmp_path / "two"), strict=True):
+        assert {k: v for k, v in here.items() if k.endswith("loss")} == pytest.approx(
+            {k: v for k, v in there.items() if k.endswith("loss")}, rel=1e-4
+        )
+
+
+def _free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]

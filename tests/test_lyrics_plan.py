@@ -1,0 +1,94 @@
+"""Lyrics as people give them become lines with times: theirs where they have them, by syllables where not."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from autosing.errors import InputError
+from autosing.text.lrc import parse_lrc
+from inference.lyrics_plan import AskedLine, as_lrc, as_timed_text, lay_out, needed_s, read_lyrics, syllables, window
+
+
+def test_syllables_are_counted_in_several_scripts() -> None:
+    assert [syllables(text) for text in ("golden river", "별이 지는", "月亮照着", "rhythm", "зима", "... 42 !")] == [
+        4, 4, 4, 1, 2, 0,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("length_s", [2.0, 4.37, 30.0])
+def test_lines_without_times_lie_in_order_inside_the_window_each_by_its_share(length_s: float) -> None:
+    lines = lay_out(["la la la la", "la", "la la"], length_s)
+    ends = [(line.start_s, line.end_s) for line in lines]
+    assert ends[0][0] >= 0 and ends[-1][1] <= length_s
+    assert all(a[1] < b[0] for a, b in itertools.pairwise(ends))
+    pace = [(end - start) / syllables(line.text) for line, (start, end) in zip(lines, ends, strict=True)]
+    assert max(pace) - min(pace) < 1e-9 and max(pace) <= 0.5
+
+
+def test_a_window_of_the_length_that_is_needed_holds_everything_at_the_easy_pace() -> None:
+    texts = ["golden river", "follow the moon"]
+    (first, last) = lay_out(texts, needed_s(texts, [], 0.0))
+    assert (first.end_s - first.start_s) / 4 == pytest.approx(0.5)
+    assert last.end_s == pytest.approx(needed_s(texts, [], 0.0) - 0.3)
+
+
+def test_more_words_than_can_be_sung_are_refused_with_the_length_that_would_do() -> None:
+    with pytest.raises(InputError, match=r"40 syllables in 2\.00 s .* --length 5"):
+        lay_out(["la " * 40], 2.0)
+    lay_out(["la " * 40], 5.0)
+
+
+def test_stamps_are_kept_and_lines_end_at_the_next_stamp_or_when_they_are_sung() -> None:
+    _, lines = read_lyrics("[00:05.00]la la\nfar off\n[00:06.50]long\n[01:00.00]<01:00.00>six <01:00.40>seven\n")
+    assert [line.text for line in lines] == ["la la", "far off", "long", "six seven"]
+    assert [line.start_s for line in lines] == pytest.approx([5.0, 5.75, 6.5, 60.0])
+    assert lines[1].end_s == pytest.approx(6.5) and lines[2].end_s == pytest.approx(6.5 + 2.5 * 0.5)
+    assert [(word.text, word.start_s) for word in lines[3].words] == [("six", 60.0), ("seven", 60.4)]
+
+
+def test_a_window_takes_the_lines_that_start_in_it_on_its_own_time() -> None:
+    _, lines = read_lyrics("[00:01.00]a\n[00:10.00]b\n[00:11.80]c\n[00:20.00]d")
+    inside = window(lines, 9.0, 3.0)
+    assert [(line.text, line.start_s, line.end_s) for line in inside] == [
+        ("b", 1.0, pytest.approx(2.25)), ("c", pytest.approx(2.8), 3.0),
+    ]  # fmt: skip
+    with pytest.raises(InputError, match=r"4 timed lines start between 1\.00 and 20\.00 s, none within 30\.00-40\.00"):
+        window(lines, 30.0, 10.0)
+
+
+def test_the_lrc_that_is_written_is_what_was_asked_for() -> None:
+    _, lines = read_lyrics("[00:01.23]a line\n[00:02.50]<00:02.50>with <00:02.75>words\n[00:30.00]far away")
+    again = [line for line in parse_lrc(as_lrc(lines)).lines if line.text]
+    assert [(line.text, line.start_s) for line in again] == [(line.text, line.start_s) for line in lines]
+    assert [word.start_s for word in again[1].words] == [2.5, 2.75]
+    assert as_timed_text(lines).level == "line" and as_timed_text(lines[1:2]).level == "word"
+
+
+def test_text_may_come_from_a_file_or_hold_line_breaks(tmp_path: Path) -> None:
+    (tmp_path / "song.lrc").write_text("﻿[00:01.00]one\n[00:02.00]\n", encoding="utf-8")
+    (tmp_path / "words.md").write_text("one\n\ntwo\n", encoding="utf-8")
+    assert read_lyrics(str(tmp_path / "song.lrc"))[1] == [AskedLine("one", 1.0, 2.0)]
+    assert read_lyrics(f"@{tmp_path / 'words.md'}") == (["one", "two"], [])
+    assert read_lyrics("one\\ntwo") == (["one", "two"], [])
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("@none.txt", "no such file"),
+        ("none.lrc", "no such file"),
+        ("", "nothing in it can be sung"),
+        ("♪ ♪ 123 !!", "nothing in it can be sung"),
+        ("[ti:A title]\n[00:01.00]\n", "nothing in it can be sung"),
+    ],
+)
+def test_lyrics_that_cannot_be_sung_are_refused(given: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        read_lyrics(given)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "song.lrc").write_bytes(b"\xff\xfe\x00\xd8")
+    with pytest.raises(InputError, match="not UTF-8 text"):
+        read_lyrics(str(tmp_path / "song.lrc"))

@@ -1,0 +1,118 @@
+"""The page of a job tells what lies on disk: its numbers are the tables', its players hold the sounds."""
+
+import base64
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from PIL import Image
+
+from autosing.audio.io import Audio, encode, save
+from autosing.errors import InputError
+from autosing.schemas.tables import Clip, Line, Pitch, Song, Word
+from autosing.stage import Rejected
+from autosing.tables import TableWriter, rejects_path, table_path
+from inference.report.figures import curve_svg, marks, pitch_path, spectrogram_png
+from inference.report.write import write_page
+
+RATE = 16_000
+
+
+def tone(hz: float, duration_s: float) -> Audio:
+    t_S = np.arange(round(duration_s * RATE)) / RATE
+    return Audio((0.3 * np.sin(2 * np.pi * hz * t_S))[None].astype(np.float32), RATE)
+
+
+def write(corpus: Path, partition: int, stage: str, record: type, rows: list, rows_in: int) -> None:
+    with TableWriter(table_path(corpus, partition, stage), record, rejects_path(corpus, partition, stage)) as table:
+        for row in rows:
+            table.add(row)
+        table.commit(stage, 1, rows_in, {})
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Two partitions, three songs of one clip each; the third song has no voice."""
+    folder = tmp_path / "corpus"
+    flac = encode(tone(220, 3), "flac")
+    for partition, songs in enumerate((["a", "b"], ["c"])):
+        write(
+            folder, partition, "index", Song, [Song(song, flac, artist=f"singer {song}") for song in songs], len(songs)
+        )
+        clips: list = []
+        for song in songs:
+            if song == "c":
+                clips.append(Rejected(song, "no_singing", "0 s of singing, need 2 s"))
+                continue
+            voice = encode(tone(330, 2), "flac")
+            words = [Word("la", 0.2, 0.9, 0.9, 0), Word("<la>", 1.0, 1.8, 0.9, 0)]
+            lines = [Line("la <la>", 0.2, 1.8, 0.9, True)]
+            clips.append(Clip(f"{song}-500", song, None, "en", None, 0.5, 2.0, 0.9, voice, None, lines, words))
+        write(folder, partition, "segment", Clip, clips, len(songs))
+        pitches = [Pitch(c.id, np.full(200, 330, np.float32), 1.0) for c in clips if isinstance(c, Clip)]
+        write(folder, partition, "pitch", Pitch, pitches, len(pitches))
+    return folder
+
+
+def cells(page: str, first: str) -> list[str]:
+    """The cells of the table row that starts with `first`."""
+    return re.findall(r"<td[^>]*>([^<]*)</td>", next(row for row in page.split("<tr>") if f">{first}</td>" in row))
+
+
+def test_the_pages_numbers_are_the_tables_and_every_player_holds_its_sound(corpus: Path, tmp_path: Path) -> None:
+    run = tmp_path / "t2s"
+    run.mkdir()
+    lines = [json.dumps({"step": step, "loss": 5 / step}) for step in range(1, 60)]
+    (run / "metrics.jsonl").write_text("\n".join(lines))
+    facts = write_page(tmp_path / "page.html", corpus=corpus, runs=[run])
+    page = (tmp_path / "page.html").read_text()
+    assert cells(page, "index") == ["index", "3", "3", "0", ""]
+    assert cells(page, "segment") == ["segment", "3", "2", "1", "no_singing 1"]
+    assert cells(page, "pitch") == ["pitch", "2", "2", "0", ""]
+    sounds = [base64.b64decode(s) for s in re.findall(r'src="data:audio/mpeg;base64,([^"]+)"', page)]
+    assert len(sounds) == facts["sounds"] == 2
+    for sound in sounds:
+        samples, rate = sf.read(io.BytesIO(sound))
+        assert 2.0 <= len(samples) / rate < 2.2
+        assert np.abs(samples).max() > 0.2
+    for picture in re.findall(r'src="data:image/png;base64,([^"]+)"', page):
+        Image.open(io.BytesIO(base64.b64decode(picture))).verify()
+    assert "loss 5 at step 1, 0.0847 at step 59" in page
+    assert "&lt;la&gt;" in page and "<la>" not in page
+    assert not re.findall(r'(?:src|href)="(?!data:)', page), "the page must need nothing outside itself"
+
+
+def test_a_missing_part_is_an_error_before_anything_is_written(corpus: Path, tmp_path: Path) -> None:
+    for wrong, words in (
+        ({}, "nothing to tell of"),
+        ({"corpus": tmp_path / "none"}, "no such folder"),
+        ({"runs": [tmp_path]}, "no metrics.jsonl"),
+        ({"dataset": tmp_path}, "no index.json"),
+        ({"corpus": corpus, "sung": tmp_path / "out.wav"}, "autosing sing"),
+    ):
+        with pytest.raises(InputError, match=words):
+            write_page(tmp_path / "page.html", **wrong)
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_the_pitch_track_lies_on_its_own_partial_of_the_picture() -> None:
+    audio = tone(440, 2)
+    picture = np.asarray(Image.open(io.BytesIO(spectrogram_png(audio))).convert("L"))
+    brightest = int(picture[:, picture.shape[1] // 2].argmax()) / picture.shape[0]
+    path = pitch_path(np.full(200, 440.0), 100.0, audio)
+    drawn = float(path.split(" ")[1].split("L")[0])
+    assert drawn == pytest.approx(brightest, abs=0.02)
+    assert path.count("M") == 1
+    assert pitch_path(np.array([0.0, 440, 440, 0, 440]), 100.0, audio).count("M") == 2
+
+
+def test_words_outside_the_picture_are_not_drawn_and_a_flat_loss_is_still_a_curve(tmp_path: Path) -> None:
+    drawn = marks([("in", 0.5, 1.0), ("over the edge", 1.5, 3.0), ("out", 2.0, 2.5)], 2.0)
+    assert [(mark.text, mark.left, mark.right) for mark in drawn] == [("in", 0.25, 0.5), ("over the edge", 0.75, 1.0)]
+    assert "nan" not in curve_svg([(1, 2.0)]) + curve_svg([(1, 2.0), (2, 2.0)])
+    save(tone(220, 0.01), tmp_path / "short.wav")
+    assert spectrogram_png(tone(220, 0.01)).startswith(b"\x89PNG")

@@ -1,0 +1,199 @@
+"""Segmentation: the chosen windows are the best there are, and a clip is exactly its window of the song."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autosing.audio.io import Audio, decode, encode
+from autosing.config import Config
+from autosing.errors import InputError
+from autosing.schemas.tables import Clip, Line, Word
+from autosing.stage import Rejected
+from processing.activity import STEP_MS, singing_activity
+from processing.stages.segment import Aligned, Segment, SegmentConfig, rebase
+from processing.windows import choose_windows, cut_times
+
+RATE = 16_000
+
+
+def voice(spans: list[tuple[float, float]], duration_s: float, f0_hz: float = 220.0) -> Audio:
+    """A buzz with five harmonics in the spans, silence elsewhere."""
+    t_S = np.arange(round(duration_s * RATE)) / RATE
+    buzz_S = sum(np.sin(2 * np.pi * f0_hz * k * t_S) / k for k in range(1, 6)) * 0.1
+    on_S = np.zeros_like(t_S)
+    for start, end in spans:
+        on_S[round(start * RATE) : round(end * RATE)] = 1
+    return Audio((buzz_S * on_S)[None].astype(np.float32), RATE)
+
+
+def song(spans, duration_s, words=None, **more) -> Aligned:
+    """A word for each span unless words are given; each word is a line."""
+    words = spans if words is None else words
+    lines = [Line(f"word{i}", a, b, 1.0, True) for i, (a, b) in enumerate(words)]
+    placed = [Word(f"word{i}", a, b, 1.0, i) for i, (a, b) in enumerate(words)]
+    held = {"instrumental": None, "artist": "ann", "licence": None} | more
+    return Aligned("s", "en", lines, placed, encode(voice(spans, duration_s)), **held)
+
+
+def clips(row: Aligned, **config: float) -> list[Clip]:
+    result = Segment(SegmentConfig(**config)).apply(row)
+    assert isinstance(result, list), result
+    return result
+
+
+def worth(windows, times, sung, cost, min_fraction) -> float:
+    total = 0.0
+    for i, j in windows:
+        length, singing = times[j] - times[i], sung[j] - sung[i]
+        if singing < min_fraction * length:
+            return -np.inf
+        total += singing - 0.1 * (length - singing) - cost[i] - cost[j] - 250
+    return total
+
+
+@given(
+    st.lists(st.integers(1, 4000), min_size=2, max_size=9),
+    st.lists(st.floats(0, 1), min_size=9, max_size=9),
+    st.lists(st.sampled_from([0, 200, 500, 1000]), min_size=10, max_size=10),
+    st.integers(500, 4000),
+    st.integers(0, 6000),
+    st.sampled_from([0.0, 0.4, 0.8]),
+)
+@settings(max_examples=200, deadline=None)
+def test_no_set_of_windows_is_better(gaps, shares, costs, min_ms, more_ms, min_fraction):
+    """Equal to trying every set of disjoint windows. AutoSing's back-trace lost the window at offset 0."""
+    times = np.cumsum([0, *gaps])
+    sung = np.cumsum([0.0, *(g * s for g, s in zip(gaps, shares, strict=False))])
+    cost = np.array(costs[: len(times)], float)
+    max_ms = min_ms + more_ms
+    chosen = choose_windows(times, sung, cost, min_ms, max_ms, min_fraction)
+    short = min(min_ms, times[-1])
+    allowed = [
+        (i, j) for i, j in itertools.combinations(range(len(times)), 2) if short <= times[j] - times[i] <= max_ms
+    ]
+
+    def best(after: int) -> float:
+        """Of all sets of disjoint windows that start at `after` or later."""
+        return max(
+            (max(0.0, worth([w], times, sung, cost, min_fraction)) + best(w[1]) for w in allowed if w[0] >= after),
+            default=0.0,
+        )
+
+    assert all(w in allowed for w in chosen) and all(a[1] <= b[0] for a, b in itertools.pairwise(chosen))
+    assert worth(chosen, times, sung, cost, min_fraction) == pytest.approx(best(0), abs=1e-6)
+
+
+@pytest.mark.parametrize("duration_s", [31.0, 45.0, 61.0])
+def test_a_song_of_31_to_61_seconds_is_not_lost(duration_s):
+    """AutoSing got nothing out of these: the optimum was found and the back-trace stopped before offset 0."""
+    spans = [(t, t + 0.9) for t in np.arange(0.0, duration_s - 1, 1.0)]
+    found = clips(song(spans, duration_s), min_s=28, max_s=31)
+    assert len(found) == (2 if duration_s >= 56 else 1)
+    assert found[0].id == "s-0" and found[0].start_s == 0
+
+
+def test_a_short_song_is_one_clip():
+    (clip,) = clips(song([(0.2, 1.8)], 2.0))
+    assert (clip.start_s, clip.duration_s, clip.singer) == (0.0, 2.0, "ann")
+
+
+def test_a_clip_is_its_window_of_the_song_to_the_sample():
+    spans = [(1.0, 4.0), (4.5, 7.0), (12.0, 16.0), (16.3, 19.5)]
+    row = song(spans, 24.0)
+    held = decode(row.vocals).samples_CS
+    found = clips(row, min_s=3, max_s=9)
+    assert len(found) == 2
+    for clip in found:
+        audio = decode(clip.vocals)
+        first = round(clip.start_s * RATE)
+        np.testing.assert_array_equal(audio.samples_CS, held[:, first : first + audio.samples_CS.shape[1]])
+        assert audio.samples_CS.shape[1] == round(clip.duration_s * RATE)
+        for word in clip.words:
+            assert (clip.start_s + word.start_s, clip.start_s + word.end_s) in [
+                (pytest.approx(a, abs=1e-3), pytest.approx(b, abs=1e-3)) for a, b in spans
+            ]
+        assert [line.text for line in clip.lines] == [word.text for word in clip.words]
+        assert [word.line for word in clip.words] == list(range(len(clip.words)))
+
+
+@given(st.lists(st.tuples(st.integers(0, 9000), st.integers(1, 1500)), max_size=12))
+@settings(max_examples=100, deadline=None)
+def test_no_cut_inside_a_word(spans):
+    words = np.array([(a, a + n) for a, n in spans], np.int64).reshape(-1, 2)
+    times, cost = cut_times(10_000, words, words, np.zeros(500, bool), STEP_MS)
+    for time in times[1:-1]:
+        assert not ((words[:, 0] < time) & (time < words[:, 1])).any()
+    assert (times[0], times[-1], cost[0], cost[-1]) == (0, 10_000, 0, 0)
+    assert len(times) == len(cost) and (np.diff(times) > 0).all()
+
+
+def test_cuts_fall_into_the_gaps_between_lines():
+    spans = [(0.5, 7.0), (8.0, 14.0), (15.0, 21.0)]
+    words = [(a + k * (b - a) / 6, a + (k + 1) * (b - a) / 6 - 0.05) for a, b in spans for k in range(6)]
+    row = song(spans, 22.0, words)
+    lines = [Line(f"line{i}", a, b, 1, True) for i, (a, b) in enumerate(spans)]
+    row = Aligned(**{**vars(row), "lines": lines, "words": [
+        Word(w.text, w.start_s, w.end_s, 1, i // 6) for i, w in enumerate(row.words)]})  # fmt: skip
+    found = clips(row, min_s=4, max_s=9)
+    assert [[line.text for line in clip.lines] for clip in found] == [["line0"], ["line1"], ["line2"]]
+
+
+def test_of_a_cut_line_the_words_inside_stay_and_a_cut_word_goes():
+    lines = [Line("a b c", 0, 3, 1, True), Line("d", 3, 4, 1, True)]
+    words = [Word("a", 0, 0.9, 1, 0), Word("b", 1, 1.9, 1, 0), Word("c", 2, 2.9, 1, 0), Word("d", 3, 4, 1, 1)]
+    kept, inside = rebase(lines, words, 0.95, 3.5, "en")
+    assert kept == [Line("b c", pytest.approx(0.05), pytest.approx(1.95), 1, True)]
+    assert [(w.text, w.line) for w in inside] == [("b", 0), ("c", 0)]
+    assert rebase(lines, words, 0.95, 3.5, "zh")[0][0].text == "bc"
+
+
+def noise(level: float, duration_s: float) -> Audio:
+    rng = np.random.default_rng(3)
+    return Audio((level * rng.standard_normal((1, round(duration_s * RATE)))).astype(np.float32), RATE)
+
+
+@pytest.mark.parametrize("vocals", [np.zeros((1, 8 * RATE), np.float32), noise(0.1, 8).samples_CS])
+def test_silence_and_noise_are_rejected_with_what_was_measured(vocals):
+    row = Aligned(**{**vars(song([], 8.0)), "vocals": encode(Audio(vocals, RATE))})
+    rejected = Segment(SegmentConfig()).apply(row)
+    assert isinstance(rejected, Rejected) and rejected.reason == "no_singing"
+    assert rejected.measurement == "0.00 s of singing in 8.0 s, need 1 s"
+
+
+def test_what_a_separator_leaves_of_a_song_without_a_voice_is_no_singing():
+    residue = Audio(voice([(0, 8)], 8.0).samples_CS * 0.01, RATE)
+    row = Aligned(**{**vars(song([], 8.0)), "vocals": encode(residue), "instrumental": encode(noise(0.2, 8))})
+    assert Segment(SegmentConfig()).apply(row).reason == "no_singing"
+
+
+def test_sparse_singing_gives_no_window():
+    rejected = Segment(SegmentConfig(min_s=10)).apply(song([(10, 12)], 40.0))
+    assert isinstance(rejected, Rejected) and rejected.reason == "no_window"
+
+
+def test_a_row_after_a_broken_one_is_as_if_alone():
+    """AutoSing reused the previous song's voice mask after an exception."""
+    stage, row = Segment(SegmentConfig()), song([(1.0, 6.5)], 8.0)
+    alone = stage.apply(row)
+    with pytest.raises(InputError, match="not readable as audio"):
+        stage.apply(Aligned(**{**vars(row), "vocals": b"lyrics"}))
+    assert stage.apply(row) == alone
+
+
+@pytest.mark.parametrize("f0_hz", [82.0, 220.0, 880.0])
+def test_activity_is_where_the_voice_is(f0_hz):
+    spans = [(1.0, 3.0), (4.0, 4.06), (5.0, 7.0), (7.2, 9.0)]
+    sung_T = singing_activity(voice(spans, 10.0, f0_hz), None, 30, 0.5)
+    expected_T = np.zeros(500, bool)
+    for start, end in [(1.0, 3.0), (5.0, 9.0)]:
+        expected_T[round(start * 50) : round(end * 50)] = True
+    assert (sung_T != expected_T).sum() <= 8, "two frames at each edge; the gap is filled, the burst dropped"
+
+
+def test_settings_are_checked():
+    with pytest.raises(InputError, match="min_s 6"):
+        SegmentConfig.build({"min_s": 6, "max_s": 5})
+    assert issubclass(Segment.Settings, Config)

@@ -1,0 +1,204 @@
+"""Singing: exactly as long as asked, the same for the same seed, and refused before any work where it cannot be.
+
+Models and codec are random and tiny, so what they sing is noise; that the way through is right is shown where they
+have learnt something (test_models.py) and by the slow law at the end.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+
+from autosing.audio.io import Audio, decode, save
+from autosing.checkpoint import load_model, save_model
+from autosing.codecs import codec_digest
+from autosing.errors import InputError
+from autosing.models.codec import CodecConfig, CodecModel
+from autosing.models.presets import SHAPES
+from autosing.models.sm2a import SM2A, SM2AConfig
+from autosing.models.t2s import T2S, T2SConfig
+from autosing.text.lrc import parse_lrc
+from inference import reference as listening
+from inference.output import write
+from inference.request import SingConfig, SingRequest
+from inference.sing import sing
+
+RATE = 44_100
+CODES, WIDTH = 32, 64
+SONG_S = 4.0
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A codec, a t2s and an sm2a run of random weights that belong together."""
+    folder = tmp_path_factory.mktemp("runs")
+    torch.manual_seed(0)
+    config = CodecConfig(
+        encoder_width=16, encoder_hidden=16, encoder_blocks=1, decoder_width=16, decoder_hidden=16, decoder_blocks=1,
+        codebook_sizes=(64, 512, 64, 64),
+    )  # fmt: skip
+    save_model(folder / "codec", "codec", config.dump(), CodecModel(config).state_dict())
+    extra = {
+        "codec": {"spec": config.spec.dump(), "digest": codec_digest(str(folder / "codec"))},
+        "semantic": {"digest": "1" * 64, "size": CODES},
+    }
+    book_KW = torch.randn(CODES, WIDTH)
+    common = {"shape": SHAPES["debug"], "semantic_size": CODES, "semantic_width": WIDTH, "codec": config.spec}
+    t2s = T2SConfig(**common, use_singer=True)
+    sm2a = SM2AConfig(**common)
+    for kind, model in (("t2s", T2S(t2s, book_KW)), ("sm2a", SM2A(sm2a, book_KW))):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(0.3 * torch.randn_like(parameter))
+        save_model(folder / kind, kind, model.config.dump(), model.state_dict(), extra)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four seconds of a stereo chord with noise."""
+    path = tmp_path_factory.mktemp("song") / "song.flac"
+    t_S = np.arange(round(SONG_S * RATE)) / RATE
+    chord_S = sum(np.sin(2 * np.pi * hz * t_S) for hz in (220, 277.2, 329.6)) / 6
+    noise_CS = np.random.default_rng(0).normal(0, 0.02, (2, len(t_S)))
+    save(Audio((chord_S + noise_CS).astype(np.float32), RATE), path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def voices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A voice for each loudness: the real singer embedding needs its pretrained weights."""
+
+    def embed(vocals: Audio, name: str) -> np.ndarray:
+        voice = np.random.default_rng(round(1e4 * float(np.abs(vocals.samples_CS).mean()))).standard_normal(256)
+        return (voice / np.linalg.norm(voice)).astype(np.float32)
+
+    monkeypatch.setattr(listening, "_voice", embed)
+
+
+def asked(runs: Path, song: Path, lyrics: str | None = "la la la", **options: object) -> SingRequest:
+    config = SingConfig.build({"separator": "none", "scale": "coarse", **options})
+    return SingRequest(
+        runs / "sm2a", runs / "t2s", str(song), lyrics, singer=song, codec=str(runs / "codec"), config=config
+    )
+
+
+@pytest.mark.parametrize(
+    ("length_s", "options", "samples"),
+    [
+        (1.0, {}, 24_000),
+        (1.23456, {"start_s": 0.777}, 29_629),
+        (0.5001, {"sample_rate_hz": 44_100}, 22_054),
+        (0.333, {"music": False}, 7_992),
+    ],
+)
+def test_every_file_is_exactly_as_long_as_asked(
+    runs: Path, song: Path, tmp_path: Path, length_s: float, options: dict, samples: int
+) -> None:
+    out = tmp_path / "out.wav"
+    write(sing(asked(runs, song, "la la", length_s=length_s, **options)), out)
+    channels = 1 if options.get("music") is False else 2
+    assert [sf.info(p).frames for p in (out, tmp_path / "out.vocals.wav")] == [samples, samples]
+    assert (sf.info(out).channels, sf.info(tmp_path / "out.vocals.wav").channels) == (channels, 1)
+    assert sf.info(out).samplerate == options.get("sample_rate_hz", 24_000)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_and_each_candidate_another_song(
+    runs: Path, song: Path, tmp_path: Path
+) -> None:
+    def bytes_of(name: str, **options: object) -> list[bytes]:
+        rows = write(sing(asked(runs, song, length_s=1.0, **options)), tmp_path / name)
+        return [Path(row["file"]).read_bytes() for row in rows]
+
+    first, again, other = bytes_of("a.wav", seed=3), bytes_of("b.wav", seed=3), bytes_of("c.wav", seed=4)
+    assert first == again != other
+    several = bytes_of("d.wav", seed=3, candidates=3)
+    assert len(set(several)) == 3 and several[0] == first[0]
+    assert (tmp_path / "d.2.vocals.wav").is_file() and not (tmp_path / "d.wav").exists()
+
+
+def test_the_lyrics_that_come_out_are_those_asked_for(runs: Path, song: Path, tmp_path: Path) -> None:
+    lrc = "[00:00.20]not this\n[00:01.10]first line\n[00:02.05]<00:02.05>sec <00:02.30>ond\n[00:03.90]nor this"
+    sung = sing(asked(runs, song, lrc, start_s=1.0, length_s=2.0))
+    write(sung, tmp_path / "out.wav", codes=True)
+    lines = [line for line in parse_lrc((tmp_path / "out.lrc").read_text()).lines if line.text]
+    assert [line.text for line in lines] == ["first line", "sec ond"]
+    assert [line.start_s for line in lines] == pytest.approx([0.1, 1.05])
+    facts = json.loads((tmp_path / "out.json").read_text())
+    assert facts["lines"][0]["text"] == "first line" and facts["length_s"] == 2.0
+    held = np.load(tmp_path / "out.npz")
+    np.testing.assert_array_equal(held["semantic"], sung.candidates[0].semantic_N)
+
+
+def test_the_music_in_the_mix_is_the_references_own(runs: Path, song: Path, tmp_path: Path) -> None:
+    sung = sing(asked(runs, song, start_s=1.5, length_s=1.0, sample_rate_hz=RATE))
+    mix = sung.candidates[0].mix
+    window_CS = decode(song).cut(1.5, 1.0).samples_CS
+    assert mix.instrumental is not None
+    gain = float(np.abs(mix.instrumental.samples_CS).max() / np.abs(window_CS).max())
+    np.testing.assert_allclose(mix.instrumental.samples_CS, gain * window_CS, atol=1e-5)
+
+
+def test_singing_a_capella_ignores_the_music_and_needs_none(runs: Path, song: Path) -> None:
+    with_song = sing(asked(runs, song, length_s=1.0, music=False))
+    without = asked(runs, song, length_s=1.0, music=False)
+    alone = sing(
+        SingRequest(without.sm2a, without.t2s, None, "la la la", song, codec=without.codec, config=without.config)
+    )
+    np.testing.assert_array_equal(with_song.candidates[0].acoustic, alone.candidates[0].acoustic)
+
+
+def test_singers_are_interpolated_along_the_arc() -> None:
+    a, b = np.eye(256, dtype=np.float32)[:2]
+    third = listening.interpolate(a, b, 1 / 3)
+    assert np.degrees(np.arccos(third @ a)) == pytest.approx(30, abs=1e-3)
+    np.testing.assert_array_equal(listening.interpolate(a, None, 0.5), a)
+    np.testing.assert_allclose(listening.interpolate(a, b, 1.0), b, atol=1e-7)
+
+
+def broken(runs: Path, tmp_path: Path) -> Path:
+    """An sm2a run whose codec has another digest."""
+    held = load_model(runs / "sm2a")
+    codec = {**held.extra["codec"], "digest": "9" * 64}
+    save_model(tmp_path / "other", "sm2a", held.config, held.state, {**held.extra, "codec": codec})
+    return tmp_path / "other"
+
+
+def test_what_cannot_be_sung_is_refused_with_its_reason(
+    runs: Path, song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = asked(runs, song)
+    (tmp_path / "text.mp3").write_text("no audio")
+    cases: list[tuple[dict, str]] = [
+        ({"sm2a": tmp_path / "none"}, "no model.safetensors"),
+        ({"sm2a": runs / "t2s"}, "found a t2s model, need sm2a"),
+        ({"t2s": runs / "sm2a"}, "found a sm2a model, need t2s"),
+        ({"sm2a": broken(runs, tmp_path)}, "different codecs"),
+        ({"sm2a": broken(runs, tmp_path), "t2s": None, "semantic_from": song}, "another file than codec"),
+        ({"t2s": None}, "no t2s model"),
+        ({"codec": "nonsense"}, "codec 'nonsense': unknown"),
+        ({"reference": None}, "no reference song"),
+        ({"reference": str(tmp_path / "none.mp3")}, "no such file"),
+        ({"reference": str(tmp_path / "text.mp3")}, "not readable as audio"),
+        ({"reference": f"{tmp_path}#song"}, "no <k>/index.parquet"),
+        ({"lyrics": None}, "no lyrics"),
+        ({"lyrics": "... !"}, "nothing in it can be sung"),
+        ({"singer": None}, "no voice to sing with"),
+        ({"singer": tmp_path / "none.wav"}, "no such file"),
+        ({"config": SingConfig(start_s=9.0, separator="none")}, "beyond the end"),
+        ({"config": SingConfig(start_s=3.0, length_s=1.5, separator="none")}, "at most 1.0"),
+        ({"config": SingConfig(length_s=0.2, separator="none"), "lyrics": "la " * 9}, "fewer lines"),
+        ({"config": SingConfig(start_s=3.0, separator="none"), "lyrics": "[00:01.00]la"}, "none within"),
+    ]
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("work began")
+
+    monkeypatch.setattr("inference.sing.generate_semantic", never)
+    monkeypatch.setattr("inference.sing.generate_acoustic", never)
+    for change, words in cases:
+        with pytest.raises(InputError, match=words):
+            sing(SingRequest(**{**vars(good), **change}))

@@ -1,0 +1,71 @@
+"""The codec's trainer: what it learns from, and that a run becomes a codec."""
+
+import numpy as np
+import pytest
+import torch
+
+from autosing.codecs import codec_digest, load_codec
+from autosing.testing.datasets import make_dataset
+from train.augment import equalise, pitch_at, to_peak, varispeed, with_silence
+from train.launch import train
+from train.record import read_metrics
+from train.spectral import SpectralLoss
+
+SMALL = [
+    f"task.model.{key}={value}"
+    for key, value in {
+        "codebook_sizes": "[16, 512, 16, 16]", "latent": 8, "encoder_width": 16, "encoder_hidden": 16,
+        "encoder_blocks": 1, "decoder_width": 16, "decoder_hidden": 16, "decoder_blocks": 1,
+    }.items()
+]  # fmt: skip
+
+
+def test_a_run_becomes_a_codec_and_a_resumed_one_the_same(tmp_path):
+    make_dataset(tmp_path / "data", {"train": 4, "valid": 2}, duration_s=0.6, groups=("meta", "pitch", "audio"))
+    settings = [*SMALL, "task.unquantised_steps=3", "task.crop_blocks=8", "task.reservoir_clips=8", "batch_size=2"]
+    settings += ["save_every=4", "lr=0.003", "log_every=1", "schedule=const", "task.instrumental_share=0"]
+
+    def run(name: str, steps: int, resume: bool = False) -> str:
+        train("codec", tmp_path / "data", tmp_path / name, None, [*settings, f"steps={steps}"], resume)
+        return codec_digest(str(tmp_path / name))
+
+    whole = run("whole", 6)
+    run("cut", 4)
+    assert run("cut", 6, resume=True) == whole, "codebooks, counters and reservoir are resumed too"
+    losses = [row["loss"] for row in read_metrics(tmp_path / "whole") if "loss" in row]
+    assert losses[-1] < losses[0]
+    codec = load_codec(str(tmp_path / "whole"))
+    codes = codec.encode(0.1 * torch.randn(1, 5000))
+    assert len(codes[2].unique()) > 1, "the codebooks have started"
+    assert torch.isfinite(codec.decode(codes)).all()
+
+
+def test_spectra_of_the_same_sound_are_not_apart_and_silence_gives_finite_gradients():
+    loss = SpectralLoss(24000)
+    sound_BS = 0.1 * torch.randn(1, 6000)
+    assert loss(sound_BS, sound_BS)[0] < 1e-4
+    assert loss(sound_BS, 0.5 * sound_BS)[0] > loss(sound_BS, 0.9 * sound_BS)[0] > 0
+    made_BS = torch.zeros(1, 6000, requires_grad=True)
+    loss(made_BS, torch.zeros(1, 6000))[0].backward()
+    assert torch.isfinite(made_BS.grad).all()
+
+
+def test_speed_moves_pitch_and_the_pitch_track_with_it():
+    rate, speed = 24000, 1.25
+    tone_S = np.sin(2 * np.pi * 200 * np.arange(round(rate * speed)) / rate).astype(np.float32)
+    moved_S = varispeed(tone_S, rate)
+    assert len(moved_S) == rate
+    assert np.abs(np.fft.rfft(moved_S)).argmax() == 250
+    track_T = np.where(np.arange(100) < 50, 100 * 2 ** (np.arange(100) / 600), 0)
+    found = pitch_at(track_T, 100, np.array([0.105, 0.2, 0.497, 0.7]))
+    np.testing.assert_allclose(found, [100 * 2 ** (10.5 / 600), 100 * 2 ** (20 / 600), 0, 0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_disguises_keep_length_and_stay_finite(seed):
+    rng = np.random.default_rng(seed)
+    audio_S = rng.standard_normal(5000).astype(np.float32)
+    for changed_S in (equalise(audio_S, rng, 24000), with_silence(audio_S, rng)):
+        assert changed_S.shape == audio_S.shape and changed_S.dtype == np.float32 and np.isfinite(changed_S).all()
+    assert np.abs(to_peak(audio_S, -6)).max() == pytest.approx(10 ** (-6 / 20), rel=1e-4)
+    assert (to_peak(np.zeros(10, np.float32), -6) == 0).all()
