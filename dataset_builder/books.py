@@ -19,11 +19,11 @@ def codec_of(made_from: Sequence[Source]) -> CodecRecord:
 
 def semantic_of(made_from: Sequence[Source]) -> SemanticRecord:
     """The one codebook of every partition's `semantic`. Raises InputError where partitions differ."""
-    from autosing.models.semantic import load_semantic
+    from autosing.models.semantic import semantic_size
 
     details = _agreed(made_from, "semantic")
     name = details["config"]["codebook"]
-    return SemanticRecord(size=load_semantic(name).size, digest=details["weights"][name])
+    return SemanticRecord(size=semantic_size(name), digest=details["weights"]["codebook"])
 
 
 def _agreed(made_from: Sequence[Source], table: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ inputs' fingerprints and the config: built again from the same, nothing is done.
 """
 
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from dataset_builder.split import Part, assign_songs
 VERSION = 1
 """Counted up whenever the same tables would give another dataset."""
 Say = Callable[[str], None]
+_ABANDONED_S = 24 * 3600
+"""What a build left beside the dataset is a dead build's once it is so old."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ def build(corpus: Path, dataset: Path, config: BuildConfig, say: Say = lambda li
     codec = codec_of(made_from) if "acoustic" in groups else None
     semantic = semantic_of(made_from) if "semantic" in groups else None
     dataset.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(dataset)
     beside = dataset.with_name(f".{dataset.name}.{uuid4().hex[:12]}.part")
     try:
         index = _write(corpus, beside, plan, groups, config, wanted, codec, semantic)
@@ -155,6 +159,13 @@ def _standing(dataset: Path, wanted: str) -> DatasetIndex | None:
     paths = [dataset / shard.path for shard in shards]
     whole = all(p.is_file() and p.stat().st_size == s.bytes for p, s in zip(paths, shards, strict=True))
     return index if index.fingerprint == wanted and whole else None
+
+
+def _sweep(dataset: Path) -> None:
+    """Take away what builds that were killed long ago left beside the dataset."""
+    for left in dataset.parent.glob(f".{dataset.name}.*.part"):
+        if time.time() - left.stat().st_mtime > _ABANDONED_S:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _put(beside: Path, dataset: Path) -> None:

@@ -13,7 +13,6 @@ import numpy as np
 
 from autosing.audio.io import decode, encode
 from autosing.errors import InputError
-from autosing.schemas.base import Int32s
 from autosing.schemas.sample import SampleMeta, write_array
 from autosing.schemas.tables import Acoustic, Line, Pitch, Semantic, Singer, Word
 from autosing.stage import Rejected
@@ -173,15 +172,3 @@ class _Finder:
                 f"table {self._path}: row {self._next.id} is no clip of segment.parquet, or not in its order; "
                 "delete the table and run 'autosing process' again"
             )
-
-
-@dataclass(frozen=True)
-class AcousticName:
-    """The codec that the codes of a row are of."""
-
-    codec: str
-
-
-@dataclass(frozen=True)
-class SemanticCodes:
-    codes: Int32s

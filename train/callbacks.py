@@ -30,8 +30,8 @@ class Run:
     ranks: Ranks
     recorder: Recorder | None
     """None on every rank but the first."""
-    last_loss: float = float("nan")
-    last_valid_loss: float = float("nan")
+    last_loss: float | None = None
+    last_valid_loss: float | None = None
 
     def due(self, every: int) -> bool:
         return self.state.step % every == 0 or self.state.step >= self.config.steps

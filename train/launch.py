@@ -62,6 +62,8 @@ def train(
     try:
         under_way = _set_up(cls, settled, data, run, index, ranks, held, say)
         first = under_way.state.step
+        if under_way.recorder:
+            say(_opening(under_way))
         run_steps(under_way, _batches(under_way), CALLBACKS)
         if under_way.recorder:
             under_way.recorder.close()
@@ -69,10 +71,21 @@ def train(
         leave()
     return {
         "task": task_name, "status": "resumed" if first else "trained", "steps": under_way.state.step,
-        "loss": under_way.last_loss, "valid_loss": under_way.last_valid_loss,
-        "parameters": sum(p.numel() for p in under_way.task.modules.parameters()),
+        "loss": under_way.last_loss, "valid_loss": under_way.last_valid_loss, "parameters": _parameters(under_way),
         "seconds": round(time.monotonic() - started, 1),
     }  # fmt: skip
+
+
+def _parameters(run: Run) -> int:
+    return sum(p.numel() for p in run.task.modules.parameters())
+
+
+def _opening(run: Run) -> str:
+    clips = ", ".join(f"{name} {split.rows}" for name, split in run.index.splits.items())
+    return (
+        f"{run.task.name}: {_parameters(run) / 1e6:.2f} M parameters on {run.ranks.world} x {run.ranks.device.type}, "
+        f"{run.config.precision}; clips: {clips}; steps {run.state.step} to {run.config.steps}"
+    )
 
 
 def _settle(cls: type[Task], run: Path, config: Path | None, overrides: Sequence[str], begun: bool) -> TrainConfig:

@@ -4,7 +4,6 @@ A run's folder holds config.yaml, checkpoints/ (to resume), model.safetensors + 
 events/ (TensorBoard) and samples/.
 """
 
-import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -87,7 +86,7 @@ class _Window:
     def add(self, phase: str, values: dict[str, torch.Tensor]) -> None:
         prefix = "" if len(self._run.task.phases) == 1 else f"{phase}/"
         for name, value in values.items():
-            value = torch.as_tensor(value).detach().float()
+            value = torch.as_tensor(value, device=self._run.ranks.device).detach().float()
             self._sums[prefix + name] = self._sums[prefix + name] + value if prefix + name in self._sums else value
             self._counts[prefix + name] = self._counts.get(prefix + name, 0) + 1
 
@@ -101,7 +100,7 @@ class _Window:
         samples = (run.state.step - self._steps) * run.config.batch_size * run.config.accumulate * run.ranks.world
         seconds = time.monotonic() - self._since
         losses = [value for name, value in values.items() if name == "loss" or name.endswith("/loss")]
-        run.last_loss = losses[0] if losses else math.nan
+        run.last_loss = next(iter(losses), None)
         values |= {"lr": rate, "refused": self.refused, "skipped": batches.skipped}
         if run.recorder:
             run.recorder.numbers(run.state.step, {**values, "samples_per_s": samples / max(seconds, 1e-9)})

@@ -16,6 +16,8 @@ from autosing.checkpoint import write_whole
 
 Say = Callable[[str], None]
 _SECONDS_BETWEEN_LINES = 5.0
+_TOLD = ("loss", "lr", "grad_norm", "samples_per_s")
+"""What a line says; all else is in metrics.jsonl."""
 
 
 class Recorder:
@@ -44,7 +46,8 @@ class Recorder:
         now = time.monotonic()
         if now - self._said >= _SECONDS_BETWEEN_LINES or step >= self._steps:
             self._said = now
-            shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+            told = {name: value for name, value in values.items() if name.split("/")[-1] in _TOLD}
+            shown = "  ".join(f"{name} {value:.4g}" for name, value in told.items())
             self._say(f"step {step}/{self._steps}  {shown}")
 
     def sound(self, step: int, name: str, audio: Audio) -> None:

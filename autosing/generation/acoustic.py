@@ -84,7 +84,9 @@ class _Song:
         own = [num_frames_to_cover(len(codes) / SEMANTIC_RATE_HZ, 1 / block) for codes in semantic]
         self.blocks_C = [min(whole, blocks) for blocks in own]
         self.levels_C: list[Levels] = [[np.zeros(0, np.int64) for _ in spec.strides] for _ in semantic]
-        present = [name for name, given in (("text", semantic), ("music", music), ("singer", singer)) if given is not None]
+        present = [
+            name for name, given in (("text", semantic), ("music", music), ("singer", singer)) if given is not None
+        ]
         self.guidance = Guidance.of(sampling, present)
 
     def sing(self, first: int, done: int, last: int, progress: Progress | None) -> None:
@@ -165,7 +167,7 @@ class _Song:
 
 
 class _Row:
-    """One row's head and readout, laid out so that single places go through it fast: as SM2A.row_logits, x_BD -> logits_BV."""
+    """x_BD -> logits_BV of one row: SM2A.row_logits, laid out so that single places go through fast."""
 
     def __init__(self, model: SM2A, row: int) -> None:
         width = model.config.shape.width

@@ -17,17 +17,17 @@ from autosing.ids import seed_of
 class Sampling(Config):
     """How codes are drawn. The same seed gives the same candidate, however many are drawn beside it."""
 
-    seed: int = Field(0, ge=0)
-    temperature: float = Field(0.7, ge=0)
+    seed: int = Field(default=0, ge=0)
+    temperature: float = Field(default=0.7, ge=0)
     """0: always the likeliest (greedy)."""
-    top_k: int | None = Field(None, ge=1)
+    top_k: int | None = Field(default=None, ge=1)
     """Draw from the k likeliest alone."""
-    top_p: float = Field(1.0, gt=0, le=1)
+    top_p: float = Field(default=1.0, gt=0, le=1)
     """Draw from the fewest classes that hold this much probability."""
-    guidance_text: float = Field(1.0, ge=0)
+    guidance_text: float = Field(default=1.0, ge=0)
     """1: none. Above, away from what would be sung without the lyrics (t2s) or the semantic codes (sm2a)."""
-    guidance_music: float = Field(1.0, ge=0)
-    guidance_singer: float = Field(1.0, ge=0)
+    guidance_music: float = Field(default=1.0, ge=0)
+    guidance_singer: float = Field(default=1.0, ge=0)
     stop_at_eos: bool = True
 
 

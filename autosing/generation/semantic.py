@@ -134,5 +134,3 @@ class _Window:
             if tick:
                 tick(n + 1)
         return codes_CN.cpu().numpy(), length_C.tolist()
-
-

@@ -34,9 +34,7 @@ def semantic_item(codes_N: np.ndarray | None, start_s: float = 0.0) -> Item:
     return {"semantic": torch.from_numpy(codes_N), "semantic_start_s": torch.tensor(start_s)}
 
 
-def music_item(
-    levels: Sequence[np.ndarray] | None, pattern: Pattern, num_rows: int, start_s: float = 0.0
-) -> Item:
+def music_item(levels: Sequence[np.ndarray] | None, pattern: Pattern, num_rows: int, start_s: float = 0.0) -> Item:
     """music_RM: the accompaniment's bricks, the coarsest rows alone; `start_s` is the time of its first code."""
     if levels is None or len(levels[-1]) == 0:
         columns_RM = torch.zeros(num_rows, 0, dtype=torch.long)
@@ -72,7 +70,7 @@ def stack(items: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
 def music_window(
     levels: Sequence[np.ndarray] | None, spec: CodecSpec, start_s: float, end_s: float
 ) -> tuple[list[np.ndarray] | None, float]:
-    """The whole blocks that cover a window, as far as there are any, and when the first begins, on the window's time."""
+    """The whole blocks that cover a window, as far as there are any, and when the first begins, in the window."""
     if levels is None:
         return None, 0.0
     block_s = spec.block_samples / spec.sample_rate_hz

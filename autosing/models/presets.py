@@ -17,7 +17,7 @@ class Shape(Config):
     """Of the text encoder (t2s) or the semantic encoder (sm2a)."""
     music_layers: int = Field(gt=0)
     decoder_layers: int = Field(gt=0)
-    mlp_factor: int = Field(4, gt=0)
+    mlp_factor: int = Field(default=4, gt=0)
 
     def model_post_init(self, _: object) -> None:
         if self.width % (2 * self.heads):

@@ -3,8 +3,8 @@
 A code should say which sound is sung and not by whom (WhisperSpeech and AutoSing's BN-Whisper in spirit; here the
 encoder stays as it is and only projection and codebook are fitted: see train/tasks/semantic.py).
 
-Shapes: S samples at 16 kHz, M mel frames (100 a second), N codes (25 a second), E encoder width, D code width,
-K codes in the book.
+Shapes: B clips, S samples at 16 kHz, C mel bands, M mel frames (100 a second), T encoder frames (50 a second), N codes
+(25 a second), E encoder width, D code width, K codes in the book.
 """
 
 import functools
@@ -37,51 +37,52 @@ class SemanticConfig(Config):
 
     encoder: str = "whisper-base"
     """A name in autosing.pretrained."""
-    layer: int = Field(4, ge=1)
+    layer: int = Field(default=5, ge=1)
     """The encoder block whose output is coded, counted from 1."""
-    width: int = Field(512, gt=0)
+    width: int = Field(default=512, gt=0)
     """E, the encoder's."""
-    dim: int = Field(64, gt=0)
+    dim: int = Field(default=64, gt=0)
     """D."""
-    codes: int = Field(1024, gt=0)
+    codes: int = Field(default=1024, gt=0)
     """K."""
 
 
 class WhisperFeatures:
-    """audio -> features_NE of one encoder block. Hears only the samples of its clip: no padding to 30 s, no batch."""
+    """audio -> features of one encoder block. It hears the samples of its clip and no more: no padding to 30 s."""
 
-    def __init__(self, encoder: str, layer: int, device: str = "cpu") -> None:
+    def __init__(self, encoder: str, layer: int, device: torch.device | str = "cpu") -> None:
         from autosing.models.whisper import load_whisper
 
-        model = load_whisper(encoder, device)
+        model = load_whisper(encoder, str(device))
         self._encoder, self._mels, self._device = model.encoder, model.dims.n_mels, device
-        assert layer <= len(self._encoder.blocks), (
-            f"{encoder} has {len(self._encoder.blocks)} blocks, asked for {layer}"
-        )
+        blocks = len(self._encoder.blocks)
+        if layer > blocks:
+            raise InputError(f"semantic layer {layer}: {encoder} has {blocks} blocks; need 1 to {blocks}")
         self._layer = layer
 
-    @torch.inference_mode()
-    def __call__(self, audio_S: np.ndarray) -> Tensor:
-        """audio_S, mono at 16 kHz, a whole number of codes long, 30 s at most -> features_NE."""
-        assert len(audio_S) % CODE_SAMPLES == 0 and 0 < len(audio_S) <= _MAX_CODES * CODE_SAMPLES, len(audio_S)
-        return self.layers(audio_S)[self._layer - 1]
+    @torch.no_grad()
+    def __call__(self, audio_BS: Tensor) -> Tensor:
+        """audio_BS, mono at 16 kHz, a whole number of codes long and 30 s at most -> features_BNE."""
+        return self.layers(audio_BS)[-1]
 
-    @torch.inference_mode()
-    def layers(self, audio_S: np.ndarray) -> list[Tensor]:
-        """features_NE after each block up to the chosen one (the last block's through the encoder's final norm)."""
+    @torch.no_grad()
+    def layers(self, audio_BS: Tensor) -> list[Tensor]:
+        """features_BNE after each block up to the chosen one (the last block's through the encoder's final norm)."""
         import whisper
 
+        samples = audio_BS.shape[1]
+        assert samples % CODE_SAMPLES == 0 and 0 < samples <= _MAX_CODES * CODE_SAMPLES, samples
         encoder = self._encoder
-        audio = torch.as_tensor(np.ascontiguousarray(audio_S), dtype=torch.float32, device=self._device)
-        x_1CM = whisper.log_mel_spectrogram(audio, self._mels)[None]
-        x_1CM = nn.functional.gelu(encoder.conv1(x_1CM))
-        x_1TE = nn.functional.gelu(encoder.conv2(x_1CM)).transpose(1, 2)
-        x_1TE = x_1TE + encoder.positional_embedding[: x_1TE.shape[1]]
+        # One by one: Whisper floors a spectrogram at 80 dB below its own loudest value.
+        x_BCM = torch.stack([whisper.log_mel_spectrogram(x_S.to(self._device), self._mels) for x_S in audio_BS])
+        x_BCM = nn.functional.gelu(encoder.conv1(x_BCM))
+        x_BTE = nn.functional.gelu(encoder.conv2(x_BCM)).transpose(1, 2)
+        x_BTE = x_BTE + encoder.positional_embedding[: x_BTE.shape[1]]
         found = []
         for number, block in enumerate(encoder.blocks[: self._layer], start=1):
-            x_1TE = block(x_1TE)
-            out_TE = encoder.ln_post(x_1TE)[0] if number == len(encoder.blocks) else x_1TE[0]
-            found.append(out_TE.unflatten(0, (-1, 2)).mean(dim=1))
+            x_BTE = block(x_BTE)
+            out_BTE = encoder.ln_post(x_BTE) if number == len(encoder.blocks) else x_BTE
+            found.append(out_BTE.unflatten(1, (-1, 2)).mean(dim=2))
         return found
 
 
@@ -136,8 +137,8 @@ class SemanticTokenizer:
         mono = np.pad(mono, (0, max(0, total * CODE_SAMPLES - len(mono))))[: total * CODE_SAMPLES]
         parts = []
         for start, first, last in _windows(total):
-            heard = mono[start * CODE_SAMPLES : min(start + _MAX_CODES, total) * CODE_SAMPLES]
-            parts.append(self._book(self._hear(heard))[first - start : last - start])
+            heard_S = torch.from_numpy(mono[start * CODE_SAMPLES : min(start + _MAX_CODES, total) * CODE_SAMPLES])
+            parts.append(self._book(self._hear(heard_S[None])[0])[first - start : last - start])
         return torch.cat(parts).cpu().numpy().astype(np.int32)
 
 

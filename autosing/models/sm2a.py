@@ -4,7 +4,8 @@ Semantic codes go through an encoder, the accompaniment's codes through another;
 codes listens to both. Positions lie on one axis of codec frames, so the same weights are trained mostly on coarse
 columns (bricks) and run on fine ones (bricks unrolled).
 
-Shapes: B clips, N semantic codes, R rows, C columns of the voice, M columns of the accompaniment, V codes of a row, D width.
+Shapes: B clips, N semantic codes, R rows, C columns of the voice, M columns of the accompaniment, V codes of a row,
+D width.
 """
 
 from collections.abc import Mapping
@@ -35,10 +36,10 @@ class SM2AConfig(Config):
     shape: Shape
     tunables: Tunables = Tunables()
     semantic_size: int = Field(gt=1)
-    semantic_width: int = Field(64, gt=0)
+    semantic_width: int = Field(default=64, gt=0)
     codec: CodecSpec
     """Of voice and accompaniment."""
-    context_s: float = Field(30.0, gt=0)
+    context_s: float = Field(default=30.0, gt=0)
     """The longest stretch seen in training; longer singing is made in overlapping windows of it."""
 
 
@@ -58,7 +59,7 @@ class SM2A(nn.Module):
     """Conditions and columns so far -> for each row of the next column, the logits of its code."""
 
     def __init__(self, config: SM2AConfig, codebook_KW: Tensor | None = None, extra: dict[str, Any] | None = None):
-        """`codebook_KW`: the semantic codes' vectors, [semantic_size, semantic_width]; zeros until weights are loaded."""
+        """`codebook_KW`: the vectors of the semantic codes, frozen; zeros until weights are loaded."""
         super().__init__()
         self.config, self.extra = config, extra or {}
         shape, tunables = config.shape, config.tunables
@@ -85,7 +86,7 @@ class SM2A(nn.Module):
         return self.config.codec
 
     def encode(self, batch: Mapping[str, Tensor]) -> SM2AMemory:
-        """Reads semantic_BN, semantic_start_s_B, semantic_length_B, music_BRM, music_start_s_B, music_length_B, singer_BE, has_singer_B."""
+        """A batch of semantic_item, music_item, singer_item (autosing.models.conditions) -> the conditions, encoded."""
         frame_rate_hz = float(self.spec.frame_rate_hz)
         axis_BN = _times(batch["semantic"], batch["semantic_start_s"], 1 / float(SEMANTIC_RATE_HZ)) * frame_rate_hz
         axis_BM = _times(batch["music"], batch["music_start_s"], self.coarse.block / frame_rate_hz) * frame_rate_hz
@@ -105,7 +106,7 @@ class SM2A(nn.Module):
         return F.linear(hidden_PD * self.config.tunables.output_scale(width), self.columns.entries(row))
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """The conditions, `columns_BRC` (padded) and `positions_BC` -> x_B(C-1)D, where place c foresees column c + 1."""
+        """The conditions, `columns_BRC` (padded), `positions_BC` -> x_B(C-1)D, where place c foresees column c + 1."""
         memory = self.encode(batch)
         positions_BT = batch["positions"][:, 1:]
         x_BTD = self.columns(batch["columns"][:, :, :-1]) + memory.singer_B1D
@@ -124,4 +125,3 @@ def load_sm2a(folder: Path, device: str | torch.device = "cpu", dtype: torch.dty
     model = SM2A(SM2AConfig.build(file.config, origin=str(folder)), extra=file.extra)
     model.load_state_dict(file.state)
     return model.to(device=device, dtype=dtype).eval().requires_grad_(False)
-

@@ -24,9 +24,9 @@ from autosing.models.conditions import SINGER_WIDTH
 from autosing.models.presets import Shape
 from autosing.nn.embedding import CodebookEmbedding, RowEmbedding
 from autosing.nn.mup import Linear, Table, Tunables, vector
-from autosing.nn.positions import UNTIMED, TimeEmbedding
+from autosing.nn.positions import TimeEmbedding
 from autosing.nn.transformer import ConditionEncoder, Decoder, Memory
-from autosing.text.tokenizer import VOCABULARY
+from autosing.text.tokenizer import UNTIMED, VOCABULARY
 from autosing.timebase import SEMANTIC_RATE_HZ
 
 RATE_HZ = float(SEMANTIC_RATE_HZ)
@@ -38,12 +38,12 @@ class T2SConfig(Config):
     shape: Shape
     tunables: Tunables = Tunables()
     semantic_size: int = Field(gt=1)
-    semantic_width: int = Field(64, gt=0)
+    semantic_width: int = Field(default=64, gt=0)
     codec: CodecSpec
     """Of the accompaniment's codes."""
-    music_levels: int = Field(2, ge=1)
+    music_levels: int = Field(default=2, ge=1)
     """So many of the coarsest levels are heard; the finer ones say little about when and what to sing."""
-    context_s: float = Field(30.0, gt=0)
+    context_s: float = Field(default=30.0, gt=0)
     """The longest stretch seen in training; longer singing is made in overlapping windows of it."""
     causal_text: bool = True
     """A causal text encoder also learns to foresee the next byte (the auxiliary loss)."""
@@ -66,7 +66,7 @@ class T2S(nn.Module):
     """Conditions and codes so far -> the logits of the next code, the last class being the end (EOS)."""
 
     def __init__(self, config: T2SConfig, codebook_KW: Tensor | None = None, extra: dict[str, Any] | None = None):
-        """`codebook_KW`: the semantic codes' vectors, [semantic_size, semantic_width]; zeros until weights are loaded."""
+        """`codebook_KW`: the vectors of the semantic codes, frozen; zeros until weights are loaded."""
         super().__init__()
         self.config, self.extra = config, extra or {}
         shape, tunables = config.shape, config.tunables
@@ -94,7 +94,7 @@ class T2S(nn.Module):
             self.null_singer_D = vector(width, tunables)
 
     def encode(self, batch: Mapping[str, Tensor]) -> T2SMemory:
-        """Reads text_BL, text_time_s_BL, text_length_B, music_BRM, music_start_s_B, music_length_B, singer_BE, has_singer_B."""
+        """A batch of text_item, music_item, singer_item (autosing.models.conditions) -> the conditions, encoded."""
         time_s_BL = batch["text_time_s"]
         timed_BL = (time_s_BL >= 0) & (_places(time_s_BL) < batch["text_length"][:, None])
         # An untimed byte stands, for looking at, where the timed byte before it does.
@@ -137,7 +137,7 @@ class T2S(nn.Module):
         return F.linear(text_BLD * self.config.tunables.output_scale(text_BLD.shape[-1]), self.bytes.weight_VD)
 
     def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The conditions and `codes_BN` (padded) -> logits_B(N+1)V, where place n foresees code n, and text_logits_BLV."""
+        """The conditions, `codes_BN` (padded) -> logits_B(N+1)V, where place n foresees code n, and text_logits_BLV."""
         memory = self.encode(batch)
         codes_BN = batch["codes"]
         inputs_BT = F.pad(codes_BN, (1, 0), value=self.start)

@@ -1,8 +1,8 @@
-"""muP: a learning rate and an init that hold for every width, so that what is tuned at width 192 serves the large sizes.
+"""muP: a learning rate and an init that hold for every width: what is tuned at width 192 serves the large sizes.
 
 After Yang et al., Tensor Programs V (arXiv:2203.03466), table 3, for Adam: a matrix from a wide input starts with
-standard deviation ~ 1/sqrt(fan_in) and learns at a rate ~ 1/fan_in; vectors (embeddings, biases, norms) keep their rate;
-what is read out through a table is scaled by 1/width; queries and readout projections start at zero.
+standard deviation ~ 1/sqrt(fan_in) and learns at a rate ~ 1/fan_in; vectors (embeddings, biases, norms) keep their
+rate; what is read out through a table is scaled by 1/width; queries and readout projections start at zero.
 
 Shapes: I inputs, O outputs, V entries of a table, D width.
 """
@@ -21,18 +21,18 @@ from autosing.config import Config
 class Tunables(Config):
     """What is tuned once, at `base_width`. Every field steers init, forward or optimiser (tests/test_mup.py)."""
 
-    base_width: int = Field(192, gt=0)
-    init_std: float = Field(1.0, gt=0)
+    base_width: int = Field(default=192, gt=0)
+    init_std: float = Field(default=1.0, gt=0)
     """A matrix starts with init_std / sqrt(fan_in), cut at 3 sigma."""
-    embedding_std: float = Field(0.3, gt=0)
-    embedding_lr_scale: float = Field(4.0, gt=0)
+    embedding_std: float = Field(default=0.3, gt=0)
+    embedding_lr_scale: float = Field(default=4.0, gt=0)
     """Tables and null tokens learn so many times faster than the base rate."""
-    projector_lr_scale: float = Field(2.5, gt=0)
+    projector_lr_scale: float = Field(default=2.5, gt=0)
     """Likewise the projections of frozen vectors: semantic codebook, singer, time."""
-    output_mult: float = Field(4.0, gt=0)
-    query_mult: float = Field(1.0, gt=0)
+    output_mult: float = Field(default=4.0, gt=0)
+    query_mult: float = Field(default=1.0, gt=0)
     """Scores are query_mult * 8 / head_width * (q . k)."""
-    weight_decay: float = Field(0.1, ge=0)
+    weight_decay: float = Field(default=0.1, ge=0)
     """Of matrices alone."""
 
     def output_scale(self, width: int) -> float:
@@ -86,7 +86,11 @@ def _scales(modules: Iterable[nn.Module], tunables: Tunables) -> Iterator[tuple[
             if not parameter.requires_grad:
                 continue
             if isinstance(module, Linear):
-                yield (parameter, module.lr_scale, tunables.weight_decay) if name == "weight_IO" else (parameter, 1.0, 0.0)
+                yield (
+                    (parameter, module.lr_scale, tunables.weight_decay)
+                    if name == "weight_IO"
+                    else (parameter, 1.0, 0.0)
+                )
             elif isinstance(module, nn.LayerNorm):
                 yield parameter, 1.0, 0.0
             else:

@@ -13,9 +13,6 @@ from torch import Tensor, nn
 
 from autosing.nn.mup import Linear, Tunables, vector
 
-UNTIMED = -1.0
-"""The time of a byte whose moment is not known."""
-
 
 class Rotation(NamedTuple):
     """cos and signed sin of each place's angles, [B or 1, T, 1 or 2, 1, W]: fits x_BTnHW."""
@@ -59,16 +56,16 @@ def rotate(x_BTnHW: Tensor, turn: Rotation) -> Tensor:
 
 
 class TimeEmbedding(nn.Module):
-    """time_s -> x_D: sinusoids of periods from 0.1 s to 100 s, projected; one learned null token where untimed."""
+    """time_s -> x_D: sinusoids of periods from 0.1 s to 100 s, projected; one learned null token where it is negative (not known)."""
 
     def __init__(self, width: int, tunables: Tunables, features: int = 64) -> None:
         super().__init__()
-        self.half = features // 2
+        self.num_speeds = features // 2
         self.project = Linear(features, width, tunables, tunables.projector_lr_scale)
         self.null_D = vector(width, tunables)
 
     def forward(self, time_s_BT: Tensor) -> Tensor:
-        speed_F = 2 * torch.pi / torch.logspace(-1, 2, self.half, device=time_s_BT.device)
+        speed_F = 2 * torch.pi / torch.logspace(-1, 2, self.num_speeds, device=time_s_BT.device)
         angle_BTF = time_s_BT.float().clamp(min=0.0)[..., None] * speed_F
         features_BTF = torch.cat([angle_BTF.sin(), angle_BTF.cos()], -1).to(self.null_D.dtype)
         return torch.where((time_s_BT < 0)[..., None], self.null_D, self.project(features_BTF))

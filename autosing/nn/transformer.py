@@ -3,7 +3,9 @@
 Shapes: B clips, T places, S places of a memory, H heads, W head width, D width.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -125,13 +127,14 @@ class Decoder(nn.Module):
         """Keys and values of both memories for each layer."""
         turns = [rotation(m.positions_BS, self.head_width).to(m.x_BSD.dtype) for m in (text, music)]
         biases = [None if m.visible_BS is None else visible_bias(m.visible_BS, m.x_BSD.dtype) for m in (text, music)]
-        keys: list[CrossKeys] = []
-        for block in self.blocks:
-            cross = block.cross
-            text_kv = cross.keys_values(text.x_BSD, turns[0], cross.text_kv)
-            music_kv = cross.keys_values(music.x_BSD, turns[1], cross.music_kv)
-            keys.append(CrossKeys(*text_kv, biases[0], *music_kv, biases[1]))
-        return keys
+        crosses: list[CrossPair] = [block.cross for block in cast(Iterable[DecoderBlock], self.blocks)]
+        return [
+            CrossKeys(
+                *cross.keys_values(text.x_BSD, turns[0], cross.text_kv), biases[0],
+                *cross.keys_values(music.x_BSD, turns[1], cross.music_kv), biases[1],
+            )
+            for cross in crosses
+        ]  # fmt: skip
 
     def new_cache(self, clips: int, length: int) -> list[LayerCache]:
         """Room for the past of so many clips and places."""
@@ -139,7 +142,12 @@ class Decoder(nn.Module):
         return [LayerCache(clips, self.heads, length, self.head_width, like) for _ in self.blocks]
 
     def forward(
-        self, x_BTD: Tensor, own: Rotation, across: Rotation, keys: list[CrossKeys], cache: list[LayerCache] | None = None
+        self,
+        x_BTD: Tensor,
+        own: Rotation,
+        across: Rotation,
+        keys: list[CrossKeys],
+        cache: list[LayerCache] | None = None,
     ) -> Tensor:
         for i, block in enumerate(self.blocks):
             x_BTD = block(x_BTD, own, across, keys[i], cache[i] if cache else None)

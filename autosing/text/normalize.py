@@ -91,6 +91,11 @@ def languages_of(script: str) -> tuple[str, ...]:
     return _LANGUAGES.get(script, ())
 
 
+def has_own_script(language: str) -> bool:
+    """Whether a language is written in other than Latin letters."""
+    return any(language in owners for owners in _LANGUAGES.values())
+
+
 def _pieces(chunk: str) -> list[str]:
     """One ideograph or kana a piece; small kana and marks stay with what they follow."""
     pieces: list[str] = []

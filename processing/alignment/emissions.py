@@ -37,7 +37,7 @@ class Listener:
         from autosing.models.letters import ENCODER, load_letters
         from autosing.models.whisper import load_whisper
 
-        self._whisper: Any = load_whisper(ENCODER, device)
+        self.whisper: Any = load_whisper(ENCODER, device)
         head, log_prior_L = load_letters()
         self._head, self._device = head.to(device), device
         self.log_prior_L = log_prior_L.numpy()
@@ -56,11 +56,11 @@ class Listener:
             loud = float(np.abs(samples_S).max(initial=0.0))
             if loud < _QUIET:
                 continue
-            mel_MT = whisper.log_mel_spectrogram(np.ascontiguousarray(samples_S, dtype=np.float32), padding=0)
-            mel_MT = whisper.pad_or_trim(mel_MT, 2 * _WINDOW_FRAMES)
+            padded_S = whisper.pad_or_trim(np.ascontiguousarray(samples_S, dtype=np.float32))
+            mel_MT = whisper.log_mel_spectrogram(padded_S, self.whisper.dims.n_mels)
             with torch.inference_mode():
-                states_TD = self._whisper.encoder(mel_MT[None].to(self._device))[0]
-                _, language = self._whisper.detect_language(states_TD)
+                states_TD = self.whisper.encoder(mel_MT[None].to(self._device))[0]
+                _, language = self.whisper.detect_language(states_TD)
                 heard_TL = self._head(states_TD[None, : end - begin])[0].cpu().numpy()
             first = keep - begin
             letter_TL[keep:end] = heard_TL[first : end - begin]
@@ -71,7 +71,7 @@ class Listener:
 
 
 def windows(num_frames: int) -> list[tuple[int, int, int]]:
-    """(begin, first frame to keep, end) of overlapping windows; each one's keep is where the one before stops counting."""
+    """(begin, first frame to keep, end) of overlapping windows; from its keep on the one before counts no more."""
     step = _WINDOW_FRAMES - 2 * _MARGIN_FRAMES
     found = []
     begin = 0
@@ -83,8 +83,10 @@ def windows(num_frames: int) -> list[tuple[int, int, int]]:
         begin += step
 
 
-def class_scores(letter_TL: np.ndarray, log_prior_L: np.ndarray, prior_weight: float, between_cost: float) -> np.ndarray:
-    """log-probabilities_TL -> scores_TC in nats: likelihoods of letters, of an unknown sound, of what lies between lines.
+def class_scores(
+    letter_TL: np.ndarray, log_prior_L: np.ndarray, prior_weight: float, between_cost: float
+) -> np.ndarray:
+    """log-probabilities_TL -> scores_TC in nats, of letters, of an unknown sound, and of what lies between lines.
 
     Frequent letters are made dearer by `prior_weight` of their log-prior. Singing between lines costs `between_cost` a
     frame more than the likeliest letter would.

@@ -5,8 +5,8 @@ Shapes: S samples, C channels.
 
 import numpy as np
 
-_FULL_SCALE_16_BIT = 32767
-"""libsndfile writes a float x as round(32767 x)."""
+_FULL_SCALE_16_BIT = 32768
+"""soundfile writes a float x as round(32768 x), clipped, and reads it back as that / 32768."""
 
 
 def reverberate(dry_S: np.ndarray, sample_rate_hz: int, rng: np.random.Generator) -> np.ndarray:

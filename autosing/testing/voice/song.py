@@ -18,6 +18,7 @@ from autosing.testing.voice.layout import PlacedPhone, PlacedSyllable, lay_out
 from autosing.testing.voice.lyrics import lyric_line, split_words
 from autosing.testing.voice.room import on_16_bits, reverberate, rms
 from autosing.testing.voice.score import BEATS_A_BAR, LOOPS, Note, bars_for, line_rhythm, melody
+from autosing.testing.voice.settings import song_id
 from autosing.testing.voice.sing import sing_line
 from autosing.testing.voice.singers import Singer
 from autosing.testing.voice.speech import speak_lines
@@ -83,7 +84,7 @@ def make_song(seed: int, index: int, singer: Singer, language: str, form: Form, 
         book.write(line, phones, syllables, notes)
     stems = _mix(sung_S, play_band(chords, key, beat_s, duration_s, rng), rng)
     truth = SongTruth(
-        f"song{index:04d}", singer.name, language, round(bpm, 3), key, chords, duration_s, book.lines,
+        song_id(index), singer.name, language, round(bpm, 3), key, chords, duration_s, book.lines,
         [line.part for line in plan], book.words, book.syllables, book.phones, book.notes, f0_T, spoken_words,
     )  # fmt: skip
     return MadeSong(truth, stems, spoken)

@@ -1,0 +1,55 @@
+"""A number -> that song of a corpus: its truth and stems on disk, and its row for the index."""
+
+import shutil
+from pathlib import Path
+from uuid import uuid4
+
+from autosing.audio.io import encode, save
+from autosing.schemas.tables import Line, Song
+from autosing.testing.voice.settings import SongsConfig, song_id
+from autosing.testing.voice.song import Form, MadeSong, make_song
+from autosing.testing.voice.truth import save_truth
+
+LICENCE = "CC0-1.0"
+
+
+def write_song(out: Path, config: SongsConfig, index: int) -> Song:
+    """Make song number `index`. OUT/truth/<id>/ appears whole or not at all; the row is returned."""
+    singer, language = config.casting(index)
+    form = Form((("verse", config.lines), ("chorus", config.lines)))
+    song = make_song(config.seed, index, singer, language, form)
+    home = out / "truth" / song_id(index)
+    beside = home.with_name(f".{home.name}.{uuid4().hex[:12]}.part")
+    beside.mkdir(parents=True)
+    try:
+        _write_truth(song, beside)
+        if home.exists():
+            shutil.rmtree(home)
+        beside.rename(home)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    lines = song.truth.lines
+    return Song(
+        id=song.truth.id,
+        audio=encode(song.stems.mix, config.audio_format),
+        lrc_lyrics="\n".join(_stamp(line) + line.text for line in lines),
+        raw_lyrics="\n".join(line.text for line in lines),
+        artist=singer.name,
+        title=lines[0].text,
+        language=language,
+        licence=LICENCE,
+    )
+
+
+def _write_truth(song: MadeSong, folder: Path) -> None:
+    for name in ("vocals_dry", "vocals", "instrumental"):
+        save(getattr(song.stems, name), folder / f"{name}.flac")
+    assert song.speech is not None
+    save(song.speech, folder / "speech.flac")
+    save_truth(song.truth, folder)
+
+
+def _stamp(line: Line) -> str:
+    """[mm:ss.xx], as LRC files have it."""
+    hundredths = round(line.start_s * 100)
+    return f"[{hundredths // 6000:02d}:{hundredths % 6000 / 100:05.2f}]"

@@ -1,0 +1,54 @@
+"""what a song brings as lyrics (LRC, plain text, a language's name, or nothing) -> lines to place and a language."""
+
+from collections.abc import Mapping
+
+from autosing.text.lrc import LrcLine, parse_lrc
+from autosing.text.normalize import has_own_script, languages_of, lines_of, words_of
+from processing.alignment.place import SungLine
+
+LRC, PLAIN, TRANSCRIBED = "lrc", "plain", "transcribed"
+
+
+def read_lyrics(lrc_lyrics: str | None, raw_lyrics: str | None) -> tuple[list[SungLine], str]:
+    """(lines that hold words, lrc or plain). No lines where there are no lyrics: null, blank, headings only.
+
+    An LRC without a single stamp is plain text; it gives way to raw lyrics where a song has both.
+    """
+    lrc = parse_lrc(lrc_lyrics or "")
+    stamped = [line for line in map(_from_lrc, lrc.lines) if line.words]
+    if any(line.start_s is not None for line in stamped):
+        return stamped, LRC
+    plain = [SungLine(text, tuple(words_of(text))) for text in lines_of(raw_lyrics or "")]
+    return [line for line in plain if line.words] or stamped, PLAIN
+
+
+def known_language(name: str | None) -> str | None:
+    """`en`, `EN-us` or `English` -> en; None where Whisper knows no such language."""
+    from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE
+
+    text = (name or "").strip().lower()
+    code = TO_LANGUAGE_CODE.get(text, text.replace("_", "-").split("-")[0])
+    code = "zh" if code == "cmn" else code
+    return code if code in LANGUAGES else None
+
+
+def likely_language(heard: Mapping[str, float], script: str | None) -> str:
+    """The likeliest of the languages heard that can be written in the lyrics' script (romanised ones aside)."""
+    owners = languages_of(script or "LATIN")
+    able = {name: p for name, p in heard.items() if (name in owners if owners else not has_own_script(name))} or dict(
+        heard
+    )
+    return max(sorted(able), key=lambda name: able[name])
+
+
+def _from_lrc(line: LrcLine) -> SungLine:
+    words = tuple(words_of(line.text))
+    starts: list[float | None] = [None] * len(words)
+    rest = iter(enumerate(words))
+    for stamped in line.words:
+        head = words_of(stamped.text)[:1]
+        starts_at = next((k for k, word in rest if head and word.startswith(head[0])), None)
+        if starts_at is None:
+            return SungLine(line.text, words, line.start_s)  # the stamps are of other words: of no use
+        starts[starts_at] = stamped.start_s
+    return SungLine(line.text, words, line.start_s, tuple(starts) if line.words else ())

@@ -1,0 +1,125 @@
+"""voice and lyrics -> when each word is sung, with a score; songs without lyrics are transcribed first."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from autosing.audio.io import decode
+from autosing.config import Config
+from autosing.ids import seed_of
+from autosing.schemas.tables import Line, Lyrics, Word
+from autosing.stage import Rejected, Stage
+from autosing.text.normalize import main_script, written_in
+from processing.alignment.chain import Costs
+from processing.alignment.emissions import FRAME_RATE_HZ, SAMPLE_RATE_HZ, Heard, Listener, class_scores
+from processing.alignment.guess import fill_gaps
+from processing.alignment.lyrics import LRC, PLAIN, TRANSCRIBED, known_language, likely_language, read_lyrics
+from processing.alignment.place import SungLine, place_plain, place_stamped
+from processing.alignment.transcribe import transcribe
+
+
+class AlignConfig(Config):
+    """How lyrics are laid on the voice. The costs and the shift were chosen on made songs."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    transcribe: bool = True
+    """Songs without lyrics are transcribed; else they are rejected."""
+    prior_weight: float = Field(0.3, ge=0, le=1)
+    """How far frequent letters are made dearer."""
+    between_cost: float = Field(3.0, ge=0)
+    """What singing costs, a frame, that the lyrics do not hold (nats)."""
+    silent_letter_cost: float = Field(3.0, ge=0)
+    """What it costs not to hear a letter that is written (nats)."""
+    absent_line_cost: float = Field(30.0, ge=0)
+    """What it costs not to find a line (nats)."""
+    onset_shift_s: float = Field(0.0, ge=-0.5, le=0.5)
+    """Added to each word's time."""
+    min_line_score: float = Field(0.15, ge=0, le=1)
+    """A line below is kept and marked as not fitting."""
+
+
+@dataclass(frozen=True)
+class SongToAlign:
+    """What is read of a song."""
+
+    id: str
+    vocals: bytes
+    lrc_lyrics: str | None
+    raw_lyrics: str | None
+    language: str | None
+
+
+class Align(Stage[SongToAlign, Lyrics]):
+    """By a best path through the letters of the lyrics, over how likely each letter is at each time."""
+
+    name = "align"
+    version = 1
+    reads = ("separate", "index")
+    takes = SongToAlign
+    gives = Lyrics
+    Settings = AlignConfig
+    config: AlignConfig
+
+    def weights(self) -> dict[str, str]:
+        from autosing.models.letters import ENCODER, letters_digest
+        from autosing.pretrained import digest
+
+        return {ENCODER: digest(ENCODER), "letters": letters_digest()}
+
+    def setup(self) -> None:
+        self.listen = Listener(_device(self.config))
+
+    def apply(self, row: SongToAlign) -> Lyrics | Rejected:
+        lines, source = read_lyrics(row.lrc_lyrics, row.raw_lyrics)
+        script = main_script(" ".join(line.text for line in lines))
+        language = known_language(row.language)
+        if language and script and not written_in(language, script):
+            found = f"lyrics in {script.title()} letters; need lyrics as {language} is written, or another language"
+            return Rejected(row.id, "other_alphabet", found)
+        voice_S = decode(row.vocals, f"vocals of {row.id}").resampled(SAMPLE_RATE_HZ).mono_S()
+        heard = self.listen(voice_S)
+        if not heard.languages:
+            return Rejected(row.id, "no_voice", f"{len(voice_S) / SAMPLE_RATE_HZ:.1f} s of vocals, all below -60 dBFS")
+        if not lines:
+            if not self.config.transcribe:
+                return Rejected(row.id, "no_lyrics", "no line with words in lrc_lyrics and raw_lyrics")
+            lines, language = transcribe(self.listen.whisper, voice_S, language, seed_of(self.name, row.id))
+            source = TRANSCRIBED
+            if not lines:
+                return Rejected(row.id, "no_words", f"no word heard in {len(voice_S) / SAMPLE_RATE_HZ:.1f} s of voice")
+        language = language or likely_language(heard.languages, script)
+        return self._placed(row.id, source, language, lines, heard, len(voice_S) / SAMPLE_RATE_HZ)
+
+    def _placed(
+        self, song: str, source: str, language: str, lines: list[SungLine], heard: Heard, duration_s: float
+    ) -> Lyrics:
+        config = self.config
+        scores_TC = class_scores(heard.letter_TL, self.listen.log_prior_L, config.prior_weight, config.between_cost)
+        costs = Costs(config.silent_letter_cost, config.absent_line_cost)
+        offset_s = ratio = None
+        if source == PLAIN:
+            placed, _ = place_plain(scores_TC, lines, costs, FRAME_RATE_HZ)
+        else:
+            placed, offset = place_stamped(scores_TC, lines, costs, FRAME_RATE_HZ)
+            if source == LRC:
+                offset_s, ratio = offset.offset_s + config.onset_shift_s, offset.inlier_ratio
+        spans = fill_gaps(placed, lines, offset_s or 0.0, config.onset_shift_s, duration_s)
+        out_lines, out_words = [], []
+        for number, (line, found, words) in enumerate(zip(lines, placed, spans, strict=True)):
+            score = round(found.score, 4)
+            fits = found.words is not None and score >= config.min_line_score
+            out_lines.append(Line(line.text, words[0].start_s, words[-1].end_s, score, fits))
+            out_words += [
+                Word(text, word.start_s, word.end_s, round(word.score, 4), number)
+                for text, word in zip(line.words, words, strict=True)
+            ]
+        return Lyrics(song, source, language, out_lines, out_words, offset_s, ratio)
+
+
+def _device(config: AlignConfig) -> str:
+    import torch
+
+    if config.device != "auto":
+        return config.device
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,212 @@
+"""voices -> a codebook of content: a Whisper layer, projected to what another throat leaves as it is, and k-means.
+
+Each crop is heard twice, the second time played faster or slower through another equaliser: pitch, throat and room
+change, the words do not. The projection is the one in which features differ most for how little the second hearing
+moves them: linear discriminant analysis (Fisher 1936) whose classes are the moments of the song. It is solved once,
+from statistics of the first steps; then the codes start by k-means and follow by moving averages, dead ones thrown
+anew. A linear map that reads the features back from the codes is all that a gradient trains: it says what is kept.
+
+Shapes: B clips, S samples, N codes, E encoder width, D code width, K codes, R points in the reservoir.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from autosing.audio.io import Audio
+from autosing.checkpoint import ModelFile
+from autosing.config import Config
+from autosing.ids import seed_of
+from autosing.models.semantic import CODE_SAMPLES, SAMPLE_RATE_HZ, SemanticCodebook, SemanticConfig, WhisperFeatures
+from autosing.nn.quantize import Level
+from autosing.schemas.sample import DatasetIndex, Sample
+from train.augment import equalise, varispeed
+from train.task import Task
+
+
+class SemanticSettings(Config):
+    """The task's numbers."""
+
+    model: SemanticConfig = SemanticConfig()
+    crop_codes: int = Field(250, ge=25, le=750)
+    """Length of a crop (250: 10 s)."""
+    statistics_steps: int = Field(40, ge=1)
+    """Steps before the projection is solved and the codes start."""
+    reservoir: int = Field(16_384, ge=1)
+    """Features that k-means starts from; at least a few for each code."""
+    shift_semitones: float = Field(4.0, gt=0)
+    """Largest change of speed in the second hearing."""
+    floor: float = Field(0.1, gt=0)
+    """Added to the second hearing's variance in every direction, as a share of its mean: trusts rare stillness less."""
+
+
+class Statistics(nn.Module):
+    """Moments of the features and of how far the second hearing moves them; kept with the run so that it resumes."""
+
+    count: Tensor
+    sum_E: Tensor
+    total_EE: Tensor
+    moved_EE: Tensor
+    points_RE: Tensor
+    started: Tensor
+
+    def __init__(self, width: int, reservoir: int) -> None:
+        super().__init__()
+        for name, shape in (("count", ()), ("sum_E", (width,)), ("total_EE", (width, width)),
+                            ("moved_EE", (width, width))):  # fmt: skip
+            self.register_buffer(name, torch.zeros(shape, dtype=torch.float64))
+        self.register_buffer("points_RE", torch.zeros(reservoir, width))
+        self.register_buffer("started", torch.tensor(False))
+
+    def add(self, features_ME: Tensor, again_ME: Tensor) -> None:
+        wide_ME, moved_ME = features_ME.double(), (features_ME - again_ME).double()
+        self.count += len(wide_ME)
+        self.sum_E += wide_ME.sum(0)
+        self.total_EE += wide_ME.mT @ wide_ME
+        self.moved_EE += moved_ME.mT @ moved_ME / 2
+
+    def remember(self, features_ME: Tensor, step: int, steps: int) -> None:
+        """Fill this step's share of the reservoir with features drawn at random."""
+        first, last = (len(self.points_RE) * (step - 1)) // steps, (len(self.points_RE) * step) // steps
+        drawn = torch.randint(len(features_ME), (last - first,), device="cpu").to(features_ME.device)
+        self.points_RE[first:last] = features_ME[drawn]
+
+    def solve(self, dim: int, floor: float) -> tuple[Tensor, Tensor, Tensor]:
+        """(mean_E, scale_E, projection_DE) for standardised features: directions of the greatest variance for what the
+        second hearing moves, each scaled so that it moves all of them alike."""
+        mean_E = self.sum_E / self.count
+        total_EE = self.total_EE / self.count - mean_E[:, None] * mean_E
+        scale_E = total_EE.diagonal().clamp(min=1e-8).rsqrt()
+        both_EE = scale_E[:, None] * scale_E
+        moved_EE = self.moved_EE / self.count * both_EE
+        mean_moved = moved_EE.diagonal().mean().clamp(min=1e-8)
+        moved_EE = moved_EE + floor * mean_moved * torch.eye(len(mean_E), dtype=torch.float64, device=mean_E.device)
+        inverse_EE = torch.linalg.inv(torch.linalg.cholesky(moved_EE))
+        _, vectors_EE = torch.linalg.eigh(inverse_EE @ (total_EE * both_EE) @ inverse_EE.mT)
+        projection_DE = vectors_EE[:, -dim:].mT.flip(0) @ inverse_EE
+        # A direction and its opposite are one; the largest weight is positive, so that machines agree.
+        largest_D1 = projection_DE.gather(1, projection_DE.abs().argmax(1, keepdim=True))
+        return mean_E, scale_E, projection_DE * largest_D1.sign()
+
+
+class TrainSemantic(Task):
+    """Statistics, then codes. The encoder stays as it is."""
+
+    name = "semantic"
+    Settings = SemanticSettings
+    members = ("meta", "audio")
+
+    def __init__(self, config: SemanticSettings, index: DatasetIndex) -> None:
+        super().__init__(config, index)
+        self.settings, model = config, config.model
+        self.book = SemanticCodebook(model).requires_grad_(False)
+        self.level = Level(model.codes, model.dim)
+        self.statistics = Statistics(model.width, config.reservoir)
+        self.read = nn.Linear(model.dim, model.width)
+        self.modules = nn.ModuleDict(
+            {"model": self.read, "book": self.book, "level": self.level, "statistics": self.statistics}
+        )
+        self.hear: Callable[[Tensor], Tensor] | None = None
+        """audio_BS -> features_BNE; the config's encoder, loaded at the first step."""
+        self._points_MD: Tensor | None = None
+
+    def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any] | None:
+        voice = sample.audio("vocals")
+        mono = Audio(voice.mono_S()[None], voice.sample_rate_hz).resampled(SAMPLE_RATE_HZ).samples_CS[0]
+        wanted = self.settings.crop_codes * CODE_SAMPLES
+        start = int(rng.integers(max(1, len(mono) - wanted + 1)))
+        heard_S = mono[start : start + wanted]
+        codes = len(heard_S) // CODE_SAMPLES
+        if codes < 25:
+            return None
+        speed = 2 ** (rng.uniform(-1, 1) * self.settings.shift_semitones / 12)
+        again_S = equalise(varispeed(heard_S, round(len(heard_S) / speed)), rng, SAMPLE_RATE_HZ)
+        return {
+            "audio_S": _fit(heard_S, wanted), "again_S": _fit(again_S, wanted), "speed": speed,
+            "codes": min(codes, int(self.settings.crop_codes * speed)),
+        }  # fmt: skip
+
+    def collate(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
+        return {
+            "audio_BS": torch.from_numpy(np.stack([item["audio_S"] for item in items])),
+            "again_BS": torch.from_numpy(np.stack([item["again_S"] for item in items])),
+            "speed_B": torch.tensor([item["speed"] for item in items], dtype=torch.float32),
+            "codes_B": torch.tensor([item["codes"] for item in items]),
+        }
+
+    def loss(self, phase: str, batch: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        with torch.no_grad(), torch.autocast(batch["audio_BS"].device.type, enabled=False):
+            features_ME, again_ME = self._hear_twice(batch)
+        if not bool(self.statistics.started):
+            if self.read.training:
+                self.statistics.add(features_ME, again_ME)
+                self.statistics.remember(features_ME, step, self.settings.statistics_steps)
+            return sum(parameter.sum() * 0 for parameter in self.read.parameters()), {}  # type: ignore[return-value]
+        points_MD = self.book.points(features_ME)
+        codes_M = self.level.nearest(points_MD)
+        wanted_ME = (features_ME - self.book.mean_E) * self.book.scale_E
+        loss = (self.read(self.level.vectors_VD[codes_M]) - wanted_ME).square().mean()
+        if self.read.training:
+            self._points_MD = points_MD
+        share_V = torch.bincount(codes_M, minlength=self.settings.model.codes) / len(codes_M)
+        return loss, {
+            "explained": 1 - loss.detach(),
+            "steady": (self.level.nearest(self.book.points(again_ME)) == codes_M).float().mean(),
+            "perplexity": torch.special.entr(share_V).sum().exp(),
+        }
+
+    @torch.no_grad()
+    def after_step(self, step: int) -> None:
+        generator = torch.Generator().manual_seed(seed_of("semantic codes", step))
+        if bool(self.statistics.started):
+            if self._points_MD is not None:
+                self.level.follow(self._points_MD, generator)
+        elif step >= self.settings.statistics_steps:
+            self._start(generator)
+
+    def export(self) -> ModelFile:
+        state = self.book.state_dict() | {"codes_KD": self.level.vectors_VD}
+        halved = {name: t.half() if t.ndim == 2 else t for name, t in state.items()}
+        return ModelFile("semantic", self.settings.model.dump(), halved)
+
+    def _start(self, generator: torch.Generator) -> None:
+        mean_E, scale_E, projection_DE = self.statistics.solve(self.settings.model.dim, self.settings.floor)
+        self.book.mean_E.copy_(mean_E)
+        self.book.scale_E.copy_(scale_E)
+        self.book.project.weight.copy_(projection_DE)
+        points_RD = self.book.points(self.statistics.points_RE)
+        # One scale for all directions moves no boundary; points of unit size suit those who embed codes by them.
+        size = points_RD.square().mean().sqrt()
+        self.book.project.weight.div_(size)
+        self.level.start(points_RD / size, generator)
+        solution_DE = torch.linalg.lstsq(
+            points_RD / size, (self.statistics.points_RE - self.book.mean_E) * self.book.scale_E
+        ).solution
+        self.read.weight.copy_(solution_DE.mT)
+        self.read.bias.zero_()
+        self.statistics.started.fill_(True)
+
+    def _hear_twice(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Features of the codes that both hearings hold, moment by moment: features_ME and again_ME."""
+        if self.hear is None:
+            model = self.settings.model
+            self.hear = WhisperFeatures(model.encoder, model.layer, self.device)
+        features_BNE, again_BNE = self.hear(batch["audio_BS"]).float(), self.hear(batch["again_BS"]).float()
+        first, second = [], []
+        for features_NE, again_NE, speed, codes in zip(
+            features_BNE, again_BNE, batch["speed_B"].tolist(), batch["codes_B"].tolist(), strict=True
+        ):
+            place_N = (torch.arange(codes, device=again_NE.device) + 0.5) / speed - 0.5
+            low_N = place_N.floor().clamp(0, len(again_NE) - 2).long()
+            share_N1 = (place_N - low_N).clamp(0, 1)[:, None]
+            first.append(features_NE[:codes])
+            second.append(torch.lerp(again_NE[low_N], again_NE[low_N + 1], share_N1))
+        return torch.cat(first), torch.cat(second)
+
+
+def _fit(audio_S: np.ndarray, wanted: int) -> np.ndarray:
+    return np.pad(audio_S, (0, max(0, wanted - len(audio_S))))[:wanted].astype(np.float32)

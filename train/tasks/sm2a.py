@@ -1,0 +1,159 @@
+"""Task sm2a: clips' semantic codes, accompaniment codes and singer -> a model that says which acoustic codes to sing.
+
+Loss: the mean over the columns' rows of the cross-entropy of their codes; what the pattern forces is not learned. Most
+clips are learned in coarse columns, some as a stretch of fine ones at its true positions (AutoSing's multiscale).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from autosing.audio.io import Audio
+from autosing.checkpoint import ModelFile
+from autosing.codecs.delay import multiscale
+from autosing.config import Config
+from autosing.errors import InputError
+from autosing.models.conditions import crop_blocks, music_item, semantic_item, singer_item, stack
+from autosing.models.presets import SHAPES, Shape, Size
+from autosing.models.sm2a import SM2A, SM2AConfig
+from autosing.nn.mup import Tunables, parameter_groups
+from autosing.schemas.sample import DatasetIndex, Sample
+from autosing.timebase import SEMANTIC_RATE_HZ
+from train.task import Task
+from train.tasks.codebook import semantic_codebook
+
+
+class SM2ASettings(Config):
+    """The YAML's `task:` mapping of `autosing train sm2a`."""
+
+    size: Size = "demo"
+    shape: Shape | None = None
+    """Widths and depths of its own instead of a named size."""
+    tunables: Tunables = Tunables()
+    semantic: str | None = None
+    """Whose codebook the codes are of: a name or a run; None: random vectors stand for the codes."""
+    context_s: float = Field(default=30.0, gt=0)
+    p_coarse: float = Field(default=0.75, ge=0, le=1)
+    """How often a clip is learned in coarse columns rather than a stretch of fine ones."""
+    drop_semantic: float = Field(default=0.1, ge=0, le=1)
+    """How often a condition is left out, so that guidance can be told from it."""
+    drop_music: float = Field(default=0.1, ge=0, le=1)
+    drop_singer: float = Field(default=0.1, ge=0, le=1)
+    listen_s: float = Field(default=6.0, ge=0)
+    """So much of the prompt is sung (in coarse columns) when it is time to listen."""
+
+
+class TrainSM2A(Task):
+    """See the module."""
+
+    name = "sm2a"
+    Settings = SM2ASettings
+    members: ClassVar[tuple[str, ...]] = ("meta", "semantic", "acoustic", "singer")
+
+    def __init__(self, config: SM2ASettings, index: DatasetIndex) -> None:
+        super().__init__(config, index)
+        if index.codec is None or index.semantic is None:
+            raise InputError(
+                "dataset: no codec or no semantic codes in its index; build it with --members semantic,acoustic"
+            )
+        codebook_KW = semantic_codebook(config.semantic, index.semantic)
+        size, width = codebook_KW.shape
+        self.model_config = SM2AConfig(
+            shape=config.shape or SHAPES[config.size], tunables=config.tunables, semantic_size=size,
+            semantic_width=width, codec=index.codec.spec, context_s=config.context_s,
+        )  # fmt: skip
+        self.model = SM2A(self.model_config, codebook_KW)
+        self.modules = nn.ModuleDict({"model": self.model})
+        self._prompts: dict[bool, dict[str, Tensor]] = {}
+        """Whether in training -> the first clip seen there."""
+
+    def parameter_groups(self, phase: str) -> list[dict[str, Any]]:
+        return parameter_groups(self.model, self.config.tunables)
+
+    def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Tensor] | None:
+        """The clip, or a stretch as long as the context, in coarse or fine columns; conditions told, or dropped."""
+        config, spec = self.config, self.model_config.codec
+        chances = (config.drop_semantic, config.drop_music, config.drop_singer)
+        drop_semantic, drop_music, drop_singer = rng.random(3) < chances
+        voice = [level.astype(np.int64) for level in spec.unflatten(sample.array("vocals_codes"))]
+        music = spec.unflatten(sample.array("instrumental_codes")) if sample.has("instrumental_codes") else None
+        block_s = spec.block_samples / spec.sample_rate_hz
+        blocks = len(voice[-1]) // spec.block_frames
+        count = min(blocks, int(config.context_s / block_s))
+        if count == 0:
+            return None
+        first = int(rng.integers(blocks - count + 1))
+        start_s, end_s = first * block_s, (first + count) * block_s
+        code = math.ceil(start_s * SEMANTIC_RATE_HZ - 1e-6)
+        codes_N = sample.array("semantic")[code : math.ceil(end_s * SEMANTIC_RATE_HZ - 1e-6)]
+        stretch = [torch.from_numpy(level) for level in crop_blocks(voice, spec, first, count)]
+        columns_RC, positions_C = multiscale(self.model.coarse, self.model.fine, stretch, rng, config.p_coarse)
+        heard = None if music is None or drop_music else crop_blocks(music, spec, first, count)
+        return {
+            **semantic_item(None if drop_semantic else codes_N, code / float(SEMANTIC_RATE_HZ) - start_s),
+            **music_item(heard, self.model.coarse, self.model.num_rows),
+            **singer_item(None if drop_singer else sample.array("singer")),
+            "columns": columns_RC,
+            "positions": positions_C,
+        }
+
+    def collate(self, items: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+        batch = stack(items)
+        beyond_BC = torch.arange(batch["columns"].shape[-1]) >= batch["columns_length"][:, None]
+        batch["columns"] = batch["columns"].masked_fill(beyond_BC[:, None], self.model.coarse.pad)
+        return batch
+
+    def loss(self, phase: str, batch: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        if self.model.training not in self._prompts:
+            self._prompts[self.model.training] = {name: value[0] for name, value in batch.items()}
+        x_PD = self.model(batch).flatten(0, 1)
+        target_PR = batch["columns"][:, :, 1:].transpose(1, 2).flatten(0, 1)
+        losses: list[Tensor] = []
+        metrics: dict[str, Tensor] = {}
+        for row in range(self.model.num_rows):
+            place_K = torch.nonzero(target_PR[:, row] < self.model.coarse.mask)[:, 0]
+            logits_KV = self.model.row_logits(x_PD[place_K], row)
+            target_K = target_PR[place_K, row]
+            total = F.cross_entropy(logits_KV.float(), target_K, reduction="sum")
+            count = max(len(place_K), 1)
+            losses.append(total / count)
+            metrics[f"loss_row{row}"] = losses[-1]
+            metrics[f"accuracy_row{row}"] = (logits_KV.argmax(-1) == target_K).sum() / count
+        return torch.stack(losses).mean(), metrics
+
+    def listen(self, step: int) -> dict[str, Audio]:
+        """The first validation (or training) clip's semantic codes, sung; nothing where the codec is not at hand."""
+        prompt = self._prompts.get(False, self._prompts.get(True))
+        duration_s = self.config.listen_s
+        if prompt is None or not duration_s or not prompt["semantic_length"]:
+            return {}
+        from autosing.codecs import load_codec
+        from autosing.generation.acoustic import generate_acoustic
+
+        assert self.index.codec is not None
+        try:
+            codec = load_codec(self.index.codec.name)
+        except InputError:
+            return {}
+        semantic_N = prompt["semantic"][: prompt["semantic_length"]].cpu().numpy()
+        music_RM = prompt["music"][:, : prompt["music_length"]].cpu()
+        music = [level.numpy() for level in self.model.coarse.to_levels(music_RM)] if music_RM.shape[1] else None
+        singer = prompt["singer"].cpu().numpy() if prompt["has_singer"] else None
+        duration_s = min(duration_s, len(semantic_N) / float(SEMANTIC_RATE_HZ))
+        (sung,) = generate_acoustic(self.model, [semantic_N], music, singer, duration_s, scale="coarse")
+        return {"sung": Audio(codec.decode_flat(codec.spec.flatten(sung))[None], codec.spec.sample_rate_hz)}
+
+    def export(self) -> ModelFile:
+        assert self.index.codec is not None and self.index.semantic is not None
+        codec = self.index.codec
+        extra = {
+            "semantic": self.index.semantic.dump(),
+            "codec": {"name": codec.name, "digest": codec.digest, "spec": codec.spec.dump()},
+        }
+        return ModelFile("sm2a", self.model_config.dump(), self.model.state_dict(), extra)

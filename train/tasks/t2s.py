@@ -1,0 +1,160 @@
+"""Task t2s: clips' lyrics, accompaniment codes and semantic codes -> a model that says which semantic codes to sing.
+
+Loss: cross-entropy of the next semantic code (or the end), plus `text_loss` times that of the next byte of the lyrics
+(a causal text encoder's own task, after AutoSing and WhisperSpeech).
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from autosing.checkpoint import ModelFile
+from autosing.config import Config
+from autosing.errors import InputError
+from autosing.models.conditions import music_item, music_window, singer_item, stack, text_item
+from autosing.models.presets import SHAPES, Shape, Size
+from autosing.models.t2s import RATE_HZ, T2S, T2SConfig
+from autosing.nn.mup import Tunables, parameter_groups
+from autosing.schemas.sample import DatasetIndex, Sample
+from autosing.text.tokenizer import EOT, TimedText, TimingLevel
+from train.task import Task
+from train.tasks.codebook import semantic_codebook
+
+IGNORED = -100
+LEVELS: tuple[TimingLevel, ...] = ("word", "line", "none")
+
+
+class T2SSettings(Config):
+    """The YAML's `task:` mapping of `autosing train t2s`."""
+
+    size: Size = "demo"
+    shape: Shape | None = None
+    """Widths and depths of its own instead of a named size."""
+    tunables: Tunables = Tunables()
+    semantic: str | None = None
+    """Whose codebook the codes are of: a name or a run; None: random vectors stand for the codes."""
+    music_levels: int = Field(default=2, ge=1)
+    context_s: float = Field(default=30.0, gt=0)
+    causal_text: bool = True
+    use_singer: bool = False
+    text_loss: float = Field(default=0.1, ge=0)
+    timing_word: float = Field(default=0.6, ge=0)
+    """How often, against timing_line and timing_none, the lyrics' times are told down to the word."""
+    timing_line: float = Field(default=0.3, ge=0)
+    timing_none: float = Field(default=0.1, ge=0)
+    drop_text: float = Field(default=0.1, ge=0, le=1)
+    """How often a condition is left out, so that guidance can be told from it."""
+    drop_music: float = Field(default=0.1, ge=0, le=1)
+    drop_singer: float = Field(default=0.1, ge=0, le=1)
+    max_text_bytes: int = Field(default=2000, ge=1)
+    """A clip with more lyrics than this is skipped, not cut."""
+
+
+class TrainT2S(Task):
+    """See the module."""
+
+    name = "t2s"
+    Settings = T2SSettings
+    members: ClassVar[tuple[str, ...]] = ("meta", "semantic", "acoustic", "singer")
+
+    def __init__(self, config: T2SSettings, index: DatasetIndex) -> None:
+        super().__init__(config, index)
+        if index.codec is None or index.semantic is None:
+            raise InputError(
+                "dataset: no codec or no semantic codes in its index; build it with --members semantic,acoustic"
+            )
+        timing = np.array([config.timing_word, config.timing_line, config.timing_none])
+        if not timing.sum() > 0:
+            raise InputError("timing_word, timing_line and timing_none are all 0; give one of them a weight")
+        self.timing = timing / timing.sum()
+        codebook_KW = semantic_codebook(config.semantic, index.semantic)
+        size, width = codebook_KW.shape
+        self.model_config = T2SConfig(
+            shape=config.shape or SHAPES[config.size], tunables=config.tunables, semantic_size=size,
+            semantic_width=width, codec=index.codec.spec, music_levels=config.music_levels, context_s=config.context_s,
+            causal_text=config.causal_text, use_singer=config.use_singer,
+        )  # fmt: skip
+        self.model = T2S(self.model_config, codebook_KW)
+        self.modules = nn.ModuleDict({"model": self.model})
+
+    def parameter_groups(self, phase: str) -> list[dict[str, Any]]:
+        return parameter_groups(self.model, self.config.tunables)
+
+    def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Tensor] | None:
+        """The clip, or a stretch of it as long as the context; each condition told, or dropped."""
+        config, spec = self.config, self.model_config.codec
+        drop_text, drop_music, drop_singer = rng.random(3) < (config.drop_text, config.drop_music, config.drop_singer)
+        level = LEVELS[rng.choice(3, p=self.timing)]
+        codes_N = np.asarray(sample.array("semantic"), np.int64)
+        count = min(len(codes_N), int(config.context_s * RATE_HZ))
+        first = int(rng.integers(len(codes_N) - count + 1))
+        start_s, end_s = first / RATE_HZ, (first + count) / RATE_HZ
+        if first + count == len(codes_N):
+            end_s = max(end_s, sample.meta.duration_s)
+        lyrics = TimedText.of_words(sample.meta.words, sample.meta.lines).window(start_s, end_s).at(level)
+        levels = spec.unflatten(sample.array("instrumental_codes")) if sample.has("instrumental_codes") else None
+        music, music_start_s = music_window(levels, spec, start_s, end_s)
+        text = text_item(None if drop_text or not sample.meta.words else lyrics)
+        if count == 0 or len(text["text"]) > config.max_text_bytes:
+            return None
+        pattern, rows = self.model.pattern, self.model.music_rows
+        return {
+            **text,
+            **music_item(None if drop_music else music, pattern, rows, music_start_s),
+            **singer_item(None if drop_singer or not config.use_singer else sample.array("singer")),
+            "codes": torch.from_numpy(codes_N[first : first + count].copy()),
+            "ends": torch.tensor(first + count == len(codes_N)),
+        }
+
+    def collate(self, items: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+        return stack(items)
+
+    def loss(self, phase: str, batch: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        logits_BTV, text_logits_BLV = self.model(batch)
+        target_BT = targets(batch["codes"], batch["codes_length"], torch.where(batch["ends"], self.model.end, IGNORED))
+        loss = cross_entropy(logits_BTV, target_BT)
+        metrics = {"semantic_loss": loss, "semantic_accuracy": accuracy(logits_BTV, target_BT)}
+        if self.model_config.causal_text and self.config.text_loss:
+            # Place n foresees byte n + 1; the end token foresees nothing, and a dropped text has no bytes.
+            ahead_BL = F.pad(batch["text"][:, 1:], (0, 1), value=EOT)
+            place_L = torch.arange(ahead_BL.shape[1], device=ahead_BL.device)
+            target_BL = torch.where(place_L < batch["text_length"][:, None] - 1, ahead_BL, IGNORED)
+            metrics["text_loss"] = cross_entropy(text_logits_BLV, target_BL)
+            loss = loss + self.config.text_loss * metrics["text_loss"]
+        return loss, metrics
+
+    def export(self) -> ModelFile:
+        return ModelFile("t2s", self.model_config.dump(), self.model.state_dict(), _spoken(self.index))
+
+
+def targets(codes_BN: Tensor, length_B: Tensor, after_B: Tensor) -> Tensor:
+    """target_B(N+1): each clip's codes, then `after`, then nothing to learn."""
+    target_BT = F.pad(codes_BN, (0, 1))
+    place_T = torch.arange(target_BT.shape[1], device=codes_BN.device)
+    past_BT, at_BT = place_T > length_B[:, None], place_T == length_B[:, None]
+    return torch.where(past_BT, IGNORED, torch.where(at_BT, after_B[:, None], target_BT))
+
+
+def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """The mean over what is not IGNORED; 0 where all is."""
+    total = F.cross_entropy(logits.flatten(0, -2).float(), target.flatten(), ignore_index=IGNORED, reduction="sum")
+    return total / (target != IGNORED).sum().clamp(min=1)
+
+
+def accuracy(logits: Tensor, target: Tensor) -> Tensor:
+    """The share of targets that are the likeliest class."""
+    counted = target != IGNORED
+    return ((logits.argmax(-1) == target) & counted).sum() / counted.sum().clamp(min=1)
+
+
+def _spoken(index: DatasetIndex) -> dict[str, Any]:
+    assert index.codec is not None and index.semantic is not None
+    return {
+        "semantic": index.semantic.dump(),
+        "codec": {"name": index.codec.name, "digest": index.codec.digest, "spec": index.codec.spec.dump()},
+    }
