@@ -39,7 +39,7 @@ def sing(
     scale: Annotated[str | None, Option(help="fine, or coarse: a block of codes a step, faster.")] = None,
     music: Annotated[bool | None, Option("--music/--no-music", help="A cappella without.")] = None,
     music_gain_db: Annotated[float | None, Option(help="Instrumental louder or quieter than the reference's.")] = None,
-    separator: Annotated[str | None, Option(help="spleeter, or none: the reference is an instrumental.")] = None,
+    separator: Annotated[str | None, Option(help="spleeter, demucs, or none: an instrumental.")] = None,
     rate: Annotated[int | None, Option(help="Sample rate of the files, Hz (default: the codec's).")] = None,
     codec: Annotated[str | None, Option(help="Name or run of the codec (default: the sm2a run's).")] = None,
     codebook: Annotated[str | None, Option(help="Run of the semantic codebook (default: the bundled).")] = None,
@@ -55,7 +55,7 @@ def sing(
     """
     given: dict[str, Any] = {
         "start_s": start, "length_s": length, "seed": seed, "candidates": candidates, "keep": keep, "scale": scale,
-        "singer_mix": singer_mix, "music": music, "music_gain_db": music_gain_db, "separator": separator,
+        "singer_mix": singer_mix, "music": music, "music_gain_db": music_gain_db, "separation.separator": separator,
         "sample_rate_hz": rate,
     }  # fmt: skip
     drawing = {

@@ -11,6 +11,7 @@ import numpy as np
 from autosing.audio.io import Audio
 from autosing.audio.loudness import integrated_lufs
 from autosing.errors import InputError
+from autosing.models.separation import at_most_stereo, load_separator, split
 from inference.mix import balance_lu
 from inference.request import Brief
 
@@ -81,27 +82,10 @@ def _stems(brief: Brief, first_s: float, last_s: float) -> tuple[Audio | None, A
     if source.stems is not None:
         vocals, music = source.stems
         return vocals.cut(first_s, last_s - first_s), music.cut(first_s, last_s - first_s) if music else None
-    song = source.mix.cut(first_s, last_s - first_s)
-    return (None, song) if config.separator == "none" else separated(song)
-
-
-def separated(song: Audio) -> tuple[Audio, Audio]:
-    """A song -> (vocals, instrumental) by Spleeter, in the song's own rate and channels; their sum is the song."""
-    import torch
-
-    from autosing.models.spleeter import SAMPLE_RATE_HZ, load_spleeter
-
-    at_rate = song.resampled(SAMPLE_RATE_HZ).samples_CS
-    stereo_CS = np.ascontiguousarray(at_rate[:2] if len(at_rate) > 1 else np.repeat(at_rate, 2, axis=0))
-    with torch.inference_mode():
-        vocals_CS = load_spleeter()(torch.from_numpy(stereo_CS)).numpy()
-    if len(song.samples_CS) != 2:
-        vocals_CS = np.broadcast_to(vocals_CS.mean(axis=0, keepdims=True), at_rate.shape)
-    vocals = Audio(np.ascontiguousarray(vocals_CS), SAMPLE_RATE_HZ).resampled(song.sample_rate_hz)
-    num_samples = song.samples_CS.shape[1]
-    kept_CS = vocals.samples_CS[:, :num_samples]
-    kept_CS = np.pad(kept_CS, ((0, 0), (0, num_samples - kept_CS.shape[1])))
-    return Audio(kept_CS, song.sample_rate_hz), Audio(song.samples_CS - kept_CS, song.sample_rate_hz)
+    song = at_most_stereo(source.mix.cut(first_s, last_s - first_s))
+    if config.separation.separator == "none":
+        return None, song
+    return split(song, load_separator(config.separation))
 
 
 def _voice(vocals: Audio, name: str) -> np.ndarray:

@@ -11,6 +11,7 @@ from autosing.audio.io import Audio, decode
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.generation.sampling import Sampling
+from autosing.models.separation import SeparatorConfig
 from inference.lyrics_plan import AskedLine, lay_out, needed_s, read_lyrics, window
 from inference.sources import Source, open_source
 
@@ -40,8 +41,8 @@ class SingConfig(Config):
     """False: a cappella; the models are told of no music and none is mixed in."""
     music_gain_db: float = Field(default=0.0, ge=-60, le=24)
     """Louder or quieter instrumental than the reference's own balance of voice and music."""
-    separator: Literal["spleeter", "none"] = "spleeter"
-    """none: the reference is an instrumental already, and holds no singer."""
+    separation: SeparatorConfig = SeparatorConfig()
+    """separator none: the reference is an instrumental already, and holds no singer."""
     context_s: float = Field(default=60.0, gt=0)
     """At least so much of the reference around the window is separated: its voice and balance are heard there."""
     sample_rate_hz: int | None = Field(default=None, ge=8000, le=192_000)
@@ -101,7 +102,7 @@ def check(request: SingRequest) -> Brief:
     if request.t2s is None and request.semantic_from is None:
         raise InputError("sing: no t2s model; give --t2s RUN, or --semantic-from VOCAL to sing its content again")
     source = open_source(request.reference) if request.reference else None
-    voiceless = source is None or (source.stems is None and config.separator == "none")
+    voiceless = source is None or (source.stems is None and config.separation.separator == "none")
     if voiceless and (request.singer is None or config.singer_mix < 1):
         raise InputError(
             "sing: no voice to sing with, the reference gives none; give --singer FILE (and --singer-mix 1)"

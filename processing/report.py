@@ -26,8 +26,10 @@ def status(corpus: Path) -> list[dict[str, Any]]:
 
 
 def for_people(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same rows with the reasons as words: "no_singing 2, not_audio 1"."""
-    return [row | {"reasons": ", ".join(f"{k} {n}" for k, n in row["reasons"].items())} for row in rows]
+    """The same rows under short names that fit a terminal, reasons as words: "no_singing 2, not_audio 1"."""
+    names = {"rows_in": "in", "rows_out": "out", "made_now": "made", "worker_seconds": "seconds"}
+    words = [row | {"reasons": ", ".join(f"{k} {n}" for k, n in row["reasons"].items())} for row in rows]
+    return [{names.get(key, key): value for key, value in row.items()} for row in words]
 
 
 def _count(corpus: Path, numbers: Sequence[int], name: str) -> dict[str, Any]:

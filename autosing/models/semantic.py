@@ -123,7 +123,12 @@ class SemanticTokenizer:
         self._book = SemanticCodebook(self.config).eval()
         self._book.load_state_dict({name: tensor.float() for name, tensor in file.state.items()})
         self._book.to(device)
-        self._hear = WhisperFeatures(self.config.encoder, self.config.layer, device)
+        self._device = device
+
+    @functools.cached_property
+    def _hear(self) -> WhisperFeatures:
+        """Loaded when the first clip comes: who only wants the codebook needs no Whisper."""
+        return WhisperFeatures(self.config.encoder, self.config.layer, self._device)
 
     @property
     def codebook_KD(self) -> np.ndarray:

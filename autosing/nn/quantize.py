@@ -21,7 +21,7 @@ class Level(nn.Module):
     counts_V: Tensor
     sums_VD: Tensor
 
-    def __init__(self, size: int, width: int, decay: float = 0.99, dead_below: float = 0.03) -> None:
+    def __init__(self, size: int, width: int, decay: float = 0.995, dead_below: float = 0.03) -> None:
         super().__init__()
         self.decay, self.dead_below = decay, dead_below
         self.register_buffer("vectors_VD", torch.zeros(size, width))
@@ -82,9 +82,16 @@ class ResidualQuantizer(nn.Module):
         assert isinstance(found, Level)
         return found
 
-    def encode(self, z_BDF: Tensor) -> list[Tensor]:
-        """[codes_BN_i]."""
-        return self._walk(z_BDF)[0]
+    def encode(self, z_BDF: Tensor, sweeps: int = 3) -> list[Tensor]:
+        """[codes_BN_i]. Coarse to fine first; then each level chooses anew, given the others, so often: every choice
+        can only bring the sum nearer to the latent."""
+        codes, heard_BDF, _ = self._walk(z_BDF)
+        for _ in range(sweeps if len(codes) > 1 else 0):
+            for i, (level, stride) in enumerate(self._levels()):
+                others_BDF = heard_BDF - level.vectors_VD[codes[i]].mT.repeat_interleave(stride, dim=2)
+                codes[i], vectors_BDN = self._heard(level, _pool(z_BDF - others_BDF, stride))
+                heard_BDF = others_BDF + vectors_BDN.repeat_interleave(stride, dim=2)
+        return codes
 
     def decode(self, codes: Sequence[Tensor]) -> Tensor:
         """[codes_BN_i] -> z_BDF, the sum of what the levels say."""

@@ -5,7 +5,6 @@ This is for finding words in audio, not for reading: what matters is that the sa
 
 import unicodedata
 from functools import cache
-from importlib.resources import files
 
 UNKNOWN = "?"
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
@@ -52,7 +51,7 @@ def _sound(char: str) -> str:
         if name.startswith(start):
             return name.removeprefix(start).split()[-1].lower()
     if name.startswith("CJK"):
-        return _pinyin().get(char, UNKNOWN)
+        return _mandarin(char)
     base = unicodedata.normalize("NFKD", char)
     if base != char:
         return "".join(_sound(part) for part in base)
@@ -74,9 +73,9 @@ def _vowel_sign(name: str) -> str:
     return last if last and all(c in ALPHABET for c in last) and len(last) <= 2 else ""
 
 
-@cache
-def _pinyin() -> dict[str, str]:
-    """Ideograph -> its commonest Mandarin syllable, without the tone."""
-    text = files("autosing.text").joinpath("pinyin.txt").read_text(encoding="utf-8")
-    rows = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
-    return {char: syllable for syllable, chars in rows for char in chars}
+def _mandarin(char: str) -> str:
+    """An ideograph's commonest Mandarin syllable, without the tone."""
+    from pypinyin import lazy_pinyin
+
+    (syllable,) = lazy_pinyin(char, errors=lambda _: UNKNOWN)
+    return syllable

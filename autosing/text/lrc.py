@@ -99,7 +99,8 @@ def _seconds(match: re.Match[str]) -> float:
     if first is not None and fraction is None:  # mm:ss:xx, an old way to write hundredths
         first, second, third, fraction = None, first, second, third
     whole = int(first or 0) * 3600 + int(second) * 60 + int(third)
-    return whole + (int(fraction) / 10 ** len(fraction) if fraction else 0.0)
+    scale = 10 ** len(fraction or "")
+    return (whole * scale + int(fraction or 0)) / scale
 
 
 def _leading_stamps(raw: str) -> tuple[list[float], str]:

@@ -163,7 +163,7 @@ def transcribe(audio_S: np.ndarray, rate: int, language: str) -> str:
     torch.manual_seed(0)
     audio_16k_S = resample(audio_S, rate, 16000).astype(np.float32)
     heard = load_whisper("whisper-base").transcribe(
-        audio_16k_S, language=language, condition_on_previous_text=False, fp16=False
+        audio_16k_S, language=language, best_of=1, condition_on_previous_text=False, fp16=False
     )
     return str(heard["text"])
 

@@ -15,7 +15,8 @@ import torch
 from autosing.audio.io import Audio, decode
 from autosing.config import load_config
 from autosing.metrics.separation import sdr_db, si_sdr_db
-from processing.stages.separate import Separate, SeparateConfig, split
+from autosing.models.separation import split
+from processing.stages.separate import Separate, SeparateConfig
 
 
 def main() -> None:

@@ -1,42 +1,24 @@
 """song -> vocals and instrumental: two stems that add up to the song, sample for sample."""
 
-import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
-from autosing.audio.io import Audio, decode, encode, resample
-from autosing.config import Config
-from autosing.errors import InputError
+from autosing.audio.io import decode, encode
+from autosing.models.separation import SeparatorConfig, at_most_stereo, load_separator, separator_digests, split
 from autosing.schemas.tables import Separated
 from autosing.stage import Rejected, Stage
 
-_HTDEMUCS = "955717e8"
-"""The signature under which demucs' own loader finds the file of `htdemucs`."""
-_MODEL_RATE_HZ = 44_100
 _CLICK = 1e-4
 """-80 dBFS: a song that nowhere rises above holds no music."""
 
 
-class SeparateConfig(Config):
-    """Who separates, and how the stems are kept."""
+class SeparateConfig(SeparatorConfig):
+    """Who separates (none: the songs are a cappella, all of a song is its voice), and how the stems are kept."""
 
-    separator: Literal["spleeter", "demucs", "none"] = "spleeter"
-    """none: the songs are a cappella, all of a song is its voice."""
-    model: str = "htdemucs"
-    """demucs only: a model of `repo`, or htdemucs, whose digest is known."""
-    repo: Path | None = None
-    """demucs only: a folder of `<signature>-<sha256>.th` and bags. They are unpickled: trust what lies in it."""
-    overlap: float = Field(0.25, ge=0, lt=1)
-    """demucs only: of neighbouring segments. 0.1 costs a third less."""
-    patches_at_once: int = Field(1, ge=1)
-    """spleeter only: patches of 12 s that the networks see together; more pays on a GPU."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    min_duration_s: float = Field(1.0, gt=0)
+    min_duration_s: float = Field(default=1.0, gt=0)
     audio_format: Literal["flac", "wav", "ogg", "opus", "mp3"] = "flac"
 
 
@@ -60,16 +42,10 @@ class Separate(Stage[SongAudio, Separated]):
     config: SeparateConfig
 
     def weights(self) -> dict[str, str]:
-        if self.config.separator == "spleeter":
-            from autosing.pretrained import digest
-
-            return {"spleeter-2stems": digest("spleeter-2stems")}
-        if self.config.separator == "demucs":
-            return _demucs_digests(self.config)
-        return {}
+        return separator_digests(self.config)
 
     def setup(self) -> None:
-        self.vocals_of = {"spleeter": _spleeter, "demucs": _demucs, "none": _nobody}[self.config.separator](self.config)
+        self.vocals_of = load_separator(self.config)
 
     def apply(self, row: SongAudio) -> Separated | Rejected:
         mix = decode(row.audio, row.id)
@@ -77,105 +53,8 @@ class Separate(Stage[SongAudio, Separated]):
             return Rejected(row.id, "too_short", f"{mix.duration_s:.2f} s, need {self.config.min_duration_s} s")
         if (loudest := float(np.abs(mix.samples_CS).max())) < _CLICK:
             return Rejected(row.id, "silent", f"peak {loudest:.1e}, need {_CLICK}")
-        mix = _at_most_stereo(mix)
+        mix = at_most_stereo(mix)
         if self.config.separator == "none":
             return Separated(row.id, encode(mix, self.config.audio_format), None, mix.duration_s)
         vocals, rest = (encode(stem, self.config.audio_format) for stem in split(mix, self.vocals_of))
         return Separated(row.id, vocals, rest, mix.duration_s)
-
-
-VocalsOf = Callable[[np.ndarray], np.ndarray]
-"""stereo mix_CS at 44.1 kHz -> its vocals_CS."""
-
-
-def split(mix: Audio, vocals_of: VocalsOf) -> tuple[Audio, Audio]:
-    """mix -> (vocals, instrumental) at the mix's rate and channels, within [-1, 1], their sum the mix.
-
-    The sum holds through 16-bit encoding: the vocals are rounded to its steps, the rest is what they leave of the mix.
-    """
-    mix_CS = np.clip(mix.samples_CS, -1, 1)
-    stereo_CS = np.repeat(mix_CS, 2, axis=0) if len(mix_CS) == 1 else mix_CS
-    vocals_CS = vocals_of(resample(stereo_CS, mix.sample_rate_hz, _MODEL_RATE_HZ))
-    vocals_CS = resample(vocals_CS, _MODEL_RATE_HZ, mix.sample_rate_hz)
-    if len(mix_CS) == 1:
-        vocals_CS = vocals_CS.mean(axis=0, keepdims=True)
-    vocals_CS = _as_long(vocals_CS, mix_CS.shape[1])
-    # Where the rest would leave [-1, 1], the vocals give way: mix - rest stays inside.
-    rest_CS = np.clip(mix_CS - np.clip(vocals_CS, -1, 1), -1, 1)
-    vocals_CS = (np.round((mix_CS - rest_CS) * 32768) / 32768).astype(np.float32)
-    return Audio(vocals_CS, mix.sample_rate_hz), Audio(mix_CS - vocals_CS, mix.sample_rate_hz)
-
-
-def _as_long(samples_CS: np.ndarray, num_samples: int) -> np.ndarray:
-    """Resampling there and back may lose or add a sample."""
-    missing = max(0, num_samples - samples_CS.shape[1])
-    return np.pad(samples_CS, ((0, 0), (0, missing)))[:, :num_samples]
-
-
-def _at_most_stereo(audio: Audio) -> Audio:
-    return audio if len(audio.samples_CS) <= 2 else Audio(audio.mono_S()[None], audio.sample_rate_hz)
-
-
-def _device(config: SeparateConfig) -> str:
-    import torch
-
-    if config.device != "auto":
-        return config.device
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _nobody(config: SeparateConfig) -> VocalsOf:
-    return lambda mix_CS: mix_CS
-
-
-def _spleeter(config: SeparateConfig) -> VocalsOf:
-    import torch
-
-    from autosing.models.spleeter import load_spleeter
-
-    device = _device(config)
-    model = load_spleeter(device)
-
-    @torch.inference_mode()
-    def vocals_of(mix_CS: np.ndarray) -> np.ndarray:
-        return model(torch.from_numpy(mix_CS).to(device), config.patches_at_once).cpu().numpy()
-
-    return vocals_of
-
-
-def _demucs(config: SeparateConfig) -> VocalsOf:
-    import torch
-    from demucs.api import Separator
-
-    model, repo = _demucs_place(config)
-    # shifts > 0 would move the song by a random time.
-    separator = Separator(model, repo, device=_device(config), shifts=0, overlap=config.overlap)
-
-    @torch.inference_mode()
-    def vocals_of(mix_CS: np.ndarray) -> np.ndarray:
-        _, stems = separator.separate_tensor(torch.from_numpy(mix_CS), _MODEL_RATE_HZ)
-        return resample(stems["vocals"].cpu().numpy(), separator.samplerate, _MODEL_RATE_HZ)
-
-    return vocals_of
-
-
-def _demucs_place(config: SeparateConfig) -> tuple[str, Path]:
-    """The model's name as demucs wants it, and the folder that holds it."""
-    if config.repo is not None:
-        if not config.repo.is_dir():
-            raise InputError(f"separate.repo {config.repo}: no such folder; give one that holds {config.model}")
-        return config.model, config.repo
-    if config.model != "htdemucs":
-        raise InputError(f"separate.model {config.model!r}: only htdemucs is known; give separate.repo for another")
-    from autosing.pretrained import fetch
-
-    return _HTDEMUCS, fetch("htdemucs").parent
-
-
-def _demucs_digests(config: SeparateConfig) -> dict[str, str]:
-    if config.repo is None:
-        from autosing.pretrained import digest
-
-        return {"htdemucs": digest("htdemucs")}
-    files = sorted(file for file in config.repo.glob("*") if file.suffix in (".th", ".yaml"))
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}

@@ -8,16 +8,18 @@ Shapes: B clips, S samples, F frames, D latent width.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from pydantic import Field
 from torch import Tensor, nn
 
 from autosing.audio.io import Audio, resample
 from autosing.checkpoint import ModelFile
-from autosing.codecs.fitted import track_f0
+from autosing.codecs.fitted import FittedCodec, track_f0
 from autosing.config import Config
 from autosing.ids import seed_of
 from autosing.models.codec import CodecConfig, CodecModel
@@ -37,7 +39,9 @@ class CodecSettings(Config):
     """Length of a training crop, in blocks (28: 1.2 s at 24 kHz)."""
     unquantised_steps: int = Field(500, ge=1)
     """Steps before the codebooks start."""
-    reservoir_clips: int = Field(192, ge=1)
+    begin_with: str | None = None
+    """A folder with a codec of the same shape to go on from; without it the run begins from nothing."""
+    reservoir_clips: int = Field(384, ge=1)
     """Crops whose latents k-means starts from."""
     instrumental_share: float = Field(0.2, ge=0, le=1)
     """Of the crops, where a sample has an accompaniment."""
@@ -71,6 +75,8 @@ class TrainCodec(Task):
         self.settings, self.model_config = config, config.model
         self.num_frames = config.crop_blocks * config.model.spec.block_frames
         self.model = CodecModel(config.model)
+        if config.begin_with is not None:
+            self.model.load_state_dict(FittedCodec.load(Path(config.begin_with)).model.state_dict())
         self.spectral = SpectralLoss(config.model.sample_rate_hz)
         reservoir = Reservoir(config.reservoir_clips, config.model.latent, self.num_frames)
         self.modules = nn.ModuleDict({"model": self.model, "spectral": self.spectral, "reservoir": reservoir})
@@ -122,7 +128,7 @@ class TrainCodec(Task):
     def after_step(self, step: int) -> None:
         generator = torch.Generator().manual_seed(seed_of("codebooks", step))
         if bool(self.model.quantizer.started):
-            self.model.quantizer.follow(self._asked, generator)
+            self.model.quantizer.follow([_of_all_ranks(x_MD) for x_MD in self._asked], generator)
         elif step >= self.settings.unquantised_steps:
             self.model.quantizer.start(self._reservoir, generator)
 
@@ -160,6 +166,14 @@ class TrainCodec(Task):
             mono_BS = torch.from_numpy(resample(audio.mono_S(), audio.sample_rate_hz, rate))[None]
             self._instrumental_hz[key] = track_f0(mono_BS, rate)[0].numpy()
         return self._instrumental_hz[key]
+
+
+def _of_all_ranks(x_MD: Tensor) -> Tensor:
+    if not dist.is_initialized():
+        return x_MD
+    parts = [torch.empty_like(x_MD) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, x_MD.contiguous())
+    return torch.cat(parts)
 
 
 def _disguise(audio_S: np.ndarray, rng: np.random.Generator, sample_rate_hz: int) -> np.ndarray:

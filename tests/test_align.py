@@ -1,0 +1,307 @@
+"""Lyrics on a voice: the offset of an LRC, the best path, lines that are not sung, songs that bring no lyrics."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from autosing.audio.io import Audio, encode
+from autosing.metrics.alignment import onset_errors
+from autosing.stage import Rejected
+from autosing.text.letters import letters
+from processing.alignment.chain import BETWEEN, CLASSES, NUM_CLASSES, Costs, LineToPlace, build_chain
+from processing.alignment.emissions import Heard, class_scores, windows
+from processing.alignment.lyrics import known_language, likely_language, read_lyrics
+from processing.alignment.offset import estimate_offset
+from processing.alignment.place import SungLine, place_plain, place_stamped
+from processing.alignment.viterbi import NEVER, Chain, best_path
+from processing.stages.align import Align, AlignConfig, SongToAlign
+
+COSTS = Costs(silent_letter=3.0, absent_line=20.0)
+RATE_HZ = 50
+
+
+def test_the_offset_is_found_among_outliers():
+    stamps = [10.0, 20.0, 30.0, 40.0, 50.0]
+    heard = [12.5, 22.4, 32.6, 77.0, 3.0]
+    found = estimate_offset(stamps, heard)
+    assert found.offset_s == pytest.approx(2.5, abs=0.05)
+    assert found.inlier_ratio == pytest.approx(3 / 5)
+    assert found.inliers == (0, 1, 2)
+
+
+def test_lines_without_a_stamp_or_not_heard_take_no_part_and_count_rightly():
+    found = estimate_offset([1.0, None, 3.0, 4.0], [1.5, 9.0, None, 4.5])
+    assert (found.offset_s, found.inlier_ratio) == (pytest.approx(0.5), pytest.approx(2 / 3))
+
+
+@pytest.mark.parametrize(("stamps", "heard"), [([], []), ([None], [1.0]), ([1.0, 2.0], [None, None])])
+def test_where_no_line_can_vote_the_offset_is_defined(stamps, heard):
+    found = estimate_offset(stamps, heard)
+    assert (found.offset_s, found.inlier_ratio, found.inliers) == (0.0, 0.0, ())
+
+
+def test_where_no_two_lines_agree_one_line_is_its_own_inlier():
+    found = estimate_offset([0.0, 10.0, 20.0], [5.0, 30.0, 60.0])
+    assert found.inlier_ratio == pytest.approx(1 / 3)
+    assert found.offset_s == 5.0
+
+
+def _chain(classes, skip=None, leap_from=None, leap=None, first=None, end=None):
+    size = len(classes)
+
+    def filled(values, default):
+        return np.array([default] * size if values is None else values)
+
+    return Chain(
+        np.array(classes), filled(skip, NEVER), filled(leap_from, -1), filled(leap, NEVER), filled(first, 0),
+        filled(end, 10**6),
+    )  # fmt: skip
+
+
+def test_a_known_best_path_is_found():
+    score_TC = np.full((9, 3), -5.0)
+    score_TC[[0, 1, 2], 0] = score_TC[[3, 4, 5, 6], 1] = score_TC[[7, 8], 2] = 0.0
+    path_T, score = best_path(score_TC, _chain([0, 1, 2]))
+    assert path_T.tolist() == [0, 0, 0, 1, 1, 1, 1, 2, 2]
+    assert score == 0.0
+
+
+def test_no_path_is_better():
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        score_TC = rng.normal(size=(6, 3)).astype(np.float32)
+        chain = _chain([0, 1, 2, 0, 1], skip=[NEVER, 0.3, 0.1, NEVER, NEVER], leap_from=[-1, -1, -1, -1, 0],
+                       leap=[NEVER, NEVER, NEVER, NEVER, 0.7], first=[0, 0, 2, 0, 0], end=[9, 3, 9, 9, 9])  # fmt: skip
+        path_T, score = best_path(score_TC, chain)
+        best = max(_score(score_TC, chain, path) for path in itertools.product(range(5), repeat=6))
+        assert score == pytest.approx(best, abs=1e-5)
+        assert _score(score_TC, chain, path_T) == pytest.approx(best, abs=1e-5)
+
+
+def _score(score_TC, chain, path):
+    if path[0] != 0 or path[-1] != len(chain.class_S) - 1:
+        return -np.inf
+    total = 0.0
+    for frame, state in enumerate(path):
+        if not chain.first_S[state] <= frame < chain.end_S[state]:
+            return -np.inf
+        total += score_TC[frame, chain.class_S[state]]
+        before = path[frame - 1] if frame else state
+        ways = [-np.inf]
+        if before <= state:
+            ways.append(-sum(chain.skip_S[before + 1 : state]))
+        if chain.leap_from_S[state] == before:
+            ways.append(-chain.leap_S[state])
+        total += max(ways)
+    return total
+
+
+def test_long_songs_take_the_same_path_as_through_one_table():
+    """Checkpoints are 64 frames apart at least; a path over many of them is still the best."""
+    classes = [k % 4 for k in range(40)]
+    switches = np.sort(np.random.default_rng(0).choice(np.arange(1, 3000), 39, replace=False))
+    truth_T = np.searchsorted(switches, np.arange(3000), side="right")
+    score_TC = np.full((3000, 4), -1.0, np.float32)
+    score_TC[np.arange(3000), np.array(classes)[truth_T]] = 0.0
+    path_T, score = best_path(score_TC, _chain(classes))
+    assert score == 0.0
+    assert np.array_equal(path_T, truth_T)
+
+
+def test_bounds_that_cannot_be_kept_are_told():
+    path_T, score = best_path(np.zeros((4, 2)), _chain([0, 1], first=[0, 9]))
+    assert path_T is None
+    assert score == -np.inf
+
+
+def _heard(num_frames, words, noise=0.0):
+    """scores_TC in which each (word, start, end) in frames is heard letter by letter, and silence elsewhere."""
+    rng = np.random.default_rng(0)
+    letter_TL = np.full((num_frames, 27), np.log(1e-3)) + noise * rng.standard_normal((num_frames, 27))
+    letter_TL[:, 0] = np.log(0.9)
+    for word, start, end in words:
+        sound = letters(word)
+        for frame in range(start, end):
+            letter_TL[frame, 0] = np.log(1e-3)
+            letter_TL[frame, CLASSES[sound[(frame - start) * len(sound) // (end - start)]]] = np.log(0.9)
+    return class_scores(letter_TL, np.full(27, -np.log(27)), 0.3, 3.0)
+
+
+SONG = [("river", 50, 80), ("stone", 90, 130), ("golden", 300, 350), ("moon", 350, 420), ("river", 600, 630), ("stone", 640, 680)]  # fmt: skip
+LINES = [SungLine("river stone", ("river", "stone")), SungLine("golden moon", ("golden", "moon")),
+         SungLine("river stone", ("river", "stone"))]  # fmt: skip
+
+
+def _starts(placed):
+    return [None if line.words is None else [word.start_s for word in line.words] for line in placed]
+
+
+def test_plain_lyrics_find_their_words_and_a_chorus_its_own_place():
+    placed, _ = place_plain(_heard(750, SONG), LINES, COSTS, RATE_HZ)
+    assert _starts(placed) == [[1.0, 1.8], [6.0, 7.0], [12.0, 12.8]]
+    assert all(line.score > 0.9 for line in placed)
+
+
+def test_a_line_that_is_not_sung_is_told_and_moves_no_other():
+    absent = SungLine("whisper thunder", ("whisper", "thunder"))
+    placed, _ = place_plain(_heard(750, SONG), [LINES[0], absent, *LINES[1:], absent], COSTS, RATE_HZ)
+    assert _starts(placed) == [[1.0, 1.8], None, [6.0, 7.0], [12.0, 12.8], None]
+
+
+def test_singing_that_the_lyrics_do_not_hold_moves_no_line():
+    placed, _ = place_plain(_heard(900, [*SONG, ("banana", 700, 860)]), LINES, COSTS, RATE_HZ)
+    assert _starts(placed) == [[1.0, 1.8], [6.0, 7.0], [12.0, 12.8]]
+
+
+def _stamped(*starts_s):
+    return [SungLine(line.text, line.words, start_s) for line, start_s in zip(LINES, starts_s, strict=True)]
+
+
+def test_stamps_are_followed_after_their_offset_is_found():
+    placed, offset = place_stamped(_heard(750, SONG), _stamped(4.0, 9.0, 15.0), COSTS, RATE_HZ)
+    assert offset.offset_s == pytest.approx(-3.0)
+    assert offset.inlier_ratio == 1.0
+    assert _starts(placed) == [[1.0, 1.8], [6.0, 7.0], [12.0, 12.8]]
+
+
+def test_a_stamp_tells_which_of_two_equal_choruses_is_meant():
+    lines = [SungLine("river stone", ("river", "stone"), 12.0)]
+    scores_TC = _heard(750, SONG)
+    placed, _ = place_stamped(scores_TC, [SungLine("golden moon", ("golden", "moon"), 6.0), *lines], COSTS, RATE_HZ)
+    assert _starts(placed)[1] == [12.0, 12.8]
+
+
+def test_stamps_of_another_recording_are_not_believed():
+    placed, offset = place_stamped(_heard(750, SONG), _stamped(2.0, 12.0, 31.0), COSTS, RATE_HZ)
+    assert offset.inlier_ratio < 0.5
+    assert _starts(placed) == [[1.0, 1.8], [6.0, 7.0], [12.0, 12.8]]
+
+
+def test_lyrics_that_do_not_fit_in_the_song_leave_no_line_out():
+    many = [SungLine("river stone", ("river", "stone"))] * 60
+    placed, _ = place_plain(_heard(40, []), many, COSTS, RATE_HZ)
+    assert len(placed) == 60
+
+
+def test_words_of_no_known_letter_still_have_a_place():
+    scores_TC = _heard(200, [("abc", 50, 100)])
+    placed, _ = place_plain(scores_TC, [SungLine("21", ("21",))], COSTS, RATE_HZ)
+    assert placed[0].words[0].start_s == pytest.approx(1.0, abs=0.1)
+
+
+def test_chain_has_a_state_for_each_letter_and_between_lines():
+    lyrics = build_chain([LineToPlace(("ab", "c")), LineToPlace(("d",))], COSTS, 100)
+    assert lyrics.chain.class_S.tolist() == [BETWEEN, 1, 2, 0, 3, BETWEEN, 4, BETWEEN]
+    assert lyrics.word_S.tolist() == [-1, 0, 0, -1, 1, -1, 2, -1]
+    assert BETWEEN == NUM_CLASSES - 1
+
+
+@pytest.mark.parametrize("num_frames", [1, 1499, 1500, 1501, 2750, 2751, 12345])
+def test_windows_hear_every_frame_once_and_with_a_margin(num_frames):
+    spans = windows(num_frames)
+    keeps = [keep for _, keep, _ in spans]
+    ends = [*keeps[1:], num_frames]
+    assert keeps[0] == 0
+    assert all(begin <= keep < end <= stop for (begin, keep, stop), end in zip(spans, ends, strict=True))
+    assert all(stop - begin <= 1500 for begin, _, stop in spans)
+    assert all(keep - begin == 125 for begin, keep, _ in spans[1:])
+
+
+def test_lyrics_are_taken_from_lrc_then_text_and_null_is_none():
+    assert read_lyrics(None, None) == ([], "plain")
+    assert read_lyrics("", " \n[Chorus]\n") == ([], "plain")
+    lines, source = read_lyrics("[00:01.00]one two\n[00:05.00]\n[00:06.00]three", "one two\nthree")
+    assert (source, [line.start_s for line in lines]) == ("lrc", [1.0, 6.0])
+    lines, source = read_lyrics("no stamps here", "[Verse]\none two")
+    assert (source, [line.words for line in lines]) == ("plain", [("one", "two")])
+    (line,), _ = read_lyrics("[00:01.00]<00:01.00>one <00:02.00>two", None)
+    assert line.word_starts_s == (1.0, 2.0)
+
+
+def test_languages_are_read_and_guessed_within_the_alphabet():
+    assert [known_language(name) for name in ("EN-us", "Korean", "cmn", None, "klingon")] == [
+        "en",
+        "ko",
+        "zh",
+        None,
+        None,
+    ]
+    heard = {"en": 0.5, "ru": 0.3, "es": 0.2}
+    assert likely_language(heard, "CYRILLIC") == "ru"
+    assert likely_language({"ru": 0.9, "es": 0.1}, "LATIN") == "es"
+
+
+class _Ears:
+    """Stands for the models: hears SONG, in English, in every voice that is not silent."""
+
+    log_prior_L = np.full(27, -np.log(27))
+    whisper = None
+
+    def __call__(self, voice_S):
+        scores_TC = _heard(750, SONG)
+        loud = np.abs(voice_S).max() > 1e-3
+        return Heard(scores_TC[:, :27] - 0.3 * np.log(27), {"en": 1.0} if loud else {})
+
+
+@pytest.fixture
+def stage():
+    stage = Align(AlignConfig(transcribe=False))
+    stage.listen = _Ears()
+    return stage
+
+
+def _row(lrc=None, raw=None, language=None, level=0.1):
+    voice = Audio(level * np.sin(np.arange(15 * 16000, dtype=np.float32))[None], 16000)
+    return SongToAlign("song", encode(voice), lrc, raw, language)
+
+
+def test_a_row_without_lrc_in_a_table_that_has_lrc_is_aligned_by_its_text(stage):
+    lyrics = stage.apply(_row(raw="river stone\ngolden moon\nriver stone"))
+    assert (lyrics.source, lyrics.language, lyrics.lrc_offset_s, lyrics.inlier_ratio) == ("plain", "en", None, None)
+    shift_s = stage.config.onset_shift_s
+    assert [word.start_s for word in lyrics.words] == pytest.approx(
+        [t + shift_s for t in (1.0, 1.8, 6.0, 7.0, 12.0, 12.8)]
+    )
+    assert [word.line for word in lyrics.words] == [0, 0, 1, 1, 2, 2]
+    assert all(line.fits for line in lyrics.lines)
+
+
+def test_a_line_that_does_not_fit_is_kept_marked_and_lies_between_its_neighbours(stage):
+    lyrics = stage.apply(_row(raw="river stone\nwhisper thunder\ngolden moon"))
+    assert [line.fits for line in lyrics.lines] == [True, False, True]
+    assert [word.text for word in lyrics.words] == ["river", "stone", "whisper", "thunder", "golden", "moon"]
+    starts = [word.start_s for word in lyrics.words]
+    assert starts == sorted(starts)
+    assert lyrics.lines[1].score == 0.0
+
+
+def test_lrc_gives_its_offset_and_ratio(stage):
+    lyrics = stage.apply(_row(lrc="[00:02.00]river stone\n[00:07.00]golden moon\n[00:13.00]river stone"))
+    assert lyrics.source == "lrc"
+    assert lyrics.lrc_offset_s == pytest.approx(-1.0 + stage.config.onset_shift_s)
+    assert lyrics.inlier_ratio == 1.0
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (_row(), "no_lyrics"),
+        (_row(raw="[Instrumental]\n"), "no_lyrics"),
+        (_row(raw="привет мир", language="en"), "other_alphabet"),
+        (_row(raw="river stone", level=0.0), "no_voice"),
+    ],
+)
+def test_what_cannot_be_aligned_is_rejected_with_a_reason(stage, row, reason):
+    rejected = stage.apply(row)
+    assert isinstance(rejected, Rejected)
+    assert rejected.reason == reason
+    assert rejected.measurement
+
+
+def test_onset_errors_are_those_of_the_field():
+    errors = onset_errors([1.0, 2.0, 3.0, 4.0], [1.1, 2.1, 3.1, 5.0])
+    assert (errors.words, errors.pco) == (4, 0.75)
+    assert errors.aae_s == pytest.approx(1.3 / 4)
+    assert errors.median_s == pytest.approx(0.1)
+    assert errors.bias_s == pytest.approx(0.1)
