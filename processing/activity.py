@@ -37,6 +37,17 @@ def sung_before_ms(sung_T: np.ndarray, times_ms: np.ndarray) -> np.ndarray:
     return np.interp(times_ms, np.arange(len(total)) * STEP_MS, total)
 
 
+def covered(spans_ms: np.ndarray, frames: int) -> np.ndarray:
+    """mask_T: the frames in one of the spans [N, 2]. A span above 5 s is no word's and not counted."""
+    change = np.zeros(frames + 1, np.int64)
+    for start, end in spans_ms:
+        if end - start <= 5000:
+            first, last = np.clip(np.round(np.array([start, end]) / STEP_MS).astype(int), 0, frames)
+            change[first] += 1
+            change[last] -= 1
+    return np.cumsum(change[:-1]) > 0
+
+
 def _measure(audio: Audio, with_pitch: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """(mean power_T, periodicity_T 0..1). The autocorrelation by FFT, corrected for the overlap at each lag."""
     mono_S = Audio(audio.mono_S()[None], audio.sample_rate_hz).resampled(_RATE_HZ).samples_CS[0]

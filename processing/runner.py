@@ -6,6 +6,7 @@ come back.
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -166,6 +167,12 @@ class _RayCrew:
             return worker, Failed(f"{notes}\n{error}")
 
 
+def _knock(address: str) -> None:
+    """Ray itself waits for minutes where nobody listens. Raises OSError or ValueError (no port)."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    socket.create_connection((host, int(port)), timeout=10).close()
+
+
 def _default_workers(held: dict[str, float], cpus: float, gpus: float) -> int:
     """As many as the cores allow, and the GPUs where workers take a share of one."""
     shares = [held.get("CPU", 1) / cpus] + ([held.get("GPU", 0) / gpus] if gpus else [])
@@ -188,8 +195,10 @@ def _crew(address: str, corpus: Path, stages: Sequence[Stage[Any, Any]], config:
         ray.init("local", include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES, **quiet)
     else:
         try:
+            if address != "auto":
+                _knock(address)
             ray.init(address, **quiet)
-        except ConnectionError as error:
+        except (ConnectionError, OSError, ValueError) as error:
             raise InputError(f"--address {address}: no Ray answers there ({error}); use --address local") from None
     try:
         yield _RayCrew(corpus, stages, config, local)

@@ -128,7 +128,8 @@ def _heard(num_frames, words, noise=0.0):
     return class_scores(letter_TL, np.full(27, -np.log(27)), 0.3, 3.0)
 
 
-SONG = [("river", 50, 80), ("stone", 90, 130), ("golden", 300, 350), ("moon", 350, 420), ("river", 600, 630), ("stone", 640, 680)]  # fmt: skip
+SONG = [("river", 50, 80), ("stone", 90, 130), ("golden", 300, 350), ("moon", 350, 420), ("river", 600, 630),
+        ("stone", 640, 680)]  # fmt: skip
 LINES = [SungLine("river stone", ("river", "stone")), SungLine("golden moon", ("golden", "moon")),
          SungLine("river stone", ("river", "stone"))]  # fmt: skip
 

@@ -16,8 +16,8 @@ from autosing.nn.quantize import ResidualQuantizer
 from autosing.nn.stft import istft, mel_matrix, stft
 
 SMALL = CodecConfig(
-    codebook_sizes=(16, 512, 16, 16), latent=8, encoder_width=16, encoder_hidden=16, encoder_blocks=1, decoder_width=16,
-    decoder_hidden=16, decoder_blocks=1,
+    codebook_sizes=(16, 512, 16, 16, 16), latent=8, encoder_width=16, encoder_hidden=16, encoder_blocks=1,
+    decoder_width=16, decoder_hidden=16, decoder_blocks=1,
 )  # fmt: skip
 
 
@@ -128,7 +128,10 @@ def test_each_level_of_the_quantiser_brings_the_latent_nearer():
         )
         errors.append(float((latent_BDF - heard_BDF).pow(2).mean()))
     assert errors[0] > errors[1] > errors[2] > errors[3]
-    torch.testing.assert_close(quantizer.decode(codes), quantizer(latent_BDF)[0], atol=1e-5, rtol=1e-5)
+    greedy = quantizer.encode(latent_BDF, beams=1)
+    torch.testing.assert_close(quantizer.decode(greedy), quantizer(latent_BDF)[0], atol=1e-5, rtol=1e-5)
+    wide_BDF = quantizer.decode(quantizer.encode(latent_BDF, beams=8))
+    assert (latent_BDF - wide_BDF).pow(2).mean() < (latent_BDF - quantizer.decode(greedy)).pow(2).mean()
     assert quantizer.decode(silent).shape == latent_BDF.shape
 
 
@@ -136,6 +139,7 @@ def test_dead_vectors_are_thrown_anew_and_the_living_follow():
     quantizer = ResidualQuantizer((1,), (4,), 2)
     quantizer.start(torch.randn(1, 2, 64), torch.Generator().manual_seed(0))
     level = quantizer.level(0)
+    level.decay = 0.98
     level.vectors_VD[3] = level.sums_VD[3] = 1e3
     for step in range(600):
         level.follow(torch.randn(64, 2) + 5, torch.Generator().manual_seed(step))

@@ -55,6 +55,8 @@ def corpus(tmp_path: Path) -> Path:
         write(folder, partition, "segment", Clip, clips, len(songs))
         pitches = [Pitch(c.id, np.full(200, 330, np.float32), 1.0) for c in clips if isinstance(c, Clip)]
         write(folder, partition, "pitch", Pitch, pitches, len(pitches))
+    left_out = [{"file": "d.mp3", "reason": "unreadable", "measurement": "text"}]
+    (folder / "_import.json").write_text(json.dumps({"left_out": left_out}))
     return folder
 
 
@@ -70,7 +72,7 @@ def test_the_pages_numbers_are_the_tables_and_every_player_holds_its_sound(corpu
     (run / "metrics.jsonl").write_text("\n".join(lines))
     facts = write_page(tmp_path / "page.html", corpus=corpus, runs=[run])
     page = (tmp_path / "page.html").read_text()
-    assert cells(page, "index") == ["index", "3", "3", "0", ""]
+    assert cells(page, "import") == ["import", "4", "3", "1", "unreadable 1"]
     assert cells(page, "segment") == ["segment", "3", "2", "1", "no_singing 1"]
     assert cells(page, "pitch") == ["pitch", "2", "2", "0", ""]
     sounds = [base64.b64decode(s) for s in re.findall(r'src="data:audio/mpeg;base64,([^"]+)"', page)]

@@ -38,6 +38,7 @@ def generate_acoustic(
     sampling: Sampling | None = None,
     candidates: int | None = None,
     scale: Scale = "fine",
+    prompt: Sequence[np.ndarray] | None = None,
     overlap_s: float = 5.0,
     keep: Keep = "all",
     progress: Progress | None = None,
@@ -46,7 +47,8 @@ def generate_acoustic(
     semantic codes end before.
 
     `semantic`: an array a candidate, or one for all of `candidates`. `music`: levels of the accompaniment's codes, None
-    where there is none. Beyond the model's context, windows overlap by `overlap_s`.
+    where there is none. `prompt`: levels (whole blocks) that it begins with. Beyond the model's context, windows
+    overlap by `overlap_s`.
     Raises InputError where semantic codes are missing, or are not this model's.
     """
     if candidates is not None and len(semantic) == 1:
@@ -58,9 +60,10 @@ def generate_acoustic(
         raise InputError(f"semantic code {highest}: the model knows {model.config.semantic_size}; use its codebook")
     song = _Song(model, semantic, music, singer, duration_s, sampling or Sampling(), scale, keep)
     overlap = min(int(overlap_s / song.block_s), song.context // 2) or 1
-    done, total = 0, max(song.blocks_C)
-    while done < total:
-        first, last = next_window(done, total, song.context, overlap)
+    done = song.begin_with(prompt) if prompt is not None else 0
+    while done < max(song.blocks_C):
+        # Planned from the duration alone, so that no candidate's windows depend on the others' lengths.
+        first, last = next_window(done, song.blocks, song.context, overlap)
         song.sing(first, done, last, progress)
         done = last
     return song.levels_C
@@ -80,28 +83,39 @@ class _Song:
         block = Fraction(spec.block_samples, spec.sample_rate_hz)
         self.block_s = float(block)
         self.context = max(2, int(model.config.context_s / self.block_s))
-        whole = num_frames_to_cover(duration_s, 1 / block)
+        self.blocks = num_frames_to_cover(duration_s, 1 / block)
         own = [num_frames_to_cover(len(codes) / SEMANTIC_RATE_HZ, 1 / block) for codes in semantic]
-        self.blocks_C = [min(whole, blocks) for blocks in own]
+        self.blocks_C = [min(self.blocks, blocks) for blocks in own]
         self.levels_C: list[Levels] = [[np.zeros(0, np.int64) for _ in spec.strides] for _ in semantic]
         present = [
             name for name, given in (("text", semantic), ("music", music), ("singer", singer)) if given is not None
         ]
         self.guidance = Guidance.of(sampling, present)
 
+    def begin_with(self, prompt: Sequence[np.ndarray]) -> int:
+        """Take what is sung already; -> its blocks."""
+        blocks = len(prompt[0])
+        lengths = [blocks * self.model.spec.block_frames // stride for stride in self.model.spec.strides]
+        found = [len(level) for level in prompt]
+        if found != lengths or blocks >= min(self.blocks_C):
+            raise InputError(f"prompt: levels of {found} codes; need whole blocks, fewer than {min(self.blocks_C)}")
+        self.levels_C = [[np.asarray(level, np.int64) for level in prompt] for _ in self.levels_C]
+        return blocks
+
     def sing(self, first: int, done: int, last: int, progress: Progress | None) -> None:
         """Blocks done .. last of every candidate that is that long, after its blocks first .. done."""
         spec, guidance = self.model.spec, self.guidance
-        members = [c for c, blocks in enumerate(self.blocks_C) if blocks > done]
-        if not members:
-            return
         device = self.model.null_singer_D.device
-        items = [self._conditions(c, first, last, without) for without in guidance.variants for c in members]
-        columns = [self._template(c, first, min(last, self.blocks_C[c])) for c in members]
+        members = [c for c, blocks in enumerate(self.blocks_C) if blocks > done]
+        ends = [min(last, self.blocks_C[c]) for c in members]
+        both = list(zip(members, ends, strict=True))
+        items = [self._conditions(c, first, end, without) for without in guidance.variants for c, end in both]
+        columns = [self._template(c, first, end) for c, end in both]
         longest = max(column_RT.shape[1] for column_RT in columns)
         columns_CRT = torch.stack([F.pad(c, (0, longest - c.shape[1]), value=self.pattern.pad) for c in columns])
-        part = f"acoustic at {done}"
-        uniform_TRC = uniforms(self.sampling, part, members, longest, self.pattern.num_rows)
+        # As many for any length, so that a candidate's do not depend on the others' lengths.
+        steps = self.pattern.num_columns(self.context * spec.block_frames)
+        uniform_TRC = uniforms(self.sampling, f"acoustic at {done}", members, steps, self.pattern.num_rows)
         batch = {name: value.to(device) for name, value in stack(items).items()}
 
         def tick(step: int) -> None:

@@ -129,7 +129,7 @@ class T2S(nn.Module):
     def logits(self, x_BTD: Tensor) -> Tensor:
         """Through the frozen codebook, tied: logits_BTV, V = K codes and the end."""
         classes_VW = torch.cat([self.codes.codebook_KW, self.end_W[None]]).to(x_BTD.dtype)
-        scale = self.config.tunables.output_mult / self.config.semantic_width**0.5
+        scale = self.config.tunables.output_mult * 8 / self.config.semantic_width**0.5
         return F.linear(self.readout(x_BTD) * scale, classes_VW, self.bias_V)
 
     def text_logits(self, text_BLD: Tensor) -> Tensor:

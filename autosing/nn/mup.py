@@ -25,11 +25,11 @@ class Tunables(Config):
     init_std: float = Field(default=1.0, gt=0)
     """A matrix starts with init_std / sqrt(fan_in), cut at 3 sigma."""
     embedding_std: float = Field(default=0.3, gt=0)
-    embedding_lr_scale: float = Field(default=4.0, gt=0)
+    embedding_lr_scale: float = Field(default=8.0, gt=0)
     """Tables and null tokens learn so many times faster than the base rate."""
     projector_lr_scale: float = Field(default=2.5, gt=0)
     """Likewise the projections of frozen vectors: semantic codebook, singer, time."""
-    output_mult: float = Field(default=4.0, gt=0)
+    output_mult: float = Field(default=0.5, gt=0)
     query_mult: float = Field(default=1.0, gt=0)
     """Scores are query_mult * 8 / head_width * (q . k)."""
     weight_decay: float = Field(default=0.1, ge=0)

@@ -1,9 +1,11 @@
 """Made songs and real voices -> how much of pitch and words a codec keeps, as JSON on stdout.
 
-python benchmarks/quality/codec.py SONGS [--voices FOLDER] [--codec NAME] [--songs 24] [--no-words] [--keep FILE]
+python benchmarks/quality/codec.py SONGS [--voices FOLDER ...] [--codec NAME] [--songs 24] [--seconds 30]
+    [--no-words] [--keep FILE]
 
 SONGS is what `autosing songs` writes (truth/<id>/{vocals_dry.flac,f0.npy,truth.json}); use a seed that no codec was
-trained on. FOLDER holds a-cappella clips of real singers (any depth; flac, ogg, mp3 or wav).
+trained on. FOLDER holds a-cappella clips of real singers (any depth; flac, ogg, mp3, wav). Pitch is measured on so many
+seconds from the start of each clip.
 
 Pitch: of the frames that FCPE calls voiced in the original, the share where FCPE finds the reconstruction's pitch
 within 50 cents (a frame called unvoiced misses); the same by range of the original's pitch and by clip; for made songs
@@ -39,7 +41,8 @@ TRUTH_RATE_HZ = 200
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("songs", type=Path)
-    parser.add_argument("--voices", type=Path)
+    parser.add_argument("--voices", type=Path, nargs="+")
+    parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--codec", default="autosing-24khz")
     parser.add_argument("--songs", dest="limit", type=int, default=24)
     parser.add_argument("--no-words", action="store_true")
@@ -52,10 +55,11 @@ def main() -> None:
     result["bits_per_s"] = round(bits_per_s(codec))
     started = time.monotonic()
     clock = {"audio_s": 0.0, "codec_s": 0.0}
-    result["made"] = pitch([folder / "vocals_dry.flac" for folder in folders], codec, clock)
+    result["made"] = pitch([folder / "vocals_dry.flac" for folder in folders], codec, clock, given.seconds)
     if given.voices:
         endings = {".flac", ".ogg", ".mp3", ".wav"}
-        result["real"] = pitch(sorted(p for p in given.voices.rglob("*") if p.suffix in endings), codec, clock)
+        paths = sorted(p for folder in given.voices for p in folder.rglob("*") if p.suffix in endings)
+        result["real"] = pitch(paths, codec, clock, given.seconds)
     if not given.no_words:
         result["words"] = words(folders, codec, given.keep)
     result["times_real_time"] = round(clock["audio_s"] / clock["codec_s"], 1)
@@ -69,10 +73,13 @@ def bits_per_s(codec: Codec) -> float:
     return float(sum(spec.frame_rate_hz / stride * np.log2(size) for stride, size in codes))
 
 
-def reconstruct(path: Path, codec: Codec, clock: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
-    """(original_S, reconstruction_S) at the codec's rate, of one length."""
+def reconstruct(
+    path: Path, codec: Codec, clock: dict[str, float], seconds: float = 3600.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """(original_S, reconstruction_S) at the codec's rate, of one length, from the start of the clip."""
     rate = codec.spec.sample_rate_hz
-    original_S = resample(decode(path).mono_S(), decode(path).sample_rate_hz, rate)
+    audio = decode(path).cut(0.0, seconds)
+    original_S = resample(audio.mono_S(), audio.sample_rate_hz, rate)
     started = time.monotonic()
     made_S = codec.decode_flat(codec.encode_flat(original_S))[: len(original_S)]
     clock["codec_s"] += time.monotonic() - started
@@ -80,12 +87,12 @@ def reconstruct(path: Path, codec: Codec, clock: dict[str, float]) -> tuple[np.n
     return original_S, made_S
 
 
-def pitch(paths: list[Path], codec: Codec, clock: dict[str, float]) -> dict[str, Any]:
+def pitch(paths: list[Path], codec: Codec, clock: dict[str, float], seconds: float) -> dict[str, Any]:
     track = load_tracker("fcpe")
     rate = codec.spec.sample_rate_hz
     pitches, errors, clips, truths = [], [], {}, []
     for path in paths:
-        original_S, made_S = reconstruct(path, codec, clock)
+        original_S, made_S = reconstruct(path, codec, clock, seconds)
         before_T, after_T = track(original_S, rate), track(made_S, rate)
         voiced_T = before_T > 0
         error_T = np.full(len(before_T), np.inf)
@@ -96,7 +103,7 @@ def pitch(paths: list[Path], codec: Codec, clock: dict[str, float]) -> dict[str,
         clips[path.parent.name if path.stem == "vocals_dry" else path.stem] = within(errors[-1])
         truth = path.with_name("f0.npy")
         if truth.is_file():
-            true_T = np.load(truth)
+            true_T = np.load(truth)[: round(seconds * TRUTH_RATE_HZ)]
             truths.append([pitch_scores(true_T, TRUTH_RATE_HZ, f0_T, 100)["accuracy"] for f0_T in (before_T, after_T)])
     pitch_N, error_N = np.concatenate(pitches), np.concatenate(errors)
     ranges = {}

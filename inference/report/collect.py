@@ -57,7 +57,16 @@ def stage_counts(corpus: Path) -> list[StageCount]:
         if not path.name.startswith(".") and not path.name.endswith(".rejects.parquet")
     }
     ordered = sorted(stages, key=lambda stage: (ORDER.index(stage) if stage in ORDER else len(ORDER), stage))
-    return [_count(corpus, numbers, stage) for stage in ordered]
+    return [*_imported(corpus), *(_count(corpus, numbers, stage) for stage in ordered if stage != "index")]
+
+
+def _imported(corpus: Path) -> list[StageCount]:
+    """What import took into the corpus, and what it left out."""
+    rows = _count(corpus, partitions(corpus), "index").rows
+    path = corpus / "_import.json"
+    left_out = json.loads(path.read_text(encoding="utf-8")).get("left_out", []) if path.is_file() else []
+    reasons = Counter(item["reason"] for item in left_out)
+    return [StageCount("import", rows + len(left_out), rows, rows, len(left_out), dict(sorted(reasons.items())))]
 
 
 def _count(corpus: Path, numbers: list[int], stage: str) -> StageCount:

@@ -162,6 +162,7 @@ def _steps(path: Path) -> list[dict[str, Any]]:
     return [
         {"step": name, "seconds": step["seconds"], "command": "autosing " + " ".join(step["args"])}
         for name, step in ledger.items()
+        if "seconds" in step  # a step that has begun (this very report) has taken none yet
     ]
 
 

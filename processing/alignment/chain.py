@@ -7,15 +7,16 @@ may be leapt over at a cost.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from autosing.text.letters import ALPHABET, UNKNOWN, letters
 from processing.alignment.viterbi import NEVER, Chain
 
-SILENCE, BETWEEN = 0, len(ALPHABET) + 2
+SILENCE, PAUSE, BETWEEN = 0, len(ALPHABET) + 2, len(ALPHABET) + 3
 CLASSES = {char: k + 1 for k, char in enumerate(ALPHABET + UNKNOWN)}
-"""letter -> class; 0 is silence, the last class is what lies between lines."""
+"""letter -> class; 0 is silence; after the letters: silence within a line, and what lies between lines."""
 NUM_CLASSES = BETWEEN + 1
 
 
@@ -51,38 +52,40 @@ class LyricsChain:
     num_words: int
 
 
+class _State(NamedTuple):
+    """One state of the chain, as `Chain` has them in columns, and its word."""
+
+    emits: int
+    skip: float
+    first: int
+    end: int
+    word: int = -1
+    starts: bool = False
+    leap_from: int = -1
+    leap: float = NEVER
+
+
 def build_chain(lines: Sequence[LineToPlace], costs: Costs, num_frames: int) -> LyricsChain:
     """Words without a letter (they should not be given) count as one unknown sound."""
-    classes, skips, leap_from, leaps, firsts, ends, owner = [], [], [], [], [], [], []
-
-    def add(cls: int, skip: float, first: int, end: int, word: int = -1, leap: tuple[int, float] = (-1, NEVER)) -> None:
-        for values, value in zip(
-            (classes, skips, firsts, ends, owner, leap_from, leaps),
-            (cls, skip, first, end, word, *leap),
-            strict=True,
-        ):
-            values.append(value)
-
-    before, word = 0, 0
-    add(BETWEEN, NEVER, 0, _limit(lines[0].latest if lines else None, num_frames))
+    states = [_State(BETWEEN, NEVER, 0, _limit(lines[0].latest if lines else None, num_frames))]
+    word = 0
     for number, line in enumerate(lines):
-        line_end = _limit(line.end, num_frames)
+        before, line_end = len(states) - 1, _limit(line.end, num_frames)
         for k, text in enumerate(line.words):
             bounds = line.word_bounds[k] if k < len(line.word_bounds) else None
-            earliest = line.earliest if bounds is None else max(line.earliest, bounds[0])
+            earliest, latest = (line.earliest, line_end) if bounds is None else bounds
             if k:
-                add(SILENCE, 0.0, line.earliest, line_end if bounds is None else min(line_end, max(bounds[1], 1)))
-            sounds = letters(text) or UNKNOWN
-            for j, char in enumerate(sounds):
-                add(CLASSES[char], costs.silent_letter if j else NEVER, earliest, line_end, word)
+                states.append(_State(PAUSE, 0.0, line.earliest, min(line_end, max(latest, 1))))
+            for j, char in enumerate(letters(text) or UNKNOWN):
+                skip = costs.silent_letter if j else NEVER
+                states.append(_State(CLASSES[char], skip, max(line.earliest, earliest), line_end, word, j == 0))
             word += 1
         following = lines[number + 1].latest if number + 1 < len(lines) else None
-        add(BETWEEN, NEVER, 0, _limit(following, num_frames), leap=(before, costs.absent_line))
-        before = len(classes) - 1
-    chain = Chain(
-        np.array(classes), np.array(skips), np.array(leap_from), np.array(leaps), np.array(firsts), np.array(ends)
-    )
-    return LyricsChain(chain, np.array(owner), word)
+        end = _limit(following, num_frames)
+        states.append(_State(BETWEEN, NEVER, 0, end, leap_from=before, leap=costs.absent_line))
+    columns = [np.array(column) for column in zip(*states, strict=True)]
+    emits_S, skip_S, first_S, end_S, word_S, starts_S, leap_from_S, leap_S = columns
+    return LyricsChain(Chain(emits_S, starts_S, skip_S, leap_from_S, leap_S, first_S, end_S), word_S, word)
 
 
 def word_frames(path_T: np.ndarray, lyrics: LyricsChain) -> list[tuple[int, int] | None]:

@@ -8,25 +8,29 @@ from typing import Any
 
 import numpy as np
 
+from autosing.models.letters import FRAME_RATE_HZ
+from autosing.text.letters import UNKNOWN
 from autosing.timebase import num_frames_to_cover
-from processing.alignment.chain import BETWEEN, NUM_CLASSES
+from processing.alignment.chain import BETWEEN, CLASSES, NUM_CLASSES, PAUSE, SILENCE
 
 SAMPLE_RATE_HZ = 16_000
-FRAME_RATE_HZ = 50
+UNKNOWN_CLASS = CLASSES[UNKNOWN]
 _WINDOW_FRAMES = 1500
 """Whisper hears 30 s at once."""
 _MARGIN_FRAMES = 125
 """Windows overlap: what lies nearer than 2.5 s to an inner edge is taken from the neighbour."""
 _FRAME_SAMPLES = SAMPLE_RATE_HZ // FRAME_RATE_HZ
+_NO_START = -6.0
 _QUIET = 1e-3
 """-60 dBFS: a window that nowhere rises above holds no voice and is not looked at."""
 
 
 @dataclass(frozen=True)
 class Heard:
-    """letter_TL: log-probabilities of silence and a..z; languages: language -> probability."""
+    """letter_TL: log-probabilities of silence and a..z; start_T: log-odds that a word starts; how likely each language."""
 
     letter_TL: np.ndarray
+    start_T: np.ndarray
     languages: dict[str, float]
 
 
@@ -50,6 +54,7 @@ class Listener:
         num_frames = max(1, num_frames_to_cover(len(voice_S) / SAMPLE_RATE_HZ, FRAME_RATE_HZ))
         letter_TL = np.full((num_frames, len(self.log_prior_L)), np.log(1e-4), np.float32)
         letter_TL[:, 0] = 0.0
+        start_T = np.full(num_frames, _NO_START, np.float32)
         votes: dict[str, float] = {}
         for begin, keep, end in windows(num_frames):
             samples_S = voice_S[begin * _FRAME_SAMPLES : end * _FRAME_SAMPLES]
@@ -61,13 +66,13 @@ class Listener:
             with torch.inference_mode():
                 states_TD = self.whisper.encoder(mel_MT[None].to(self._device))[0]
                 _, language = self.whisper.detect_language(states_TD)
-                heard_TL = self._head(states_TD[None, : end - begin])[0].cpu().numpy()
-            first = keep - begin
-            letter_TL[keep:end] = heard_TL[first : end - begin]
+                heard_1TL, start_1T = self._head(states_TD[None, : end - begin])
+            letter_TL[keep:end] = heard_1TL[0, keep - begin :].cpu().numpy()
+            start_T[keep:end] = start_1T[0, keep - begin :].cpu().numpy()
             for name, probability in language.items():
                 votes[name] = votes.get(name, 0.0) + probability
         total = sum(votes.values())
-        return Heard(letter_TL, {name: votes[name] / total for name in sorted(votes)} if total else {})
+        return Heard(letter_TL, start_T, {name: votes[name] / total for name in sorted(votes)} if total else {})
 
 
 def windows(num_frames: int) -> list[tuple[int, int, int]]:
@@ -83,17 +88,35 @@ def windows(num_frames: int) -> list[tuple[int, int, int]]:
         begin += step
 
 
-def class_scores(
-    letter_TL: np.ndarray, log_prior_L: np.ndarray, prior_weight: float, between_cost: float
-) -> np.ndarray:
-    """log-probabilities_TL -> scores_TC in nats, of letters, of an unknown sound, and of what lies between lines.
+@dataclass(frozen=True)
+class Hearing:
+    """How log-probabilities become scores. In nats a frame; chosen on made songs."""
 
-    Frequent letters are made dearer by `prior_weight` of their log-prior. Singing between lines costs `between_cost` a
-    frame more than the likeliest letter would.
-    """
+    prior_weight: float
+    """Frequent letters are made dearer by so much of their log-prior."""
+    mishearing: float
+    """The chance that a sung letter sounds like any other: what a wrong letter costs is bounded by it."""
+    pause_cost: float
+    """Of silence between the words of a line."""
+    between_cost: float
+    """Of singing that is in no line."""
+
+
+def start_scores(start_T: np.ndarray, weight: float) -> np.ndarray:
+    """log-odds_T that a word starts -> what entering a word is worth in each frame, in nats, 0 on the average frame."""
+    limited_T = np.clip(start_T, _NO_START, -_NO_START)
+    return (weight * (limited_T - limited_T.mean())).astype(np.float32)
+
+
+def class_scores(letter_TL: np.ndarray, log_prior_L: np.ndarray, hearing: Hearing) -> np.ndarray:
+    """log-probabilities_TL -> scores_TC: silence, letters, an unknown sound, silence within a line, what is between."""
+    sung_T1 = np.log(np.maximum(-np.expm1(letter_TL[:, :1]), 1e-6))
     scores_TC = np.empty((len(letter_TL), NUM_CLASSES), np.float32)
-    scores_TC[:, :-2] = letter_TL - prior_weight * log_prior_L
-    best_T = scores_TC[:, 1:-2].max(axis=1)
-    scores_TC[:, -2] = best_T - 1.0
-    scores_TC[:, BETWEEN] = np.maximum(scores_TC[:, 0], best_T - between_cost)
+    scores_TC[:, SILENCE] = letter_TL[:, 0] - hearing.prior_weight * log_prior_L[0]
+    heard_TL = letter_TL[:, 1:] - hearing.prior_weight * log_prior_L[1:]
+    any_T1 = sung_T1 - hearing.prior_weight * log_prior_L[1:].mean()
+    scores_TC[:, 1:UNKNOWN_CLASS] = np.logaddexp(heard_TL, any_T1 + np.log(hearing.mishearing))
+    scores_TC[:, UNKNOWN_CLASS] = scores_TC[:, 1:UNKNOWN_CLASS].max(axis=1) - 1.0
+    scores_TC[:, PAUSE] = scores_TC[:, SILENCE] - hearing.pause_cost
+    scores_TC[:, BETWEEN] = np.maximum(scores_TC[:, SILENCE], any_T1[:, 0] - hearing.between_cost)
     return scores_TC

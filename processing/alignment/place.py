@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from processing.alignment.chain import Costs, LineToPlace, build_chain, word_frames
+from processing.alignment.chain import PAUSE, Costs, LineToPlace, build_chain, word_frames
 from processing.alignment.offset import LrcOffset, estimate_offset
 from processing.alignment.viterbi import best_path
 
@@ -28,6 +28,14 @@ class SungLine:
     words: tuple[str, ...]
     start_s: float | None = None
     word_starts_s: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scores:
+    """In nats: what each class is worth in each frame, and what starting a word is."""
+
+    class_TC: np.ndarray
+    start_T: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -53,41 +61,39 @@ class PlacedLine:
 
 
 def place_plain(
-    scores_TC: np.ndarray, lines: Sequence[SungLine], costs: Costs, rate_hz: int
+    scores: Scores, lines: Sequence[SungLine], costs: Costs, rate_hz: int
 ) -> tuple[list[PlacedLine], float]:
     """One path through the whole song: a line can be early or late only if all its neighbours are."""
-    return _place(scores_TC, [LineToPlace(line.words) for line in lines], costs, rate_hz)
+    return _place(scores, [LineToPlace(line.words) for line in lines], costs, rate_hz)
 
 
 def place_stamped(
-    scores_TC: np.ndarray, lines: Sequence[SungLine], costs: Costs, rate_hz: int
+    scores: Scores, lines: Sequence[SungLine], costs: Costs, rate_hz: int
 ) -> tuple[list[PlacedLine], LrcOffset]:
     """Each line within its stamps, moved by the offset on which most lines agree.
 
     Where few lines agree, the stamps as they are and no stamps at all are tried, and what places more lines is taken.
     """
-    free, _ = place_plain(scores_TC, lines, costs, rate_hz)
+    free, _ = place_plain(scores, lines, costs, rate_hz)
     heard = [line.words[0].start_s if line.words else None for line in free]
     offset = estimate_offset([line.start_s for line in lines], heard)
     if offset.inlier_ratio >= _MIN_INLIER_RATIO:
-        return _place(scores_TC, _bounded(lines, offset, rate_hz), costs, rate_hz)[0], offset
+        return _place(scores, _bounded(lines, offset, rate_hz), costs, rate_hz)[0], offset
     as_given = replace(offset, offset_s=0.0, spread_s=_MAX_TOLERANCE_S)
-    placed, _ = _place(scores_TC, _bounded(lines, as_given, rate_hz), costs, rate_hz)
+    placed, _ = _place(scores, _bounded(lines, as_given, rate_hz), costs, rate_hz)
     if _total(placed) >= _total(free):
         return placed, as_given
     return free, offset
 
 
-def _place(
-    scores_TC: np.ndarray, lines: Sequence[LineToPlace], costs: Costs, rate_hz: int
-) -> tuple[list[PlacedLine], float]:
-    lyrics = build_chain(lines, costs, len(scores_TC))
-    path_T, score = best_path(scores_TC, lyrics.chain)
+def _place(scores: Scores, lines: Sequence[LineToPlace], costs: Costs, rate_hz: int) -> tuple[list[PlacedLine], float]:
+    lyrics = build_chain(lines, costs, len(scores.class_TC))
+    path_T, score = best_path(scores.class_TC, scores.start_T, lyrics.chain)
     if path_T is None:
         return [PlacedLine(None) for _ in lines], score
     spans = word_frames(path_T, lyrics)
-    likelier_T = scores_TC[:, :-1].max(axis=1)
-    closeness_T = np.exp(scores_TC[np.arange(len(path_T)), lyrics.chain.class_S[path_T]] - likelier_T)
+    likeliest_T = scores.class_TC[:, :PAUSE].max(axis=1)
+    closeness_T = np.exp(scores.class_TC[np.arange(len(path_T)), lyrics.chain.class_S[path_T]] - likeliest_T)
     placed, at = [], 0
     for line in lines:
         own = spans[at : at + len(line.words)]

@@ -12,6 +12,8 @@ from typing import Any
 import numba
 import numpy as np
 
+_compiled: Any = numba.njit(cache=True)
+
 NEVER = math.inf
 _NO = -1e300
 _MAX_STEP = 4
@@ -24,6 +26,8 @@ class Chain:
 
     class_S: np.ndarray
     """Which class of the scores the state emits."""
+    starts_S: np.ndarray
+    """Whether the state starts a word: then entering it is worth the frame's `start` score."""
     skip_S: np.ndarray
     """The cost of stepping over the state (NEVER: it must be passed)."""
     leap_from_S: np.ndarray
@@ -36,14 +40,16 @@ class Chain:
     """and before here."""
 
 
-def best_path(score_TC: np.ndarray, chain: Chain) -> tuple[np.ndarray | None, float]:
+def best_path(score_TC: np.ndarray, start_T: np.ndarray, chain: Chain) -> tuple[np.ndarray | None, float]:
     """(the state of each frame, the sum of its scores less costs), or (None, -inf) where no path keeps the bounds."""
     num_frames, num_states = len(score_TC), len(chain.class_S)
     assert num_frames > 0 and num_states > 0, (num_frames, num_states)
     block = max(64, math.isqrt(4 * num_frames))
     arrays: tuple[Any, ...] = (
         np.ascontiguousarray(score_TC, dtype=np.float32),
+        np.ascontiguousarray(start_T, dtype=np.float32),
         chain.class_S.astype(np.int32),
+        chain.starts_S.astype(np.bool_),
         chain.skip_S.astype(np.float64),
         chain.leap_from_S.astype(np.int32),
         chain.leap_S.astype(np.float64),
@@ -72,10 +78,11 @@ def best_path(score_TC: np.ndarray, chain: Chain) -> tuple[np.ndarray | None, fl
     return path_T, float(forward_S[-1])
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@_compiled
 def _advance(
-    score_TC: np.ndarray, class_S: np.ndarray, skip_S: np.ndarray, leap_from_S: np.ndarray, leap_S: np.ndarray,
-    first_S: np.ndarray, end_S: np.ndarray, before_S: np.ndarray, begin: int, end: int, trace: bool,
+    score_TC: np.ndarray, start_T: np.ndarray, class_S: np.ndarray, starts_S: np.ndarray, skip_S: np.ndarray,
+    leap_from_S: np.ndarray, leap_S: np.ndarray, first_S: np.ndarray, end_S: np.ndarray, before_S: np.ndarray,
+    begin: int, end: int, trace: bool,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Forward scores after the frames [begin, end), and from which state each was reached in each of them."""
     num_states = len(class_S)
@@ -83,7 +90,8 @@ def _advance(
     old_S, new_S = before_S.copy(), before_S.copy()
     for frame in range(begin, end):
         for s in range(num_states):
-            best, source = old_S[s], s
+            worth = start_T[frame] if starts_S[s] else 0.0
+            best, source = old_S[s] - worth, s  # what staying lacks; all else enters
             if s > 0 and old_S[s - 1] > best:
                 best, source = old_S[s - 1], s - 1
             cost, k = 0.0, s - 1
@@ -96,7 +104,7 @@ def _advance(
             if leap >= 0 and old_S[leap] - leap_S[s] > best:
                 best, source = old_S[leap] - leap_S[s], leap
             inside = first_S[s] <= frame and frame < end_S[s]
-            new_S[s] = best + score_TC[frame, class_S[s]] if inside and best > _NO / 2 else _NO
+            new_S[s] = best + worth + score_TC[frame, class_S[s]] if inside and best > _NO / 2 else _NO
             if trace:
                 came_BS[frame - begin, s] = source
         old_S, new_S = new_S, old_S

@@ -8,14 +8,15 @@ from pydantic import Field
 from autosing.audio.io import decode
 from autosing.config import Config
 from autosing.ids import seed_of
+from autosing.models.letters import FRAME_RATE_HZ
 from autosing.schemas.tables import Line, Lyrics, Word
 from autosing.stage import Rejected, Stage
 from autosing.text.normalize import main_script, written_in
 from processing.alignment.chain import Costs
-from processing.alignment.emissions import FRAME_RATE_HZ, SAMPLE_RATE_HZ, Heard, Listener, class_scores
+from processing.alignment.emissions import SAMPLE_RATE_HZ, Heard, Hearing, Listener, class_scores, start_scores
 from processing.alignment.guess import fill_gaps
 from processing.alignment.lyrics import LRC, PLAIN, TRANSCRIBED, known_language, likely_language, read_lyrics
-from processing.alignment.place import SungLine, place_plain, place_stamped
+from processing.alignment.place import Scores, SungLine, place_plain, place_stamped
 from processing.alignment.transcribe import transcribe
 
 
@@ -27,7 +28,13 @@ class AlignConfig(Config):
     """Songs without lyrics are transcribed; else they are rejected."""
     prior_weight: float = Field(0.3, ge=0, le=1)
     """How far frequent letters are made dearer."""
-    between_cost: float = Field(3.0, ge=0)
+    mishearing: float = Field(0.02, gt=0, le=1)
+    """The chance that a sung letter sounds like any other."""
+    start_weight: float = Field(0.5, ge=0, le=2)
+    """How much the sound of a word's start counts beside that of its letters."""
+    pause_cost: float = Field(0.3, ge=0)
+    """What silence within a line costs, a frame (nats)."""
+    between_cost: float = Field(4.0, ge=0)
     """What singing costs, a frame, that the lyrics do not hold (nats)."""
     silent_letter_cost: float = Field(3.0, ge=0)
     """What it costs not to hear a letter that is written (nats)."""
@@ -95,13 +102,15 @@ class Align(Stage[SongToAlign, Lyrics]):
         self, song: str, source: str, language: str, lines: list[SungLine], heard: Heard, duration_s: float
     ) -> Lyrics:
         config = self.config
-        scores_TC = class_scores(heard.letter_TL, self.listen.log_prior_L, config.prior_weight, config.between_cost)
+        hearing = Hearing(config.prior_weight, config.mishearing, config.pause_cost, config.between_cost)
+        class_TC = class_scores(heard.letter_TL, self.listen.log_prior_L, hearing)
+        scores = Scores(class_TC, start_scores(heard.start_T, config.start_weight))
         costs = Costs(config.silent_letter_cost, config.absent_line_cost)
         offset_s = ratio = None
         if source == PLAIN:
-            placed, _ = place_plain(scores_TC, lines, costs, FRAME_RATE_HZ)
+            placed, _ = place_plain(scores, lines, costs, FRAME_RATE_HZ)
         else:
-            placed, offset = place_stamped(scores_TC, lines, costs, FRAME_RATE_HZ)
+            placed, offset = place_stamped(scores, lines, costs, FRAME_RATE_HZ)
             if source == LRC:
                 offset_s, ratio = offset.offset_s + config.onset_shift_s, offset.inlier_ratio
         spans = fill_gaps(placed, lines, offset_s or 0.0, config.onset_shift_s, duration_s)

@@ -12,7 +12,7 @@ from autosing.errors import InputError
 from autosing.ids import clip_id
 from autosing.schemas.tables import Clip, Line, Word
 from autosing.stage import Rejected, Stage
-from processing.activity import STEP_MS, singing_activity, sung_before_ms
+from processing.activity import STEP_MS, covered, singing_activity, sung_before_ms
 from processing.windows import choose_windows, cut_times
 
 Span = TypeVar("Span", Line, Word)
@@ -77,9 +77,12 @@ class Segment(Stage[Aligned, Clip]):
             found = f"{sung_s:.2f} s of singing in {vocals.duration_s:.1f} s, need {config.min_singing_s:g} s"
             return Rejected(row.id, "no_singing", found)
         fitting = [line.fits for line in row.lines]
+        words = [word for word in row.words if fitting[word.line]]
+        # A separator takes some voices half away (bass: a quarter of the frames); a word that fits says they were sung.
+        sung_T = sung_T | covered(_spans(words), len(sung_T))
         times_ms, cost_ms = cut_times(
             int(vocals.duration_s * 1000),
-            _spans([word for word in row.words if fitting[word.line]]),
+            _spans(words),
             _spans([line for line in row.lines if line.fits]),
             sung_T,
             STEP_MS,

@@ -133,11 +133,14 @@ class TrainSM2A(Task):
         duration_s = self.config.listen_s
         if prompt is None or not duration_s or not prompt["semantic_length"]:
             return {}
-        from autosing.codecs import load_codec
+        from autosing.codecs import codec_digest, load_codec
         from autosing.generation.acoustic import generate_acoustic
 
         assert self.index.codec is not None
         try:
+            # A codec of the same name may be another: its codes would be noise, or no codes at all.
+            if codec_digest(self.index.codec.name) != self.index.codec.digest:
+                return {}
             codec = load_codec(self.index.codec.name)
         except InputError:
             return {}

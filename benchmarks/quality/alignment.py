@@ -1,0 +1,137 @@
+"""Separated songs and labels of their words -> how far found onsets lie from the labelled ones, as JSON on stdout.
+
+python benchmarks/quality/alignment.py CORPUS [--labels FOLDER] [--mode lrc] [--mode plain] [--songs N] [--set k=v]
+CORPUS has index and separate tables (`autosing process CORPUS --stages separate`). Labels are those of made songs
+(CORPUS/truth/<id>/truth.json) or FOLDER/<name>.json (`words` in the order of `lyrics`, or UltraStar `syllables`).
+In mode lrc the aligner is given an LRC of the labelled line starts, in mode plain the lines alone.
+"""
+
+import argparse
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from autosing.config import load_config
+from autosing.errors import InputError
+from autosing.ids import clean_id
+from autosing.metrics.alignment import onset_errors
+from autosing.schemas.tables import Lyrics, Separated
+from autosing.tables import partitions, read_rows, table_path
+from autosing.text.lrc import LrcLine, write_lrc
+from processing.stages.align import Align, AlignConfig, SongToAlign
+
+MODES = ("lrc", "plain")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The lines of a song, and for each its words with their onsets in seconds."""
+
+    lines: list[str]
+    words: list[list[tuple[str, float]]]
+    language: str | None
+
+    @property
+    def onsets_s(self) -> list[float]:
+        return [start_s for line in self.words for _, start_s in line]
+
+
+@dataclass(frozen=True)
+class Named:
+    id: str
+    language: str | None
+
+
+def read_labels(path: Path) -> Labels:
+    """truth.json of made songs, or the labels beside real ones."""
+    held: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if "syllables" in held:
+        return _from_syllables(held["syllables"])
+    if "lines" in held:
+        lines = [line["text"] for line in held["lines"]]
+        words: list[list[tuple[str, float]]] = [[] for _ in lines]
+        for word in held["words"]:
+            words[word["line"]].append((word["word"], word["start"]))
+        return Labels(lines, words, held["language"])
+    lines = [line for line in held["lyrics"].splitlines() if line.strip()]
+    rest = iter(held["words"])
+    return Labels(lines, [[(word, next(rest)["start"]) for word in line.split()] for line in lines], None)
+
+
+def _from_syllables(syllables: list[dict[str, Any]]) -> Labels:
+    """UltraStar: a syllable that starts with a space, or a line, starts a word; `~` holds the one before."""
+    words: list[list[tuple[str, float]]] = [[] for _ in range(syllables[-1]["line"] + 1)]
+    for syllable in syllables:
+        line, text = words[syllable["line"]], syllable["text"]
+        if line and not text.startswith(" "):
+            line[-1] = (line[-1][0] + text.replace("~", ""), line[-1][1])
+        else:
+            line.append((text.strip().replace("~", ""), syllable["start"]))
+    return Labels([" ".join(word for word, _ in line) for line in words], words, None)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("--labels", type=Path)
+    parser.add_argument("--mode", dest="modes", action="append", choices=MODES)
+    parser.add_argument("--songs", type=int)
+    parser.add_argument("--set", dest="overrides", action="append", default=[])
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    stage = Align(load_config(AlignConfig, None, given.overrides))
+    stage.setup()
+    songs = _labelled(given.corpus, given.labels)[: given.songs]
+    report = {mode: _measure(stage, songs, mode) for mode in given.modes or MODES}
+    print(json.dumps({"what": "word onsets", "config": stage.config.dump(), **report}, indent=1, ensure_ascii=False))
+
+
+def _labelled(corpus: Path, folder: Path | None) -> list[tuple[Separated, Labels]]:
+    """The songs that have labels, in the order of their ids. Raises InputError where none has."""
+    beside = {clean_id(path.stem): path for path in folder.glob("*.json")} if folder else {}
+    found = []
+    for k in partitions(corpus):
+        languages = {row.id: row.language for row in read_rows(table_path(corpus, k, "index"), Named)}
+        for row in read_rows(table_path(corpus, k, "separate"), Separated, batch_rows=1):
+            path = beside.get(row.id, corpus / "truth" / row.id / "truth.json")
+            if path.is_file():
+                labels = read_labels(path)
+                found.append((row, Labels(labels.lines, labels.words, labels.language or languages[row.id])))
+    if not found:
+        raise InputError(f"{corpus}: no labels for any song; give --labels FOLDER or a corpus of 'autosing songs'")
+    return sorted(found, key=lambda pair: pair[0].id)
+
+
+def _measure(stage: Align, songs: list[tuple[Separated, Labels]], mode: str) -> dict[str, Any]:
+    rows, truth_s, found_s, minutes, started = [], [], [], 0.0, time.process_time()
+    for song, labels in songs:
+        lrc = write_lrc(LrcLine(t, w[0][1]) for t, w in zip(labels.lines, labels.words, strict=True))
+        given = (lrc, None) if mode == "lrc" else (None, "\n".join(labels.lines))
+        lyrics = stage.apply(SongToAlign(song.id, song.vocals, *given, labels.language))
+        if not isinstance(lyrics, Lyrics):
+            raise InputError(f"song {song.id}: rejected ({lyrics.reason}: {lyrics.measurement})")
+        onsets_s = [word.start_s for word in lyrics.words]
+        fit = sum(line.fits for line in lyrics.lines)
+        rows.append(
+            {"song": song.id, **_figures(labels.onsets_s, onsets_s), "lines": len(lyrics.lines), "lines_fit": fit}
+        )
+        truth_s += labels.onsets_s
+        found_s += onsets_s
+        minutes += song.duration_s / 60
+    whole = {key: round(sum(r[key] * r["words"] for r in rows) / len(truth_s), 4) for key in ("aae_s", "pco")}
+    errors = sorted(abs(a - b) for a, b in zip(truth_s, found_s, strict=True))
+    cpu_s = round((time.process_time() - started) / minutes, 2)
+    return {"all": {"words": len(errors), **whole, "median_s": round(errors[len(errors) // 2], 4)},
+            "worst_song_pco": min(r["pco"] for r in rows), "cpu_s_per_minute": cpu_s, "songs": rows}  # fmt: skip
+
+
+def _figures(true_s: list[float], found_s: list[float]) -> dict[str, float]:
+    return {k: v if k == "words" else round(v, 4) for k, v in asdict(onset_errors(true_s, found_s)).items()}
+
+
+if __name__ == "__main__":
+    main()
