@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from autosing.errors import InputError
 
@@ -66,6 +66,17 @@ def load_model(folder: Path, kind: str | None = None, device: str | torch.device
     if kind is not None and description["kind"] != kind:
         raise InputError(f"model {folder}: found a {description['kind']} model, need {kind}; give another folder")
     return ModelFile(description["kind"], description["config"], state, description["extra"])
+
+
+def restore(model: nn.Module, file: ModelFile, folder: Path) -> None:
+    """The file's weights into a model of its config. Raises InputError where another version of the code made them."""
+    try:
+        model.load_state_dict(file.state)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip()[:120]
+        raise InputError(
+            f"model {folder}: its weights are not of this version's {file.kind} ({first} ...); train it again"
+        ) from None
 
 
 def write_whole(path: Path, data: bytes) -> None:

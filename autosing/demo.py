@@ -22,11 +22,12 @@ from autosing.errors import InputError
 
 LEDGER = "_demo.json"
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
-SONGS, SEED = 8, 7
+SONGS = ("-n", "8", "--seed", "7", "--partitions", "2", "--lines", "2")
 WEIGHTS = ("spleeter-2stems", "whisper-base", "ge2e")
 REMARK = (
-    "A clip of the training songs, sung again: minutes of training on eight songs teach these models those songs and "
-    "little else. Words, times and singer are the clip's; the codes are drawn one after another by t2s and sm2a."
+    "A clip of the training songs, sung again: minutes of training on eight short songs teach these models those songs "
+    "and little else. They are told the clip's words and their times, its instrumental and its singer; what is sung is "
+    "drawn code by code, first what is sung by t2s, then how it sounds by sm2a."
 )
 PROGRAM = (sys.executable, "-m", "autosing")
 
@@ -81,7 +82,7 @@ def plan(out: Path, configs: Path = CONFIGS) -> list[Step]:
         Step(
             "songs",
             "Make songs of known truth",
-            ("songs", str(out / "songs"), "-n", str(SONGS), "--seed", str(SEED), "--partitions", "2"),
+            ("songs", str(out / "songs"), *SONGS),
             writes=("songs/*/index.parquet",),
         ),
         Step(
@@ -110,9 +111,12 @@ def plan(out: Path, configs: Path = CONFIGS) -> list[Step]:
         Step(
             "sing",
             "Sing a clip of the training songs again, over its own instrumental",
-            (*("sing", "--t2s", str(t2s), "--sm2a", str(sm2a), "--out", str(sung)), *config("inference")),
+            (
+                *("sing", "--t2s", str(t2s), "--sm2a", str(sm2a), "--out", str(sung), "--codes-out"),
+                *config("inference"),
+            ),
             reads=("runs/*/model.safetensors", "dataset/index.json"),
-            writes=("sung.wav", "sung.vocals.wav", "sung.lrc", "sung.json"),
+            writes=("sung.wav", "sung.vocals.wav", "sung.lrc", "sung.json", "sung.npz"),
             late_args=lambda: ("--reference", f"{corpus}#{first_clip(dataset)}", "--remark", REMARK),
         ),
         Step(
@@ -232,10 +236,11 @@ def _digest(path: Path) -> str:
 
 
 def _digest_of_code() -> str:
-    """Changes with any line of the five packages: a step made by other code is run again."""
+    """Changes with any line of the five packages and any bundled weight: what others made is made again."""
     root = Path(__file__).resolve().parents[1]
     rooms = ("autosing", "processing", "dataset_builder", "train", "inference")
-    paths = sorted(path for room in rooms for path in (root / room).rglob("*.py"))
+    found = [path for room in rooms for path in (root / room).rglob("*")]
+    paths = sorted(path for path in found if path.suffix in (".py", ".css", ".js", ".safetensors", ".json"))
     text = "\n".join(f"{path.relative_to(root)} {_digest(path)}" for path in paths)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

@@ -36,7 +36,7 @@ def sing(
     guidance_singer: Annotated[float | None, Option(help="How hard to follow the singer; 1 is off.")] = None,
     candidates: Annotated[int | None, Option(help="How many ways to sing it (default 1).")] = None,
     keep: Annotated[str | None, Option(help="all candidates, or the best: most of its content heard again.")] = None,
-    scale: Annotated[str | None, Option(help="fine, or coarse: a block of codes a step, faster.")] = None,
+    scale: Annotated[str | None, Option(help="fine, or coarse: a block of codes a step (default: as learnt).")] = None,
     music: Annotated[bool | None, Option("--music/--no-music", help="A cappella without.")] = None,
     music_gain_db: Annotated[float | None, Option(help="Instrumental louder or quieter than the reference's.")] = None,
     separator: Annotated[str | None, Option(help="spleeter, demucs, or none: an instrumental.")] = None,
@@ -106,5 +106,5 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        sys.stderr.write(f"sing: {error}\n")
+        sys.stderr.write(f"autosing: {error}\n")
         sys.exit(2)

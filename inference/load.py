@@ -8,6 +8,7 @@ from autosing.checkpoint import load_model
 from autosing.codecs import codec_digest, load_codec
 from autosing.codecs.base import Codec
 from autosing.errors import InputError
+from autosing.generation.acoustic import Scale
 from autosing.models.semantic import BUNDLED, SemanticTokenizer, load_semantic, semantic_digest
 from autosing.models.sm2a import SM2A, load_sm2a
 from autosing.models.t2s import T2S, load_t2s
@@ -21,9 +22,12 @@ class Models:
     codec: Codec
     t2s: T2S | None
     tokenizer: SemanticTokenizer | None
+    scale: Scale
 
 
-def load_models(sm2a: Path, t2s: Path | None, codec: str | None, codebook: str | None, hears: bool) -> Models:
+def load_models(
+    sm2a: Path, t2s: Path | None, codec: str | None, codebook: str | None, hears: bool, scale: Scale | None
+) -> Models:
     """A pair of runs and their codec; with `hears`, the tokeniser of their content codes too.
 
     Raises InputError: missing, of the wrong kind, of codes that differ, or without the codec they were trained on.
@@ -42,7 +46,14 @@ def load_models(sm2a: Path, t2s: Path | None, codec: str | None, codebook: str |
         load_codec(name),
         load_t2s(t2s) if t2s is not None else None,
         load_semantic(book) if hears else None,
+        _scale(sm2a, ours.get("scales", ["coarse", "fine"]), scale),
     )
+
+
+def _scale(sm2a: Path, learnt: list[Scale], wanted: Scale | None) -> Scale:
+    if wanted is not None and wanted not in learnt:
+        raise InputError(f"sm2a {sm2a}: has learnt {' and '.join(learnt)} columns; give --scale {learnt[0]}")
+    return wanted or ("fine" if "fine" in learnt else "coarse")
 
 
 def _agree(sm2a: Path, ours: dict[str, Any], t2s: Path, theirs: dict[str, Any]) -> None:

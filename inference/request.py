@@ -10,6 +10,7 @@ from pydantic import Field
 from autosing.audio.io import Audio, decode
 from autosing.config import Config
 from autosing.errors import InputError
+from autosing.generation.acoustic import Scale
 from autosing.generation.sampling import Sampling
 from autosing.models.separation import SeparatorConfig
 from inference.lyrics_plan import AskedLine, lay_out, needed_s, read_lyrics, window
@@ -30,8 +31,9 @@ class SingConfig(Config):
     """How the content is drawn (t2s). Its seed is derived from `seed`."""
     acoustic: Sampling = Sampling()
     """How the sound is drawn (sm2a). Its seed is derived from `seed`."""
-    scale: Literal["fine", "coarse"] = "fine"
-    """fine: every code on its own step. coarse: all codes of a block in one step, about four times faster."""
+    scale: Scale | None = None
+    """fine: every code on its own step. coarse: all codes of a block in one step, about four times faster. None: fine,
+    where the model has learnt it."""
     candidates: int = Field(default=1, ge=1, le=64)
     keep: Literal["all", "best"] = "all"
     """best: the candidate in which most of the wanted content codes are heard when its sound is tokenised again."""

@@ -56,7 +56,9 @@ def sing(request: SingRequest) -> Sung:
     """
     brief = check(request)
     clock = _Clock()
-    models = load_models(request.sm2a, request.t2s, request.codec, request.codebook, request.hears_content)
+    models = load_models(
+        request.sm2a, request.t2s, request.codec, request.codebook, request.hears_content, request.config.scale
+    )
     clock.lap("load")
     reference = listen(brief)
     music = _music_codes(models, reference.instrumental, brief.length_s)
@@ -105,7 +107,7 @@ def _sound(
     config = brief.request.config
     sampling = config.acoustic.model_copy(update={"seed": seed_of(config.seed, "acoustic")})
     found = generate_acoustic(
-        models.sm2a, semantic, music, singer, brief.length_s, sampling, scale=config.scale,
+        models.sm2a, semantic, music, singer, brief.length_s, sampling, scale=models.scale,
         progress=_progress("sound"),
     )  # fmt: skip
     return [models.codec.spec.flatten(levels) for levels in found]

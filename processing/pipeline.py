@@ -56,15 +56,16 @@ def build_stages(config: PipelineConfig, names: Sequence[str] | None = None) -> 
     return stages
 
 
-def details_of(stage: Stage[Any, Any], inputs: Mapping[str, str]) -> dict[str, Any]:
-    """All that decides a table's content: stage and version, resolved config, weights, the inputs' fingerprints."""
+def own_details(stage: Stage[Any, Any]) -> dict[str, Any]:
+    """What a table owes to its stage alone: name, version, resolved config, weights' digests."""
     return {
-        "stage": stage.name,
-        "version": stage.version,
-        "config": stage.config.dump(),
-        "weights": dict(stage.weights()),
-        "inputs": {name: inputs[name] for name in stage.reads},
-    }
+        "stage": stage.name, "version": stage.version, "config": stage.config.dump(), "weights": dict(stage.weights()),
+    }  # fmt: skip
+
+
+def details_of(stage: Stage[Any, Any], inputs: Mapping[str, str]) -> dict[str, Any]:
+    """All that decides a table's content: the stage's own details and its input tables' fingerprints."""
+    return {**own_details(stage), "inputs": {name: inputs[name] for name in stage.reads}}
 
 
 def why_stale(held: TableMeta | None, wanted: Mapping[str, Any]) -> str | None:

@@ -49,18 +49,18 @@ def process_corpus(
 
 
 class _Progress:
-    """One line a committed partition; the reason first time a stage runs for it."""
+    """One line a committed partition; why, when a stage first runs for that reason."""
 
     def __init__(self) -> None:
         self._said: set[tuple[str, str]] = set()
 
-    def done(self, job: Job, done: Done) -> None:
+    def done(self, job: Job, done: Done, made: int, total: int) -> None:
         if (job.stage, job.why) not in self._said:
             self._said.add((job.stage, job.why))
             note(f"{job.stage}: {job.why}")
         meta = done.meta
         note(
-            f"{job.stage} partition {job.partition}: {meta.rows_in} in, {meta.rows} out, "
+            f"[{made}/{total}] {job.stage} partition {job.partition}: {meta.rows_in} in, {meta.rows} out, "
             f"{meta.rejected} rejected, {done.seconds:.1f} s"
         )
 

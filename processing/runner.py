@@ -20,6 +20,8 @@ from processing.schedule import Job, Schedule
 from processing.worker import Done, Worker
 
 _OBJECT_STORE_BYTES = 100 << 20
+Tell = Callable[[Job, Done, int, int], None]
+"""Called at each commit with the job, what came of it, how many jobs are done and how many there are."""
 
 
 @dataclass
@@ -62,7 +64,7 @@ def run(
     stages: Sequence[Stage[Any, Any]],
     config: PipelineConfig,
     address: str = "local",
-    tell: Callable[[Job, Done], None] = lambda job, done: None,
+    tell: Tell = lambda job, done, made, total: None,
 ) -> RunResult:
     """Make every table that is not as wanted. `address`: inline (this process), local, auto or HOST (a Ray cluster).
 
@@ -80,7 +82,7 @@ def run(
     return result
 
 
-def _drive(crew: Crew, schedule: Schedule, retries: int, result: RunResult, tell: Callable[[Job, Done], None]) -> None:
+def _drive(crew: Crew, schedule: Schedule, retries: int, result: RunResult, tell: Tell) -> None:
     at_work: dict[int, Job] = {}
     loaded: list[set[str]] = [set() for _ in range(crew.size)]
     deaths: dict[Job, int] = {}
@@ -97,7 +99,7 @@ def _drive(crew: Crew, schedule: Schedule, retries: int, result: RunResult, tell
         if isinstance(outcome, Done):
             schedule.done(job)
             result.done.append((job, outcome))
-            tell(job, outcome)
+            tell(job, outcome, len(result.done), len(schedule.jobs))
             continue
         if isinstance(outcome, Died):
             loaded[worker] = set()
@@ -170,6 +172,8 @@ class _RayCrew:
 def _knock(address: str) -> None:
     """Ray itself waits for minutes where nobody listens. Raises OSError or ValueError (no port)."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdigit()):
+        raise ValueError("need HOST:PORT, for example head:6379")
     socket.create_connection((host, int(port)), timeout=10).close()
 
 

@@ -14,7 +14,7 @@ from autosing.errors import InputError
 from autosing.ids import check_id
 from autosing.stage import Stage
 from autosing.tables import fingerprint, partitions, read_meta, table_path
-from processing.pipeline import details_of, missing_input, why_stale
+from processing.pipeline import missing_input, own_details, why_stale
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,17 @@ class Schedule:
         self._reads = {stage.name: stage.reads for stage in stages}
         self._waiting: dict[tuple[str, int], Job] = {}
         self._open: set[tuple[str, int]] = set()
+        own = {stage.name: own_details(stage) for stage in stages}  # once: weights are files to be hashed
         seen: dict[str, int] = {}
         for partition in self.partitions:
             _check_ids(table_path(corpus, partition, "index"), seen, partition)
-            self._plan(corpus, partition, stages)
+            self._plan(corpus, partition, stages, own)
         self.jobs = list(self._waiting.values())
         self.kept = len(self.partitions) * len(stages) - len(self.jobs)
 
-    def _plan(self, corpus: Path, partition: int, stages: Sequence[Stage[Any, Any]]) -> None:
+    def _plan(
+        self, corpus: Path, partition: int, stages: Sequence[Stage[Any, Any]], own: dict[str, dict[str, Any]]
+    ) -> None:
         prints: dict[str, str] = {}
         for stage in stages:
             for table in stage.reads:
@@ -51,7 +54,7 @@ class Schedule:
                     if held is None:
                         raise missing_input(corpus, partition, stage, table)
                     prints[table] = held.fingerprint
-            wanted = details_of(stage, prints)
+            wanted = {**own[stage.name], "inputs": {table: prints[table] for table in stage.reads}}
             prints[stage.name] = fingerprint(wanted)
             why = why_stale(read_meta(table_path(corpus, partition, stage.name)), wanted)
             if why is not None:

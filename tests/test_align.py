@@ -9,15 +9,16 @@ from autosing.audio.io import Audio, encode
 from autosing.metrics.alignment import onset_errors
 from autosing.stage import Rejected
 from autosing.text.letters import letters
-from processing.alignment.chain import BETWEEN, CLASSES, NUM_CLASSES, Costs, LineToPlace, build_chain
-from processing.alignment.emissions import Heard, class_scores, windows
+from processing.alignment.chain import BETWEEN, CLASSES, NUM_CLASSES, PAUSE, Costs, LineToPlace, build_chain
+from processing.alignment.emissions import Heard, Hearing, class_scores, windows
 from processing.alignment.lyrics import known_language, likely_language, read_lyrics
 from processing.alignment.offset import estimate_offset
-from processing.alignment.place import SungLine, place_plain, place_stamped
+from processing.alignment.place import Scores, SungLine, place_plain, place_stamped
 from processing.alignment.viterbi import NEVER, Chain, best_path
 from processing.stages.align import Align, AlignConfig, SongToAlign
 
 COSTS = Costs(silent_letter=3.0, absent_line=20.0)
+PRIOR_L = np.full(27, -np.log(27))
 RATE_HZ = 50
 
 
@@ -47,22 +48,22 @@ def test_where_no_two_lines_agree_one_line_is_its_own_inlier():
     assert found.offset_s == 5.0
 
 
-def _chain(classes, skip=None, leap_from=None, leap=None, first=None, end=None):
+def _chain(classes, starts=None, skip=None, leap_from=None, leap=None, first=None, end=None):
     size = len(classes)
 
     def filled(values, default):
         return np.array([default] * size if values is None else values)
 
     return Chain(
-        np.array(classes), filled(skip, NEVER), filled(leap_from, -1), filled(leap, NEVER), filled(first, 0),
-        filled(end, 10**6),
+        np.array(classes), filled(starts, False), filled(skip, NEVER), filled(leap_from, -1), filled(leap, NEVER),
+        filled(first, 0), filled(end, 10**6),
     )  # fmt: skip
 
 
 def test_a_known_best_path_is_found():
     score_TC = np.full((9, 3), -5.0)
     score_TC[[0, 1, 2], 0] = score_TC[[3, 4, 5, 6], 1] = score_TC[[7, 8], 2] = 0.0
-    path_T, score = best_path(score_TC, _chain([0, 1, 2]))
+    path_T, score = best_path(score_TC, np.zeros(len(score_TC)), _chain([0, 1, 2]))
     assert path_T.tolist() == [0, 0, 0, 1, 1, 1, 1, 2, 2]
     assert score == 0.0
 
@@ -71,15 +72,19 @@ def test_no_path_is_better():
     rng = np.random.default_rng(3)
     for _ in range(20):
         score_TC = rng.normal(size=(6, 3)).astype(np.float32)
-        chain = _chain([0, 1, 2, 0, 1], skip=[NEVER, 0.3, 0.1, NEVER, NEVER], leap_from=[-1, -1, -1, -1, 0],
-                       leap=[NEVER, NEVER, NEVER, NEVER, 0.7], first=[0, 0, 2, 0, 0], end=[9, 3, 9, 9, 9])  # fmt: skip
-        path_T, score = best_path(score_TC, chain)
-        best = max(_score(score_TC, chain, path) for path in itertools.product(range(5), repeat=6))
+        chain = _chain(
+            [0, 1, 2, 0, 1], starts=[0, 1, 0, 1, 0], skip=[NEVER, 0.3, 0.1, NEVER, NEVER],
+            leap_from=[-1, -1, -1, -1, 0],
+            leap=[NEVER, NEVER, NEVER, NEVER, 0.7], first=[0, 0, 2, 0, 0], end=[9, 3, 9, 9, 9],
+        )  # fmt: skip
+        start_T = rng.normal(size=6).astype(np.float32)
+        path_T, score = best_path(score_TC, start_T, chain)
+        best = max(_score(score_TC, start_T, chain, path) for path in itertools.product(range(5), repeat=6))
         assert score == pytest.approx(best, abs=1e-5)
-        assert _score(score_TC, chain, path_T) == pytest.approx(best, abs=1e-5)
+        assert _score(score_TC, start_T, chain, path_T) == pytest.approx(best, abs=1e-5)
 
 
-def _score(score_TC, chain, path):
+def _score(score_TC, start_T, chain, path):
     if path[0] != 0 or path[-1] != len(chain.class_S) - 1:
         return -np.inf
     total = 0.0
@@ -88,6 +93,8 @@ def _score(score_TC, chain, path):
             return -np.inf
         total += score_TC[frame, chain.class_S[state]]
         before = path[frame - 1] if frame else state
+        if state != before and chain.starts_S[state]:
+            total += start_T[frame]
         ways = [-np.inf]
         if before <= state:
             ways.append(-sum(chain.skip_S[before + 1 : state]))
@@ -104,28 +111,32 @@ def test_long_songs_take_the_same_path_as_through_one_table():
     truth_T = np.searchsorted(switches, np.arange(3000), side="right")
     score_TC = np.full((3000, 4), -1.0, np.float32)
     score_TC[np.arange(3000), np.array(classes)[truth_T]] = 0.0
-    path_T, score = best_path(score_TC, _chain(classes))
+    path_T, score = best_path(score_TC, np.zeros(len(score_TC)), _chain(classes))
     assert score == 0.0
     assert np.array_equal(path_T, truth_T)
 
 
 def test_bounds_that_cannot_be_kept_are_told():
-    path_T, score = best_path(np.zeros((4, 2)), _chain([0, 1], first=[0, 9]))
+    path_T, score = best_path(np.zeros((4, 2)), np.zeros(4), _chain([0, 1], first=[0, 9]))
     assert path_T is None
     assert score == -np.inf
 
 
-def _heard(num_frames, words, noise=0.0):
-    """scores_TC in which each (word, start, end) in frames is heard letter by letter, and silence elsewhere."""
-    rng = np.random.default_rng(0)
-    letter_TL = np.full((num_frames, 27), np.log(1e-3)) + noise * rng.standard_normal((num_frames, 27))
+def _heard(num_frames, words):
+    """letter_TL in which each (word, start, end) in frames is heard letter by letter, and silence elsewhere."""
+    letter_TL = np.full((num_frames, 27), np.log(1e-3))
     letter_TL[:, 0] = np.log(0.9)
     for word, start, end in words:
         sound = letters(word)
         for frame in range(start, end):
             letter_TL[frame, 0] = np.log(1e-3)
             letter_TL[frame, CLASSES[sound[(frame - start) * len(sound) // (end - start)]]] = np.log(0.9)
-    return class_scores(letter_TL, np.full(27, -np.log(27)), 0.3, 3.0)
+    return letter_TL
+
+
+def _scores(num_frames, words):
+    class_TC = class_scores(_heard(num_frames, words), PRIOR_L, Hearing(0.3, 0.02, 0.5, 0.3, 4.0))
+    return Scores(class_TC, np.zeros(num_frames, np.float32))
 
 
 SONG = [("river", 50, 80), ("stone", 90, 130), ("golden", 300, 350), ("moon", 350, 420), ("river", 600, 630),
@@ -139,19 +150,19 @@ def _starts(placed):
 
 
 def test_plain_lyrics_find_their_words_and_a_chorus_its_own_place():
-    placed, _ = place_plain(_heard(750, SONG), LINES, COSTS, RATE_HZ)
+    placed, _ = place_plain(_scores(750, SONG), LINES, COSTS, RATE_HZ)
     assert _starts(placed) == [[1.0, 1.8], [6.0, 7.0], [12.0, 12.8]]
     assert all(line.score > 0.9 for line in placed)
 
 
 def test_a_line_that_is_not_sung_is_told_and_moves_no_other():
     absent = SungLine("whisper thunder", ("whisper", "thunder"))
-    placed, _ = place_plain(_heard(750, SONG), [LINES[0], absent, *LINES[1:], absent], COSTS, RATE_HZ)
+    placed, _ = place_plain(_scores(750, SONG), [LINES[0], absent, *LINES[1:], absent], COSTS, RATE_HZ)
     assert _starts(placed) == [[1.0, 1.8], None, [6.0, 7.0], [12.0, 12.8], None]
 
 
 def test_singing_that_the_lyrics_do_not_hold_moves_no_line():
-    placed, _ = place_plain(_heard(900, [*SONG, ("banana", 700, 860)]), LINES, COSTS, RATE_HZ)
+    placed, _ = place_plain(_scores(900, [*SONG, ("banana", 700, 860)]), LINES, COSTS, RATE_HZ)
     assert _starts(placed) == [[1.0, 1.8], [6.0, 7.0], [12.0, 12.8]]
 
 
@@ -160,7 +171,7 @@ def _stamped(*starts_s):
 
 
 def test_stamps_are_followed_after_their_offset_is_found():
-    placed, offset = place_stamped(_heard(750, SONG), _stamped(4.0, 9.0, 15.0), COSTS, RATE_HZ)
+    placed, offset = place_stamped(_scores(750, SONG), _stamped(4.0, 9.0, 15.0), COSTS, RATE_HZ)
     assert offset.offset_s == pytest.approx(-3.0)
     assert offset.inlier_ratio == 1.0
     assert _starts(placed) == [[1.0, 1.8], [6.0, 7.0], [12.0, 12.8]]
@@ -168,32 +179,32 @@ def test_stamps_are_followed_after_their_offset_is_found():
 
 def test_a_stamp_tells_which_of_two_equal_choruses_is_meant():
     lines = [SungLine("river stone", ("river", "stone"), 12.0)]
-    scores_TC = _heard(750, SONG)
-    placed, _ = place_stamped(scores_TC, [SungLine("golden moon", ("golden", "moon"), 6.0), *lines], COSTS, RATE_HZ)
+    scores = _scores(750, SONG)
+    placed, _ = place_stamped(scores, [SungLine("golden moon", ("golden", "moon"), 6.0), *lines], COSTS, RATE_HZ)
     assert _starts(placed)[1] == [12.0, 12.8]
 
 
 def test_stamps_of_another_recording_are_not_believed():
-    placed, offset = place_stamped(_heard(750, SONG), _stamped(2.0, 12.0, 31.0), COSTS, RATE_HZ)
+    placed, offset = place_stamped(_scores(750, SONG), _stamped(2.0, 12.0, 31.0), COSTS, RATE_HZ)
     assert offset.inlier_ratio < 0.5
     assert _starts(placed) == [[1.0, 1.8], [6.0, 7.0], [12.0, 12.8]]
 
 
 def test_lyrics_that_do_not_fit_in_the_song_leave_no_line_out():
     many = [SungLine("river stone", ("river", "stone"))] * 60
-    placed, _ = place_plain(_heard(40, []), many, COSTS, RATE_HZ)
+    placed, _ = place_plain(_scores(40, []), many, COSTS, RATE_HZ)
     assert len(placed) == 60
 
 
 def test_words_of_no_known_letter_still_have_a_place():
-    scores_TC = _heard(200, [("abc", 50, 100)])
-    placed, _ = place_plain(scores_TC, [SungLine("21", ("21",))], COSTS, RATE_HZ)
+    scores = _scores(200, [("abc", 50, 100)])
+    placed, _ = place_plain(scores, [SungLine("21", ("21",))], COSTS, RATE_HZ)
     assert placed[0].words[0].start_s == pytest.approx(1.0, abs=0.1)
 
 
 def test_chain_has_a_state_for_each_letter_and_between_lines():
     lyrics = build_chain([LineToPlace(("ab", "c")), LineToPlace(("d",))], COSTS, 100)
-    assert lyrics.chain.class_S.tolist() == [BETWEEN, 1, 2, 0, 3, BETWEEN, 4, BETWEEN]
+    assert lyrics.chain.class_S.tolist() == [BETWEEN, 1, 2, PAUSE, 3, BETWEEN, 4, BETWEEN]
     assert lyrics.word_S.tolist() == [-1, 0, 0, -1, 1, -1, 2, -1]
     assert BETWEEN == NUM_CLASSES - 1
 
@@ -236,13 +247,12 @@ def test_languages_are_read_and_guessed_within_the_alphabet():
 class _Ears:
     """Stands for the models: hears SONG, in English, in every voice that is not silent."""
 
-    log_prior_L = np.full(27, -np.log(27))
+    log_prior_L = PRIOR_L
     whisper = None
 
     def __call__(self, voice_S):
-        scores_TC = _heard(750, SONG)
         loud = np.abs(voice_S).max() > 1e-3
-        return Heard(scores_TC[:, :27] - 0.3 * np.log(27), {"en": 1.0} if loud else {})
+        return Heard(_heard(750, SONG), np.full(750, -3.0), {"en": 1.0} if loud else {})
 
 
 @pytest.fixture

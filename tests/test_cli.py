@@ -66,7 +66,7 @@ def bad(tmp_path) -> Path:
         ("verify {bad}/empty", "no index.json"),
         ("train t2s --data {bad}/empty --run {bad}/R", "no index.json"),
         ("train opera --data {bad}/empty --run {bad}/R", "opera"),
-        ("train t2s --data {bad}/empty --run {bad}/R --set steps", "no key=value"),
+        ("process {bad}/empty --set workers", "no key=value"),
         ("sing --sm2a {bad}/absent --out {bad}/o.wav --lyrics la", "--reference"),
         ("songs {bad}/S -n 0", "0"),
         ("songs {bad}/S --languages xx", "xx"),

@@ -1,8 +1,10 @@
 """The training loop: what is resumed equals what was never interrupted; what is refused is refused in words."""
 
-import multiprocessing
 import os
 import socket
+import subprocess
+import sys
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -203,22 +205,13 @@ def test_a_phase_leaves_no_gradient_in_the_others_module(data, tmp_path, monkeyp
     assert left[0] == ("generator", [True] * 3)
 
 
-def _train_rank(rank, port, data, run, words):
-    os.environ.update(RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    launch.train("pair", data, run, overrides=words)
-
-
 def test_two_ranks_train_as_one_with_twice_the_batch(data, tmp_path):
     words = ["steps=3", "device=cpu", "log_every=1", "task.dropout=0.0"]
-    # Forked, not spawned: a fresh process spends seconds on importing torch.
-    fork, port = multiprocessing.get_context("fork"), _free_port()
-    run = tmp_path / "two"
-    ranks = [fork.Process(target=_train_rank, args=(k, port, data, run, [*words, "batch_size=2"])) for k in range(2)]
-    for rank in ranks:
-        rank.start()
-    for rank in ranks:
-        rank.join(100)
-        assert rank.exitcode == 0
+    # Processes of their own: a fork of one whose torch threads have worked hangs.
+    world = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    command = [sys.executable, __file__, str(data), str(tmp_path / "two"), *words, "batch_size=2"]
+    ranks = [subprocess.Popen(command, env=world | {"RANK": str(k)}) for k in range(2)]
+    assert [rank.wait(200) for rank in ranks] == [0, 0]
     held = torch.load(tmp_path / "two/checkpoints/step-000000003.pt", weights_only=True)
     assert held["positions"] == [6, 6] and held["step"] == 3
     launch.train("pair", data, tmp_path / "one", overrides=[*words, "batch_size=4"])
@@ -234,3 +227,8 @@ def _free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+if __name__ == "__main__":  # one rank of the test above
+    launch.task_class = lambda name: Pair
+    launch.train("pair", Path(sys.argv[1]), Path(sys.argv[2]), overrides=sys.argv[3:])

@@ -147,11 +147,11 @@ def test_the_mix_of_the_two_attentions_is_learned() -> None:
     """AutoSing adds 0.8 of one and 0.2 of the other, for ever."""
     model = T2S(T2SConfig(shape=SHAPES["debug"], semantic_size=9, semantic_width=4, codec=SPEC), torch.randn(9, 4))
     gate = model.decoder.blocks[0].cross.query_gate
-    assert gate.bias_O[-2:].sigmoid().tolist() == pytest.approx([0.8, 0.8])
+    assert gate.bias_O[-4:].view(2, 2).softmax(0).flatten().tolist() == pytest.approx([0.8, 0.8, 0.2, 0.2])
     stir(model)
     item = t2s_item(model, 1, 1.0) | {"codes": torch.arange(9)}
     model(stack([item]))[0].square().sum().backward()
-    assert gate.weight_IO.grad is not None and (gate.weight_IO.grad[:, -2:].abs() > 0).any()
+    assert gate.weight.grad is not None and (gate.weight.grad[:, -4:].abs() > 0).any()
 
 
 def test_a_saved_model_is_the_same_model(tmp_path) -> None:  # type: ignore[no-untyped-def]

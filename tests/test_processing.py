@@ -206,7 +206,7 @@ def test_one_broken_partition_does_not_stop_the_others(tmp_path):
 
     corpus = make_corpus(tmp_path, [[("a", b"crash")], [("b", b"b")]])
     result = runner.RunResult()
-    runner._drive(Crew(), runner.Schedule(corpus, stages()), 2, result, lambda job, done: None)
+    runner._drive(Crew(), runner.Schedule(corpus, stages()), 2, result, lambda *_: None)
     assert [(j.stage, j.partition) for j, _ in result.done] == [("measure", 1), ("cut", 1)]
     assert len(result.failures) == 1 and "measure, partition 0" in result.failures[0] and "cut" in result.failures[0]
 
@@ -235,6 +235,8 @@ def test_bad_input_of_the_command(tmp_path):
     make_corpus(tmp_path / "c", [[("a", b"a")]])
     with pytest.raises(InputError, match=r"reads align\.parquet, which is not there"):
         process_corpus(tmp_path / "c", ["segment"], address="inline")
+    with pytest.raises(InputError, match="no Ray answers there"):
+        run(tmp_path / "c", stages(), PipelineConfig(), "127.0.0.1:9")
     (tmp_path / "d" / "0").mkdir(parents=True)
     pq.write_table(pa.table({"id": ["a"], "sound": [b"a"]}), tmp_path / "d" / "0" / "index.parquet")
     with pytest.raises(InputError, match="no column audio"):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from autosing.audio.io import Audio, encode, save
 from autosing.errors import InputError
-from autosing.schemas.tables import Clip, Line, Pitch, Song, Word
+from autosing.schemas.tables import Clip, Line, Pitch, Semantic, Song, Word
 from autosing.stage import Rejected
 from autosing.tables import TableWriter, rejects_path, table_path
 from inference.report.figures import curve_svg, marks, pitch_path, spectrogram_png
@@ -86,6 +86,28 @@ def test_the_pages_numbers_are_the_tables_and_every_player_holds_its_sound(corpu
     assert "loss 5 at step 1, 0.0847 at step 59" in page
     assert "&lt;la&gt;" in page and "<la>" not in page
     assert not re.findall(r'(?:src|href)="(?!data:)', page), "the page must need nothing outside itself"
+
+
+def test_what_was_sung_is_heard_beside_what_it_was_sung_from(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inference.report.write._tracked", lambda audio: "M0 0.5L1 0.5")
+    clip = Semantic("a-500", np.arange(10, dtype=np.int32))
+    write(corpus, 0, "semantic", Semantic, [clip], 1)
+    sung = tmp_path / "sung.wav"
+    for path in (sung, tmp_path / "sung.vocals.wav"):
+        save(tone(330, 1.5), path)
+    np.savez(tmp_path / "sung.npz", semantic=np.arange(9), acoustic=np.zeros(3))
+    facts = {
+        "lines": [{"text": "la & la", "start_s": 0.2, "end_s": 1.4}], "remark": "as it is", "length_s": 1.5,
+        "reference": {"name": f"{corpus}#a-500", "start_s": 0.25},
+    }  # fmt: skip
+    (tmp_path / "sung.json").write_text(json.dumps(facts))
+    assert write_page(tmp_path / "page.html", corpus=corpus, sung=sung)["sounds"] == 6
+    page = (tmp_path / "page.html").read_text()
+    assert "la &amp; la" in page and "90.0% of its content codes" in page
+    titles = re.findall(r"<figcaption><b>([^<]*)</b>", page)[:4]
+    assert titles == ["Reference, mix in", "Its voice, as separated", "Sung vocals", "Mix out"]
 
 
 def test_a_missing_part_is_an_error_before_anything_is_written(corpus: Path, tmp_path: Path) -> None:

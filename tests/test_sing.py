@@ -5,6 +5,8 @@ have learnt something (test_models.py) and by the slow law at the end.
 """
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from autosing.models.sm2a import SM2A, SM2AConfig
 from autosing.models.t2s import T2S, T2SConfig
 from autosing.text.lrc import parse_lrc
 from inference import reference as listening
-from inference.output import write
+from inference.output import check_out, write
 from inference.request import SingConfig, SingRequest
 from inference.sing import sing
 
@@ -210,6 +212,19 @@ def broken(runs: Path, tmp_path: Path) -> Path:
     return tmp_path / "other"
 
 
+def only_coarse(runs: Path, tmp_path: Path) -> Path:
+    held = load_model(runs / "sm2a")
+    save_model(tmp_path / "coarse", "sm2a", held.config, held.state, {**held.extra, "scales": ["coarse"]})
+    return tmp_path / "coarse"
+
+
+def of_another_version(runs: Path, tmp_path: Path) -> Path:
+    held = load_model(runs / "t2s")
+    state = {f"old_{name}": value for name, value in held.state.items()}
+    save_model(tmp_path / "older", "t2s", held.config, state, held.extra)
+    return tmp_path / "older"
+
+
 def test_what_cannot_be_sung_is_refused_with_its_reason(
     runs: Path, song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,6 +236,8 @@ def test_what_cannot_be_sung_is_refused_with_its_reason(
         ({"t2s": runs / "sm2a"}, "found a sm2a model, need t2s"),
         ({"sm2a": broken(runs, tmp_path)}, "different codecs"),
         ({"sm2a": broken(runs, tmp_path), "t2s": None, "semantic_from": song}, "another file than codec"),
+        ({"sm2a": only_coarse(runs, tmp_path), "config": without_separation(scale="fine")}, "give --scale coarse"),
+        ({"t2s": of_another_version(runs, tmp_path)}, "not of this version's t2s"),
         ({"t2s": None}, "no t2s model"),
         ({"codec": "nonsense"}, "codec 'nonsense': unknown"),
         ({"reference": None}, "no reference song"),
@@ -245,3 +262,17 @@ def test_what_cannot_be_sung_is_refused_with_its_reason(
     for change, words in cases:
         with pytest.raises(InputError, match=words):
             sing(SingRequest(**{**vars(good), **change}))
+
+
+def test_sing_py_runs_as_a_script_and_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
+    script = Path(__file__).parents[1] / "inference" / "sing.py"
+    words = ["--sm2a", "none", "--t2s", "none", "--lyrics", "la", "--out", str(tmp_path / "out.wav")]
+    ran = subprocess.run([sys.executable, str(script), *words], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("autosing: sing: no reference song") and ran.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["out.mp3", "out", "."])
+def test_an_output_that_cannot_hold_every_sample_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="--out"):
+        check_out(tmp_path / name)

@@ -61,7 +61,5 @@ def test_the_published_weights_tell_two_voices_apart():
     stage = EmbedSinger(SingerConfig())
     stage.setup()
     clips = [voice(4, 200, 800), voice(4, 230, 800), voice(4, 110, 500)]
-    low, same, other = (
-        stage.apply(ClipVocals("a", encode(Audio(clip[None], RATE_HZ)))).embedding for clip in clips
-    )
+    low, same, other = (stage.apply(ClipVocals("a", encode(Audio(clip[None], RATE_HZ)))).embedding for clip in clips)
     assert low @ same > 0.8 > low @ other

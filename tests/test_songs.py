@@ -112,7 +112,9 @@ def test_a_second_run_keeps_what_is_done_and_makes_what_is_missing(corpus, tmp_p
     arguments = {"languages": ["en"], "singers": 2, "partitions": 2, "lines": 1, "workers": 1}
     assert [p.kept for p in make_songs(tmp_path, 2, 5, **arguments).partitions] == [False, False]
     before = digests(tmp_path)
-    table_path(tmp_path, 1, "index").unlink()  # as if killed before the second partition was committed
+    index = table_path(tmp_path, 1, "index")  # as if killed before the second partition was committed
+    index.rename(index.with_name(".index.parquet.0123456789ab.part"))
+    (tmp_path / "truth" / "song0001").rename(tmp_path / "truth" / ".song0001.0123456789ab.part")
     assert [p.kept for p in make_songs(tmp_path, 2, 5, **arguments).partitions] == [True, False]
     assert digests(tmp_path) == before
     made = make_songs(tmp_path, 1, 5, **arguments)  # a smaller corpus: what is beyond it goes

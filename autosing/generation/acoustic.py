@@ -186,7 +186,7 @@ class _Row:
     def __init__(self, model: SM2A, row: int) -> None:
         width = model.config.shape.width
         part = slice(row * width, (row + 1) * width)
-        self.weight_DD = model.head.weight_IO[:, part].contiguous()
+        self.weight_DD = model.head.weight_OI[part].t().contiguous()
         self.bias_D = model.head.bias_O[part]
         self.entries_DV = (model.columns.entries(row) * model.config.tunables.output_scale(width)).t().contiguous()
 

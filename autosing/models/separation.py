@@ -18,6 +18,8 @@ from autosing.errors import InputError
 _HTDEMUCS = "955717e8"
 """The signature under which demucs' own loader finds the file of `htdemucs`."""
 _MODEL_RATE_HZ = 44_100
+_FULL = 1 - 2**-15
+"""The highest value of 16 bits."""
 
 VocalsOf = Callable[[np.ndarray], np.ndarray]
 """stereo mix_CS at 44.1 kHz -> its vocals_CS."""
@@ -65,7 +67,7 @@ def split(mix: Audio, vocals_of: VocalsOf) -> tuple[Audio, Audio]:
 
     The sum holds through 16-bit encoding: the vocals are rounded to its steps, the rest is what they leave of the mix.
     """
-    mix_CS = np.clip(mix.samples_CS, -1, 1)
+    mix_CS = np.clip(mix.samples_CS, -1, _FULL)
     stereo_CS = np.repeat(mix_CS, 2, axis=0) if len(mix_CS) == 1 else mix_CS
     vocals_CS = vocals_of(resample(stereo_CS, mix.sample_rate_hz, _MODEL_RATE_HZ))
     vocals_CS = resample(vocals_CS, _MODEL_RATE_HZ, mix.sample_rate_hz)
@@ -73,7 +75,7 @@ def split(mix: Audio, vocals_of: VocalsOf) -> tuple[Audio, Audio]:
         vocals_CS = vocals_CS.mean(axis=0, keepdims=True)
     vocals_CS = _as_long(vocals_CS, mix_CS.shape[1])
     # Where the rest would leave [-1, 1], the vocals give way: mix - rest stays inside.
-    rest_CS = np.clip(mix_CS - np.clip(vocals_CS, -1, 1), -1, 1)
+    rest_CS = np.clip(mix_CS - np.clip(vocals_CS, -1, _FULL), -1, _FULL)
     vocals_CS = (np.round((mix_CS - rest_CS) * 32768) / 32768).astype(np.float32)
     return Audio(vocals_CS, mix.sample_rate_hz), Audio(mix_CS - vocals_CS, mix.sample_rate_hz)
 

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from autosing.checkpoint import load_model
+from autosing.checkpoint import load_model, restore
 from autosing.codecs.base import CodecSpec
 from autosing.codecs.delay import Pattern
 from autosing.config import Config
@@ -102,7 +102,7 @@ class SM2A(nn.Module):
         """Decoder outputs at any places -> logits_PV of one row's codes. There is no class for a special."""
         width = self.config.shape.width
         part = slice(row * width, (row + 1) * width)
-        hidden_PD = F.gelu(F.linear(x_PD, self.head.weight_IO[:, part].t(), self.head.bias_O[part]), approximate="tanh")
+        hidden_PD = F.gelu(F.linear(x_PD, self.head.weight_OI[part], self.head.bias_O[part]), approximate="tanh")
         return F.linear(hidden_PD * self.config.tunables.output_scale(width), self.columns.entries(row))
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
@@ -110,7 +110,7 @@ class SM2A(nn.Module):
         memory = self.encode(batch)
         positions_BT = batch["positions"][:, 1:]
         x_BTD = self.columns(batch["columns"][:, :, :-1]) + memory.singer_B1D
-        own, across = self.decoder.rotations(positions_BT, memory.semantic, x_BTD.dtype)
+        own, across = self.decoder.rotations(positions_BT, memory.semantic)
         return self.decoder(x_BTD, own, across, self.decoder.cross_keys(memory.semantic, memory.music))
 
 
@@ -123,5 +123,5 @@ def load_sm2a(folder: Path, device: str | torch.device = "cpu", dtype: torch.dty
     """A run folder -> the model, ready to sing. Raises InputError where it is none."""
     file = load_model(folder, "sm2a")
     model = SM2A(SM2AConfig.build(file.config, origin=str(folder)), extra=file.extra)
-    model.load_state_dict(file.state)
+    restore(model, file, folder)
     return model.to(device=device, dtype=dtype).eval().requires_grad_(False)

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from autosing.checkpoint import load_model
+from autosing.checkpoint import load_model, restore
 from autosing.codecs.base import CodecSpec
 from autosing.codecs.delay import Pattern
 from autosing.config import Config
@@ -143,7 +143,7 @@ class T2S(nn.Module):
         inputs_BT = F.pad(codes_BN, (1, 0), value=self.start)
         positions_BT = _places(inputs_BT).float()
         x_BTD = self.codes(inputs_BT) + self.moments(positions_BT, memory)
-        own, across = self.decoder.rotations(positions_BT, memory.text, x_BTD.dtype)
+        own, across = self.decoder.rotations(positions_BT, memory.text)
         x_BTD = self.decoder(x_BTD, own, across, self.decoder.cross_keys(memory.text, memory.music))
         return self.logits(x_BTD), self.text_logits(memory.text.x_BSD)
 
@@ -157,5 +157,5 @@ def load_t2s(folder: Path, device: str | torch.device = "cpu", dtype: torch.dtyp
     """A run folder -> the model, ready to sing. Raises InputError where it is none."""
     file = load_model(folder, "t2s")
     model = T2S(T2SConfig.build(file.config, origin=str(folder)), extra=file.extra)
-    model.load_state_dict(file.state)
+    restore(model, file, folder)
     return model.to(device=device, dtype=dtype).eval().requires_grad_(False)

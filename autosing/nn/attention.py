@@ -10,22 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autosing.nn.mup import Linear, Tunables
-from autosing.nn.positions import Rotation, rotate
+from autosing.nn.positions import rotate
 
 
 def attend(
     q_BHTW: Tensor, k_BHSW: Tensor, v_BHSW: Tensor, scale: float, bias_B11S: Tensor | None = None, causal: bool = False
 ) -> Tensor:
-    """-> x_BTD. `bias` is 0 where a key may be seen and -inf where not."""
-    if q_BHTW.shape[2] == 1 and not causal and q_BHTW.device.type == "cpu":
-        # A single query: two plain products are a fifth faster than torch's fused kernel.
-        scores_BH1S = (q_BHTW * scale) @ k_BHSW.transpose(-1, -2)
-        if bias_B11S is not None:
-            scores_BH1S = scores_BH1S + bias_B11S
-        x_BHTW = scores_BH1S.softmax(-1) @ v_BHSW
-    else:
-        x_BHTW = F.scaled_dot_product_attention(q_BHTW, k_BHSW, v_BHSW, bias_B11S, is_causal=causal, scale=scale)
-    return x_BHTW.transpose(1, 2).flatten(2)
+    """-> x_BHTW. `bias` is 0 where a key may be seen and -inf where not."""
+    return F.scaled_dot_product_attention(q_BHTW, k_BHSW, v_BHSW, bias_B11S, is_causal=causal, scale=scale)
 
 
 def visible_bias(visible_BS: Tensor, dtype: torch.dtype) -> Tensor:
@@ -35,20 +27,18 @@ def visible_bias(visible_BS: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 class LayerCache:
-    """Keys and values of one layer's own past, in tensors allocated once."""
+    """Keys and values of one layer's own past, in one tensor allocated once."""
 
     def __init__(self, clips: int, heads: int, length: int, head_width: int, like: Tensor) -> None:
-        self.keys = like.new_empty(clips, heads, length, head_width)
-        self.values = torch.empty_like(self.keys)
+        self.kv_2BHSW = like.new_empty(2, clips, heads, length, head_width)
         self.filled = 0
 
-    def append(self, k_BHTW: Tensor, v_BHTW: Tensor) -> tuple[Tensor, Tensor]:
+    def append(self, kv_2BHTW: Tensor) -> tuple[Tensor, Tensor]:
         """Add the newest places; -> all keys and values so far (views)."""
-        first, last = self.filled, self.filled + k_BHTW.shape[2]
-        self.keys[:, :, first:last] = k_BHTW
-        self.values[:, :, first:last] = v_BHTW
-        self.filled = last
-        return self.keys[:, :, :last], self.values[:, :, :last]
+        first, self.filled = self.filled, self.filled + kv_2BHTW.shape[3]
+        self.kv_2BHSW[:, :, :, first : self.filled] = kv_2BHTW
+        keys, values = self.kv_2BHSW[:, :, :, : self.filled].unbind(0)
+        return keys, values
 
 
 class SelfAttention(nn.Module):
@@ -59,24 +49,23 @@ class SelfAttention(nn.Module):
         self.heads, self.causal = heads, causal
         self.scale = tunables.query_mult * 8 * heads / width
         self.qkv = Linear(width, 3 * width, tunables)
-        self.out = Linear(width, width, tunables)
+        self.out = Linear(width, width, tunables, bias=False)
         with torch.no_grad():
-            self.qkv.weight_IO[:, :width].zero_()
+            self.qkv.weight_OI[:width].zero_()
 
     def forward(
-        self, x_BTD: Tensor, turn: Rotation, bias_B11S: Tensor | None = None, cache: LayerCache | None = None
+        self, x_BTD: Tensor, turn: Tensor, bias_B11S: Tensor | None = None, cache: LayerCache | None = None
     ) -> Tensor:
         B, T, _ = x_BTD.shape
-        qkv_BT3HW = self.qkv(x_BTD).view(B, T, 3, self.heads, -1)
-        q_BHTW, k_BHTW = rotate(qkv_BT3HW[:, :, :2], turn).permute(2, 0, 3, 1, 4).unbind(0)
-        v_BHTW = qkv_BT3HW[:, :, 2].transpose(1, 2)
+        qkv_3BHTW = rotate(self.qkv(x_BTD).view(B, T, 3, self.heads, -1), turn).permute(2, 0, 3, 1, 4)
         if cache is None:
             # Padding stands at the end, so a causal pass never sees it and needs no bias.
-            return self.out(attend(q_BHTW, k_BHTW, v_BHTW, self.scale, None if self.causal else bias_B11S, self.causal))
-        first = cache.filled
-        assert T == 1 or first == 0, "a prompt goes through an empty cache"
-        k_BHSW, v_BHSW = cache.append(k_BHTW, v_BHTW)
-        return self.out(attend(q_BHTW, k_BHSW, v_BHSW, self.scale, causal=T > 1))
+            bias_B11S = None if self.causal else bias_B11S
+            x_BHTW = attend(*qkv_3BHTW.unbind(0), self.scale, bias_B11S, self.causal)
+        else:
+            assert cache.filled == 0, "a prompt goes through an empty cache; single steps go through the stepper"
+            x_BHTW = attend(qkv_3BHTW[0], *cache.append(qkv_3BHTW[1:]), self.scale, causal=True)
+        return self.out(x_BHTW.transpose(1, 2).flatten(2))
 
 
 @dataclass(frozen=True)
@@ -101,28 +90,28 @@ class CrossPair(nn.Module):
         super().__init__()
         self.heads, self.width = heads, width
         self.scale = tunables.query_mult * 8 * heads / width
-        self.query_gate = Linear(width, 2 * width + heads, tunables, zero=True)
+        self.query_gate = Linear(width, 2 * width + 2 * heads, tunables, zero=True)
         self.text_kv = Linear(width, 2 * width, tunables)
         self.music_kv = Linear(width, 2 * width, tunables)
-        self.out = Linear(2 * width, width, tunables)
+        self.out = Linear(2 * width, width, tunables, bias=False)
         with torch.no_grad():
-            self.query_gate.bias_O[2 * width :] = torch.tensor(text_share).logit()
+            shares = torch.tensor([text_share, 1 - text_share])
+            self.query_gate.bias_O[2 * width :] = shares.log().repeat_interleave(heads)
 
-    def keys_values(self, memory_BSD: Tensor, turn: Rotation, linear: Linear) -> tuple[Tensor, Tensor]:
+    def keys_values(self, memory_BSD: Tensor, turn: Tensor, linear: Linear) -> tuple[Tensor, Tensor]:
         """A memory -> its rotated keys and its values, BHSW."""
         B, S, _ = memory_BSD.shape
         kv_BS2HW = linear(memory_BSD).view(B, S, 2, self.heads, -1)
         k_BSHW = rotate(kv_BS2HW[:, :, :1], turn)[:, :, 0]
         return k_BSHW.transpose(1, 2).contiguous(), kv_BS2HW[:, :, 1].transpose(1, 2).contiguous()
 
-    def forward(self, x_BTD: Tensor, turn: Rotation, keys: CrossKeys) -> Tensor:
+    def forward(self, x_BTD: Tensor, turn: Tensor, keys: CrossKeys) -> Tensor:
         B, T, _ = x_BTD.shape
         both_BTP = self.query_gate(x_BTD)
-        gate_BTH1 = both_BTP[..., 2 * self.width :].sigmoid()[..., None]
-        q_BT2HW = both_BTP[..., : 2 * self.width].view(B, T, 2, self.heads, -1)
-        q_text, q_music = rotate(q_BT2HW, turn).permute(2, 0, 3, 1, 4).unbind(0)
-        text_BTD = attend(q_text, keys.text_k_BHSW, keys.text_v_BHSW, self.scale, keys.text_bias_B11S)
-        music_BTD = attend(q_music, keys.music_k_BHSW, keys.music_v_BHSW, self.scale, keys.music_bias_B11S)
-        text_BTHW, music_BTHW = text_BTD.view(B, T, self.heads, -1), music_BTD.view(B, T, self.heads, -1)
-        mixed = torch.cat([(text_BTHW * gate_BTH1).flatten(2), (music_BTHW * (1 - gate_BTH1)).flatten(2)], -1)
-        return self.out(mixed)
+        q_BT2HW = rotate(both_BTP[..., : 2 * self.width].view(B, T, 2, self.heads, -1), turn)
+        q_text, q_music = q_BT2HW.permute(2, 0, 3, 1, 4).unbind(0)
+        text_BHTW = attend(q_text, keys.text_k_BHSW, keys.text_v_BHSW, self.scale, keys.text_bias_B11S)
+        music_BHTW = attend(q_music, keys.music_k_BHSW, keys.music_v_BHSW, self.scale, keys.music_bias_B11S)
+        gate_BT2H = both_BTP[..., 2 * self.width :].view(B, T, 2, self.heads).softmax(2)
+        heard_BT2HW = torch.stack([text_BHTW, music_BHTW], 1).permute(0, 3, 1, 2, 4)
+        return self.out((heard_BT2HW * gate_BT2H[..., None]).flatten(2))

@@ -41,19 +41,27 @@ class Tunables(Config):
 
 
 class Linear(nn.Module):
-    """x_I -> x_O. The weight lies input-first: one row times it is twice as fast on a CPU as the usual layout."""
+    """x_I -> x_O. The weight lies with its longer side last: on a CPU a single row times it is then far faster."""
 
-    def __init__(self, inputs: int, outputs: int, tunables: Tunables, lr_scale: float = 1.0, zero: bool = False):
+    def __init__(
+        self, inputs: int, outputs: int, tunables: Tunables, lr_scale: float = 1.0, zero: bool = False,
+        bias: bool = True,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.lr_scale = lr_scale * tunables.base_width / inputs
-        self.weight_IO = nn.Parameter(torch.zeros(inputs, outputs))
-        self.bias_O = nn.Parameter(torch.zeros(outputs))
+        self.input_last = inputs > outputs
+        self.weight = nn.Parameter(torch.zeros(*((outputs, inputs) if self.input_last else (inputs, outputs))))
+        self.bias_O = nn.Parameter(torch.zeros(outputs)) if bias else None
         if not zero:
             std = tunables.init_std / inputs**0.5
-            nn.init.trunc_normal_(self.weight_IO, std=std, a=-3 * std, b=3 * std)
+            nn.init.trunc_normal_(self.weight, std=std, a=-3 * std, b=3 * std)
+
+    @property
+    def weight_OI(self) -> Tensor:
+        return self.weight if self.input_last else self.weight.t()
 
     def forward(self, x_I: Tensor) -> Tensor:
-        return F.linear(x_I, self.weight_IO.t(), self.bias_O)
+        return F.linear(x_I, self.weight_OI, self.bias_O)
 
 
 class Table(nn.Module):
@@ -87,9 +95,7 @@ def _scales(modules: Iterable[nn.Module], tunables: Tunables) -> Iterator[tuple[
                 continue
             if isinstance(module, Linear):
                 yield (
-                    (parameter, module.lr_scale, tunables.weight_decay)
-                    if name == "weight_IO"
-                    else (parameter, 1.0, 0.0)
+                    (parameter, module.lr_scale, tunables.weight_decay) if name == "weight" else (parameter, 1.0, 0.0)
                 )
             elif isinstance(module, nn.LayerNorm):
                 yield parameter, 1.0, 0.0

@@ -3,10 +3,8 @@
 Positions are continuous: a word at 1.37 s, a column of the accompaniment and a token of the voice stand on one axis, so
 a head can look "where I am now" whatever the rates of the two sides.
 
-Shapes: B clips, T places, W head width, D width.
+Shapes: B clips, T places, n kinds of vector, H heads (of a turn: half a head), W head width, D width.
 """
-
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,49 +12,37 @@ from torch import Tensor, nn
 from autosing.nn.mup import Linear, Tunables, vector
 
 
-class Rotation(NamedTuple):
-    """cos and signed sin of each place's angles, [B or 1, T, 1 or 2, 1, W]: fits x_BTnHW."""
-
-    cos: Tensor
-    sin: Tensor
-
-    def at(self, first: int, count: int) -> "Rotation":
-        """The places first .. first + count."""
-        return Rotation(self.cos[:, first : first + count], self.sin[:, first : first + count])
-
-    def to(self, dtype: torch.dtype) -> "Rotation":
-        return Rotation(self.cos.to(dtype), self.sin.to(dtype))
-
-
-def rotation(positions_BT: Tensor, head_width: int, base: float = 10_000.0) -> Rotation:
-    """RoPE (arXiv:2104.09864) at any real positions, in fp32."""
+def rotation(positions_BT: Tensor, head_width: int, base: float = 10_000.0) -> Tensor:
+    """turn_BT11H (complex64, H half a head): RoPE (arXiv:2104.09864) at any real positions. Fits x_BTnHW."""
     half = head_width // 2
     speed_H = base ** (-torch.arange(half, device=positions_BT.device, dtype=torch.float32) / half)
     angle = positions_BT.float()[:, :, None, None, None] * speed_H
-    cos, sin = angle.cos(), angle.sin()
-    return Rotation(torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1))
+    return torch.polar(torch.ones_like(angle), angle)
 
 
-def pair(text: Rotation, music: Rotation) -> Rotation:
-    """Two rotations of one axis, as the two cross-attentions' queries want them: [B, T, 2, 1, W]."""
-    cos = torch.cat(torch.broadcast_tensors(text.cos, music.cos), dim=2)
-    return Rotation(cos, torch.cat(torch.broadcast_tensors(text.sin, music.sin), dim=2))
+def side_by_side(*turns: Tensor) -> Tensor:
+    """Rotations of several kinds at the same places: turn_BTn1H."""
+    return torch.cat(torch.broadcast_tensors(*turns), dim=2)
 
 
-def unrotated_where(untimed_B: Tensor, turn: Rotation) -> Rotation:
+def for_qkv(turn: Tensor) -> Tensor:
+    """Queries and keys are turned, values are not: turn_BT31H."""
+    return side_by_side(turn, turn, torch.ones_like(turn))
+
+
+def unrotated_where(untimed_B: Tensor, turn: Tensor) -> Tensor:
     """No rotation for clips whose text has no times: their bytes are then looked at by content alone."""
-    flags = untimed_B[:, None, None, None, None]
-    return Rotation(turn.cos.masked_fill(flags, 1.0), turn.sin.masked_fill(flags, 0.0))
+    return torch.where(untimed_B[:, None, None, None, None], torch.ones((), dtype=turn.dtype, device=turn.device), turn)
 
 
-def rotate(x_BTnHW: Tensor, turn: Rotation) -> Tensor:
-    """Each half's pair of channels turned by its angle."""
-    half = x_BTnHW.shape[-1] // 2
-    return torch.addcmul(x_BTnHW * turn.cos, x_BTnHW.roll(half, -1), turn.sin)
+def rotate(x_BTnHW: Tensor, turn: Tensor) -> Tensor:
+    """Neighbouring channels, as one complex number, turned by their angle; in fp32, whatever x is."""
+    pairs = torch.view_as_complex(x_BTnHW.float().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * turn).flatten(-2).to(x_BTnHW.dtype)
 
 
 class TimeEmbedding(nn.Module):
-    """time_s -> x_D: sinusoids of periods from 0.1 s to 100 s, projected; one learned null token where it is negative (not known)."""
+    """time_s -> x_D: sinusoids of periods from 0.1 to 100 s, projected; where negative (not known) a null token."""
 
     def __init__(self, width: int, tunables: Tunables, features: int = 64) -> None:
         super().__init__()

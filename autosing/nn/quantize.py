@@ -83,9 +83,9 @@ class ResidualQuantizer(nn.Module):
         assert isinstance(found, Level)
         return found
 
-    def encode(self, z_BDF: Tensor, beams: int = 8) -> list[Tensor]:
+    def encode(self, z_BDF: Tensor, beams: int = 4) -> list[Tensor]:
         """[codes_BN_i]: of each block, the best of the `beams` sums of vectors that were kept while going from level
-        to level. One beam takes the nearest vector at once; eight leave 9 % less error."""
+        to level. One beam takes the nearest vector at once; four leave 7 % less error."""
         block = self.strides[0]
         rest_MKDW = z_BDF.unflatten(2, (-1, block)).transpose(1, 2).flatten(0, 1)[:, None]
         chosen_MKC = torch.zeros(*rest_MKDW.shape[:2], 0, dtype=torch.long, device=z_BDF.device)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from autosing.nn.attention import CrossKeys, CrossPair, LayerCache, SelfAttention, visible_bias
 from autosing.nn.mup import Linear, Tunables, vector
-from autosing.nn.positions import Rotation, pair, rotation, unrotated_where
+from autosing.nn.positions import for_qkv, rotation, side_by_side, unrotated_where
 
 
 class Mlp(nn.Module):
@@ -22,7 +22,7 @@ class Mlp(nn.Module):
     def __init__(self, width: int, factor: int, tunables: Tunables) -> None:
         super().__init__()
         self.up = Linear(width, factor * width, tunables)
-        self.down = Linear(factor * width, width, tunables)
+        self.down = Linear(factor * width, width, tunables, bias=False)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         return self.down(F.gelu(self.up(x_BTD), approximate="tanh"))
@@ -37,7 +37,7 @@ class EncoderBlock(nn.Module):
         self.attention = SelfAttention(width, heads, tunables, causal)
         self.mlp = Mlp(width, factor, tunables)
 
-    def forward(self, x_BTD: Tensor, turn: Rotation, bias_B11S: Tensor) -> Tensor:
+    def forward(self, x_BTD: Tensor, turn: Tensor, bias_B11S: Tensor) -> Tensor:
         x_BTD = x_BTD + self.attention(self.attention_norm(x_BTD), turn, bias_B11S)
         return x_BTD + self.mlp(self.mlp_norm(x_BTD))
 
@@ -83,7 +83,7 @@ class ConditionEncoder(nn.Module):
         is_null_BS1 = ((length_B == 0)[:, None] & (place_S == 0))[..., None]
         x_BSD = torch.where(is_null_BS1, self.null_D.to(x_BSD.dtype), x_BSD)
         visible_BS = place_S < length_B.clamp(min=1)[:, None]
-        turn = rotation(own_BS, self.head_width).to(x_BSD.dtype)
+        turn = for_qkv(rotation(own_BS, self.head_width))
         bias = visible_bias(visible_BS, x_BSD.dtype)
         for block in self.blocks:
             x_BSD = block(x_BSD, turn, bias)
@@ -102,7 +102,7 @@ class DecoderBlock(nn.Module):
         self.mlp = Mlp(width, factor, tunables)
 
     def forward(
-        self, x_BTD: Tensor, own: Rotation, across: Rotation, keys: CrossKeys, cache: LayerCache | None = None
+        self, x_BTD: Tensor, own: Tensor, across: Tensor, keys: CrossKeys, cache: LayerCache | None = None
     ) -> Tensor:
         x_BTD = x_BTD + self.attention(self.attention_norm(x_BTD), own, cache=cache)
         x_BTD = x_BTD + self.cross(self.cross_norm(x_BTD), across, keys)
@@ -118,14 +118,15 @@ class Decoder(nn.Module):
         self.blocks = nn.ModuleList(DecoderBlock(width, heads, factor, tunables) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
 
-    def rotations(self, positions_BT: Tensor, text: Memory, dtype: torch.dtype) -> tuple[Rotation, Rotation]:
+    def rotations(self, positions_BT: Tensor, text: Memory) -> tuple[Tensor, Tensor]:
         """(own, across): how queries at these positions are turned in self- and in cross-attention."""
-        own = rotation(positions_BT, self.head_width).to(dtype)
-        return own, pair(own if text.timed_B is None else unrotated_where(~text.timed_B, own), own)
+        own = rotation(positions_BT, self.head_width)
+        text_turn = own if text.timed_B is None else unrotated_where(~text.timed_B, own)
+        return for_qkv(own), side_by_side(text_turn, own)
 
     def cross_keys(self, text: Memory, music: Memory) -> list[CrossKeys]:
         """Keys and values of both memories for each layer."""
-        turns = [rotation(m.positions_BS, self.head_width).to(m.x_BSD.dtype) for m in (text, music)]
+        turns = [rotation(m.positions_BS, self.head_width) for m in (text, music)]
         biases = [None if m.visible_BS is None else visible_bias(m.visible_BS, m.x_BSD.dtype) for m in (text, music)]
         crosses: list[CrossPair] = [block.cross for block in cast(Iterable[DecoderBlock], self.blocks)]
         return [
@@ -144,8 +145,8 @@ class Decoder(nn.Module):
     def forward(
         self,
         x_BTD: Tensor,
-        own: Rotation,
-        across: Rotation,
+        own: Tensor,
+        across: Tensor,
         keys: list[CrossKeys],
         cache: list[LayerCache] | None = None,
     ) -> Tensor:

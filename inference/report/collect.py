@@ -15,7 +15,7 @@ import numpy as np
 from autosing.audio.io import Audio, decode
 from autosing.errors import InputError
 from autosing.schemas.sample import DatasetIndex
-from autosing.schemas.tables import Clip, Pitch, Song, Word
+from autosing.schemas.tables import Acoustic, Clip, Pitch, Semantic, Song, Word
 from autosing.stage import Rejected
 from autosing.tables import partitions, read_meta, read_rows, rejects_path, table_path
 
@@ -110,6 +110,31 @@ def _exhibit(corpus: Path, number: int, clip: Clip) -> Exhibit:
     rows = read_rows(path, Pitch) if path.is_file() else iter(())
     f0_hz_T = next((row.f0_hz for row in rows if row.id == clip.id), None)
     return Exhibit(clip.id, clip.language, clip.singer, mix, decode(clip.vocals, clip.id), clip.words, f0_hz_T)
+
+
+def codes_given_back(sung: Path, clip: str, corpus: Path) -> dict[str, float]:
+    """{"content", "sound"}: the share of a clip's own codes that were sung; empty where codes were not kept."""
+    path = sung.with_suffix(".npz")
+    if not path.is_file():
+        return {}
+    shares: dict[str, float] = {}
+    sources: tuple[tuple[str, str, Any, str, str], ...] = (
+        ("content", "semantic", Semantic, "codes", "semantic"),
+        ("sound", "acoustic", Acoustic, "vocals", "acoustic"),
+    )
+    with np.load(path) as held:
+        for noun, stage, record, column, name in sources:
+            own = [
+                getattr(row, column)
+                for number in partitions(corpus)
+                if table_path(corpus, number, stage).is_file()
+                for row in read_rows(table_path(corpus, number, stage), record)
+                if row.id == clip
+            ]
+            if own:
+                shared = min(len(own[0]), len(held[name]))
+                shares[noun] = float((own[0][:shared] == held[name][:shared]).sum() / max(len(own[0]), 1))
+    return shares
 
 
 def split_rows(dataset: Path) -> list[dict[str, Any]]:

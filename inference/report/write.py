@@ -10,7 +10,7 @@ from autosing.audio.io import Audio, decode
 from autosing.checkpoint import write_whole
 from autosing.errors import InputError
 from autosing.timebase import PITCH_RATE_HZ
-from inference.report.collect import Exhibit, StageCount, exhibits, metrics, split_rows, stage_counts
+from inference.report.collect import Exhibit, StageCount, codes_given_back, exhibits, metrics, split_rows, stage_counts
 from inference.report.figures import curve_svg, marks, pitch_path
 from inference.report.html import page, table, take
 from inference.sources import open_source
@@ -89,6 +89,13 @@ def _sung(sung: Path, facts: dict[str, Any]) -> list[str]:
         if source.stems:
             voice = source.stems[0].cut(*window)
             parts.append(take("Its voice, as separated", "what the models learnt from", voice, over, _tracked(voice)))
+        corpus, _, clip = reference["name"].rpartition("#")
+        shares = codes_given_back(sung, clip, Path(corpus)) if source.stems else {}
+        if shares:
+            told = " and ".join(f"{share:.1%} of its {noun} codes" for noun, share in shares.items())
+            parts.append(
+                f"<p>Told its words, their times, its instrumental and its singer, the clip came back with {told}.</p>"
+            )
     parts.append(take("Sung vocals", _seconds(vocals), vocals, over, _tracked(vocals)))
     if reference["name"]:
         parts.append(take("Mix out", _seconds(mix), mix, over))

@@ -35,6 +35,8 @@ class LineToPlace:
     """A line's words, and the frames it must begin and end in where they are known."""
 
     words: Sequence[str]
+    stamped: bool = False
+    """Its place is known, so silence in it costs nothing."""
     earliest: int = 0
     latest: int | None = None
     """It begins before this frame (or is not sung)."""
@@ -75,7 +77,9 @@ def build_chain(lines: Sequence[LineToPlace], costs: Costs, num_frames: int) -> 
             bounds = line.word_bounds[k] if k < len(line.word_bounds) else None
             earliest, latest = (line.earliest, line_end) if bounds is None else bounds
             if k:
-                states.append(_State(PAUSE, 0.0, line.earliest, min(line_end, max(latest, 1))))
+                states.append(
+                    _State(SILENCE if line.stamped else PAUSE, 0.0, line.earliest, min(line_end, max(latest, 1)))
+                )
             for j, char in enumerate(letters(text) or UNKNOWN):
                 skip = costs.silent_letter if j else NEVER
                 states.append(_State(CLASSES[char], skip, max(line.earliest, earliest), line_end, word, j == 0))

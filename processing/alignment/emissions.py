@@ -21,17 +21,22 @@ _MARGIN_FRAMES = 125
 """Windows overlap: what lies nearer than 2.5 s to an inner edge is taken from the neighbour."""
 _FRAME_SAMPLES = SAMPLE_RATE_HZ // FRAME_RATE_HZ
 _NO_START = -6.0
+"""Log-odds: what lies beyond, either way, counts no more."""
+_NEAR_FRAMES = 5
 _QUIET = 1e-3
 """-60 dBFS: a window that nowhere rises above holds no voice and is not looked at."""
 
 
 @dataclass(frozen=True)
 class Heard:
-    """letter_TL: log-probabilities of silence and a..z; start_T: log-odds that a word starts; how likely each language."""
+    """What a voice sounds like."""
 
     letter_TL: np.ndarray
+    """Log-probabilities of silence and a..z."""
     start_T: np.ndarray
+    """Log-odds that a word starts."""
     languages: dict[str, float]
+    """How likely each is; empty where there is no voice."""
 
 
 class Listener:
@@ -96,8 +101,10 @@ class Hearing:
     """Frequent letters are made dearer by so much of their log-prior."""
     mishearing: float
     """The chance that a sung letter sounds like any other: what a wrong letter costs is bounded by it."""
+    held_weight: float
+    """What a frame counts in the middle of a held sound; where sounds change it counts 1."""
     pause_cost: float
-    """Of silence between the words of a line."""
+    """Of silence between the words of a line without a stamp."""
     between_cost: float
     """Of singing that is in no line."""
 
@@ -119,4 +126,19 @@ def class_scores(letter_TL: np.ndarray, log_prior_L: np.ndarray, hearing: Hearin
     scores_TC[:, UNKNOWN_CLASS] = scores_TC[:, 1:UNKNOWN_CLASS].max(axis=1) - 1.0
     scores_TC[:, PAUSE] = scores_TC[:, SILENCE] - hearing.pause_cost
     scores_TC[:, BETWEEN] = np.maximum(scores_TC[:, SILENCE], any_T1[:, 0] - hearing.between_cost)
-    return scores_TC
+    return scores_TC * (hearing.held_weight + (1 - hearing.held_weight) * change(letter_TL))[:, None]
+
+
+def change(letter_TL: np.ndarray) -> np.ndarray:
+    """How far what is heard in the 0.1 s after each frame differs from the 0.1 s before: change_T, 0..1.
+
+    Frames of one held note say the same thing again and again; counted in full, ten seconds of it outweigh a verse.
+    """
+    num_frames = len(letter_TL)
+    sums_TL = np.concatenate([np.zeros((1, letter_TL.shape[1])), np.cumsum(np.exp(letter_TL), axis=0)])
+    frame_T = np.arange(num_frames)
+    first_T, last_T = np.maximum(frame_T - _NEAR_FRAMES, 0), np.minimum(frame_T + 1 + _NEAR_FRAMES, num_frames)
+    after_T = np.minimum(frame_T + 1, num_frames)
+    past_TL = (sums_TL[frame_T] - sums_TL[first_T]) / np.maximum(frame_T - first_T, 1)[:, None]
+    next_TL = (sums_TL[last_T] - sums_TL[after_T]) / np.maximum(last_T - after_T, 1)[:, None]
+    return np.clip(np.abs(next_TL - past_TL).sum(axis=1) / 2, 0, 1).astype(np.float32)

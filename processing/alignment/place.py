@@ -123,6 +123,7 @@ def _bounded(lines: Sequence[SungLine], offset: LrcOffset, rate_hz: int) -> list
         bounded.append(
             LineToPlace(
                 line.words,
+                stamped=True,
                 earliest=0 if start_s is None else frame(start_s - tolerance_s),
                 latest=frame(line.start_s + tolerance_s) + 1 if line.start_s is not None else None,
                 end=end,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from autosing.console import progress
 from autosing.errors import InputError
 from autosing.ids import clean_id
 from autosing.schemas.tables import Song
@@ -87,7 +88,8 @@ def import_corpus(
     held = _held(corpus)
     origins = _origins(corpus)
     tell(f"import: {len(entries)} songs in {source}, {len(held)} in {corpus}")
-    checked = list(check_all(opened.load(entries), {song.audio for song in held.values()}))
+    opening = check_all(opened.load(entries), {song.audio for song in held.values()})
+    checked = list(progress(opening, "import", len(entries)))
     report = ImportReport(remarks=[_item(*remark) for remark in opened.remarks])
     origin = str(source.resolve())
     placed = _place(checked, held, {i: tuple(o) for i, o in origins.items()}, origin, report)

@@ -30,6 +30,8 @@ class AlignConfig(Config):
     """How far frequent letters are made dearer."""
     mishearing: float = Field(0.02, gt=0, le=1)
     """The chance that a sung letter sounds like any other."""
+    held_weight: float = Field(0.5, gt=0, le=1)
+    """What a frame in the middle of a held sound counts; where sounds change it counts 1."""
     start_weight: float = Field(0.5, ge=0, le=2)
     """How much the sound of a word's start counts beside that of its letters."""
     pause_cost: float = Field(0.3, ge=0)
@@ -102,7 +104,9 @@ class Align(Stage[SongToAlign, Lyrics]):
         self, song: str, source: str, language: str, lines: list[SungLine], heard: Heard, duration_s: float
     ) -> Lyrics:
         config = self.config
-        hearing = Hearing(config.prior_weight, config.mishearing, config.pause_cost, config.between_cost)
+        hearing = Hearing(
+            config.prior_weight, config.mishearing, config.held_weight, config.pause_cost, config.between_cost
+        )
         class_TC = class_scores(heard.letter_TL, self.listen.log_prior_L, hearing)
         scores = Scores(class_TC, start_scores(heard.start_T, config.start_weight))
         costs = Costs(config.silent_letter_cost, config.absent_line_cost)

@@ -19,7 +19,7 @@ from autosing.testing.voice.layout import lay_out
 from autosing.testing.voice.room import convolve, rms
 from autosing.testing.voice.score import CHORDS, Note, bars_for, line_rhythm, melody
 from autosing.testing.voice.sing import sing_line
-from autosing.testing.voice.singers import Singer
+from autosing.testing.voice.singers import SINGERS, Singer
 from train.letters.lexicon import TONGUES, Tongue, draw_line
 
 SAMPLE_RATE_HZ = 16_000
@@ -33,6 +33,8 @@ _VARIANTS = (
 )  # fmt: skip
 """eSpeak NG's voice variants that sound like people."""
 _TRIES = 60
+_SEPARATED = 0.75
+"""The share of windows that are truly mixed with a band and separated again; in the others a band is faintly there."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,9 @@ def make_window(seed: int, index: int) -> LetterWindow:
 
 
 def _singer(rng: np.random.Generator) -> Singer:
+    """A third are the singers of made songs, the others anybody."""
+    if rng.random() < 1 / 3:
+        return SINGERS[int(rng.integers(len(SINGERS)))]
     low = int(rng.integers(40, 63))
     return Singer(
         "somebody", _VARIANTS[int(rng.integers(len(_VARIANTS)))], low, low + int(rng.integers(9, 17)),
@@ -161,7 +166,7 @@ def _timed(texts: list[str], line: str, utterance: Utterance) -> list[tuple[str,
 
 
 def _as_heard(dry_S: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """In a room, with what a separator leaves of a band (for a third: truly mixed and separated), hiss, any level."""
+    """In a room, with what a separator leaves of a band, hiss, at any level."""
     voice_S = resample(dry_S.astype(np.float32), SPEECH_RATE_HZ, SONG_RATE_HZ).astype(np.float64)
     voice_S *= 0.09 / (rms(voice_S[np.abs(voice_S) > 1e-3]) + 1e-9)
     voice_S = _in_room(voice_S, float(rng.uniform(0, 0.3)), float(rng.uniform(0.3, 1.6)), rng)
@@ -169,7 +174,7 @@ def _as_heard(dry_S: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     band_CS = play_band(chords, int(rng.integers(12)), 60 / float(rng.uniform(76, 118)), WINDOW_S, rng)
     band_CS = band_CS[:, : len(voice_S)] * 0.09 / rms(band_CS)
     voice_S = voice_S[: band_CS.shape[1]]
-    if rng.random() < 0.35:
+    if rng.random() < _SEPARATED:
         mix_CS = voice_S + band_CS * 10 ** (rng.uniform(-6, 4) / 20)
         voice_S = _separated(mix_CS.astype(np.float32)).mean(axis=0)
     else:

@@ -154,8 +154,9 @@ class TrainSM2A(Task):
 
     def export(self) -> ModelFile:
         assert self.index.codec is not None and self.index.semantic is not None
-        codec = self.index.codec
+        codec, coarse = self.index.codec, self.config.p_coarse
         extra = {
+            "scales": [name for name, share in (("coarse", coarse), ("fine", 1 - coarse)) if share > 0],
             "semantic": self.index.semantic.dump(),
             "codec": {"name": codec.name, "digest": codec.digest, "spec": codec.spec.dump()},
         }

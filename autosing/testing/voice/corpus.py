@@ -145,6 +145,8 @@ def _remove_beyond(out: Path, config: SongsConfig) -> None:
     for partition in _present(out):
         if partition >= config.partitions:
             shutil.rmtree(out / str(partition))
+    for half in out.glob("[0-9]*/.index.parquet.*.part"):
+        half.unlink()
     known = {song_id(i) for i in range(config.count)}
     for home in (out / "truth").iterdir():
         if home.name not in known and _OUR_FOLDER.fullmatch(home.name):
