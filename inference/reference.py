@@ -15,8 +15,8 @@ from autosing.models.separation import at_most_stereo, load_separator, split
 from inference.mix import balance_lu
 from inference.request import Brief
 
-SILENT_VOICE_LUFS = -45.0
-"""A separated voice below this is what leaked through: nobody sings there."""
+LEAKED_LU = -25.0
+"""A separated voice so far below the music is what leaked through: nobody sings there."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ def listen(brief: Brief) -> Reference:
     own = other = None
     if brief.needs_own_voice:
         assert vocals is not None, "check() asks for a singer where the reference has none"
+        if instrumental and integrated_lufs(vocals) - integrated_lufs(instrumental) < LEAKED_LU:
+            raise _nobody(f"reference {request.reference}", f"no voice heard in {first_s:.0f}-{last_s:.0f} s of it")
         own = _voice(vocals, f"reference {request.reference}")
     if brief.singer is not None:
         other = _voice(brief.singer, f"singer {request.singer}")
@@ -92,13 +94,11 @@ def _voice(vocals: Audio, name: str) -> np.ndarray:
     """float32[256]. Raises InputError where nobody is heard."""
     from autosing.models.speaker import load_speaker_encoder
 
-    lufs = integrated_lufs(vocals)
-    if lufs < SILENT_VOICE_LUFS:
-        raise InputError(
-            f"{name}: no voice heard in it ({lufs:.0f} LUFS, need {SILENT_VOICE_LUFS:.0f}); "
-            "give --singer FILE with a voice, or another --start"
-        )
     try:
         return load_speaker_encoder().embed(vocals.mono_S(), vocals.sample_rate_hz)
     except InputError as error:
-        raise InputError(f"{name}: {error}; give --singer FILE with a voice, or another --start") from None
+        raise _nobody(name, str(error)) from None
+
+
+def _nobody(name: str, found: str) -> InputError:
+    return InputError(f"{name}: {found}; give --singer FILE with a voice, or another --start")

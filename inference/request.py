@@ -28,9 +28,9 @@ class SingConfig(Config):
     """How long the output is, to the sample; None: as long as the lyrics need, within the reference."""
     seed: int = Field(default=0, ge=0)
     semantic: Sampling = Sampling()
-    """How the content is drawn (t2s). Its seed is derived from `seed`."""
+    """How the content is drawn (t2s); its own seed counts beside `seed`."""
     acoustic: Sampling = Sampling()
-    """How the sound is drawn (sm2a). Its seed is derived from `seed`."""
+    """How the sound is drawn (sm2a); its own seed counts beside `seed`."""
     scale: Scale | None = None
     """fine: every code on its own step. coarse: all codes of a block in one step, about four times faster. None: fine,
     where the model has learnt it."""

@@ -93,7 +93,7 @@ def _content(models: Models, brief: Brief, music: Sequence[np.ndarray] | None, s
         codes_N = models.tokenizer.tokenize(brief.semantic_from.cut(0, brief.length_s))
         return [codes_N.astype(np.int64)] * config.candidates
     assert models.t2s is not None
-    sampling = config.semantic.model_copy(update={"seed": seed_of(config.seed, "semantic")})
+    sampling = config.semantic.model_copy(update={"seed": seed_of(config.seed, "semantic", config.semantic.seed)})
     return generate_semantic(
         models.t2s, as_timed_text(brief.lines), music, singer, brief.length_s, sampling, config.candidates,
         progress=_progress("content"),
@@ -105,7 +105,7 @@ def _sound(
 ) -> list[np.ndarray]:
     """Flat codec codes of the voice, an array a candidate."""
     config = brief.request.config
-    sampling = config.acoustic.model_copy(update={"seed": seed_of(config.seed, "acoustic")})
+    sampling = config.acoustic.model_copy(update={"seed": seed_of(config.seed, "acoustic", config.acoustic.seed)})
     found = generate_acoustic(
         models.sm2a, semantic, music, singer, brief.length_s, sampling, scale=models.scale,
         progress=_progress("sound"),

@@ -59,9 +59,9 @@ def test_every_parameter_is_in_one_group_and_matrices_learn_by_their_fan_in(kind
     held = [id(p) for group in groups for p in group["params"]]
     assert sorted(held) == sorted(id(p) for p in model.parameters())
     by_id = {id(p): group for group in groups for p in group["params"]}
-    down = model.decoder.blocks[0].mlp.down
+    up, down = model.decoder.blocks[0].mlp.up, model.decoder.blocks[0].mlp.down
     assert isinstance(down, Linear) and by_id[id(down.weight)]["lr_scale"] == 192 / (4 * 64)
-    assert by_id[id(down.weight)]["weight_decay"] == 0.1 and by_id[id(down.bias_O)]["weight_decay"] == 0
+    assert by_id[id(down.weight)]["weight_decay"] == 0.1 and by_id[id(up.bias_O)]["weight_decay"] == 0
     assert by_id[id(model.decoder.norm.weight)]["lr_scale"] == 1.0
     assert not model.state_dict()["decoder.blocks.0.cross.query_gate.weight"].any(), "queries start at zero"
 

@@ -22,14 +22,15 @@ def vibrato(seconds: float, centre_hz: float = 220.0) -> tuple[np.ndarray, np.nd
     return tone_S.astype(np.float32), f0_S[:: RATE_HZ // 100]
 
 
-@pytest.mark.parametrize("name", ["fcpe", "swiftf0", "crepe-tiny"])
-def test_a_vibrato_is_followed_in_pitch_and_time(name):
+@pytest.mark.parametrize(("name", "median_cents"), [("fcpe", 8), ("swiftf0", 8), ("crepe-tiny", 12)])
+def test_a_vibrato_is_followed_in_pitch_and_time(name, median_cents):
+    """CREPE's bins lie 20 cents apart, so it is coarser."""
     tone_S, f0_T = vibrato(2.0)
     tracked_T = load_tracker(name)(tone_S, RATE_HZ)
     assert len(tracked_T) == 200 and tracked_T.dtype == np.float32
     inside = slice(10, 190)
     cents_T = 1200 * np.abs(np.log2(tracked_T[inside] / f0_T[inside]))
-    assert np.median(cents_T) < 8 and (cents_T < 50).mean() > 0.98
+    assert np.median(cents_T) < median_cents and (cents_T < 50).mean() > 0.98
 
 
 def test_pauses_are_zero_and_level_does_not_matter():

@@ -159,6 +159,24 @@ def test_singing_a_capella_ignores_the_music_and_needs_none(runs: Path, song: Pa
     np.testing.assert_array_equal(with_song.candidates[0].acoustic, alone.candidates[0].acoustic)
 
 
+def test_the_references_own_voice_gives_the_singer_and_the_balance_and_must_be_there(
+    runs: Path, song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share = 0.7
+    monkeypatch.setattr(listening, "load_separator", lambda config: None)
+    monkeypatch.setattr(
+        listening, "split", lambda mix, _: (
+            Audio(share * mix.samples_CS, mix.sample_rate_hz), Audio((1 - share) * mix.samples_CS, mix.sample_rate_hz)
+        ),
+    )  # fmt: skip
+    request = replace(asked(runs, song, length_s=1.0), singer=None, config=SingConfig(length_s=1.0))
+    mix = sing(request).candidates[0].mix
+    assert mix.balance_lu == pytest.approx(20 * np.log10(0.7 / 0.3), abs=0.05)
+    share = 0.001
+    with pytest.raises(InputError, match=r"no voice heard in 0-4 s of it; give --singer"):
+        sing(request)
+
+
 class FakeTokenizer:
     """Hears the codes 0, 1, 2 ... in any sound."""
 

@@ -90,7 +90,7 @@ def promised_samples(data: bytes) -> int:
 
 
 def read_tags(data: bytes) -> dict[str, str]:
-    """The tags of an audio file (title, artist, album, date, license ...), empty ones left out; none of what is none."""
+    """The tags of an audio file (title, artist, album, license ...), empty ones left out; none of what is none."""
     try:
         with sf.SoundFile(io.BytesIO(data)) as file:
             tags: dict[str, str] = file.copy_metadata()

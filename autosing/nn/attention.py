@@ -61,7 +61,8 @@ class SelfAttention(nn.Module):
         if cache is None:
             # Padding stands at the end, so a causal pass never sees it and needs no bias.
             bias_B11S = None if self.causal else bias_B11S
-            x_BHTW = attend(*qkv_3BHTW.unbind(0), self.scale, bias_B11S, self.causal)
+            q_BHTW, k_BHTW, v_BHTW = qkv_3BHTW.unbind(0)
+            x_BHTW = attend(q_BHTW, k_BHTW, v_BHTW, self.scale, bias_B11S, self.causal)
         else:
             assert cache.filled == 0, "a prompt goes through an empty cache; single steps go through the stepper"
             x_BHTW = attend(qkv_3BHTW[0], *cache.append(qkv_3BHTW[1:]), self.scale, causal=True)

@@ -43,6 +43,9 @@ class Tunables(Config):
 class Linear(nn.Module):
     """x_I -> x_O. The weight lies with its longer side last: on a CPU a single row times it is then far faster."""
 
+    bias_O: nn.Parameter
+    """None where there is no bias."""
+
     def __init__(
         self, inputs: int, outputs: int, tunables: Tunables, lr_scale: float = 1.0, zero: bool = False,
         bias: bool = True,
@@ -51,7 +54,7 @@ class Linear(nn.Module):
         self.lr_scale = lr_scale * tunables.base_width / inputs
         self.input_last = inputs > outputs
         self.weight = nn.Parameter(torch.zeros(*((outputs, inputs) if self.input_last else (inputs, outputs))))
-        self.bias_O = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.register_parameter("bias_O", nn.Parameter(torch.zeros(outputs)) if bias else None)
         if not zero:
             std = tunables.init_std / inputs**0.5
             nn.init.trunc_normal_(self.weight, std=std, a=-3 * std, b=3 * std)

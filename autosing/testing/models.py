@@ -34,4 +34,4 @@ def stir(model: torch.nn.Module, amount: float = 0.1) -> None:
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter += amount * torch.randn(parameter.shape, generator=generator)
+            parameter.add_(amount * torch.randn(parameter.shape, generator=generator))

@@ -16,7 +16,6 @@ from autosing.audio.io import Audio, decode
 from autosing.config import load_config
 from autosing.metrics.separation import sdr_db, si_sdr_db
 from autosing.models.separation import split
-from autosing.models.separation import split
 from processing.stages.separate import Separate, SeparateConfig
 
 
