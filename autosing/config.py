@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -33,6 +34,15 @@ class Config(BaseModel):
 C = TypeVar("C", bound="Config")
 
 
+class _Yaml(yaml.SafeLoader):
+    """YAML as people write it: 1e-3 is a number here, as in YAML 1.2, where 1.1 wants 1.0e-3."""
+
+
+_Yaml.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
 def load_config(cls: type[C], path: Path | None = None, overrides: Sequence[str] = (), **defaults: Any) -> C:
     """defaults < the YAML file at `path` < overrides (`a.b=3`, the value read as YAML) -> a validated config."""
     values: dict[str, Any] = dict(defaults)
@@ -42,7 +52,7 @@ def load_config(cls: type[C], path: Path | None = None, overrides: Sequence[str]
         key, equals, text = word.partition("=")
         if not equals or not key:
             raise InputError(f"override {word!r}: found no key=value; write for example --set batch_size=8")
-        value: Any = yaml.safe_load(text)
+        value: Any = yaml.load(text, _Yaml)
         for part in reversed(key.split(".")):
             value = {part: value}
         values = _merge(values, value)
@@ -54,7 +64,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"config {path}: no such file; give a YAML file or leave --config out for the defaults")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _Yaml)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"config {path}: not readable as YAML ({error}); mend the file") from None
     if values is None:

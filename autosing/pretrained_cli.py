@@ -16,17 +16,13 @@ def list_models(as_json: Json = False) -> None:
     from autosing.console import summary
     from autosing.pretrained import REGISTRY, home, where
 
-    rows = [
-        {
-            "name": weight.name,
-            "about": weight.about,
-            "licence": weight.licence,
-            "here": "yes" if where(weight.name).is_file() else "no",
-            "sources": "\n".join(str(source) for source in weight.sources),
-            "sha256": weight.digest if as_json else weight.digest[:12],
-        }
-        for weight in REGISTRY.values()
-    ]
+    rows = []
+    for weight in REGISTRY.values():
+        row = {"name": weight.name, "here": "yes" if where(weight.name).is_file() else "no", "licence": weight.licence}
+        row["sha256"] = weight.digest if as_json else weight.digest[:8]
+        if as_json:
+            row["about"] = weight.about
+        rows.append(row | {"sources": "\n".join(str(source) for source in weight.sources)})
     summary("pretrained weights", rows, as_json, home=str(home()))
 
 

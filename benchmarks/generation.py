@@ -57,7 +57,7 @@ class _Enough(Exception):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="tiny,base", help="AutoSing's sizes, by commas")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2, help="as many as torch may use; small models use one")
     parser.add_argument("--steps", type=int, default=8, help="steps timed at each place, of either way")
     parser.add_argument("--out", type=Path, help="write the JSON here as well")
     asked = parser.parse_args()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from autosing.config import Config, load_config
+from autosing.config import Config, load_config, read_yaml
 from autosing.errors import InputError
 from autosing.ids import check_id, clean_id, clip_id, seed_of
 from autosing.schemas.base import Float32s, from_row, to_row
@@ -48,6 +48,11 @@ def test_overrides_win_over_the_file_and_the_file_over_defaults(tmp_path):
     assert load_config(Outer, path, ["batch_size=9"]) == Outer(batch_size=9, inner=Inner(depth=5))
     assert load_config(Outer, None, ["inner.depth=7", "lengths=[1, 2]"]).lengths == (1.0, 2.0)
     assert Outer.build(load_config(Outer, path).dump()) == load_config(Outer, path)
+
+
+def test_a_number_may_be_written_with_an_exponent(tmp_path):
+    (tmp_path / "c.yaml").write_text("rate: 1e-3\n")
+    assert read_yaml(tmp_path / "c.yaml") == {"rate": 0.001}
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1", "\xff"])

@@ -8,8 +8,11 @@ from autosing.errors import InputError
 from autosing.generation.acoustic import generate_acoustic
 from autosing.generation.sampling import Sampling
 from autosing.generation.semantic import generate_semantic
+from autosing.generation.stepper import threads_of_steps
 from autosing.models.conditions import crop_blocks, music_item, semantic_item, singer_item, stack, text_item
 from autosing.models.t2s import T2S
+from autosing.nn.mup import Tunables
+from autosing.nn.transformer import Decoder
 from autosing.testing.clips import SEMANTIC_SIZE, SPEC, made_clip
 from autosing.testing.models import made_sm2a, made_t2s
 from autosing.text.tokenizer import TimedText
@@ -173,3 +176,15 @@ def _memories(model: T2S, batch: dict[str, torch.Tensor]) -> list[torch.Tensor]:
     assert memory.singer_B1D is not None
     shown = [m.x_BSD * m.visible_BS[..., None] for m in (memory.text, memory.music)]  # type: ignore[index]
     return [*shown, memory.singer_B1D]
+
+
+def test_a_small_decoder_steps_on_one_thread_and_gives_the_others_back():
+    decoder = Decoder(64, 2, 1, 1, 2, Tunables())
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with threads_of_steps(decoder):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -72,7 +72,9 @@ def test_a_few_steps_move_the_outputs_alike_at_every_width(kind: str) -> None:
     on width, while plain Adam (every rate the same) moves a wide model far more."""
 
     def moved(width: int, mup: bool) -> float:
-        shape = Shape(width=width, heads=width // 32, text_layers=1, music_layers=1, decoder_layers=2)
+        shape = Shape(
+            width=width, heads=width // 32, key_heads=width // 32, text_layers=1, music_layers=1, decoder_layers=2
+        )
         task = made_task(kind, Tunables(), shape)
         batch = batch_of(task)
         groups = [

@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 import torch
+import whisper
 
+from autosing.checkpoint import load_model
 from autosing.codecs import codec_digest, load_codec
+from autosing.errors import InputError
 from autosing.testing.datasets import make_dataset
 from train.augment import equalise, pitch_at, to_peak, varispeed, with_silence
+from train.heard import HeardLoss
 from train.launch import train
 from train.record import read_metrics
 from train.spectral import SpectralLoss
@@ -38,6 +42,55 @@ def test_a_run_becomes_a_codec_and_a_resumed_one_the_same(tmp_path):
     codes = codec.encode(0.1 * torch.randn(1, 5000))
     assert len(codes[2].unique()) > 1, "the codebooks have started"
     assert torch.isfinite(codec.decode(codes)).all()
+
+
+def test_a_run_may_begin_with_the_networks_of_another_and_codebooks_of_its_own(tmp_path):
+    make_dataset(tmp_path / "data", {"train": 2, "valid": 1}, duration_s=0.6, groups=("meta", "pitch", "audio"))
+    settings = [*SMALL, "task.unquantised_steps=2", "task.crop_blocks=8", "task.reservoir_clips=4", "batch_size=2"]
+    settings += ["steps=3", "lr=1e-12", "schedule=const", "task.instrumental_share=0"]
+    train("codec", tmp_path / "data", tmp_path / "first", None, settings, False)
+    first = load_model(tmp_path / "first", "codec").state
+    more = ["task.model.strides=[4,2,2,2,1,1]", "task.model.codebook_sizes=[16,512,16,16,16,16]"]
+    settings += [f"task.begin_with={tmp_path / 'first'}"]
+    train("codec", tmp_path / "data", tmp_path / "second", None, [*settings, *more], False)
+    second = load_model(tmp_path / "second", "codec").state
+    assert len([name for name in second if name.endswith("vectors_VD")]) == 5
+    networks = [name for name in first if not name.startswith("quantizer.")]
+    assert all(torch.equal(first[name], second[name]) for name in networks), "a rate of 1e-12 moves nothing in fp16"
+    vectors_VD = second["quantizer.levels.4.vectors_VD"]
+    assert vectors_VD.norm() > 0, "codebooks begin with what the latents are, not with zeros"
+    with pytest.raises(InputError, match="another shape"):
+        train("codec", tmp_path / "data", tmp_path / "third", None, [*settings, "task.model.latent=4"], False)
+
+
+@pytest.fixture
+def listener(monkeypatch):
+    """A recogniser of random weights in Whisper's shape."""
+    torch.manual_seed(0)
+    dims = whisper.model.ModelDimensions(80, 1500, 64, 2, 2, 51864, 448, 64, 2, 1)
+    model = whisper.model.Whisper(dims).eval().requires_grad_(False)
+    monkeypatch.setattr("train.heard.load_whisper", lambda name: model)
+    return model
+
+
+def test_what_is_heard_is_zero_for_the_same_sound_and_grows_with_noise(listener):
+    heard = HeardLoss(24000, "any")
+    sound_BS, noise_BS = 0.1 * torch.randn(2, 1, 12000)
+    assert heard(sound_BS, sound_BS) < 1e-5
+    assert heard(sound_BS + noise_BS, sound_BS) > heard(sound_BS + 0.1 * noise_BS, sound_BS) > 0
+    made_BS = torch.zeros(1, 12000, requires_grad=True)
+    heard(made_BS, sound_BS).backward()
+    assert torch.isfinite(made_BS.grad).all()
+    assert made_BS.grad.norm() > 0
+    assert not heard.state_dict().keys() & listener.state_dict().keys(), "the listener is no part of a checkpoint"
+    assert not list(heard.parameters()), "nor is it trained"
+
+
+def test_a_listener_joins_the_losses(tmp_path, listener):
+    make_dataset(tmp_path / "data", {"train": 2, "valid": 1}, duration_s=0.6, groups=("meta", "pitch", "audio"))
+    settings = [*SMALL, "task.crop_blocks=8", "batch_size=2", "steps=1", "task.heard_weight=2", "log_every=1"]
+    train("codec", tmp_path / "data", tmp_path / "run", None, [*settings, "task.instrumental_share=0"], False)
+    assert read_metrics(tmp_path / "run")[0]["heard"] > 0
 
 
 def test_spectra_of_the_same_sound_are_not_apart_and_silence_gives_finite_gradients():

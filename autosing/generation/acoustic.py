@@ -15,7 +15,7 @@ from torch import Tensor
 from autosing.codecs.delay import FREE, Pattern
 from autosing.errors import InputError
 from autosing.generation.sampling import Guidance, Sampling, choose, uniforms
-from autosing.generation.stepper import Keep, Stepper
+from autosing.generation.stepper import Keep, Stepper, threads_of_steps
 from autosing.generation.windows import next_window
 from autosing.models.conditions import Item, crop_blocks, music_item, semantic_item, singer_item, stack
 from autosing.models.sm2a import SM2A
@@ -64,7 +64,8 @@ def generate_acoustic(
     while done < max(song.blocks_C):
         # Planned from the duration alone, so that no candidate's windows depend on the others' lengths.
         first, last = next_window(done, song.blocks, song.context, overlap)
-        song.sing(first, done, last, progress)
+        with threads_of_steps(model.decoder):
+            song.sing(first, done, last, progress)
         done = last
     return song.levels_C
 

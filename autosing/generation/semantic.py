@@ -10,7 +10,7 @@ import torch
 
 from autosing.errors import InputError
 from autosing.generation.sampling import Guidance, Sampling, choose, uniforms
-from autosing.generation.stepper import Keep, Stepper
+from autosing.generation.stepper import Keep, Stepper, threads_of_steps
 from autosing.generation.windows import next_window
 from autosing.models.conditions import music_item, music_window, singer_item, stack, text_item
 from autosing.models.t2s import RATE_HZ, T2S
@@ -58,7 +58,8 @@ def generate_semantic(
         window = _Window(model, lyrics, music, singer, first, last, sampling, keep)
         until = last if last == total else _before_a_cut_word(lyrics, sung_CN.shape[1], first, last)
         ended = [lambda n, base=first: progress(base + n, total)] if progress else []
-        codes, lengths_C = window.sing(sung_CN[:, first:], until - first, last == total, *ended)
+        with threads_of_steps(model.decoder):
+            codes, lengths_C = window.sing(sung_CN[:, first:], until - first, last == total, *ended)
         sung_CN = np.concatenate([sung_CN[:, :first], codes], 1)
     return [row_N[: first + length] for row_N, length in zip(sung_CN, lengths_C, strict=True)]
 

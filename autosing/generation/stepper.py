@@ -3,9 +3,12 @@
 A step reads every weight once for a single place, so it costs what memory and calls cost: here it is written out with
 as few of both as there can be. That it is the decoder all the same is a law (tests/test_generation.py).
 
-Shapes: B clips (candidates and their guidance variants), T new places, S places so far, H heads, W head width, D width.
+Shapes: B clips (candidates and their guidance variants), T new places, S places so far, H query heads in K groups
+of G that share keys and values, N heads of all kinds, W head width, D width.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 import torch
@@ -52,10 +55,27 @@ class Stepper:
         return self.decoder.norm(x_BD)
 
 
+_LONE_WIDTH = 512
+"""Up to this width a CPU's second thread costs as much time again and shortens a step by less than a tenth."""
+
+
+@contextmanager
+def threads_of_steps(decoder: Decoder) -> Iterator[None]:
+    """One thread for small decoders on a CPU, while it lasts; so their bytes do not hang on the number of threads."""
+    weight, before = decoder.norm.weight, torch.get_num_threads()
+    alone = weight.device.type == "cpu" and len(weight) <= _LONE_WIDTH
+    torch.set_num_threads(1 if alone else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class _Layer(NamedTuple):
     """A decoder block's tensors. Weights are seen as input times output, as torch.addmm wants them."""
 
     heads: int
+    key_heads: int
     scale: float
     attention_norm: tuple[Tensor, Tensor]
     qkv: tuple[Tensor, Tensor]
@@ -74,47 +94,41 @@ class _Layer(NamedTuple):
         (qkv, query_gate, up) = [(x.bias_O, x.weight_OI.t()) for x in (attention.qkv, cross.query_gate, mlp.up)]
         outs = [x.weight_OI.t() for x in (attention.out, cross.out, mlp.down)]
         return cls(
-            attention.heads,
-            attention.scale,
-            norms[0],
-            qkv,
-            outs[0],
-            norms[1],
-            query_gate,
-            outs[1],
-            norms[2],
-            up,
-            outs[2],
-        )
+            attention.heads, attention.key_heads, attention.scale,
+            norms[0], qkv, outs[0], norms[1], query_gate, outs[1], norms[2], up, outs[2],
+        )  # fmt: skip
 
     def step(self, x_BD: Tensor, own: Tensor, across: Tensor, keys: CrossKeys, cache: LayerCache) -> Tensor:
         """As DecoderBlock.forward, for the one newest place."""
         B, D = x_BD.shape
-        heads, scale, shape = self.heads, self.scale, (D,)
+        heads, key_heads, scale, shape = self.heads, self.key_heads, self.scale, (D,)
         qkv_BP = torch.addmm(self.qkv[0], F.layer_norm(x_BD, shape, *self.attention_norm), self.qkv[1])
-        q_BHW, kv_B2HW = _turned(qkv_BP.view(B, 3, heads, -1), own).split_with_sizes((1, 2), 1)
-        k_BHSW, v_BHSW = cache.append(kv_B2HW.transpose(0, 1).unsqueeze(3))
-        past_BH1W = F.scaled_dot_product_attention(q_BHW.transpose(1, 2), k_BHSW, v_BHSW, scale=scale)
-        x_BD = torch.addmm(x_BD, past_BH1W.view(B, D), self.attention_out)
+        qkv_BNW = qkv_BP.view(B, heads + 2 * key_heads, -1)
+        qk_BNW, v_BKW = qkv_BNW.split_with_sizes((heads + key_heads, key_heads), 1)
+        q_BHW, k_BKW = _turned(qk_BNW, own[:, 0]).split_with_sizes((heads, key_heads), 1)
+        k_BKSW, v_BKSW = cache.append(k_BKW.unsqueeze(2), v_BKW.unsqueeze(2))
+        # The heads of a group stand where queries do: each key is read once for all of them.
+        groups = (B, key_heads, heads // key_heads, -1)
+        past_BKGW = F.scaled_dot_product_attention(q_BHW.reshape(groups), k_BKSW, v_BKSW, scale=scale)
+        x_BD = torch.addmm(x_BD, past_BKGW.reshape(B, D), self.attention_out)
 
         both_BP = torch.addmm(self.query_gate[0], F.layer_norm(x_BD, shape, *self.cross_norm), self.query_gate[1])
-        q_BHW2 = _turned(both_BP[:, : 2 * D].view(B, 2, heads, -1), across).transpose(1, 2)
-        text_BH1W = F.scaled_dot_product_attention(
-            q_BHW2[:, :, :1], keys.text_k_BHSW, keys.text_v_BHSW, keys.text_bias_B11S, scale=scale
+        q_text_BHW, q_music_BHW = _turned(both_BP[:, : 2 * D].view(B, 2, heads, -1), across).unbind(1)
+        text_BKGW = F.scaled_dot_product_attention(
+            q_text_BHW.reshape(groups), keys.text_k_BKSW, keys.text_v_BKSW, keys.text_bias_B11S, scale=scale
         )
-        music_BH1W = F.scaled_dot_product_attention(
-            q_BHW2[:, :, 1:], keys.music_k_BHSW, keys.music_v_BHSW, keys.music_bias_B11S, scale=scale
+        music_BKGW = F.scaled_dot_product_attention(
+            q_music_BHW.reshape(groups), keys.music_k_BKSW, keys.music_v_BKSW, keys.music_bias_B11S, scale=scale
         )
-        gate_B2H11 = both_BP[:, 2 * D :].view(B, 2, heads, 1, 1).softmax(1)
-        heard_BP = (torch.stack((text_BH1W, music_BH1W), 1) * gate_B2H11).view(B, 2 * D)
+        gate_B2KG1 = both_BP[:, 2 * D :].view(B, 2, *groups[1:3], 1).softmax(1)
+        heard_BP = (torch.stack((text_BKGW, music_BKGW), 1) * gate_B2KG1).view(B, 2 * D)
         x_BD = torch.addmm(x_BD, heard_BP, self.cross_out)
 
         up_BF = torch.addmm(self.up[0], F.layer_norm(x_BD, shape, *self.mlp_norm), self.up[1])
         return torch.addmm(x_BD, F.gelu(up_BF, approximate="tanh"), self.down)
 
 
-def _turned(x_BnHW: Tensor, turn_BnH: Tensor) -> Tensor:
-    """As positions.rotate, of one place."""
-    B, n, heads, width = x_BnHW.shape
-    pairs = torch.view_as_complex(x_BnHW.float().view(B, n, heads, width // 2, 2))
-    return torch.view_as_real(pairs * turn_BnH).view(B, n, heads, width).to(x_BnHW.dtype)
+def _turned(x: Tensor, turn: Tensor) -> Tensor:
+    """As positions.rotate, of one place: x_B...HW and the turn_B...1 that goes with it."""
+    pairs = torch.view_as_complex(x.float().view(*x.shape[:-1], x.shape[-1] // 2, 2))
+    return torch.view_as_real(pairs * turn).view(x.shape).to(x.dtype)

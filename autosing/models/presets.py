@@ -1,4 +1,7 @@
-"""The sizes of t2s and sm2a by name, as AutoSing's table has them, and two smaller ones to try things with."""
+"""The sizes of t2s and sm2a by name: AutoSing's widths and depths, and two smaller ones to try things with.
+
+Where AutoSing gives each head of a decoder keys and values of its own, groups of three to five share them here.
+"""
 
 from typing import Literal
 
@@ -13,6 +16,8 @@ class Shape(Config):
 
     width: int = Field(gt=0)
     heads: int = Field(gt=0)
+    key_heads: int = Field(gt=0)
+    """Of a decoder's keys and values; each serves heads / key_heads queries."""
     text_layers: int = Field(gt=0)
     """Of the text encoder (t2s) or the semantic encoder (sm2a)."""
     music_layers: int = Field(gt=0)
@@ -22,18 +27,20 @@ class Shape(Config):
     def model_post_init(self, _: object) -> None:
         if self.width % (2 * self.heads):
             raise InputError(f"width {self.width} with {self.heads} heads: the head width must be whole and even")
+        if self.heads % self.key_heads:
+            raise InputError(f"heads {self.heads} with key_heads {self.key_heads}: need a whole number of heads each")
 
 
 SHAPES: dict[str, Shape] = {
-    "debug": Shape(width=64, heads=2, text_layers=1, music_layers=1, decoder_layers=2),
-    "demo": Shape(width=128, heads=2, text_layers=1, music_layers=1, decoder_layers=3),
-    "micro": Shape(width=192, heads=3, text_layers=1, music_layers=1, decoder_layers=3, mlp_factor=1),
-    "tiny": Shape(width=384, heads=6, text_layers=2, music_layers=2, decoder_layers=6),
-    "base": Shape(width=512, heads=8, text_layers=3, music_layers=3, decoder_layers=9),
-    "small": Shape(width=768, heads=12, text_layers=6, music_layers=6, decoder_layers=18),
-    "baseline": Shape(width=1024, heads=16, text_layers=10, music_layers=10, decoder_layers=30),
-    "medium": Shape(width=1024, heads=16, text_layers=12, music_layers=12, decoder_layers=36),
-    "large": Shape(width=1280, heads=20, text_layers=16, music_layers=16, decoder_layers=50),
+    "debug": Shape(width=64, heads=2, key_heads=1, text_layers=1, music_layers=1, decoder_layers=2),
+    "demo": Shape(width=128, heads=2, key_heads=2, text_layers=1, music_layers=1, decoder_layers=3),
+    "micro": Shape(width=192, heads=3, key_heads=1, text_layers=1, music_layers=1, decoder_layers=3, mlp_factor=1),
+    "tiny": Shape(width=384, heads=6, key_heads=2, text_layers=2, music_layers=2, decoder_layers=6),
+    "base": Shape(width=512, heads=8, key_heads=2, text_layers=3, music_layers=3, decoder_layers=9),
+    "small": Shape(width=768, heads=12, key_heads=4, text_layers=6, music_layers=6, decoder_layers=18),
+    "baseline": Shape(width=1024, heads=16, key_heads=4, text_layers=10, music_layers=10, decoder_layers=30),
+    "medium": Shape(width=1024, heads=16, key_heads=4, text_layers=12, music_layers=12, decoder_layers=36),
+    "large": Shape(width=1280, heads=20, key_heads=4, text_layers=16, music_layers=16, decoder_layers=50),
 }
 
 Size = Literal["debug", "demo", "micro", "tiny", "base", "small", "baseline", "medium", "large"]

@@ -77,7 +77,7 @@ class SM2A(nn.Module):
         self.music_encoder = ConditionEncoder(width, heads, shape.music_layers, factor, tunables)
         self.singer = Linear(SINGER_WIDTH, width, tunables, tunables.projector_lr_scale)
         self.null_singer_D = vector(width, tunables)
-        self.decoder = Decoder(width, heads, shape.decoder_layers, factor, tunables)
+        self.decoder = Decoder(width, heads, shape.key_heads, shape.decoder_layers, factor, tunables)
         self.head = Linear(width, self.num_rows * width, tunables)
 
     @property

@@ -85,7 +85,7 @@ class T2S(nn.Module):
         self.music_embedding = RowEmbedding(self.pattern, self.music_rows, width, tunables)
         self.music_encoder = ConditionEncoder(width, heads, shape.music_layers, factor, tunables)
         self.codes = CodebookEmbedding(codebook_KW, width, tunables)
-        self.decoder = Decoder(width, heads, shape.decoder_layers, factor, tunables)
+        self.decoder = Decoder(width, heads, shape.key_heads, shape.decoder_layers, factor, tunables)
         self.readout = Linear(width, config.semantic_width, tunables, zero=True)
         self.end_W = vector(config.semantic_width, tunables)
         self.bias_V = nn.Parameter(torch.zeros(config.semantic_size + 1))

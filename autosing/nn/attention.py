@@ -1,6 +1,9 @@
 """Queries, keys, values -> what was attended to; the cache of a decoder's own past; two gated cross-attentions.
 
-Shapes: B clips, T queries, S keys, H heads, W head width, D = H * W.
+Query heads may share keys and values in equal groups (grouped-query attention, arXiv:2305.13245): a step reads all
+of them once, so it costs that much less.
+
+Shapes: B clips, T queries, S keys, H query heads, K key heads, W head width, D = H * W.
 """
 
 from dataclasses import dataclass
@@ -14,10 +17,13 @@ from autosing.nn.positions import rotate
 
 
 def attend(
-    q_BHTW: Tensor, k_BHSW: Tensor, v_BHSW: Tensor, scale: float, bias_B11S: Tensor | None = None, causal: bool = False
+    q_BHTW: Tensor, k_BKSW: Tensor, v_BKSW: Tensor, scale: float, bias_B11S: Tensor | None = None, causal: bool = False
 ) -> Tensor:
     """-> x_BHTW. `bias` is 0 where a key may be seen and -inf where not."""
-    return F.scaled_dot_product_attention(q_BHTW, k_BHSW, v_BHSW, bias_B11S, is_causal=causal, scale=scale)
+    grouped = q_BHTW.shape[1] != k_BKSW.shape[1]
+    return F.scaled_dot_product_attention(
+        q_BHTW, k_BKSW, v_BKSW, bias_B11S, is_causal=causal, scale=scale, enable_gqa=grouped
+    )
 
 
 def visible_bias(visible_BS: Tensor, dtype: torch.dtype) -> Tensor:
@@ -29,26 +35,27 @@ def visible_bias(visible_BS: Tensor, dtype: torch.dtype) -> Tensor:
 class LayerCache:
     """Keys and values of one layer's own past, in one tensor allocated once."""
 
-    def __init__(self, clips: int, heads: int, length: int, head_width: int, like: Tensor) -> None:
-        self.kv_2BHSW = like.new_empty(2, clips, heads, length, head_width)
+    def __init__(self, clips: int, key_heads: int, length: int, head_width: int, like: Tensor) -> None:
+        self.kv_2BKSW = like.new_empty(2, clips, key_heads, length, head_width)
         self.filled = 0
 
-    def append(self, kv_2BHTW: Tensor) -> tuple[Tensor, Tensor]:
+    def append(self, k_BKTW: Tensor, v_BKTW: Tensor) -> tuple[Tensor, Tensor]:
         """Add the newest places; -> all keys and values so far (views)."""
-        first, self.filled = self.filled, self.filled + kv_2BHTW.shape[3]
-        self.kv_2BHSW[:, :, :, first : self.filled] = kv_2BHTW
-        keys, values = self.kv_2BHSW[:, :, :, : self.filled].unbind(0)
+        first, self.filled = self.filled, self.filled + k_BKTW.shape[2]
+        self.kv_2BKSW[0, :, :, first : self.filled] = k_BKTW
+        self.kv_2BKSW[1, :, :, first : self.filled] = v_BKTW
+        keys, values = self.kv_2BKSW[:, :, :, : self.filled].unbind(0)
         return keys, values
 
 
 class SelfAttention(nn.Module):
     """x_BTD -> x_BTD, each place over all (or, causal, over itself and the past)."""
 
-    def __init__(self, width: int, heads: int, tunables: Tunables, causal: bool) -> None:
+    def __init__(self, width: int, heads: int, key_heads: int, tunables: Tunables, causal: bool) -> None:
         super().__init__()
-        self.heads, self.causal = heads, causal
+        self.heads, self.key_heads, self.causal = heads, key_heads, causal
         self.scale = tunables.query_mult * 8 * heads / width
-        self.qkv = Linear(width, 3 * width, tunables)
+        self.qkv = Linear(width, width // heads * (heads + 2 * key_heads), tunables)
         self.out = Linear(width, width, tunables, bias=False)
         with torch.no_grad():
             self.qkv.weight_OI[:width].zero_()
@@ -57,15 +64,18 @@ class SelfAttention(nn.Module):
         self, x_BTD: Tensor, turn: Tensor, bias_B11S: Tensor | None = None, cache: LayerCache | None = None
     ) -> Tensor:
         B, T, _ = x_BTD.shape
-        qkv_3BHTW = rotate(self.qkv(x_BTD).view(B, T, 3, self.heads, -1), turn).permute(2, 0, 3, 1, 4)
+        # Queries' heads, keys' heads, values' heads; values are not turned.
+        qkv_BTNW = self.qkv(x_BTD).view(B, T, self.heads + 2 * self.key_heads, -1)
+        qk_BTNW, v_BTKW = qkv_BTNW.split_with_sizes((self.heads + self.key_heads, self.key_heads), 2)
+        q_BTHW, k_BTKW = rotate(qk_BTNW, turn[:, :, 0]).split_with_sizes((self.heads, self.key_heads), 2)
+        q_BHTW, k_BKTW, v_BKTW = q_BTHW.transpose(1, 2), k_BTKW.transpose(1, 2), v_BTKW.transpose(1, 2)
         if cache is None:
             # Padding stands at the end, so a causal pass never sees it and needs no bias.
             bias_B11S = None if self.causal else bias_B11S
-            q_BHTW, k_BHTW, v_BHTW = qkv_3BHTW.unbind(0)
-            x_BHTW = attend(q_BHTW, k_BHTW, v_BHTW, self.scale, bias_B11S, self.causal)
+            x_BHTW = attend(q_BHTW, k_BKTW, v_BKTW, self.scale, bias_B11S, self.causal)
         else:
             assert cache.filled == 0, "a prompt goes through an empty cache; single steps go through the stepper"
-            x_BHTW = attend(qkv_3BHTW[0], *cache.append(qkv_3BHTW[1:]), self.scale, causal=True)
+            x_BHTW = attend(q_BHTW, *cache.append(k_BKTW, v_BKTW), self.scale, causal=True)
         return self.out(x_BHTW.transpose(1, 2).flatten(2))
 
 
@@ -73,11 +83,11 @@ class SelfAttention(nn.Module):
 class CrossKeys:
     """One layer's keys and values of both memories: computed once a window, read at each step."""
 
-    text_k_BHSW: Tensor
-    text_v_BHSW: Tensor
+    text_k_BKSW: Tensor
+    text_v_BKSW: Tensor
     text_bias_B11S: Tensor | None
-    music_k_BHSW: Tensor
-    music_v_BHSW: Tensor
+    music_k_BKSW: Tensor
+    music_v_BKSW: Tensor
     music_bias_B11S: Tensor | None
 
 
@@ -87,32 +97,32 @@ class CrossPair(nn.Module):
     AutoSing mixes the two by fixed weights 0.8 and 0.2; here a gate a head, a place, is learned and starts there.
     """
 
-    def __init__(self, width: int, heads: int, tunables: Tunables, text_share: float = 0.8) -> None:
+    def __init__(self, width: int, heads: int, key_heads: int, tunables: Tunables, text_share: float = 0.8) -> None:
         super().__init__()
-        self.heads, self.width = heads, width
+        self.heads, self.key_heads, self.width = heads, key_heads, width
         self.scale = tunables.query_mult * 8 * heads / width
         self.query_gate = Linear(width, 2 * width + 2 * heads, tunables, zero=True)
-        self.text_kv = Linear(width, 2 * width, tunables)
-        self.music_kv = Linear(width, 2 * width, tunables)
+        self.text_kv = Linear(width, 2 * width // heads * key_heads, tunables)
+        self.music_kv = Linear(width, 2 * width // heads * key_heads, tunables)
         self.out = Linear(2 * width, width, tunables, bias=False)
         with torch.no_grad():
             shares = torch.tensor([text_share, 1 - text_share])
             self.query_gate.bias_O[2 * width :] = shares.log().repeat_interleave(heads)
 
     def keys_values(self, memory_BSD: Tensor, turn: Tensor, linear: Linear) -> tuple[Tensor, Tensor]:
-        """A memory -> its rotated keys and its values, BHSW."""
+        """A memory -> its rotated keys and its values, BKSW."""
         B, S, _ = memory_BSD.shape
-        kv_BS2HW = linear(memory_BSD).view(B, S, 2, self.heads, -1)
-        k_BSHW = rotate(kv_BS2HW[:, :, :1], turn)[:, :, 0]
-        return k_BSHW.transpose(1, 2).contiguous(), kv_BS2HW[:, :, 1].transpose(1, 2).contiguous()
+        kv_BS2KW = linear(memory_BSD).view(B, S, 2, self.key_heads, -1)
+        k_BSKW = rotate(kv_BS2KW[:, :, :1], turn)[:, :, 0]
+        return k_BSKW.transpose(1, 2).contiguous(), kv_BS2KW[:, :, 1].transpose(1, 2).contiguous()
 
     def forward(self, x_BTD: Tensor, turn: Tensor, keys: CrossKeys) -> Tensor:
         B, T, _ = x_BTD.shape
         both_BTP = self.query_gate(x_BTD)
         q_BT2HW = rotate(both_BTP[..., : 2 * self.width].view(B, T, 2, self.heads, -1), turn)
         q_text, q_music = q_BT2HW.permute(2, 0, 3, 1, 4).unbind(0)
-        text_BHTW = attend(q_text, keys.text_k_BHSW, keys.text_v_BHSW, self.scale, keys.text_bias_B11S)
-        music_BHTW = attend(q_music, keys.music_k_BHSW, keys.music_v_BHSW, self.scale, keys.music_bias_B11S)
+        text_BHTW = attend(q_text, keys.text_k_BKSW, keys.text_v_BKSW, self.scale, keys.text_bias_B11S)
+        music_BHTW = attend(q_music, keys.music_k_BKSW, keys.music_v_BKSW, self.scale, keys.music_bias_B11S)
         gate_BT2H = both_BTP[..., 2 * self.width :].view(B, T, 2, self.heads).softmax(2)
         heard_BT2HW = torch.stack([text_BHTW, music_BHTW], 1).permute(0, 3, 1, 2, 4)
         return self.out((heard_BT2HW * gate_BT2H[..., None]).flatten(2))

@@ -25,11 +25,6 @@ def side_by_side(*turns: Tensor) -> Tensor:
     return torch.cat(torch.broadcast_tensors(*turns), dim=2)
 
 
-def for_qkv(turn: Tensor) -> Tensor:
-    """Queries and keys are turned, values are not: turn_BT31H."""
-    return side_by_side(turn, turn, torch.ones_like(turn))
-
-
 def unrotated_where(untimed_B: Tensor, turn: Tensor) -> Tensor:
     """No rotation for clips whose text has no times: their bytes are then looked at by content alone."""
     return torch.where(untimed_B[:, None, None, None, None], torch.ones((), dtype=turn.dtype, device=turn.device), turn)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from autosing.nn.attention import CrossKeys, CrossPair, LayerCache, SelfAttention, visible_bias
 from autosing.nn.mup import Linear, Tunables, vector
-from autosing.nn.positions import for_qkv, rotation, side_by_side, unrotated_where
+from autosing.nn.positions import rotation, side_by_side, unrotated_where
 
 
 class Mlp(nn.Module):
@@ -34,7 +34,7 @@ class EncoderBlock(nn.Module):
     def __init__(self, width: int, heads: int, factor: int, tunables: Tunables, causal: bool) -> None:
         super().__init__()
         self.attention_norm, self.mlp_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attention = SelfAttention(width, heads, tunables, causal)
+        self.attention = SelfAttention(width, heads, heads, tunables, causal)
         self.mlp = Mlp(width, factor, tunables)
 
     def forward(self, x_BTD: Tensor, turn: Tensor, bias_B11S: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ class ConditionEncoder(nn.Module):
         is_null_BS1 = ((length_B == 0)[:, None] & (place_S == 0))[..., None]
         x_BSD = torch.where(is_null_BS1, self.null_D.to(x_BSD.dtype), x_BSD)
         visible_BS = place_S < length_B.clamp(min=1)[:, None]
-        turn = for_qkv(rotation(own_BS, self.head_width))
+        turn = rotation(own_BS, self.head_width)
         bias = visible_bias(visible_BS, x_BSD.dtype)
         for block in self.blocks:
             x_BSD = block(x_BSD, turn, bias)
@@ -93,12 +93,12 @@ class ConditionEncoder(nn.Module):
 class DecoderBlock(nn.Module):
     """Causal self-attention, the two cross-attentions, MLP."""
 
-    def __init__(self, width: int, heads: int, factor: int, tunables: Tunables) -> None:
+    def __init__(self, width: int, heads: int, key_heads: int, factor: int, tunables: Tunables) -> None:
         super().__init__()
         self.attention_norm, self.cross_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.mlp_norm = nn.LayerNorm(width)
-        self.attention = SelfAttention(width, heads, tunables, causal=True)
-        self.cross = CrossPair(width, heads, tunables)
+        self.attention = SelfAttention(width, heads, key_heads, tunables, causal=True)
+        self.cross = CrossPair(width, heads, key_heads, tunables)
         self.mlp = Mlp(width, factor, tunables)
 
     def forward(
@@ -112,17 +112,17 @@ class DecoderBlock(nn.Module):
 class Decoder(nn.Module):
     """x_BTD (embedded tokens so far) -> x_BTD (normalised), listening to a text-like and a music memory."""
 
-    def __init__(self, width: int, heads: int, layers: int, factor: int, tunables: Tunables) -> None:
+    def __init__(self, width: int, heads: int, key_heads: int, layers: int, factor: int, tunables: Tunables) -> None:
         super().__init__()
-        self.heads, self.head_width = heads, width // heads
-        self.blocks = nn.ModuleList(DecoderBlock(width, heads, factor, tunables) for _ in range(layers))
+        self.key_heads, self.head_width = key_heads, width // heads
+        self.blocks = nn.ModuleList(DecoderBlock(width, heads, key_heads, factor, tunables) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
 
     def rotations(self, positions_BT: Tensor, text: Memory) -> tuple[Tensor, Tensor]:
         """(own, across): how queries at these positions are turned in self- and in cross-attention."""
         own = rotation(positions_BT, self.head_width)
         text_turn = own if text.timed_B is None else unrotated_where(~text.timed_B, own)
-        return for_qkv(own), side_by_side(text_turn, own)
+        return own, side_by_side(text_turn, own)
 
     def cross_keys(self, text: Memory, music: Memory) -> list[CrossKeys]:
         """Keys and values of both memories for each layer."""
@@ -140,7 +140,7 @@ class Decoder(nn.Module):
     def new_cache(self, clips: int, length: int) -> list[LayerCache]:
         """Room for the past of so many clips and places."""
         like = self.norm.weight
-        return [LayerCache(clips, self.heads, length, self.head_width, like) for _ in self.blocks]
+        return [LayerCache(clips, self.key_heads, length, self.head_width, like) for _ in self.blocks]
 
     def forward(
         self,

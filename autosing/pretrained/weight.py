@@ -14,7 +14,7 @@ class Download:
         return self.url.rsplit("/", 1)[-1]
 
     def __str__(self) -> str:
-        return self.url
+        return f"{self.filename} from {self.url.split('/')[2]}"
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,14 @@ from autosing.audio.io import Audio, resample
 from autosing.checkpoint import ModelFile
 from autosing.codecs.fitted import FittedCodec, track_f0
 from autosing.config import Config
+from autosing.errors import InputError
 from autosing.ids import seed_of
 from autosing.models.codec import CodecConfig, CodecModel
 from autosing.nn.excitation import pulses
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.timebase import PITCH_RATE_HZ
 from train.augment import equalise, pitch_at, to_peak, varispeed, with_noise, with_silence
+from train.heard import HeardLoss
 from train.spectral import SpectralLoss
 from train.task import Task
 
@@ -40,7 +42,7 @@ class CodecSettings(Config):
     unquantised_steps: int = Field(500, ge=1)
     """Steps before the codebooks start."""
     begin_with: str | None = None
-    """A folder with a codec of the same shape to go on from; without it the run begins from nothing."""
+    """A folder with a codec whose networks the run begins with. Codebooks are fitted anew, and may be others."""
     reservoir_clips: int = Field(384, ge=1)
     """Crops whose latents k-means starts from."""
     instrumental_share: float = Field(0.2, ge=0, le=1)
@@ -49,6 +51,10 @@ class CodecSettings(Config):
     """Largest change of speed."""
     augment: bool = True
     commitment: float = Field(0.25, ge=0)
+    heard_weight: float = Field(0.0, ge=0)
+    """Of the distance that a speech recogniser hears (train.heard); 0: without one."""
+    listener: str = "whisper-tiny.en"
+    """That recogniser. Not the one that word errors are counted with."""
     half: bool = True
     """Export in fp16: half the bytes; heard in nothing."""
 
@@ -76,10 +82,13 @@ class TrainCodec(Task):
         self.num_frames = config.crop_blocks * config.model.spec.block_frames
         self.model = CodecModel(config.model)
         if config.begin_with is not None:
-            self.model.load_state_dict(FittedCodec.load(Path(config.begin_with)).model.state_dict())
+            _begin_with(self.model, Path(config.begin_with))
         self.spectral = SpectralLoss(config.model.sample_rate_hz)
         reservoir = Reservoir(config.reservoir_clips, config.model.latent, self.num_frames)
         self.modules = nn.ModuleDict({"model": self.model, "spectral": self.spectral, "reservoir": reservoir})
+        self.heard = None
+        if config.heard_weight > 0:
+            self.heard = self.modules["heard"] = HeardLoss(config.model.sample_rate_hz, config.listener)
         self._asked: list[Tensor] = []
         self._prompt: dict[str, Tensor] = {}
         self._instrumental_hz: dict[str, np.ndarray] = {}
@@ -117,6 +126,9 @@ class TrainCodec(Task):
         pulses_BS = pulses(f0_hz_BF, config.hop_samples, config.sample_rate_hz)
         made_BS = model.sound(heard_BDF, f0_code_BN, pulses_BS, torch.randn_like(pulses_BS))
         loss, parts = self.spectral(made_BS, audio_BS)
+        if self.heard is not None:
+            parts["heard"] = self.heard(made_BS, audio_BS)
+            loss = loss + self.settings.heard_weight * parts["heard"]
         if model.training:
             self._asked = asked
             self._remember(latent_BDF, step)
@@ -166,6 +178,16 @@ class TrainCodec(Task):
             mono_BS = torch.from_numpy(resample(audio.mono_S(), audio.sample_rate_hz, rate))[None]
             self._instrumental_hz[key] = track_f0(mono_BS, rate)[0].numpy()
         return self._instrumental_hz[key]
+
+
+def _begin_with(model: CodecModel, folder: Path) -> None:
+    """Raises InputError where the networks of the codec there have other shapes."""
+    known = FittedCodec.load(folder).model.state_dict()
+    state = {name: tensor for name, tensor in known.items() if not name.startswith("quantizer.")}
+    try:
+        model.load_state_dict(state | {k: v for k, v in model.state_dict().items() if k.startswith("quantizer.")})
+    except RuntimeError as error:
+        raise InputError(f"begin_with {folder}: a codec of another shape than task.model asks for: {error}") from error
 
 
 def _of_all_ranks(x_MD: Tensor) -> Tensor:
