@@ -262,9 +262,28 @@ def stage():
     return stage
 
 
-def _row(lrc=None, raw=None, language=None, level=0.1):
+def _row(lrc=None, raw=None, language=None, level=0.1, rest=None):
     voice = Audio(level * np.sin(np.arange(15 * 16000, dtype=np.float32))[None], 16000)
-    return SongToAlign("song", encode(voice), lrc, raw, language)
+    return SongToAlign("song", encode(voice), encode(rest) if rest else None, lrc, raw, language)
+
+
+def test_some_of_the_accompaniment_is_heard_beside_the_voice(stage):
+    rest = Audio(0.2 * np.cos(np.arange(14 * 16000, dtype=np.float32))[None], 16000)
+    heard = []
+    stage.listen = lambda voice_S: heard.append(voice_S) or _Ears()(voice_S)
+    stage.listen.log_prior_L = PRIOR_L
+    stage.apply(_row(raw="river stone", rest=rest))
+    stage.apply(_row(raw="river stone"))
+    with_rest_S, alone_S = heard
+    assert len(with_rest_S) == len(alone_S)
+    added_S = with_rest_S - alone_S
+    np.testing.assert_allclose(added_S[: 14 * 16000], 0.25 * rest.samples_CS[0], atol=1e-3)
+    assert (added_S[14 * 16000 :] == 0).all()
+
+
+def test_an_accompaniment_without_a_voice_is_no_voice(stage):
+    rest = Audio(0.2 * np.cos(np.arange(15 * 16000, dtype=np.float32))[None], 16000)
+    assert stage.apply(_row(raw="river stone", level=0.0, rest=rest)).reason == "no_voice"
 
 
 def test_a_row_without_lrc_in_a_table_that_has_lrc_is_aligned_by_its_text(stage):

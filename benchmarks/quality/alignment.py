@@ -111,7 +111,7 @@ def _measure(stage: Align, songs: list[tuple[Separated, Labels]], mode: str) -> 
     for song, labels in songs:
         lrc = write_lrc(LrcLine(t, w[0][1]) for t, w in zip(labels.lines, labels.words, strict=True))
         given = (lrc, None) if mode == "lrc" else (None, "\n".join(labels.lines))
-        lyrics = stage.apply(SongToAlign(song.id, song.vocals, *given, labels.language))
+        lyrics = stage.apply(SongToAlign(song.id, song.vocals, song.instrumental, *given, labels.language))
         if not isinstance(lyrics, Lyrics):
             raise InputError(f"song {song.id}: rejected ({lyrics.reason}: {lyrics.measurement})")
         onsets_s = [word.start_s for word in lyrics.words]

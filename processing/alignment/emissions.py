@@ -23,7 +23,7 @@ _FRAME_SAMPLES = SAMPLE_RATE_HZ // FRAME_RATE_HZ
 _NO_START = -6.0
 """Log-odds: what lies beyond, either way, counts no more."""
 _NEAR_FRAMES = 5
-_QUIET = 1e-3
+QUIET = 1e-3
 """-60 dBFS: a window that nowhere rises above holds no voice and is not looked at."""
 
 
@@ -64,7 +64,7 @@ class Listener:
         for begin, keep, end in windows(num_frames):
             samples_S = voice_S[begin * _FRAME_SAMPLES : end * _FRAME_SAMPLES]
             loud = float(np.abs(samples_S).max(initial=0.0))
-            if loud < _QUIET:
+            if loud < QUIET:
                 continue
             padded_S = whisper.pad_or_trim(np.ascontiguousarray(samples_S, dtype=np.float32))
             mel_MT = whisper.log_mel_spectrogram(padded_S, self.whisper.dims.n_mels)

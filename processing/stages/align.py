@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
 from autosing.audio.io import decode
@@ -13,7 +14,7 @@ from autosing.schemas.tables import Line, Lyrics, Word
 from autosing.stage import Rejected, Stage
 from autosing.text.normalize import main_script, written_in
 from processing.alignment.chain import Costs
-from processing.alignment.emissions import SAMPLE_RATE_HZ, Heard, Hearing, Listener, class_scores, start_scores
+from processing.alignment.emissions import QUIET, SAMPLE_RATE_HZ, Heard, Hearing, Listener, class_scores, start_scores
 from processing.alignment.guess import fill_gaps
 from processing.alignment.lyrics import LRC, PLAIN, TRANSCRIBED, known_language, likely_language, read_lyrics
 from processing.alignment.place import Scores, SungLine, place_plain, place_stamped
@@ -26,6 +27,8 @@ class AlignConfig(Config):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     transcribe: bool = True
     """Songs without lyrics are transcribed; else they are rejected."""
+    instrumental_share: float = Field(0.25, ge=0, le=1)
+    """How loud the accompaniment stays beside the voice: a separator takes some of a low voice with it."""
     prior_weight: float = Field(0.3, ge=0, le=1)
     """How far frequent letters are made dearer."""
     mishearing: float = Field(0.02, gt=0, le=1)
@@ -54,6 +57,8 @@ class SongToAlign:
 
     id: str
     vocals: bytes
+    instrumental: bytes | None
+    """None: the song is a cappella."""
     lrc_lyrics: str | None
     raw_lyrics: str | None
     language: str | None
@@ -63,7 +68,7 @@ class Align(Stage[SongToAlign, Lyrics]):
     """By a best path through the letters of the lyrics, over how likely each letter is at each time."""
 
     name = "align"
-    version = 1
+    version = 2
     reads = ("separate", "index")
     takes = SongToAlign
     gives = Lyrics
@@ -87,9 +92,9 @@ class Align(Stage[SongToAlign, Lyrics]):
             found = f"lyrics in {script.title()} letters; need lyrics as {language} is written, or another language"
             return Rejected(row.id, "other_alphabet", found)
         voice_S = decode(row.vocals, f"vocals of {row.id}").resampled(SAMPLE_RATE_HZ).mono_S()
-        heard = self.listen(voice_S)
-        if not heard.languages:
+        if np.abs(voice_S).max(initial=0.0) < QUIET:
             return Rejected(row.id, "no_voice", f"{len(voice_S) / SAMPLE_RATE_HZ:.1f} s of vocals, all below -60 dBFS")
+        heard = self.listen(self._with_some_instrumental(row, voice_S))
         if not lines:
             if not self.config.transcribe:
                 return Rejected(row.id, "no_lyrics", "no line with words in lrc_lyrics and raw_lyrics")
@@ -99,6 +104,14 @@ class Align(Stage[SongToAlign, Lyrics]):
                 return Rejected(row.id, "no_words", f"no word heard in {len(voice_S) / SAMPLE_RATE_HZ:.1f} s of voice")
         language = language or likely_language(heard.languages, script)
         return self._placed(row.id, source, language, lines, heard, len(voice_S) / SAMPLE_RATE_HZ)
+
+    def _with_some_instrumental(self, row: SongToAlign, voice_S: np.ndarray) -> np.ndarray:
+        if row.instrumental is None or self.config.instrumental_share == 0:
+            return voice_S
+        rest_S = decode(row.instrumental, f"instrumental of {row.id}").resampled(SAMPLE_RATE_HZ).mono_S()
+        both_S = voice_S.copy()
+        both_S[: len(rest_S)] += self.config.instrumental_share * rest_S[: len(voice_S)]
+        return both_S
 
     def _placed(
         self, song: str, source: str, language: str, lines: list[SungLine], heard: Heard, duration_s: float
