@@ -49,14 +49,14 @@ class Named:
 def read_labels(path: Path) -> Labels:
     """truth.json of made songs, or the labels beside real ones."""
     held: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if "syllables" in held:
-        return _from_syllables(held["syllables"])
     if "lines" in held:
         lines = [line["text"] for line in held["lines"]]
         words: list[list[tuple[str, float]]] = [[] for _ in lines]
         for word in held["words"]:
             words[word["line"]].append((word["word"], word["start"]))
         return Labels(lines, words, held["language"])
+    if "syllables" in held:
+        return _from_syllables(held["syllables"])
     lines = [line for line in held["lyrics"].splitlines() if line.strip()]
     rest = iter(held["words"])
     return Labels(lines, [[(word, next(rest)["start"]) for word in line.split()] for line in lines], None)
