@@ -16,7 +16,8 @@ from autosing.nn.quantize import ResidualQuantizer
 from autosing.nn.stft import istft, mel_matrix, stft
 
 SMALL = CodecConfig(
-    codebook_sizes=(16, 512, 16, 16, 16), latent=8, encoder_width=16, encoder_hidden=16, encoder_blocks=1,
+    strides=(4, 2, 2, 2, 1), codebook_sizes=(16, 512, 16, 16, 16),
+    latent=8, encoder_width=16, encoder_hidden=16, encoder_blocks=1,
     decoder_width=16, decoder_hidden=16, decoder_blocks=1,
 )  # fmt: skip
 
@@ -204,3 +205,8 @@ def test_the_bundled_weights_are_small_and_say_where_they_come_from(bundled):
     for level, size in enumerate(bundled.spec.codebook_sizes):
         vectors_VD = bundled.code_vectors(level)
         assert len(vectors_VD) == size and torch.isfinite(vectors_VD).all()
+
+
+def test_as_many_strides_as_codebooks():
+    with pytest.raises(InputError, match="5 codebook_sizes"):
+        CodecConfig.build({"strides": [4, 2, 2, 2, 1, 1], "codebook_sizes": [16, 512, 16, 16, 16]})

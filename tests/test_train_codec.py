@@ -18,7 +18,8 @@ from train.spectral import SpectralLoss
 SMALL = [
     f"task.model.{key}={value}"
     for key, value in {
-        "codebook_sizes": "[16, 512, 16, 16, 16]", "latent": 8, "encoder_width": 16, "encoder_hidden": 16,
+        "strides": "[4, 2, 2, 2, 1]", "codebook_sizes": "[16, 512, 16, 16, 16]",
+        "latent": 8, "encoder_width": 16, "encoder_hidden": 16,
         "encoder_blocks": 1, "decoder_width": 16, "decoder_hidden": 16, "decoder_blocks": 1,
     }.items()
 ]  # fmt: skip
