@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from autosing.errors import InputError
-from autosing.generation.acoustic import generate_acoustic
+from autosing.generation.acoustic import Scale, generate_acoustic
 from autosing.generation.sampling import Sampling
 from autosing.generation.semantic import generate_semantic
 from autosing.nn.mup import Tunables
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.testing.clips import SPEC, made_clip, made_index
+from autosing.testing.models import stir
 from autosing.text.tokenizer import TimedText, decode
 from train.tasks.sm2a import TrainSM2A
 from train.tasks.t2s import TrainT2S
@@ -24,7 +25,7 @@ CERTAIN = {"drop_music": 0.0, "drop_singer": 0.0}
 def made_task(kind: str, **settings: Any) -> Any:
     torch.manual_seed(0)
     cls = {"t2s": TrainT2S, "sm2a": TrainSM2A}[kind]
-    certain = {**CERTAIN, ("drop_text" if kind == "t2s" else "drop_semantic"): 0.0}
+    certain: dict[str, Any] = {**CERTAIN, ("drop_text" if kind == "t2s" else "drop_semantic"): 0.0}
     return cls(cls.Settings(**{"size": "debug", **certain, **settings}), made_index())
 
 
@@ -46,9 +47,13 @@ def test_conditions_are_dropped_as_often_as_asked_each_by_itself() -> None:
     timed = np.array([float(i["text_time_s"].max()) for i in items if len(i["text"])])
     assert (timed < 0).mean() == pytest.approx(0.1, abs=0.06), "timing_none"
     assert len({tuple(i["text_time_s"].tolist()) for i in items if len(i["text"])}) == 3
-    usual = made_task("sm2a", drop_semantic=0.5)
-    assert 20 < sum(len(i["semantic"]) == 0 for i in prepared(usual, made_clip(1), 80)) < 60
-    assert (TrainT2S.Settings().drop_text, TrainSM2A.Settings().drop_semantic) == (0.1, 0.1), "AutoSing's default was 0"
+    task = made_task("sm2a", drop_semantic=0.3, drop_music=0.2, drop_singer=0.1)
+    items = prepared(task, made_clip(1), 400)
+    lost = np.array([[len(i["semantic"]) == 0, i["music"].shape[1] == 0, not i["has_singer"]] for i in items])
+    assert lost.mean(0) == pytest.approx([0.3, 0.2, 0.1], abs=0.06)
+    for usual, names in ((TrainT2S.Settings(), ("text", "music", "singer")),
+                         (TrainSM2A.Settings(), ("semantic", "music", "singer"))):  # fmt: skip
+        assert all(getattr(usual, f"drop_{name}") > 0 for name in names), "AutoSing's default was 0"
 
 
 def test_a_stretch_has_the_words_codes_and_music_of_its_own_time() -> None:
@@ -83,6 +88,77 @@ def test_what_a_clip_lacks_is_the_null_and_never_a_placeholder() -> None:
     assert len(item["text"]) == 0 and item["music"].shape[1] == 0
     assert prepared(made_task("sm2a"), wordless, 1)[0]["music"].shape[1] == 0
     assert prepared(made_task("t2s", max_text_bytes=4), made_clip(1), 1) == [None], "too much text is skipped, not cut"
+
+
+TOLD = {
+    "word": {"timing_line": 0.0, "timing_none": 0.0},
+    "line": {"timing_word": 0.0, "timing_none": 0.0},
+    "none": {"timing_word": 0.0, "timing_line": 0.0},
+}
+OTHER = Tunables(output_mult=3.0, query_mult=0.6, base_width=100)
+
+
+def without(name: str | None) -> Sampling:
+    """Greedy, and by guidance of scale 0 nothing but the branch that goes without this condition."""
+    return Sampling(temperature=0, stop_at_eos=False, **({f"guidance_{name}": 0.0} if name else {}))
+
+
+def sung_again(sample: Sample, **codes: np.ndarray) -> Sample:
+    return Sample(sample.id, sample.meta, sample._files | {f"{name}.npy": found for name, found in codes.items()})
+
+
+def test_t2s_sings_from_exactly_what_it_learns_from() -> None:
+    """What is drawn greedily is what the training task's own batch of it holds for likeliest, whatever is left out.
+
+    AutoSing learned a masked accompaniment and sang without one by the real code 0; what users tuned it ignored.
+    """
+    clip = made_clip(1, 2.6)
+    found = []
+    for dropped, level in (
+        (None, "word"),
+        (None, "line"),
+        (None, "none"),
+        *((x, "word") for x in ("text", "music", "singer")),
+    ):
+        drop = {f"drop_{dropped}": 1.0} if dropped else {}
+        task = made_task("t2s", use_singer=True, tunables=OTHER, **(CERTAIN | drop | TOLD[level]))
+        stir(task.model, 0.3)
+        lyrics = TimedText.of_words(clip.meta.words, clip.meta.lines).at(level)  # type: ignore[arg-type]
+        music, singer = SPEC.unflatten(clip.array("instrumental_codes")), clip.array("singer")
+        (codes,) = generate_semantic(task.model.eval(), lyrics, music, singer, 2.6, without(dropped))
+        (item,) = prepared(task, sung_again(clip, semantic=codes), 1)
+        logits_BTV, _ = task.model(task.collate([item]))
+        assert torch.equal(logits_BTV[0, :-1, :-1].argmax(-1), torch.from_numpy(codes)), (dropped, level)
+        found.append(tuple(codes.tolist()))
+    assert len(set(found)) == len(found), "each condition counts"
+
+
+@pytest.mark.parametrize("scale", ["coarse", "fine"])
+def test_sm2a_sings_from_exactly_what_it_learns_from(scale: Scale) -> None:
+    clip = made_clip(1, 1.6)
+    found = []
+    for dropped, named in ((None, None), ("semantic", "text"), ("music", "music"), ("singer", "singer")):
+        task = made_task(
+            "sm2a", tunables=OTHER, p_coarse=1.0, **(CERTAIN | ({f"drop_{dropped}": 1.0} if dropped else {}))
+        )
+        stir(task.model, 0.3)
+        model, music = task.model.eval(), SPEC.unflatten(clip.array("instrumental_codes"))
+        (levels,) = generate_acoustic(
+            model, [clip.array("semantic")], music, clip.array("singer"), 1.6, without(named), scale=scale
+        )
+        (item,) = prepared(task, sung_again(clip, vocals_codes=SPEC.flatten(levels)), 1)
+        pattern = model.fine if scale == "fine" else model.coarse
+        columns_RC = pattern.to_columns([torch.from_numpy(level) for level in levels])
+        if scale == "coarse":
+            assert torch.equal(item["columns"], columns_RC)
+        batch = task.collate([item | {"columns": columns_RC, "positions": pattern.positions(columns_RC.shape[1])}])
+        x_TD = model(batch)[0]
+        for row in range(model.num_rows):
+            drawn_T = columns_RC[row, 1:]
+            own = drawn_T < model.coarse.mask
+            assert torch.equal(model.row_logits(x_TD[own], row).argmax(-1), drawn_T[own]), (dropped, row)
+        found.append(SPEC.flatten(levels).tobytes())
+    assert len(set(found)) == len(found), "each condition counts"
 
 
 @pytest.mark.parametrize("kind", ["t2s", "sm2a"])
