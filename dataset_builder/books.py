@@ -10,20 +10,32 @@ from dataset_builder.join import Source
 
 def codec_of(made_from: Sequence[Source]) -> CodecRecord:
     """The one codec of every partition's `acoustic`. Raises InputError where partitions differ."""
-    from autosing.codecs import load_codec
+    from autosing.codecs import codec_digest, load_codec
 
     details = _agreed(made_from, "acoustic")
     name = details["config"]["codec"]
-    return CodecRecord(spec=load_codec(name).spec, digest=details["weights"][name])
+    digest = _unchanged("acoustic", name, details["weights"][name], codec_digest(name))
+    return CodecRecord(spec=load_codec(name).spec, digest=digest)
 
 
 def semantic_of(made_from: Sequence[Source]) -> SemanticRecord:
     """The one codebook of every partition's `semantic`. Raises InputError where partitions differ."""
-    from autosing.models.semantic import semantic_size
+    from autosing.models.semantic import semantic_digest, semantic_size
 
     details = _agreed(made_from, "semantic")
     name = details["config"]["codebook"]
-    return SemanticRecord(size=semantic_size(name), digest=details["weights"]["codebook"])
+    digest = _unchanged("semantic", name, details["weights"]["codebook"], semantic_digest(name))
+    return SemanticRecord(size=semantic_size(name), digest=digest)
+
+
+def _unchanged(table: str, name: str, made: str, now: str) -> str:
+    """The digest that the codes were made with, which must be that of the weights whose numbers are read now."""
+    if made != now:
+        raise InputError(
+            f"{table}.parquet: {name} was another file then (digest {made[:12]}, now {now[:12]}); "
+            f"run 'autosing process' again, or put the old file back"
+        )
+    return made
 
 
 def _agreed(made_from: Sequence[Source], table: str) -> dict[str, Any]:

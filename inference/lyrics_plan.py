@@ -13,6 +13,7 @@ from pathlib import Path
 from autosing.errors import InputError
 from autosing.schemas.tables import Line, Word
 from autosing.text.lrc import LrcLine, LrcWord, parse_lrc, write_lrc
+from autosing.text.normalize import words_of
 from autosing.text.tokenizer import TimedText
 
 LEAD_S, MAX_SYLLABLE_S, MIN_SYLLABLE_S = 0.3, 0.5, 0.1
@@ -47,8 +48,10 @@ class AskedLine:
 def syllables(text: str) -> int:
     """About how many syllables a line has: one a CJK character, one a group of vowels, at least one a word.
 
-    0 where nothing can be sung: no letter in it.
+    0 where nothing can be sung: no letter in it, or a heading such as `[Chorus]`.
     """
+    if not words_of(text):
+        return 0
     count = len(_CJK.findall(text))
     for word in _CJK.sub(" ", text).split():
         if any(char.isalpha() for char in word):

@@ -15,6 +15,9 @@ def sung(seconds: float, rate: int, channels: int = 1, f0_hz: float = 200.0) -> 
     return encode(Audio(np.tile(tone_S, (channels, 1)).astype(np.float32), rate))
 
 
+RATES = ((8_000, 48_000), (22_050, 44_100), (44_100, 24_000))
+
+
 @pytest.fixture(scope="module")
 def stage() -> TokenizeAcoustic:
     made = TokenizeAcoustic(AcousticConfig())
@@ -34,6 +37,12 @@ def test_codes_cover_the_clip_in_whole_blocks(stage):
     for level, size in zip(spec.unflatten(codes.vocals), spec.codebook_sizes, strict=True):
         assert level.dtype == np.int32 and level.min() >= 0 and level.max() < size
     np.testing.assert_array_equal(stage.apply(row).vocals, codes.vocals)
+
+
+def test_stems_of_any_rates_give_codes_of_the_same_time(stage):
+    """AutoSing's default collate wanted equal lengths, so mixed rates ended the step."""
+    codes = [stage.apply(Stems("a", sung(0.8, vocals), sung(0.8, music, 2))) for vocals, music in RATES]
+    assert {len(c.vocals) for c in codes} == {len(c.instrumental) for c in codes} == {len(codes[0].vocals)}
 
 
 def test_an_a_cappella_clip_has_no_codes_of_music(stage):

@@ -12,15 +12,19 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from autosing.audio.io import Audio, encode
+from autosing.codecs import codec_digest
 from autosing.errors import InputError
+from autosing.models.semantic import semantic_digest
 from autosing.schemas.sample import CodecRecord, DatasetIndex, SemanticRecord, write_array
 from autosing.schemas.tables import Acoustic, Clip, Line, Pitch, Semantic, Singer, Word
 from autosing.shards import ShardFile, read_shard
 from autosing.stage import Rejected
-from autosing.tables import TableWriter, fingerprint, rejects_path, table_path
+from autosing.tables import TableMeta, TableWriter, fingerprint, rejects_path, table_path
 from autosing.testing.datasets import SEMANTIC_SIZE, SPEC, make_dataset
+from dataset_builder import books as books_room
 from dataset_builder import build as room
 from dataset_builder.config import BuildConfig
+from dataset_builder.join import Source
 from dataset_builder.split import Part, assign_songs
 from dataset_builder.verify import verify
 
@@ -189,6 +193,28 @@ def test_bad_corpora_are_refused_by_name(corpus, tmp_path):
         room.build(corpus, tmp_path / "mine", CONFIG)
     with pytest.raises(InputError, match="train needs some"):
         BuildConfig.build({"valid": 0.6, "test": 0.5})
+
+
+def made_with(table, partition, key, name, digest):
+    details = {"config": {key: name}, "weights": {name if key == "codec" else key: digest}}
+    return Source(partition, table, TableMeta(table, 1, "f", 0, 0, 0, 0, details))
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "name", "digest_of", "record_of"),
+    [
+        ("acoustic", "codec", "autosing-24khz", codec_digest, books_room.codec_of),
+        ("semantic", "codebook", "autosing-semantic", semantic_digest, books_room.semantic_of),
+    ],
+)
+def test_a_dataset_is_of_one_codec_and_one_codebook_and_of_those_that_are_there(table, key, name, digest_of, record_of):
+    """AutoSing could build a 24 kHz EnCodec's embedding for the codes of a SNAC."""
+    now, other = digest_of(name), "0" * 64
+    assert record_of([made_with(table, k, key, name, now) for k in range(2)]).digest == now
+    with pytest.raises(InputError, match=f"{table}.parquet of partition 1 was made with"):
+        record_of([made_with(table, 0, key, name, now), made_with(table, 1, key, name, other)])
+    with pytest.raises(InputError, match=f"{name} was another file then .*process"):
+        record_of([made_with(table, k, key, name, other) for k in range(2)])
 
 
 def test_verify_finds_what_was_broken(tmp_path):

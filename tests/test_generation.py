@@ -1,5 +1,7 @@
 """Laws of generation: cache = no cache, same seed same codes, EOS, forced codes, windows, guidance's null."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -11,8 +13,9 @@ from autosing.generation.semantic import generate_semantic
 from autosing.generation.stepper import threads_of_steps
 from autosing.models.conditions import crop_blocks, music_item, semantic_item, singer_item, stack, text_item
 from autosing.models.t2s import T2S
+from autosing.nn.attention import CrossPair
 from autosing.nn.mup import Tunables
-from autosing.nn.transformer import Decoder
+from autosing.nn.transformer import ConditionEncoder, Decoder
 from autosing.testing.clips import SEMANTIC_SIZE, SPEC, made_clip
 from autosing.testing.models import made_sm2a, made_t2s
 from autosing.text.tokenizer import TimedText
@@ -49,6 +52,30 @@ def test_cached_equals_recomputed_token_for_token(sampling: Sampling, keep: str)
             for k in ("all", keep)
         ]
         assert same(*acoustic)
+
+
+@pytest.mark.parametrize("duration_s", [0.4, 2.0])
+def test_the_conditions_are_worked_out_once_however_many_steps_there_are(
+    duration_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AutoSing worked out the keys and values of both conditions anew at every step: about 107 times the work."""
+    done: list[type] = []
+    for cls, name in ((CrossPair, "keys_values"), (ConditionEncoder, "forward"), (Decoder, "forward")):
+        original = getattr(cls, name)
+        monkeypatch.setattr(
+            cls, name, lambda self, *args, own=original, of=cls: done.append(of) or own(self, *args)
+        )  # fmt: skip
+    t2s, sm2a = made_t2s(), made_sm2a()
+    layers = len(t2s.decoder.blocks)
+    once = {CrossPair: 2 * layers, ConditionEncoder: 2, Decoder: 1}
+    (codes,) = generate_semantic(t2s, LYRICS, MUSIC, None, duration_s, ALWAYS)
+    assert Counter(done) == once and len(codes) == 25 * duration_s
+    done.clear()
+    generate_acoustic(sm2a, [codes], MUSIC, SINGER, duration_s, ALWAYS)
+    assert Counter(done) == once
+    done.clear()
+    generate_semantic(t2s, LYRICS, MUSIC, None, 0.4, ALWAYS, keep="past")
+    assert Counter(done)[CrossPair] > 10 * layers, "what AutoSing does is told from it"
 
 
 def test_a_candidate_is_the_same_alone_and_among_others() -> None:

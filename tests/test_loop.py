@@ -161,6 +161,18 @@ def test_bad_input_is_named_before_any_work(data, tmp_path):
     assert not run.exists()
 
 
+def test_the_seed_is_all_the_chance_there_is_in_a_run(data, tmp_path):
+    """AutoSing never applied --seed."""
+    words = ("steps=2", "batch_size=3", "log_every=1", "device=cpu")
+    models = {}
+    for name, seed in (("one", 1), ("again", 1), ("other", 2)):
+        launch.train("pair", data, tmp_path / name, overrides=(*words, f"seed={seed}"))
+        models[name] = (tmp_path / name / "model.safetensors").read_bytes()
+    assert models["one"] == models["again"] != models["other"]
+    norms = [row["generator/grad_norm"] for row in read_metrics(tmp_path / "one")]
+    assert len(norms) == 2 and min(norms) > 0, "AutoSing's callback for it was never registered"
+
+
 def test_false_is_false(data, tmp_path):
     """AutoSing's options of type bool took any word, "False" too, for true (bug 21)."""
     for word, wanted in (("False", False), ("false", False), ("true", True)):

@@ -81,6 +81,8 @@ def test_text_may_come_from_a_file_or_hold_line_breaks(tmp_path: Path) -> None:
         ("", "nothing in it can be sung"),
         ("♪ ♪ 123 !!", "nothing in it can be sung"),
         ("[ti:A title]\n[00:01.00]\n", "nothing in it can be sung"),
+        ("[Chorus]\nVerse 2:\n", "nothing in it can be sung"),
+        ("[00:01.00][Chorus]\n[00:02.00]Bridge:\n", "nothing in it can be sung"),
     ],
 )
 def test_lyrics_that_cannot_be_sung_are_refused(given: str, words: str) -> None:

@@ -1,5 +1,6 @@
 """muP: every tunable steers something, every parameter learns at its own rate, and width changes little."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,13 @@ import pytest
 import torch
 
 from autosing.models.presets import SHAPES, Shape
+from autosing.models.sm2a import load_sm2a
+from autosing.models.t2s import load_t2s
 from autosing.nn.mup import Linear, Tunables, parameter_groups
 from autosing.testing.clips import made_clip, made_index
+from autosing.testing.datasets import make_dataset
 from autosing.testing.models import stir
+from train.launch import train
 from train.tasks.sm2a import TrainSM2A
 from train.tasks.t2s import TrainT2S
 
@@ -50,6 +55,16 @@ def test_every_tunable_steers_init_forward_or_optimiser(kind: str, field: str) -
         "base_width": (False, True, True),
     }.get(field, (False, False, True))  # fmt: skip
     assert (init, forward, groups[0] != groups[1]) == expected
+
+
+@pytest.mark.parametrize(("kind", "load"), [("t2s", load_t2s), ("sm2a", load_sm2a)])
+def test_what_is_set_for_a_run_is_in_the_model_that_sings(kind: str, load: Any, tmp_path: Path) -> None:
+    make_dataset(tmp_path / "data", {"train": 2}, groups=("meta", "semantic", "acoustic", "singer"))
+    words = [f"task.tunables.{field}={value}" for field, value in CHANGED.items()]
+    train(kind, tmp_path / "data", tmp_path / "run", overrides=["steps=1", "batch_size=2", "task.size=debug", *words])
+    model = load(tmp_path / "run")
+    assert model.config.tunables == Tunables(**CHANGED)
+    assert model.decoder.blocks[0].cross.scale == CHANGED["query_mult"] * 8 / 32
 
 
 @pytest.mark.parametrize("kind", TASKS)

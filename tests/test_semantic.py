@@ -8,12 +8,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autosing.audio.io import Audio
+from autosing.audio.io import Audio, encode
 from autosing.checkpoint import save_model
 from autosing.errors import InputError
 from autosing.models import semantic
 from autosing.models.semantic import CODE_SAMPLES, SemanticConfig, load_semantic, semantic_digest
-from autosing.schemas.sample import DatasetIndex
+from autosing.schemas.sample import DatasetIndex, Sample, SampleMeta
 from train.tasks.semantic import SemanticSettings, Statistics, TrainSemantic
 
 SMALL = SemanticConfig(encoder="whisper-none", layer=2, width=16, dim=6, codes=32)
@@ -101,6 +101,19 @@ def test_the_projection_keeps_what_another_throat_leaves():
     mean_E, _, projection_DE = statistics.solve(4, 0.01)
     torch.testing.assert_close(mean_E.float(), hearings[0].mean(0))
     assert projection_DE[:, 4:].norm() < 0.05 * projection_DE[:, :4].norm()
+
+
+def test_clips_of_any_rate_and_length_go_into_one_batch():
+    task = TrainSemantic(SemanticSettings(model=SMALL), DatasetIndex(fingerprint="", members=("meta", "audio")))
+    rng, items = np.random.default_rng(0), []
+    for rate, seconds in ((8_000, 1.5), (22_050, 7.0), (44_100, 12.0)):
+        audio = encode(voice(seconds, rate=rate))
+        items.append(
+            task.prepare(Sample("a", SampleMeta("s", None, "en", None, seconds, [], []), {"vocals.flac": audio}), rng)
+        )
+    batch = task.collate(items)
+    assert batch["audio_BS"].shape == batch["again_BS"].shape == (3, task.settings.crop_codes * CODE_SAMPLES)
+    assert batch["codes_B"][0] <= 37
 
 
 class Throat:

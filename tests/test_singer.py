@@ -56,6 +56,17 @@ def test_a_clip_shorter_than_a_partial_is_embedded_and_silence_is_refused(encode
     assert raised.value.reason == "no_voice"
 
 
+@pytest.mark.parametrize("seconds", [0.9, 3.17, 7.4])
+def test_the_stage_embeds_a_clip_of_any_length_and_nobody_needs_to_know_the_artist(encoder, seconds, monkeypatch):
+    """AutoSing's artist_embs step could not run, and wanted lengths that three divides and a map of artists."""
+    monkeypatch.setattr("autosing.models.speaker.load_speaker_encoder", lambda device: encoder)
+    stage = EmbedSinger(SingerConfig())
+    stage.setup()
+    row = stage.apply(ClipVocals("a", encode(Audio(np.tile(voice(seconds, 200, 800), (2, 1)), RATE_HZ))))
+    assert row.id == "a" and row.embedding.shape == (256,)
+    assert np.linalg.norm(row.embedding) == pytest.approx(1, abs=1e-5)
+
+
 @pytest.mark.slow
 def test_the_published_weights_tell_two_voices_apart():
     stage = EmbedSinger(SingerConfig())

@@ -182,6 +182,26 @@ def test_the_loss_of_a_batch_knows_no_padding(kind: str) -> None:
     assert names <= set(metrics)
 
 
+def test_codes_of_another_codebook_are_refused() -> None:
+    for cls in (TrainT2S, TrainSM2A):
+        with pytest.raises(InputError, match="the dataset's codes are of made-semanti"):
+            cls(cls.Settings(size="debug", semantic="autosing-semantic"), made_index())
+
+
+def test_lyrics_that_hardly_fit_are_not_taken_for_what_is_sung() -> None:
+    """AutoSing learned something as the text of songs that it could not align."""
+    clip = made_clip(1, 6.0)
+    for fitting, told in ((0, False), (1, False), (3, True), (5, True)):
+        lines = [dataclasses.replace(line, fits=n < fitting) for n, line in enumerate(clip.meta.lines)]
+        assert len(lines) == 5
+        (item,) = prepared(made_task("t2s"), with_meta(clip, lines=lines), 1)
+        assert (len(item["text"]) > 0) == told, fitting
+    stretch = made_task("t2s", context_s=1.4, min_fitting=1.0)
+    lines = [dataclasses.replace(line, fits=n < 2) for n, line in enumerate(clip.meta.lines)]
+    texts = [(len(i["text"]) > 1, len(i["text"]) == 0) for i in prepared(stretch, with_meta(clip, lines=lines), 60)]
+    assert {told for told, _ in texts} == {unknown for _, unknown in texts} == {True, False}, "each stretch by itself"
+
+
 def test_what_the_dataset_lacks_is_refused() -> None:
     bare = DatasetIndex(fingerprint="x", members=("meta",))
     for cls in (TrainT2S, TrainSM2A):

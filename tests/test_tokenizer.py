@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from autosing.schemas.tables import Line, Word
+from autosing.text.normalize import words_of
 from autosing.text.tokenizer import EOT, UNTIMED, TimedText, decode
 
 WORDS = [
@@ -51,6 +52,17 @@ def test_of_a_line_that_does_not_fit_words_are_kept_and_times_not_told():
     lines = [Line("Sing the moon", 1.0, 2.9, 0.1, False), LINES[1]]
     times = times_of(TimedText.of_words(WORDS, lines))
     assert times["moon"] == [UNTIMED] * 4 and times["down"] == [3.5] * 4
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["Hello,  world - don't!", "月亮照着小河，我", "별이 지는 ♪ 밤에", "ギターを Love", "[Chorus]", "Verse 2:", "♪ 21"],
+)
+def test_a_line_is_the_same_bytes_whether_learned_word_by_word_or_asked_for_as_text(line):
+    words = [Word(text, k, k + 1, 1, 0) for k, text in enumerate(words_of(line))]
+    learned = TimedText.of_words(words).encode()[0].tolist()
+    assert TimedText.of_lines([Line(line, 0.0, 9.0, 1, True)]).encode()[0].tolist() == learned
+    assert TimedText.plain(line).encode()[0].tolist() == learned
 
 
 def test_plain_text_keeps_its_lines_and_its_script():

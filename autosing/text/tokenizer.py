@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from autosing.schemas.tables import Line, Word
+from autosing.text.normalize import words_of
 
 EOT = 256
 """Follows the last byte."""
@@ -46,7 +47,7 @@ class TimedText:
     @classmethod
     def plain(cls, text: str) -> "TimedText":
         """Text of which no time is known; its lines are lines."""
-        lines = [line.split() for line in _clean(text).splitlines()]
+        lines = [words_of(line) for line in _clean(text).splitlines()]
         words = [TimedWord(word, i) for i, line in enumerate(line for line in lines if line) for word in line]
         return cls(tuple(words), "none")
 
@@ -55,7 +56,7 @@ class TimedText:
         """Lines with their times, as an LRC file gives them."""
         words: list[TimedWord] = []
         for i, line in enumerate(lines):
-            words += _spread(_clean(line.text).split(), [i], line.start_s, line.end_s, line.fits)
+            words += _spread(words_of(_clean(line.text)), [i], line.start_s, line.end_s, line.fits)
         return cls(tuple(words), "line")
 
     @classmethod

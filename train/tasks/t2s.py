@@ -51,6 +51,9 @@ class T2SSettings(Config):
     """How often a condition is left out, so that guidance can be told from it."""
     drop_music: float = Field(default=0.1, ge=0, le=1)
     drop_singer: float = Field(default=0.1, ge=0, le=1)
+    min_fitting: float = Field(default=0.5, ge=0, le=1)
+    """A stretch whose words lie to a smaller share in lines that fit is learned without its lyrics: what is sung in it
+    is not known."""
     max_text_bytes: int = Field(default=2000, ge=1)
     """A clip with more lyrics than this is skipped, not cut."""
 
@@ -99,7 +102,8 @@ class TrainT2S(Task):
         lyrics = TimedText.of_words(sample.meta.words, sample.meta.lines).window(start_s, end_s).at(level)
         levels = spec.unflatten(sample.array("instrumental_codes")) if sample.has("instrumental_codes") else None
         music, music_start_s = music_window(levels, spec, start_s, end_s)
-        text = text_item(None if drop_text or not sample.meta.words else lyrics)
+        fitting = sum(word.timed for word in lyrics.words) >= config.min_fitting * len(lyrics.words)
+        text = text_item(lyrics if sample.meta.words and fitting and not drop_text else None)
         if count == 0 or len(text["text"]) > config.max_text_bytes:
             return None
         pattern, rows = self.model.pattern, self.model.music_rows
