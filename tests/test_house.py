@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import inspect
 import re
 import shlex
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 import typer
@@ -56,8 +57,9 @@ def test_a_yes_or_no_is_a_flag_that_takes_no_word(opened: dict[str, Any]) -> Non
     """AutoSing's options of `type=bool` took the word "False" for true."""
     flags = 0
     for name, command in opened.items():
+        hints = get_type_hints(inspect.unwrap(command.callback))
         for one in command.params:
-            if one.type.name == "boolean":
+            if hints[one.name] in (bool, bool | None):
                 assert one.is_flag, (name, one.name)
                 flags += 1
     assert flags > 10
@@ -80,7 +82,7 @@ def test_what_can_be_set_is_read_by_somebody(opened: dict[str, Any]) -> None:
     assert len(fields) > 100
     assert {field for field in fields if field[1] not in read} <= {f for f in fields if f[1] in by_name}
     for name, command in opened.items():
-        function = command.callback.__wrapped__ if hasattr(command.callback, "__wrapped__") else command.callback
+        function = inspect.unwrap(command.callback)
         code = function.__code__
         tree = next(
             node
