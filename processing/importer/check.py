@@ -1,4 +1,8 @@
-"""Songs as they are loaded -> whether each can be used, with digests to know them by. Decoding runs in threads."""
+"""Songs as they are loaded -> whether each can be used, with digests to know them by.
+
+Each is decoded whole, in a process apart that a broken file may crash or hang, and block by block: memory grows with
+the encoded bytes, not with the samples.
+"""
 
 import hashlib
 import json
@@ -8,13 +12,19 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from autosing.audio.io import decode, promised_samples
+from autosing.audio.containers import why_incomplete
+from autosing.audio.guard import inspect_apart
 from autosing.errors import InputError
 from autosing.schemas.tables import Song
+from autosing.stage import Rejected
 from processing.importer.sources import Entry
 
 _TRUNCATED = 0.95
 """Less than this share of the promised samples: the file was cut short. (MP3 headers are a few frames off.)"""
+
+
+_WAITING_BYTES = 256 << 20
+"""Songs that wait to be checked take no more than this (one may: a long one)."""
 
 
 @dataclass(frozen=True)
@@ -30,17 +40,19 @@ class Checked:
     num_bytes: int = 0
 
 
-def check_all(songs: Iterable[tuple[Entry, Song | None]], known_audio: set[str]) -> Iterator[Checked]:
+def check_all(songs: Iterable[tuple[Entry, Song | Rejected]], known_audio: set[str]) -> Iterator[Checked]:
     """In the order given, a few songs in memory at a time. Audio whose digest is known is not decoded again."""
     threads = os.cpu_count() or 1
-    waiting: deque[Future[Checked]] = deque()
+    waiting: deque[tuple[int, Future[Checked]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for entry, song in songs:
-            waiting.append(pool.submit(_check, entry, song, known_audio))
-            if len(waiting) > 2 * threads:
-                yield waiting.popleft().result()
+            num_bytes = len(song.audio) if isinstance(song, Song) else 0
+            waiting.append((num_bytes, pool.submit(_check, entry, song, known_audio)))
+            del song
+            while len(waiting) > 2 * threads or sum(size for size, _ in waiting) > _WAITING_BYTES:
+                yield waiting.popleft()[1].result()
         while waiting:
-            yield waiting.popleft().result()
+            yield waiting.popleft()[1].result()
 
 
 def digests(song: Song) -> tuple[str, str]:
@@ -51,19 +63,20 @@ def digests(song: Song) -> tuple[str, str]:
     return audio, hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _check(entry: Entry, song: Song | None, known_audio: set[str]) -> Checked:
-    if song is None:
-        return Checked(entry, "no_audio", "the audio column is null or empty")
+def _check(entry: Entry, song: Song | Rejected, known_audio: set[str]) -> Checked:
+    if isinstance(song, Rejected):
+        return Checked(entry, song.reason, song.measurement)
     if not song.audio:
         return Checked(entry, "no_samples", "0 bytes")
     audio, row = digests(song)
     if audio not in known_audio:
         try:
-            held = decode(song.audio, entry.name).samples_CS.shape[1]
+            found = inspect_apart(song.audio, entry.name)
         except InputError as error:
             return Checked(entry, error.reason, str(error))
-        promised = promised_samples(song.audio)
-        if held < _TRUNCATED * promised:
-            found = f"{held} of {promised} samples are there; copy or download the file again"
-            return Checked(entry, "truncated", found)
+        if found.num_samples < _TRUNCATED * found.promised_samples:
+            held = f"{found.num_samples} of {found.promised_samples} samples are there"
+            return Checked(entry, "truncated", f"{held}; copy or download the file again")
+        if incomplete := why_incomplete(song.audio):
+            return Checked(entry, *incomplete)
     return Checked(entry, None, "", audio, row, len(song.audio))

@@ -201,7 +201,7 @@ def _write(corpus: Path, k: int, songs: Sequence[_Placed], source: Source, held:
 def _loaded(source: Source, entries: Sequence[Entry], names: dict[str, _Placed]) -> Iterator[Song]:
     for entry, song in source.load(entries):
         placed = names[entry.name]
-        if song is None or digests(song) != (placed.checked.audio_digest, placed.checked.row_digest):
+        if not isinstance(song, Song) or digests(song) != (placed.checked.audio_digest, placed.checked.row_digest):
             raise InputError(f"{entry.name}: changed while it was imported; run the import again")
         yield replace(song, id=placed.id)
 

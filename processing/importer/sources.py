@@ -11,10 +11,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from autosing.audio.io import read_tags
+from autosing.audio.guard import tags_apart
 from autosing.errors import InputError
 from autosing.ids import clean_id
 from autosing.schemas.tables import Song
+from autosing.stage import Rejected
 from autosing.tables import partitions
 from processing.importer.lyrics import Facts, facts_beside, facts_of, is_table, read_table
 
@@ -45,8 +46,8 @@ class Source(ABC):
         """All songs, unopened."""
 
     @abstractmethod
-    def load(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Song | None]]:
-        """The songs of entries that stand in the source's order; None where there is no audio at all.
+    def load(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Song | Rejected]]:
+        """The songs of entries that stand in the source's order; Rejected where there is no audio to be had.
 
         A song's id is still the wanted one.
         """
@@ -93,9 +94,13 @@ class FolderSource(Source):
     def entries(self) -> list[Entry]:
         return [Entry(name, clean_id(str(Path(name).with_suffix("")))) for name in self._songs]
 
-    def load(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Song | None]]:
+    def load(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Song | Rejected]]:
         for entry in entries:
-            data = self._songs[entry.name].read_bytes()
+            try:
+                data = self._songs[entry.name].read_bytes()
+            except OSError as error:
+                yield entry, Rejected(entry.wanted_id, "not_readable", f"{entry.name}: {error.strerror}")
+                continue
             facts = self._facts.get(entry.name, Facts()).over(self._facts_beside(entry.name)).over(_tags(data))
             yield entry, Song(entry.wanted_id, data, **vars(facts))
 
@@ -155,7 +160,7 @@ class CorpusSource(Source):
                 found.append(Entry(f"{k}/{number}", wanted, k))
         return found
 
-    def load(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Song | None]]:
+    def load(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Song | Rejected]]:
         wanted = {entry.name: entry for entry in entries}
         for k in sorted({entry.partition for entry in entries if entry.partition is not None}):
             for number, row in enumerate(self._rows(k)):
@@ -163,7 +168,7 @@ class CorpusSource(Source):
                 if entry is not None:
                     data = row.pop("audio")
                     if not isinstance(data, bytes) or not data:
-                        yield entry, None
+                        yield entry, Rejected(entry.wanted_id, "no_audio", "the audio column is null or empty")
                     else:
                         facts = facts_of({key: value for key, value in row.items() if key != "id"})
                         yield entry, Song(entry.wanted_id, data, **vars(facts))
@@ -183,5 +188,5 @@ def _is_hidden(path: Path, root: Path) -> bool:
 
 
 def _tags(data: bytes) -> Facts:
-    tags = read_tags(data)
+    tags = tags_apart(data)
     return Facts(artist=tags.get("artist"), title=tags.get("title"), licence=tags.get("license"))

@@ -6,7 +6,8 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from autosing.audio.io import decode, encode
+from autosing.audio.guard import decode_apart
+from autosing.audio.io import encode
 from autosing.models.separation import SeparatorConfig, at_most_stereo, load_separator, separator_digests, split
 from autosing.schemas.tables import Separated
 from autosing.stage import Rejected, Stage
@@ -48,7 +49,7 @@ class Separate(Stage[SongAudio, Separated]):
         self.vocals_of = load_separator(self.config)
 
     def apply(self, row: SongAudio) -> Separated | Rejected:
-        mix = decode(row.audio, row.id)
+        mix = decode_apart(row.audio, row.id)  # the one stage that decodes what others encoded
         if mix.duration_s < self.config.min_duration_s:
             return Rejected(row.id, "too_short", f"{mix.duration_s:.2f} s, need {self.config.min_duration_s} s")
         if (loudest := float(np.abs(mix.samples_CS).max())) < _CLICK:

@@ -1,0 +1,135 @@
+"""Encoded bytes -> what their containers say and libsndfile does not: whether a file is whole, how long an MP3 is."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+_RATES_HZ = (44_100, 48_000, 32_000)
+_KBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_KBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+"""kbit/s of Layer III by the header's index: MPEG-1, and MPEG-2 with 2.5 (ISO 11172-3, 13818-3)."""
+_A_FEW_FRAMES = 8
+"""Fewer may be what an encoder did not count, or a tag that looks like frames."""
+_NO_TAG = b"ID3\x04\0\0\0\0\0\x0a" + bytes(10)
+"""An ID3 tag that says nothing."""
+_CHAINED = ("chained", "several files, one after another, of which only the first would be read; save them apart")
+_BEGIN, _END = 2, 4
+"""Flags of an Ogg page: the first and the last of a stream."""
+
+
+def readable(data: bytes) -> bytes:
+    """The same audio, so that libsndfile reads all of it.
+
+    An MP3 of varying bitrate whose encoder left no count of its frames is read only as far as the first frame's bitrate
+    makes it seem; it gets a frame with the count (Xing's). Before an MP3 without a tag an empty one is put: without it,
+    libsndfile looks for a file named `._` in the working folder before it looks at the bytes.
+    """
+    if data[:1] != b"\xff" and data[:3] != b"ID3":
+        return data
+    start = _after_id3(data)
+    first = _frame(data, start)
+    if first is None:
+        return data
+    if not any(mark in data[start : start + first.size] for mark in (b"Xing", b"Info", b"VBRI")):
+        frames = list(_frames(data, start))
+        if len({frame.kbits for frame in frames}) > 1:
+            data = data[:start] + _count_frame(data[start : start + 4], len(frames)) + data[start:]
+    return data if start else _NO_TAG + data
+
+
+def why_incomplete(data: bytes) -> tuple[str, str] | None:
+    """(reason, what was found) where an Ogg file was cut short, or a file holds several songs of which one is read."""
+    if data[:4] != b"OggS":
+        return _CHAINED if _goes_on(data) else None
+    flags, end, links = 0, 0, 0
+    for end, page_flags in _ogg_pages(data):
+        if page_flags & _BEGIN and not flags & _BEGIN:
+            links += 1
+        flags = page_flags
+    if links > 1:
+        return _CHAINED
+    if not flags & _END or end > len(data):
+        return "truncated", "its last page is not the end of its stream; copy or download the file again"
+    return None
+
+
+def share_held(data: bytes) -> float:
+    """What is there of the bytes that a RIFF or AIFF header promises, at most 1; libsndfile counts what is there."""
+    if data[:4] not in (b"RIFF", b"FORM"):
+        return 1.0
+    promised = int.from_bytes(data[4:8], "little" if data[:4] == b"RIFF" else "big") + 8
+    return min(1.0, len(data) / promised) if promised < 0xFFFFFFFF else 1.0  # all ones: written to a pipe
+
+
+class _Frame(NamedTuple):
+    size: int
+    kbits: int
+
+
+def _after_id3(data: bytes) -> int:
+    """Where the audio begins: behind a tag, whose size is written in bytes of seven bits."""
+    if data[:3] != b"ID3" or len(data) < 10:
+        return 0
+    size = 0
+    for byte in data[6:10]:
+        size = size << 7 | byte & 0x7F
+    return 10 + size + (10 if data[5] & 0x10 else 0)
+
+
+def _frame(data: bytes, at: int) -> _Frame | None:
+    """The Layer III frame whose header stands at `at`; None where there is none."""
+    if at + 4 > len(data) or data[at] != 0xFF or data[at + 1] & 0xE6 != 0xE2:
+        return None
+    version, rate, index = data[at + 1] >> 3 & 3, data[at + 2] >> 2 & 3, data[at + 2] >> 4
+    if version == 1 or rate == 3 or index in (0, 15):
+        return None
+    kbits = (_KBITS_1 if version == 3 else _KBITS_2)[index]
+    rate_hz = _RATES_HZ[rate] // {3: 1, 2: 2, 0: 4}[version]
+    return _Frame((144 if version == 3 else 72) * kbits * 1000 // rate_hz + (data[at + 2] >> 1 & 1), kbits)
+
+
+def _frames(data: bytes, at: int) -> Iterator[_Frame]:
+    """All frames; what lies between is passed over where two frames follow upon each other again."""
+    while at < len(data):
+        frame = _frame(data, at)
+        if frame is not None:
+            yield frame
+            at += frame.size
+            continue
+        at = data.find(b"\xff", at + 1)
+        while at >= 0 and not ((frame := _frame(data, at)) and _frame(data, at + frame.size)):
+            at = data.find(b"\xff", at + 1)
+        if at < 0:
+            return
+
+
+def _goes_on(data: bytes) -> bool:
+    """Whether more frames follow behind all those that an MP3's first frame counts (Xing's header, flags 1 and 2)."""
+    start = _after_id3(data)
+    first = _frame(data, start)
+    at = -1 if first is None else max(data.find(mark, start, start + first.size) for mark in (b"Xing", b"Info"))
+    if at < 0 or data[at + 7] & 3 != 3:
+        return False
+    end = start + int.from_bytes(data[at + 12 : at + 16], "big")
+    return len(list(islice(_frames(data, end), _A_FEW_FRAMES))) == _A_FEW_FRAMES
+
+
+def _count_frame(header: bytes, frames: int) -> bytes:
+    """A frame like the file's others that sounds of nothing and says how many follow (Xing's header, flag 1)."""
+    first_version = header[1] & 0x18 == 0x18
+    kind = bytes((header[0], header[1] | 1, header[2] & 0x0C | (9 if first_version else 8) << 4, header[3]))
+    size = _frame(kind, 0)
+    assert size is not None
+    side = (17 if header[3] >> 6 == 3 else 32) if first_version else (9 if header[3] >> 6 == 3 else 17)
+    said = kind + bytes(side) + b"Xing" + (1).to_bytes(4, "big") + frames.to_bytes(4, "big")
+    return said.ljust(size.size, b"\0")
+
+
+def _ogg_pages(data: bytes) -> Iterator[tuple[int, int]]:
+    """(where it ends, its flags) of each page, in order; the last may end behind the data."""
+    at = 0
+    while 0 <= at <= len(data) - 27:
+        segments = data[at + 26]
+        end = at + 27 + segments + sum(data[at + 27 : at + 27 + segments])
+        yield end, data[at + 5]
+        at = end if data[end : end + 4] == b"OggS" else data.find(b"OggS", end)

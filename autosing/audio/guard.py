@@ -1,0 +1,227 @@
+"""Encoded bytes -> samples or facts, decoded in a process apart: what crashes or hangs the decoder is an InputError.
+
+The process lives on from file to file, within bounds of memory and CPU time, and is replaced when it dies. Samples come
+back through shared memory, so what this costs a file is a message, not a copy.
+"""
+
+import json
+import mmap
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from autosing.audio.io import Audio, AudioReader, Inspected, inspect, read_tags
+from autosing.errors import InputError
+
+_PROGRAM = "from autosing.audio.guard import serve; serve()"
+_MESSAGE_BYTES = 1 << 16
+_TAG_CHARS = 4096
+_PATIENCE = 20
+"""Wall clock may be so many times the CPU time allowed, on a busy machine, before a file counts as hanging."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one file may take of the process."""
+
+    seconds: float = 30
+    seconds_per_mb: float = 60
+    """CPU time. Opus of 6 kbit/s, the dearest of all, takes up to 10 s a megabyte."""
+    memory_mb: int = 1024
+    """Address space, beside three times the file itself. The samples do not count: they are written block by block."""
+
+    def cpu_s(self, num_bytes: int) -> int:
+        return int(self.seconds + self.seconds_per_mb * num_bytes / 1e6) + 1
+
+
+class Guard:
+    """One process that decodes. Not for two threads at once.
+
+    Raises InputError as `decode` does, and decoder_crash, decoder_hang, decoder_memory; RuntimeError where the process
+    cannot be started or is killed from outside.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def decode(self, audio: bytes, name: str = "audio") -> Audio:
+        with _Shared() as sink:
+            said = self._ask("decode", audio, name, sink.fd)
+            channels, held, stride = said["channels"], said["held"], said["stride"]
+            plane = mmap.mmap(sink.fd, 4 * channels * stride)
+        samples_CS = np.frombuffer(plane, np.float32).reshape(channels, stride)[:, :held]
+        return Audio(np.ascontiguousarray(samples_CS), said["rate"])
+
+    def inspect(self, audio: bytes, name: str = "audio") -> Inspected:
+        return Inspected(**self._ask("inspect", audio, name))
+
+    def tags(self, audio: bytes) -> dict[str, str]:
+        """None of what is no audio, or crashes or hangs the decoder."""
+        try:
+            return self._ask("tags", audio, "audio")
+        except InputError:
+            return {}
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._socket.close()  # the process ends when nobody listens
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _ask(self, task: str, audio: bytes, name: str, sink: int | None = None, again: bool = True) -> dict[str, Any]:
+        if self._process is None:
+            self._start()
+        assert self._process is not None
+        cpu_s = self._limits.cpu_s(len(audio))
+        wanted = {"task": task, "name": name, "cpu_s": cpu_s, "memory": (self._limits.memory_mb << 20) + 3 * len(audio)}
+        with _Shared(audio) as source:
+            handles = [source.fd] if sink is None else [source.fd, sink]
+            try:
+                self._socket.settimeout(_PATIENCE * cpu_s)
+                socket.send_fds(self._socket, [json.dumps(wanted).encode()], handles)
+                answer = self._socket.recv(_MESSAGE_BYTES)
+            except TimeoutError:
+                self.close()
+                raise InputError(f"{name}: the decoder did not end in {_PATIENCE * cpu_s} s", "decoder_hang") from None
+            except (BrokenPipeError, ConnectionResetError):
+                answer = b""
+        if not answer:
+            died = self._process.wait()
+            self.close()
+            if died != -signal.SIGXCPU and again:  # perhaps it was not the file's fault
+                return self._ask(task, audio, name, sink, again=False)
+            _refuse(died, name, cpu_s)
+        said: dict[str, Any] = json.loads(answer)
+        if "reason" in said:
+            raise InputError(said["message"], said["reason"])
+        return said
+
+    def _start(self) -> None:
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _PROGRAM],
+                stdin=theirs,
+                stdout=subprocess.DEVNULL,
+                cwd="/",  # libsndfile looks into the working folder for files of its own
+                env={**os.environ, "PYTHONPATH": path},
+            )
+        if not self._socket.recv(_MESSAGE_BYTES):
+            raise RuntimeError(f"the decoding process did not start (exit code {self._process.wait()})")
+
+
+_own = threading.local()
+
+
+def guard_of_thread() -> Guard:
+    """This thread's guard. A forked process starts its own."""
+    if getattr(_own, "pid", None) != os.getpid():
+        _own.pid, _own.guard = os.getpid(), Guard()
+    guard: Guard = _own.guard
+    return guard
+
+
+def decode_apart(audio: bytes, name: str = "audio") -> Audio:
+    """`decode`, of bytes that nobody has vouched for."""
+    return guard_of_thread().decode(audio, name)
+
+
+def inspect_apart(audio: bytes, name: str = "audio") -> Inspected:
+    """`inspect`, of bytes that nobody has vouched for."""
+    return guard_of_thread().inspect(audio, name)
+
+
+def tags_apart(audio: bytes) -> dict[str, str]:
+    """`read_tags`, of bytes that nobody has vouched for."""
+    return guard_of_thread().tags(audio)
+
+
+def serve() -> None:
+    """What the process does: answer one message after the other on its standard input, a socket, until that closes."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with socket.socket(fileno=0) as channel:
+        channel.send(b"{}")
+        os.dup2(1, 2)  # from here on stderr holds only what decoders mutter about files
+        while True:
+            message, handles, _, _ = socket.recv_fds(channel, _MESSAGE_BYTES, 2)
+            if not message:
+                return
+            try:
+                answer = _answer(json.loads(message), handles)
+            except InputError as error:
+                answer = {"reason": error.reason, "message": str(error)}
+            except MemoryError:
+                name = json.loads(message)["name"]
+                answer = {"reason": "decoder_memory", "message": f"{name}: takes more memory to decode than is allowed"}
+            for handle in handles:
+                os.close(handle)
+            channel.send(json.dumps(answer).encode())
+
+
+def _answer(wanted: dict[str, Any], handles: list[int]) -> dict[str, Any]:
+    spent = resource.getrusage(resource.RUSAGE_SELF)
+    _limit(resource.RLIMIT_CPU, int(spent.ru_utime + spent.ru_stime) + 1 + wanted["cpu_s"])
+    _limit(resource.RLIMIT_AS, wanted["memory"])
+    audio = os.pread(handles[0], os.fstat(handles[0]).st_size, 0)
+    if wanted["task"] == "tags":
+        return {key: text[:_TAG_CHARS] for key, text in read_tags(audio).items()}
+    if wanted["task"] == "inspect":
+        return vars(inspect(audio, wanted["name"]))
+    return _decode_into(handles[1], audio, wanted["name"])
+
+
+def _decode_into(sink: int, audio: bytes, name: str) -> dict[str, Any]:
+    """Lay the channels one behind the other, block by block; `stride` samples lie between their beginnings."""
+    at = 0
+    with AudioReader(audio, name) as reader:
+        stride = reader.cap if reader.promised is None else reader.promised
+        for block_SC in reader.blocks():
+            for channel, samples_S in enumerate(block_SC.T):
+                os.pwrite(sink, samples_S.tobytes(), 4 * (channel * stride + at))
+            at += len(block_SC)
+    os.truncate(sink, 4 * reader.channels * stride)
+    return {"channels": reader.channels, "held": at, "stride": stride, "rate": reader.sample_rate_hz}
+
+
+def _limit(which: int, soft: int) -> None:
+    hard = resource.getrlimit(which)[1]
+    resource.setrlimit(which, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+
+
+def _refuse(died: int, name: str, cpu_s: int) -> NoReturn:
+    if died == -signal.SIGKILL:
+        raise RuntimeError(f"{name}: the process that decodes it was killed twice, from outside or for want of memory")
+    if died == -signal.SIGXCPU:
+        raise InputError(f"{name}: the decoder did not end in {cpu_s} s of CPU time", "decoder_hang")
+    how = f"by signal {signal.Signals(-died).name}" if died < 0 else f"with exit code {died}"
+    raise InputError(f"{name}: the decoder ended {how} on it, twice; save it anew with another program", "decoder_crash")
+
+
+class _Shared:
+    """Memory with a file's handle, which another process may open."""
+
+    def __init__(self, content: bytes = b"") -> None:
+        self.fd = os.memfd_create("autosing-audio")
+        with open(self.fd, "wb", closefd=False) as file:
+            file.write(content)
+
+    def __enter__(self) -> "_Shared":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.fd)
