@@ -21,7 +21,7 @@ def clean_id(text: str) -> str:
 
 def check_id(text: str) -> str:
     """The id itself, or an InputError saying what is wrong with it."""
-    if not _VALID.fullmatch(text):
+    if not isinstance(text, str) or not _VALID.fullmatch(text):
         raise InputError(
             f"id {text!r}: only letters, digits, '_' and '-' are allowed; run 'autosing import' to map ids"
         )

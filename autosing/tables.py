@@ -6,7 +6,8 @@ Rejects are committed first, so the table itself is the sign that both are there
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,7 +45,10 @@ def partitions(corpus: Path) -> list[int]:
     """The numbers of a corpus's partitions, in order. Raises InputError where there are none."""
     if not corpus.is_dir():
         raise InputError(f"corpus {corpus}: no such folder; make one with 'autosing import SOURCE {corpus}'")
-    found = sorted(int(p.name) for p in corpus.iterdir() if p.name.isdigit() and (p / "index.parquet").is_file())
+    names = [p.name for p in corpus.iterdir() if p.name.isdecimal() and (p / "index.parquet").is_file()]
+    found = sorted(map(int, names))
+    if odd := [name for name in sorted(names) if name != str(int(name))]:
+        raise InputError(f"corpus {corpus}: partition {odd[0]} must be called {int(odd[0])}; rename the folder")
     if not found:
         raise InputError(
             f"corpus {corpus}: no <k>/index.parquet in it; make one with 'autosing import SOURCE {corpus}'"
@@ -69,26 +73,78 @@ def read_meta(path: Path) -> TableMeta | None:
     """The metadata of a committed table; None where there is none. A foreign index gets a digest of its bytes."""
     if not path.is_file():
         return None
-    held = pq.read_metadata(path)
+    with naming_table(path):
+        held = pq.read_metadata(path)
     text = (held.metadata or {}).get(_META)
     if text is not None:
-        return TableMeta(**json.loads(text))
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+        try:
+            return TableMeta(**json.loads(text))
+        except (ValueError, TypeError) as error:
+            raise broken_table(path, error) from None
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()[:32]
     return TableMeta(path.stem, 0, digest, held.num_rows, held.num_rows, held.num_rows, 0, {})
 
 
 def read_rows(path: Path, record: type[R], batch_rows: int = 8) -> Iterator[R]:
     """The rows of a table as records, in order, a few at a time; only the columns that the record names are read."""
-    with pq.ParquetFile(path) as file:
+    with naming_table(path), pq.ParquetFile(path) as file:
         names = [name for name in arrow_schema(record).names if name in file.schema_arrow.names]
         missing = [f.name for f in arrow_schema(record) if not f.nullable and f.name not in names]
         if missing:
             raise InputError(
                 f"table {path}: columns {', '.join(missing)} missing; it holds {', '.join(file.schema_arrow.names)}"
             )
+        check_kinds(path, file.schema_arrow, kinds_of(record))
         for batch in file.iter_batches(batch_size=batch_rows, columns=names):
             for row in batch.to_pylist():
                 yield from_row(record, row)
+
+
+@contextmanager
+def naming_table(path: Path) -> Iterator[None]:
+    """What Parquet says of a table that it cannot read becomes an InputError that names the table."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise broken_table(path, error) from None
+
+
+def broken_table(path: Path, error: Exception) -> InputError:
+    remedy = "import again" if path.stem == "index" else "remove it and run the same command again"
+    found = str(error).splitlines()[0].removesuffix(".") if str(error) else type(error).__name__
+    return InputError(f"table {path}: not a whole Parquet table ({found}); {remedy}", "broken_table")
+
+
+def kind_of(held: pa.DataType) -> str:
+    """A column's type in a word: text, bytes, number, null (fits any), or Arrow's own name."""
+    is_a = pa.types
+    if is_a.is_dictionary(held):
+        return kind_of(held.value_type)
+    if is_a.is_string(held) or is_a.is_large_string(held) or is_a.is_string_view(held):
+        return "text"
+    if is_a.is_binary(held) or is_a.is_large_binary(held) or is_a.is_binary_view(held):
+        return "bytes"
+    if is_a.is_integer(held) or is_a.is_floating(held):
+        return "number"
+    return "bytes" if is_a.is_fixed_size_binary(held) else str(held)
+
+
+def kinds_of(record: Any) -> dict[str, str]:
+    """column -> the kind that a record needs, of those columns whose kind is a word."""
+    kinds = {field.name: kind_of(field.type) for field in arrow_schema(record)}
+    return {name: kind for name, kind in kinds.items() if kind in ("text", "bytes", "number")}
+
+
+def check_kinds(path: Path, held: pa.Schema, wanted: Mapping[str, str]) -> None:
+    """Raises InputError where a column is there twice or holds another kind (text for audio would be taken as a path)."""
+    for name, kind in wanted.items():
+        places = held.get_all_field_indices(name)
+        if len(places) > 1:
+            raise InputError(f"table {path}: {len(places)} columns are called {name}; need one; import again")
+        if places and kind_of(held.field(places[0]).type) not in (kind, "null"):
+            found = held.field(places[0]).type
+            raise InputError(f"table {path}: column {name} holds {found}, need {kind}; import again", "wrong_type")
 
 
 class TableWriter:

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pyarrow.parquet as pq
 
 from autosing.stage import Stage
-from autosing.tables import partitions, read_meta, rejects_path, table_path
+from autosing.tables import naming_table, partitions, read_meta, rejects_path, table_path
 from processing.pipeline import STAGES, PipelineConfig
 from processing.runner import RunResult
 
@@ -38,7 +38,8 @@ def _count(corpus: Path, numbers: Sequence[int], name: str) -> dict[str, Any]:
     for k in numbers:
         path = rejects_path(corpus, k, name)
         if path.is_file():
-            reasons.update(map(str, pq.read_table(path, columns=["reason"])["reason"].to_pylist()))
+            with naming_table(path):
+                reasons.update(map(str, pq.read_table(path, columns=["reason"])["reason"].to_pylist()))
     return {
         "stage": name,
         "partitions": f"{len(metas)}/{len(numbers)}",

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from autosing.errors import InputError
 from autosing.ids import check_id
 from autosing.stage import Stage
-from autosing.tables import fingerprint, partitions, read_meta, table_path
+from autosing.tables import check_kinds, fingerprint, naming_table, partitions, read_meta, table_path
 from processing.pipeline import missing_input, own_details, why_stale
 
 
@@ -94,14 +94,17 @@ class Schedule:
 
 def _check_ids(index: Path, seen: dict[str, int], partition: int) -> None:
     """Ids become keys of tars and names of files, so no work starts on one that cannot."""
-    if "id" not in pq.read_schema(index).names:
-        raise InputError(f"{index}: no column id; run 'autosing import' to make a corpus")
-    for row_id in pq.read_table(index, columns=["id"])["id"].to_pylist():
+    with naming_table(index):
+        schema = pq.read_schema(index)
+        if "id" not in schema.names:
+            raise InputError(f"{index}: no column id; run 'autosing import' to make a corpus")
+        check_kinds(index, schema, {"id": "text"})
+        ids = pq.read_table(index, columns=["id"])["id"].to_pylist()
+    for row_id in ids:
         if row_id is None:
             continue
         check_id(row_id)
         if row_id in seen:
-            raise InputError(
-                f"{index}: id {row_id} stands in partitions {seen[row_id]} and {partition}; run 'autosing import'"
-            )
+            both = "twice in it" if seen[row_id] == partition else f"in partitions {seen[row_id]} and {partition}"
+            raise InputError(f"{index}: id {row_id} stands {both}; run 'autosing import'")
         seen[row_id] = partition

@@ -14,7 +14,16 @@ import pyarrow.parquet as pq
 from autosing.errors import InputError
 from autosing.schemas.base import arrow_schema, from_row
 from autosing.stage import Rejected, Stage
-from autosing.tables import TableMeta, TableWriter, read_meta, rejects_path, table_path
+from autosing.tables import (
+    TableMeta,
+    TableWriter,
+    check_kinds,
+    kinds_of,
+    naming_table,
+    read_meta,
+    rejects_path,
+    table_path,
+)
 from processing.pipeline import details_of, missing_input
 
 _BATCH_ROWS = 2
@@ -109,7 +118,12 @@ def _joined(paths: list[Path], record: type) -> Iterator[tuple[str, Any]]:
     """
     schema = arrow_schema(record)
     owner: dict[str, int] = {}
-    held = [pq.read_schema(path).names for path in paths]
+    held = []
+    for path in paths:
+        with naming_table(path):
+            found = pq.read_schema(path)
+        check_kinds(path, found, {**kinds_of(record), "id": "text"})
+        held.append(found.names)
     for name in schema.names:
         tables = [i for i, names in enumerate(held) if name in names]
         if tables:
@@ -147,7 +161,7 @@ class _Finder:
 
 
 def _rows(path: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
-    with pq.ParquetFile(path, pre_buffer=False) as file:
+    with naming_table(path), pq.ParquetFile(path, pre_buffer=False) as file:
         for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=columns):
             yield from batch.to_pylist()
 

@@ -43,6 +43,10 @@ class Limits:
         return int(self.seconds + self.seconds_per_mb * num_bytes / 1e6) + 1
 
 
+LIMITS = Limits()
+"""Where none are given."""
+
+
 class Guard:
     """One process that decodes. Not for two threads at once.
 
@@ -51,7 +55,7 @@ class Guard:
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
-        self._limits = limits or Limits()
+        self._limits = limits or LIMITS
         self._process: subprocess.Popen[bytes] | None = None
 
     def decode(self, audio: bytes, name: str = "audio") -> Audio:
@@ -209,7 +213,9 @@ def _refuse(died: int, name: str, cpu_s: int) -> NoReturn:
     if died == -signal.SIGXCPU:
         raise InputError(f"{name}: the decoder did not end in {cpu_s} s of CPU time", "decoder_hang")
     how = f"by signal {signal.Signals(-died).name}" if died < 0 else f"with exit code {died}"
-    raise InputError(f"{name}: the decoder ended {how} on it, twice; save it anew with another program", "decoder_crash")
+    raise InputError(
+        f"{name}: the decoder ended {how} on it, twice; save it anew with another program", "decoder_crash"
+    )
 
 
 class _Shared:

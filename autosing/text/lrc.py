@@ -9,10 +9,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-_TIME = r"(?:(\d+):)?(\d+):(\d{1,2})(?:[.,:](\d{1,3}))?"
-_LINE_STAMP = re.compile(rf"\s*\[\s*{_TIME}\s*\]")
+_TIME = r"(?:(\d{1,6}):)?(\d{1,6}):(\d{1,2})(?:[.,:](\d{1,3}))?"
+_MARKS = r"[\s\ufeff\u200b-\u200f\u202a-\u202e\u2066-\u2069]*"
+"""Blanks, and marks that nobody sees: writing from right to left begins with them."""
+_LINE_STAMP = re.compile(rf"{_MARKS}\[\s*{_TIME}\s*\]")
 _WORD_STAMP = re.compile(rf"[<\[]\s*{_TIME}\s*[>\]]")
-_TAG = re.compile(r"\s*\[\s*([A-Za-z#][\w#-]*)\s*:(.*)\]\s*")
+_TAG = re.compile(rf"{_MARKS}\[\s*([A-Za-z#][\w#-]*)\s*:(.*)\]\s*")
+_OFFSET = re.compile(r"[+-]?\d{1,9}(\.\d*)?")
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,9 @@ def parse_lrc(text: str) -> Lrc:
         if tag:
             tags.setdefault(tag[1].lower(), tag[2].strip())
             continue
-        plain, words, end_s = _words(rest)
+        plain, lead, words, end_s = _words(rest)
         if stamps:
-            if words and not plain.startswith(words[0].text):
-                lead = plain[: plain.index(words[0].text)].strip()
+            if words and lead:
                 words = (LrcWord(lead, stamps[0]), *words)
             shift = [stamp - stamps[0] for stamp in stamps]
             groups += [[LrcLine(plain, s, _moved(words, d), None if end_s is None else end_s + d)]
@@ -111,11 +113,13 @@ def _leading_stamps(raw: str) -> tuple[list[float], str]:
     return stamps, raw[at:].strip()
 
 
-def _words(text: str) -> tuple[str, tuple[LrcWord, ...], float | None]:
-    """Text with word stamps -> the plain text, its words, and the time of a stamp that no word follows."""
+def _words(text: str) -> tuple[str, str, tuple[LrcWord, ...], float | None]:
+    """Text with word stamps -> the plain text, what stands before the first stamp, the words with a stamp, and the time
+    of a stamp that no word follows.
+    """
     stamps = list(_WORD_STAMP.finditer(text))
     if not stamps:
-        return text, (), None
+        return text, "", (), None
     ends = [*(match.start() for match in stamps[1:]), len(text)]
     pieces = [(text[match.end() : end], _seconds(match)) for match, end in zip(stamps, ends, strict=True)]
     plain = " ".join((text[: stamps[0].start()] + "".join(piece for piece, _ in pieces)).split())
@@ -126,7 +130,8 @@ def _words(text: str) -> tuple[str, tuple[LrcWord, ...], float | None]:
             joined[-1] = (joined[-1][0] + piece, joined[-1][1])
         elif piece.strip():
             joined.append((piece, start))
-    return plain, tuple(LrcWord(piece.strip(), start) for piece, start in joined), end_s
+    lead = " ".join(text[: stamps[0].start()].split())
+    return plain, lead, tuple(LrcWord(" ".join(piece.split()), start) for piece, start in joined), end_s
 
 
 def _one_word(left: str, right: str) -> bool:
@@ -146,7 +151,5 @@ def _earlier(line: LrcLine, by_s: float) -> LrcLine:
 
 
 def _offset_s(text: str) -> float:
-    try:
-        return float(text) / 1000 if text else 0.0
-    except ValueError:
-        return 0.0
+    """Milliseconds; 0 where the tag holds no number (float() would also take nan and inf)."""
+    return float(text) / 1000 if _OFFSET.fullmatch(text) else 0.0

@@ -49,9 +49,12 @@ def read_text(path: Path) -> str:
     """UTF-8 (with or without a mark) or UTF-16 with its mark. Raises InputError on others: nothing is guessed."""
     data = path.read_bytes()
     try:
-        return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
+    if "\0" in text:  # UTF-16 without its mark reads as UTF-8, with a null beside each letter
+        raise InputError(f"{path}: not UTF-8 text (null at character {text.index(chr(0))}); save it as UTF-8")
+    return text
 
 
 def facts_beside(files: Mapping[str, Path]) -> Facts:
@@ -86,8 +89,11 @@ def facts_of(values: Mapping[str, Any]) -> Facts:
         found["language"] = found["language"].lower()
     if "raw_lyrics" in found and "lrc_lyrics" not in found and _STAMP.search(found["raw_lyrics"]):
         found["lrc_lyrics"] = found.pop("raw_lyrics")
-    labels = Facts(raw_lyrics=_lines_of_labels(lowered))
-    return Facts(**found).over(labels)
+    facts = Facts(**found).over(Facts(raw_lyrics=_lines_of_labels(lowered)))
+    for column, text in vars(facts).items():
+        if text and not text.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise InputError(f"{column} {text[:40]!a}: holds half a character; write it whole")
+    return facts
 
 
 def read_table(path: Path) -> Iterator[tuple[str, Facts]]:
@@ -109,7 +115,7 @@ def is_table(path: Path) -> bool:
         return path.suffix.lower() in TABLE_SUFFIXES
     try:
         values = json.loads(path.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return (
         isinstance(values, list)
@@ -121,7 +127,10 @@ def is_table(path: Path) -> bool:
 def _table_rows(path: Path) -> list[Mapping[str, Any]]:
     suffix, text = path.suffix.lower(), read_text(path)
     if suffix in (".csv", ".tsv"):
-        return list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if suffix == ".tsv" else ","))
+        try:
+            return list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if suffix == ".tsv" else ","))
+        except csv.Error as error:
+            raise InputError(f"{path}: not readable as a table ({error}); mend the file") from None
     if suffix == ".jsonl":
         rows = [_parse_json(path, line) for line in text.splitlines() if line.strip()]
     elif suffix == ".json":
@@ -136,7 +145,7 @@ def _table_rows(path: Path) -> list[Mapping[str, Any]]:
 def _parse_json(path: Path, text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not readable as JSON ({error}); mend the file") from None
 
 

@@ -3,6 +3,7 @@
 A source names its songs in a fixed order and loads them one by one, so that a corpus of any size passes through.
 """
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from autosing.errors import InputError
 from autosing.ids import clean_id
 from autosing.schemas.tables import Song
 from autosing.stage import Rejected
-from autosing.tables import partitions
+from autosing.tables import check_kinds, kind_of, naming_table, partitions
 from processing.importer.lyrics import Facts, facts_beside, facts_of, is_table, read_table
 
 AUDIO_SUFFIXES = (".mp3", ".flac", ".ogg", ".opus", ".wav", ".m4a", ".aac", ".aif", ".aiff", ".wma", ".mp4", ".webm")
@@ -58,7 +59,7 @@ def open_source(path: Path, table: Path | None) -> Source:
     if not path.is_dir():
         found = "a file" if path.exists() else "nothing"
         raise InputError(f"source {path}: found {found}, need a folder of songs; give the folder that holds them")
-    if any(p.name.isdigit() and (p / "index.parquet").is_file() for p in path.iterdir()):
+    if any(p.name.isdecimal() and (p / "index.parquet").is_file() for p in path.iterdir()):
         if table is not None:
             raise InputError(f"--table {table}: {path} is a corpus, whose facts are in its columns; leave --table out")
         return CorpusSource(path)
@@ -128,7 +129,8 @@ class FolderSource(Source):
 
     def _name(self, path: Path) -> str:
         root = self.root if path.is_relative_to(self.root) else self.root.resolve()
-        return path.relative_to(root).as_posix()
+        # A name of bytes that are no UTF-8 is held as text that can be written; what is lost is kept in its digits.
+        return os.fsencode(path.relative_to(root)).decode("utf-8", "backslashreplace")
 
     def _remark(self, name: str, reason: str, measurement: str) -> None:
         if (name, reason, measurement) not in self.remarks:
@@ -143,18 +145,26 @@ class CorpusSource(Source):
         self._root = root
         self._numbers = partitions(root)
         for k in self._numbers:
-            names = pq.read_schema(self._index(k)).names
+            with naming_table(self._index(k)):
+                schema = pq.read_schema(self._index(k))
+            names = schema.names
             missing = [name for name in ("id", "audio") if name not in names]
             if missing:
                 raise InputError(
                     f"{self._index(k)}: columns {', '.join(missing)} missing; it holds {', '.join(names)}; "
                     f"need id and audio (encoded bytes)"
                 )
+            check_kinds(self._index(k), schema, {"audio": "bytes"})
+            for name in (name for name in _TEXT_COLUMNS if name in names):
+                if kind_of(schema.field(name).type) not in ("text", "null"):
+                    found = f"column {name} holds {schema.field(name).type}, need text"
+                    self.remarks.append((f"{k}/index.parquet", "column_left_out", found))
 
     def entries(self) -> list[Entry]:
         found = []
         for k in self._numbers:
-            ids = pq.read_table(self._index(k), columns=["id"])["id"].to_pylist()
+            with naming_table(self._index(k)):
+                ids = pq.read_table(self._index(k), columns=["id"])["id"].to_pylist()
             for number, held in enumerate(ids):
                 wanted = clean_id(str(held)) if held is not None else f"row_{k}_{number}"
                 found.append(Entry(f"{k}/{number}", wanted, k))
@@ -174,7 +184,7 @@ class CorpusSource(Source):
                         yield entry, Song(entry.wanted_id, data, **vars(facts))
 
     def _rows(self, k: int) -> Iterator[dict[str, Any]]:
-        with pq.ParquetFile(self._index(k), pre_buffer=False) as file:
+        with naming_table(self._index(k)), pq.ParquetFile(self._index(k), pre_buffer=False) as file:
             known = [n for n in ("id", "audio", *_TEXT_COLUMNS) if n in file.schema_arrow.names]
             for batch in file.iter_batches(batch_size=4, columns=known):
                 yield from batch.to_pylist()
