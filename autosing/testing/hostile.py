@@ -124,7 +124,7 @@ MEDIA = (
     MediaCase("no.suffix.but.dots.wav", lambda: song("dots")),
     MediaCase("sp ace/и/\u202eعربى 🎤.ogg", lambda: song("names", "ogg")),
     # Left out, each by its reason.
-    MediaCase("words.mp3", lambda: "la la la\n".encode() * 99, "not_audio"),
+    MediaCase("words.mp3", lambda: b"la la la\n" * 99, "not_audio"),
     MediaCase("page.mp3", lambda: b"<!DOCTYPE html><title>404</title>" * 9, "not_audio"),
     MediaCase("zeros.wav", lambda: bytes(9999), "not_audio"),
     MediaCase("film.m4a", lambda: b"\0\0\0 ftypM4A " + bytes(999), "not_audio"),
