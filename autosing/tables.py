@@ -137,7 +137,7 @@ def kinds_of(record: Any) -> dict[str, str]:
 
 
 def check_kinds(path: Path, held: pa.Schema, wanted: Mapping[str, str]) -> None:
-    """Raises InputError where a column is there twice or holds another kind (text for audio would be taken as a path)."""
+    """Raises InputError where a column is there twice or holds another kind (a text for audio would be a path)."""
     for name, kind in wanted.items():
         places = held.get_all_field_indices(name)
         if len(places) > 1:

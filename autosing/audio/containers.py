@@ -42,10 +42,10 @@ def why_incomplete(data: bytes) -> tuple[str, str] | None:
     if data[:4] != b"OggS":
         return _CHAINED if _goes_on(data) else None
     flags, end, links = 0, 0, 0
-    for end, page_flags in _ogg_pages(data):
+    for page_end, page_flags in _ogg_pages(data):
         if page_flags & _BEGIN and not flags & _BEGIN:
             links += 1
-        flags = page_flags
+        end, flags = page_end, page_flags
     if links > 1:
         return _CHAINED
     if not flags & _END or end > len(data):

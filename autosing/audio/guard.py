@@ -120,7 +120,7 @@ class Guard:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _PROGRAM],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 cwd="/",  # libsndfile looks into the working folder for files of its own
                 env={**os.environ, "PYTHONPATH": path},

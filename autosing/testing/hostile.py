@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import soundfile as sf
@@ -97,10 +98,13 @@ def _floats(*values: float) -> bytes:
 
 MEDIA = (
     # Taken in: odd, but whole.
-    *(MediaCase(f"{rate}hz.wav", lambda rate=rate: song(f"{rate}", rate_hz=rate)) for rate in (8000, 11025, 96000, 192000)),
-    *(MediaCase(f"{n}ch.wav", lambda n=n: song(f"ch{n}", channels=n)) for n in (1, 2, 6)),
     *(
-        MediaCase(f"{subtype}.wav", lambda subtype=subtype: written(noise(subtype), "WAV", subtype))
+        MediaCase(f"{rate}hz.wav", partial(song, f"{rate} Hz", rate_hz=rate))
+        for rate in (8000, 11_025, 96_000, 192_000)
+    ),
+    *(MediaCase(f"{number}ch.wav", partial(song, f"{number} channels", channels=number)) for number in (1, 2, 6)),
+    *(
+        MediaCase(f"{subtype}.wav", partial(written, noise(subtype), "WAV", subtype))
         for subtype in ("PCM_U8", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "IMA_ADPCM", "GSM610")
     ),
     MediaCase("24 bits.flac", lambda: written(noise("24"), "FLAC", "PCM_24")),
