@@ -1,22 +1,29 @@
-"""Samples <-> one tar. Equal samples give equal bytes; reading streams, never extracts, and refuses what is not plain.
+"""Samples <-> one tar. Equal samples give equal bytes; reading never extracts, and refuses what is not plain.
 
-A hostile tar can hold links, devices, absolute names, `..`, or members of absurd size. None of these is skipped in
-silence: the shard is refused whole, by name.
+A hostile tar can hold links, devices, absolute names, `..`, too many members, or members of absurd size. None of these
+is skipped in silence: the shard is refused whole, by name, before any member is read (see autosing.tars).
 """
 
 import hashlib
-import tarfile
+import os
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
+from typing import Self
+
+import numpy as np
 
 from autosing.errors import InputError
 from autosing.ids import check_id
-from autosing.schemas.sample import GROUPS, Sample, SampleMeta, ShardRecord
+from autosing.schemas.sample import GROUPS, META, Sample, ShardRecord
+from autosing.tars import BLOCK, Member, members_of
 
-META = "meta.json"
-MAX_MEMBER_BYTES = 1 << 30
-MAX_MEMBERS = 1_000_000
+MAX_ROWS = 100_000
+MAX_FILES = 16
+"""Of one sample."""
+_GAP_BYTES = 16 * BLOCK
+"""Members that lie no farther apart are read together."""
+Run = tuple[int, int, list[tuple[str, int, int]]]
+"""(start, bytes, [(file, begin, end) within them]): what one read brings."""
 
 
 class ShardFile:
@@ -58,78 +65,123 @@ def files_of(groups: Collection[str]) -> frozenset[str]:
     return frozenset(file for group in {"meta", *groups} for file in GROUPS[group])
 
 
+class Shard:
+    """An open tar: one pass over its headers, then any row with one read (two, where much unwanted lies between).
+
+    `files`: those that samples shall have (all by default). `rows`: as many as the index promises. `soon`: most of it
+    will be read, so the system may fetch it ahead, in order.
+    Raises InputError for a shard that is not plain, not whole, or not as promised.
+    """
+
+    def __init__(
+        self, path: Path, files: Collection[str] | None = None, rows: int | None = None, soon: bool = False
+    ) -> None:
+        if not path.is_file():
+            raise InputError(f"shard {path}: no such file; build the dataset again")
+        self._path = path
+        self._descriptor = os.open(path, os.O_RDONLY)
+        if soon:
+            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
+        try:
+            self._rows = _index(path, self._descriptor, files, MAX_ROWS if rows is None else rows)
+            if rows is not None and len(self._rows) != rows:
+                raise InputError(
+                    f"shard {path}: has {len(self._rows)} samples, the index promises {rows}; run 'autosing verify'"
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def sample(self, row: int) -> Sample:
+        """The row's sample; nothing in it is decoded yet."""
+        key, runs = self._rows[row]
+        files = {}
+        for start, length, members in runs:
+            # Not bytes: arrays of a sample can be written to, and share this memory.
+            buffer = np.empty(length, np.uint8)
+            if os.preadv(self._descriptor, [buffer], start) != length:
+                raise InputError(f"shard {self._path}: cut while it was read; build the dataset again")
+            view = buffer.data
+            for file, begin, end in members:
+                files[file] = view[begin:end]
+        return Sample(key, files.pop(META), files)
+
+    def sizes(self, file: str) -> list[int]:
+        """The file's bytes in each row, 0 where there is none."""
+        return [
+            sum(end - begin for _, _, members in runs for name, begin, end in members if name == file)
+            for _, runs in self._rows
+        ]
+
+
 def read_shard(
-    path: Path, files: Collection[str] | None = None, rows: Collection[int] | None = None
+    path: Path, files: Collection[str] | None = None, rows: int | None = None
 ) -> Iterator[tuple[int, Sample]]:
-    """(row, sample) for each wanted row (all by default) with the wanted files. Raises InputError for a bad shard."""
-    from webdataset.tariterators import group_by_keys
-
-    row_of: dict[str, int] = {}
-    _check_end(path)
-    try:
-        with tarfile.open(path, "r:") as tar:
-            members = _members(tar, path, files, rows, row_of)
-            for raw in group_by_keys(members, lcase=False):
-                yield row_of[raw["__key__"]], _sample(raw, path)
-    except (tarfile.TarError, EOFError) as error:
-        raise InputError(f"shard {path}: not a whole tar ({error}); build the dataset again") from None
+    """(row, sample with the wanted files and its meta read) for each row. Raises InputError for a bad shard."""
+    with Shard(path, files, rows) as shard:
+        for row in range(len(shard)):
+            sample = shard.sample(row)
+            try:
+                _ = sample.meta
+            except InputError as error:
+                raise InputError(f"shard {path}: {error}") from None
+            yield row, sample
 
 
-def _check_end(path: Path) -> None:
-    """A tar ends with two empty blocks; the reader itself takes one that was cut between members for whole."""
-    if not path.is_file():
-        raise InputError(f"shard {path}: no such file; build the dataset again")
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 1024))
-        if file.read() != bytes(1024):
-            raise InputError(f"shard {path}: not a whole tar (its end is missing); build the dataset again")
-
-
-def _members(
-    tar: tarfile.TarFile,
-    path: Path,
-    files: Collection[str] | None,
-    rows: Collection[int] | None,
-    row_of: dict[str, int],
-) -> Iterator[dict[str, Any]]:
+def _index(path: Path, descriptor: int, files: Collection[str] | None, max_rows: int) -> list[tuple[str, list[Run]]]:
+    rows: list[tuple[str, list[Run]]] = []
     seen: set[str] = set()
-    last = ""
-    for count, info in enumerate(tar, 1):
-        _refuse(info, path, count)
-        key, _, file = info.name.partition(".")
-        if info.name in seen or (key != last and key in row_of):
-            raise InputError(f"shard {path}: sample {key} is there twice ({info.name}); build the dataset again")
-        last = key
-        seen.add(info.name)
-        row = row_of.setdefault(key, len(row_of))
-        if (rows is None or row in rows) and (files is None or file in files):
-            content = tar.extractfile(info)
-            assert content is not None, info.name
-            yield {"fname": info.name, "data": content.read(), "__url__": str(path)}
+    held: dict[str, Member] = {}
+    last: str | None = None
+    for member in members_of(path, descriptor, max_rows * MAX_FILES):
+        if member.key != last:
+            if last is not None:
+                rows.append((last, _runs(path, held, files)))
+            if member.key in seen:
+                raise _twice(path, member)
+            if len(rows) == max_rows:
+                raise InputError(f"shard {path}: sample {member.key} is one too many, {max_rows} are promised or read")
+            last, held = member.key, {}
+            seen.add(last)
+        if held.setdefault(member.file, member) is not member:
+            raise _twice(path, member)
+    if last is not None:
+        rows.append((last, _runs(path, held, files)))
+    return rows
 
 
-def _refuse(info: tarfile.TarInfo, path: Path, count: int) -> None:
-    name = PurePosixPath(info.name)
-    if not info.isreg():
-        wrong = "is a link, folder or device"
-    elif name.is_absolute() or ".." in name.parts or len(name.parts) != 1 or "." not in info.name[1:]:
-        wrong = "is not named <clip id>.<member>"
-    elif info.size > MAX_MEMBER_BYTES:
-        wrong = f"has {info.size} bytes, at most {MAX_MEMBER_BYTES} are read"
-    elif count > MAX_MEMBERS:
-        wrong = f"is one too many, at most {MAX_MEMBERS} are read"
-    else:
-        return
-    raise InputError(f"shard {path}: member {info.name!r} {wrong}; only shards of 'autosing build' are read")
+def _twice(path: Path, member: Member) -> InputError:
+    return InputError(
+        f"shard {path}: sample {member.key} is there twice ({member.key}.{member.file}); build the dataset again"
+    )
 
 
-def _sample(raw: dict[str, Any], path: Path) -> Sample:
-    key = raw["__key__"]
-    if META not in raw:
+def _runs(path: Path, held: Mapping[str, Member], files: Collection[str] | None) -> list[Run]:
+    """The wanted members of one sample, those that lie close together in one run."""
+    if META not in held:
+        key = next(iter(held.values())).key
         raise InputError(f"shard {path}: sample {key} has no {META}; build the dataset again")
-    try:
-        meta = SampleMeta.from_json(raw[META])
-    except (ValueError, AttributeError, TypeError) as error:
-        raise InputError(f"shard {path}: {key}.{META} is not readable ({error}); build the dataset again") from None
-    files = {name: data for name, data in raw.items() if not name.startswith("__") and name != META}
-    return Sample(key, meta, files)
+    runs: list[Run] = []
+    for file, member in held.items():
+        if files is not None and file not in files and file != META:
+            continue
+        start, end = member.start, member.start + member.size
+        if runs and start - (runs[-1][0] + runs[-1][1]) <= _GAP_BYTES:
+            first, _, members = runs[-1]
+            members.append((file, start - first, end - first))
+            runs[-1] = (first, end - first, members)
+        else:
+            runs.append((start, member.size, [(file, 0, member.size)]))
+    return runs

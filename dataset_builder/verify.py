@@ -1,7 +1,7 @@
 """A dataset -> one row a split, or an InputError that lists the promises it breaks.
 
-Checked: digests and sizes of shards, counts, unique ids, members, shapes against the clip's length, codes within their
-codebooks, words within the clip, and that no song and no singer is in two splits.
+Checked: digests and sizes of shards, tars that are plain (autosing.tars), counts, unique ids, members, shapes against
+the clip's length, codes within their codebooks, words within the clip, and that no song and no singer is in two splits.
 """
 
 from collections.abc import Iterator
@@ -17,61 +17,79 @@ from autosing.timebase import PITCH_RATE_HZ, SEMANTIC_RATE_HZ
 
 SINGER_SIZE = 256
 _SHOWN = 10
+_KNOWN = frozenset(file for files in GROUPS.values() for file in files)
 
 
 def verify(dataset: Path) -> list[dict[str, Any]]:
     """Open every shard and check every promise. Raises InputError with the first broken ones and their number."""
     index = DatasetIndex.load(dataset)
-    broken: list[str] = []
-    seen: dict[str, str] = {}
+    found = _Found(dataset, index)
     rows = []
-    owner: dict[str, str] = {}
     for split, record in index.splits.items():
-        count = 0
         for shard in record.shards:
-            damage = _shard_damage(dataset, shard)
-            broken += damage
-            if damage:
-                continue
-            in_shard = 0
-            for _, sample in read_shard(dataset / shard.path):
-                in_shard += 1
-                broken += [f"{shard.path}: {sample.id}: {text}" for text in sample_damage(sample, index)]
-                if sample.id in seen:
-                    broken.append(f"{shard.path}: {sample.id} is also in {seen[sample.id]}")
-                seen[sample.id] = shard.path
-                for kind, name in (("song", sample.meta.song), ("singer", sample.meta.singer)):
-                    if name is not None and owner.setdefault(f"{kind} {name}", split) != split:
-                        broken.append(f"{kind} {name} is in {owner[f'{kind} {name}']} and in {split}")
-            if in_shard != shard.rows:
-                broken.append(f"{shard.path}: has {in_shard} samples, the index promises {shard.rows}")
-            count += in_shard
-        if count != record.rows:
-            broken.append(f"split {split}: has {count} samples, the index promises {record.rows}")
-        rows.append({"split": split, "shards": len(record.shards), "clips": count})
+            found.shard(split, shard)
+        rows.append({"split": split, "shards": len(record.shards), "clips": record.rows})
     promised = index.rows + sum(index.dropped.values())
     if index.rows_in != promised:
-        broken.append(f"index.json: {index.rows_in} clips came in, {promised} are in splits or counted as dropped")
-    if broken:
-        broken = list(dict.fromkeys(broken))
-        more = f" (and {len(broken) - _SHOWN} more)" if len(broken) > _SHOWN else ""
-        raise InputError(f"dataset {dataset}: {'; '.join(broken[:_SHOWN])}{more}; build it again")
+        found.add(f"index.json: {index.rows_in} clips came in, {promised} are in splits or counted as dropped")
+    if found.broken:
+        shown = list(found.broken)[:_SHOWN]
+        more = f" (and {found.count - len(shown)} more)" if found.count > len(shown) else ""
+        raise InputError(f"dataset {dataset}: {'; '.join(shown)}{more}; build it again")
     return rows
 
 
-def _shard_damage(dataset: Path, shard: ShardRecord) -> list[str]:
+class _Found:
+    """What was seen so far, and what was broken; a hostile dataset can break a promise a byte, so few are held."""
+
+    def __init__(self, dataset: Path, index: DatasetIndex) -> None:
+        self._dataset, self._index = dataset, index
+        self._seen: dict[str, str] = {}
+        self._owner: dict[tuple[str, str], str] = {}
+        self.broken: dict[str, None] = {}
+        self.count = 0
+
+    def add(self, text: str) -> None:
+        if text in self.broken:
+            return
+        self.count += 1
+        if self.count <= 10 * _SHOWN:
+            self.broken[text] = None
+
+    def shard(self, split: str, shard: ShardRecord) -> None:
+        damage = _shard_damage(self._dataset, shard)
+        if damage:
+            self.add(damage)
+            return
+        try:
+            for _, sample in read_shard(self._dataset / shard.path, rows=shard.rows):
+                for text in sample_damage(sample, self._index):
+                    self.add(f"{shard.path}: {sample.id}: {text}")
+                if self._seen.setdefault(sample.id, shard.path) != shard.path:
+                    self.add(f"{shard.path}: {sample.id} is also in {self._seen[sample.id]}")
+                for kind, name in (("song", sample.meta.song), ("singer", sample.meta.singer)):
+                    if name is not None and self._owner.setdefault((kind, name), split) != split:
+                        self.add(f"{kind} {name} is in {self._owner[kind, name]} and in {split}")
+        except InputError as error:
+            self.add(str(error))
+
+
+def _shard_damage(dataset: Path, shard: ShardRecord) -> str | None:
     path = dataset / shard.path
     if not path.is_file():
-        return [f"{shard.path}: missing"]
+        return f"{shard.path}: missing"
     if path.stat().st_size != shard.bytes:
-        return [f"{shard.path}: has {path.stat().st_size} bytes, the index promises {shard.bytes}"]
+        return f"{shard.path}: has {path.stat().st_size} bytes, the index promises {shard.bytes}"
     if digest_of(path) != shard.sha256:
-        return [f"{shard.path}: its digest is not the one in the index"]
-    return []
+        return f"{shard.path}: its digest is not the one in the index"
+    return None
 
 
 def sample_damage(sample: Sample, index: DatasetIndex) -> Iterator[str]:
     """What is wrong with one sample, in words."""
+    for file in sample.files:
+        if file not in _KNOWN:
+            yield f"{file} is no member of a sample"
     for group in index.members:
         for file in GROUPS[group]:
             if group != "meta" and file not in OPTIONAL and not sample.has(file.partition(".")[0]):

@@ -225,7 +225,7 @@ def test_two_ranks_train_as_one_with_twice_the_batch(data, tmp_path):
     ranks = [subprocess.Popen(command, env=world | {"RANK": str(k)}) for k in range(2)]
     assert [rank.wait(200) for rank in ranks] == [0, 0]
     held = torch.load(tmp_path / "two/checkpoints/step-000000003.pt", weights_only=True)
-    assert held["positions"] == [6, 6] and held["step"] == 3
+    assert held["position"] == {"next": 12, "ahead": []} and held["step"] == 3
     launch.train("pair", data, tmp_path / "one", overrides=[*words, "batch_size=4"])
     one, two = (load_model(tmp_path / name).state for name in ("one", "two"))
     torch.testing.assert_close(one, two)

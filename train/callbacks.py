@@ -10,8 +10,9 @@ from autosing.checkpoint import save_model
 from autosing.ids import seed_of
 from autosing.schemas.sample import DatasetIndex
 from train.config import TrainConfig
-from train.data import Lane, SampleStream, finite_batches
+from train.data import SampleStream, finite_batches
 from train.distributed import Ranks, gather
+from train.order import Lane
 from train.record import Recorder
 from train.state import TrainState, write_checkpoint
 from train.task import Task

@@ -47,9 +47,12 @@ class TrainConfig(Config):
     workers: int = Field(0, ge=0)
     """Loader processes; 0 prepares in the loop."""
     cache_mb: int = Field(512, ge=0)
-    """Decoded samples kept in memory, so that a second epoch decodes nothing."""
+    """What was decoded is kept in memory, so that a second epoch decodes nothing."""
     shuffle_shards: int = Field(4, ge=1)
-    """Shards read and shuffled together; bounds the memory of a loader."""
+    """Shards shuffled together."""
+    bucket: int = Field(0, ge=0)
+    """So many samples of nearly one length follow one another, where the task's clips differ: batches pad less. Give a
+    multiple of the samples of one update, all ranks together; 0 looks at no length."""
     task: dict[str, Any] = Field(default_factory=dict)
     """The task's settings, see its Settings class."""
 

@@ -1,13 +1,11 @@
 """A dataset's shards -> prepared items in an order that is a function of (seed, epoch) alone -> batches.
 
-Numbers: the samples of all epochs, one after another, are numbered n = 0, 1, 2 ... Rank r of R takes those with
-n % R == r; they are its lane, l = n // R. A lane is cut into chunks that loader workers take in turn, and comes back
-in order. So ranks and workers only share out one global order: nothing is dropped, nothing comes twice, and a run
-resumes at a lane's position without reading what lies before it.
+What is shuffled are addresses (see train.order); a sample is read when its turn comes, with one read, and decoded as
+far as its task asks. So memory does not grow with a shard or a window of them, ranks and workers only share out one
+global order, nothing is dropped, nothing comes twice, and a run resumes without reading what lies before it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,47 +13,24 @@ import numpy as np
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from autosing.errors import InputError
-from autosing.ids import seed_of
 from autosing.schemas.sample import DatasetIndex, Sample, SplitRecord
-from autosing.shards import files_of, read_shard
+from autosing.shards import Shard, files_of
+from train.order import Draws, Lane, Order
 from train.task import Task
 
 Item = dict[str, Any]
-Prepare = Callable[[Sample, np.random.Generator], Item | None]
+Chunk = list[tuple[int, Item | None]]
+KEPT_ROWS, KEPT_SHARDS = 1 << 16, 256
+"""Shards stay open while they have so few rows, and are so few, or while their window lasts: a row's place costs about
+700 bytes."""
+FEW_READERS = 8
 
 
-@dataclass(frozen=True)
-class Lane:
-    """Which of the numbered samples a rank takes, and how workers share them."""
+class SampleStream(IterableDataset[Chunk | InputError]):
+    """Yields chunks of (lane place after it, item or None where the task has no use for the sample).
 
-    rank: int = 0
-    world: int = 1
-    start: int = 0
-    """Lane position of the first sample that is wanted."""
-    chunk: int = 1
-
-    def mine(self, n: int, worker: int, workers: int) -> bool:
-        lane = n // self.world
-        return (
-            n % self.world == self.rank and lane >= self.start and (lane - self.start) // self.chunk % workers == worker
-        )
-
-
-def epoch_groups(split: SplitRecord, seed: int | None, epoch: int, window: int) -> Iterator[list[tuple[int, int]]]:
-    """The (shard, row) addresses of one epoch in order, `window` shards at a time; seed None: as they lie."""
-    shards = np.arange(len(split.shards))
-    if seed is not None:
-        shards = np.random.default_rng(seed_of("shards", seed, epoch)).permutation(shards)
-    for first in range(0, len(shards), window):
-        group = [(int(s), row) for s in shards[first : first + window] for row in range(split.shards[s].rows)]
-        if seed is not None:
-            order = np.random.default_rng(seed_of("rows", seed, epoch, first)).permutation(len(group))
-            group = [group[i] for i in order]
-        yield group
-
-
-class SampleStream(IterableDataset[list[tuple[int, Item | None]]]):
-    """Yields chunks of (lane position after it, item or None where the task has no use for the sample)."""
+    An InputError is yielded, not raised: from a worker's process it would come back as a page of traceback.
+    """
 
     def __init__(
         self,
@@ -67,78 +42,103 @@ class SampleStream(IterableDataset[list[tuple[int, Item | None]]]):
         shuffle: bool = True,
         epochs: int | None = None,
         window: int = 4,
+        bucket: int = 0,
         cache_bytes: int = 0,
     ) -> None:
         super().__init__()
-        self._dataset, self._split, self._prepare, self._lane = dataset, split, task.prepare, lane
-        self._files = files_of(task.members)
-        self._seed, self._shuffle, self._epochs, self._window = seed, shuffle, epochs, window
+        self.lane, self.rows = lane, split.rows
+        self._dataset, self._split, self._prepare = dataset, split, task.prepare
+        self._files, self._length_file = files_of(task.members), task.length_file
+        self._seed, self._epochs = seed, epochs
+        self._order = Order(split, seed if shuffle else None, window, bucket if task.length_file else 0)
+        self._shards: dict[int, Shard] = {}
         self._cache: dict[tuple[int, int], Sample] = {}
+        self._cached_bytes: dict[tuple[int, int], int] = {}
         self._cache_bytes = cache_bytes
 
-    def __iter__(self) -> Iterator[list[tuple[int, Item | None]]]:
+    def __iter__(self) -> Iterator[Chunk | InputError]:
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
         self._room = self._cache_bytes // workers
-        chunk: list[tuple[int, Item | None]] = []
-        for n, epoch, sample in self._samples(worker, workers):
-            lane = n // self._lane.world
-            rng = np.random.default_rng(seed_of("sample", self._seed, epoch, sample.id))
-            chunk.append((lane + 1, self._prepare(sample, rng)))
-            if (lane + 1 - self._lane.start) % self._lane.chunk == 0:
-                yield chunk
-                chunk = []
+        self._few_readers = workers * self.lane.world <= FEW_READERS
+        try:
+            yield from self._chunks(worker, workers)
+        except InputError as error:
+            yield error
+        finally:
+            while self._shards:
+                self._shards.popitem()[1].close()
+
+    def _chunks(self, worker: int, workers: int) -> Iterator[Chunk]:
+        draws, chunk = Draws(), []
+        epoch = self.lane.start.next // self.rows
+        while self._epochs is None or epoch < self._epochs:
+            for first, size, shards in self._order.windows(epoch):
+                at_K, lane_K = self.lane.mine(first, size, worker, workers)
+                if not len(at_K):
+                    continue
+                self._let_go(shards)
+                address_N2 = self._order.addresses(epoch, first, shards, self._sizes)
+                for (shard, row), lane in zip(address_N2[at_K].tolist(), (lane_K + 1).tolist(), strict=True):
+                    sample = self._sample(shard, row)
+                    item = self._prepare(sample, draws.of(self._seed, epoch, sample.id))
+                    if sample.keeps:
+                        self._keep((shard, row), sample)
+                    chunk.append((lane, item))
+                    if lane % self.lane.chunk == 0:
+                        yield chunk
+                        chunk = []
+            epoch += 1
         if chunk:
             yield chunk
 
-    def _samples(self, worker: int, workers: int) -> Iterator[tuple[int, int, Sample]]:
-        rows = self._split.rows
-        epoch = self._lane.start * self._lane.world // rows
-        while self._epochs is None or epoch < self._epochs:
-            n = epoch * rows
-            for group in epoch_groups(self._split, self._seed if self._shuffle else None, epoch, self._window):
-                wanted = [(n + i, at) for i, at in enumerate(group) if self._lane.mine(n + i, worker, workers)]
-                held = self._read({at for _, at in wanted})
-                for number, at in wanted:
-                    yield number, epoch, held.pop(at)
-                n += len(group)
-            epoch += 1
+    def _sample(self, shard: int, row: int) -> Sample:
+        held = self._cache.get((shard, row))
+        if held is not None:
+            return held
+        sample = self._shard(shard).sample(row)
+        return sample.keeping() if self._room > 0 else sample
 
-    def _read(self, wanted: set[tuple[int, int]]) -> dict[tuple[int, int], Sample]:
-        held = {at: self._cache[at] for at in wanted if at in self._cache}
-        missing: dict[int, set[int]] = {}
-        for shard, row in wanted - held.keys():
-            missing.setdefault(shard, set()).add(row)
-        for shard in sorted(missing):
-            path = self._dataset / self._split.shards[shard].path
-            for row, sample in read_shard(path, self._files, missing[shard]):
-                held[shard, row] = self._keep((shard, row), sample)
-        short = sorted(wanted - held.keys())
-        if short:
-            shard, row = short[0]
-            path = self._dataset / self._split.shards[shard].path
-            raise InputError(f"shard {path}: row {row} is missing, the index promises it; run 'autosing verify'")
-        return held
+    def _shard(self, number: int) -> Shard:
+        if number not in self._shards:
+            record = self._split.shards[number]
+            self._shards[number] = Shard(self._dataset / record.path, self._files, record.rows, self._few_readers)
+        return self._shards[number]
 
-    def _keep(self, at: tuple[int, int], sample: Sample) -> Sample:
-        """Into the cache while there is room. Nothing is ever put out: an epoch comes round to all in turn."""
-        if self._room <= 0:
-            return sample
-        decoded = sample.decoded()
-        self._room -= decoded.num_bytes
+    def _sizes(self, number: int) -> list[int]:
+        return self._shard(number).sizes(self._length_file)
+
+    def _let_go(self, needed: np.ndarray) -> None:
+        """Close the shards that were opened first, until few rows are held besides what is needed now."""
+        rows = sum(len(shard) for shard in self._shards.values())
+        for number in [k for k in self._shards if k not in needed]:
+            if rows <= KEPT_ROWS and len(self._shards) <= KEPT_SHARDS:
+                return
+            shard = self._shards.pop(number)
+            rows -= len(shard)
+            shard.close()
+
+    def _keep(self, at: tuple[int, int], sample: Sample) -> None:
+        """Into the cache, until one does not fit; what is there stays, unless it grew too large: epochs come round."""
+        size = sample.num_bytes
+        self._room -= size - self._cached_bytes.get(at, 0)
         if self._room >= 0:
-            self._cache[at] = decoded
-        return decoded
+            self._cache[at], self._cached_bytes[at] = sample, size
+        else:
+            self._cache.pop(at, None)
 
 
 class Batches:
-    """Prepared items -> batches of equal size, for ever. `position` is the lane position after the last batch."""
+    """Prepared items -> batches of equal size, for ever; an epoch's last batch is filled from the next epoch.
 
-    def __init__(self, stream: SampleStream, task: Task, batch_size: int, workers: int, start: int, rows: int) -> None:
+    `taken`: samples of this rank's lane in the batches so far, counted from `start`, the skipped ones too.
+    """
+
+    def __init__(self, stream: SampleStream, task: Task, batch_size: int, workers: int) -> None:
         self._items = _flat(stream, workers)
-        self._task, self._batch_size, self._rows = task, batch_size, rows
-        self.position = start
-        self.skipped = 0
+        self._task, self._batch_size, self._rows = task, batch_size, stream.rows
+        self.start = stream.lane.start
+        self.taken = self.skipped = 0
 
     def __iter__(self) -> "Batches":
         return self
@@ -146,8 +146,8 @@ class Batches:
     def __next__(self) -> dict[str, Any]:
         items: list[Item] = []
         useless = 0
-        for position, item in self._items:
-            self.position = position
+        for taken, item in self._items:
+            self.taken = taken
             if item is None:
                 self.skipped, useless = self.skipped + 1, useless + 1
                 if useless > self._rows:
@@ -161,10 +161,10 @@ class Batches:
 
 
 def _flat(stream: SampleStream, workers: int) -> Iterator[tuple[int, Item | None]]:
-    loader: DataLoader[Any] = DataLoader(
-        stream, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None
-    )
-    for chunk in loader:
+    chunks = DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=4) if workers else stream
+    for chunk in chunks:
+        if isinstance(chunk, InputError):
+            raise chunk
         yield from chunk
 
 

@@ -15,10 +15,11 @@ from autosing.ids import seed_of
 from autosing.schemas.sample import DatasetIndex
 from train.callbacks import Callback, Run, keep, listen, validate
 from train.config import CHANGEABLE, TrainConfig
-from train.data import Batches, Lane, SampleStream, check_members, split_of
+from train.data import Batches, SampleStream, check_members, split_of
 from train.distributed import Ranks, join, leave
 from train.loop import run_steps
 from train.optim import build_optimisers
+from train.order import Lane
 from train.record import Recorder, Say, commit
 from train.state import TrainState, checkpoints, read_checkpoint
 from train.task import Task
@@ -136,15 +137,10 @@ def _set_up(
 
 
 def _batches(run: Run) -> Batches:
-    config, ranks, state = run.config, run.ranks, run.state
-    split = split_of(run.index, "train", run.data)
-    # A run resumed on another number of ranks begins where the furthest-behind rank stood.
-    same = len(state.positions) == ranks.world
-    start = (
-        state.positions[ranks.rank] if same else min(state.positions, default=0) * len(state.positions) // ranks.world
-    )
-    lane = Lane(ranks.rank, ranks.world, start, chunk=config.batch_size)
+    config, ranks = run.config, run.ranks
+    lane = Lane(ranks.rank, ranks.world, run.state.position, chunk=config.batch_size)
     stream = SampleStream(
-        run.data, split, run.task, lane, config.seed, window=config.shuffle_shards, cache_bytes=config.cache_mb << 20
-    )
-    return Batches(stream, run.task, config.batch_size, config.workers, start, split.rows)
+        run.data, split_of(run.index, "train", run.data), run.task, lane, config.seed, window=config.shuffle_shards,
+        bucket=config.bucket, cache_bytes=config.cache_mb << 20,
+    )  # fmt: skip
+    return Batches(stream, run.task, config.batch_size, config.workers)

@@ -50,7 +50,7 @@ def run_steps(run: Run, batches: Batches, callbacks: Sequence[Callback]) -> None
             share_buffers(state.modules, run.ranks.world)
         if config.ema_decay is not None:
             state.update_average(config.ema_decay)
-        state.positions = gather(batches.position, run.ranks.world)
+        state.position = batches.start.after(gather(batches.taken, run.ranks.world))
         if run.due(config.log_every):
             window.log(rate, batches)
         for callback in callbacks:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from autosing.errors import InputError
+from train.order import Position
 
 
 @dataclass
@@ -30,8 +31,8 @@ class TrainState:
     """Parameter name -> its average; None where no average is kept."""
     step: int = 0
     """Updates done."""
-    positions: list[int] = field(default_factory=list)
-    """Each rank's lane position: samples taken from the stream."""
+    position: Position = field(default_factory=Position)
+    """Which samples are done, in the numbers of all epochs: the same for any ranks and workers."""
     refused: int = 0
     """Updates refused in a row."""
 
@@ -65,7 +66,7 @@ class TrainState:
     def state_dict(self) -> dict[str, Any]:
         return {
             "step": self.step,
-            "positions": self.positions,
+            "position": self.position.state_dict(),
             "refused": self.refused,
             "modules": self.modules.state_dict(),
             "optimisers": {phase: optimiser.state_dict() for phase, optimiser in self.optimisers.items()},
@@ -73,7 +74,10 @@ class TrainState:
         }
 
     def load_state_dict(self, held: dict[str, Any]) -> None:
-        self.step, self.positions, self.refused = held["step"], held["positions"], held["refused"]
+        self.step, self.refused = held["step"], held["refused"]
+        # Checkpoints of before held each rank's place in its lane.
+        old = held.get("positions")
+        self.position = Position().after(old) if old else Position.of_state(held["position"])
         self.modules.load_state_dict(held["modules"])
         for phase, optimiser in self.optimisers.items():
             optimiser.load_state_dict(held["optimisers"][phase])

@@ -28,6 +28,9 @@ class Task(ABC):
     """The class of `config`: the YAML's `task:` mapping."""
     members: ClassVar[tuple[str, ...]]
     """The groups it reads (autosing.schemas.sample.GROUPS), "meta" among them or not."""
+    length_file: ClassVar[str] = ""
+    """The file whose bytes tell how long a clip is to this task (semantic.npy), so that `bucket` can bring clips of one
+    length together; none for a task that crops all to one length."""
     phases: ClassVar[tuple[str, ...]] = ("model",)
     """In a step every phase has its loss and its optimiser's turn, in this order. GANs: generator, discriminator."""
 

@@ -64,8 +64,8 @@ class AudioReader:
     not_finite, too_long.
     """
 
-    def __init__(self, data: bytes, name: str = "audio") -> None:
-        self.name = name
+    def __init__(self, data: bytes, name: str = "audio", max_samples: int | None = None) -> None:
+        self.name, self._max_samples = name, MAX_SAMPLES if max_samples is None else max_samples
         try:
             self._file = sf.SoundFile(io.BytesIO(readable(data)))
         except sf.LibsndfileError as error:
@@ -108,7 +108,7 @@ class AudioReader:
     @property
     def cap(self) -> int:
         """The most samples a channel that are read."""
-        return min(MAX_DURATION_S * self.sample_rate_hz, MAX_SAMPLES // self.channels)
+        return min(MAX_DURATION_S * self.sample_rate_hz, self._max_samples // self.channels)
 
     def _check_caps(self, frames: int) -> None:
         name, rate, channels = self.name, self.sample_rate_hz, self.channels
@@ -120,7 +120,7 @@ class AudioReader:
             raise InputError(f"{name}: {found}", "odd_rate")
         if frames > self.cap:
             found = f"{frames / rate:.0f} s at {rate} Hz in {channels} channels"
-            needed = f"at most {MAX_DURATION_S} s and {MAX_SAMPLES:.2g} samples are read"
+            needed = f"at most {MAX_DURATION_S} s and {self._max_samples:.2g} samples are read"
             raise InputError(f"{name}: {found}; {needed}; cut the file", "too_long")
 
     def _unreadable(self, error: sf.LibsndfileError, reason: str) -> InputError:
@@ -128,13 +128,16 @@ class AudioReader:
         return InputError(f"{self.name}: {found}", reason)
 
 
-def decode(source: bytes | Path, name: str = "audio") -> Audio:
-    """Any format that libsndfile reads. Raises InputError (no such file, and what AudioReader refuses)."""
+def decode(source: bytes | Path, name: str = "audio", max_samples: int | None = None) -> Audio:
+    """Any format that libsndfile reads; at most `max_samples` of all channels together.
+
+    Raises InputError (no such file, and what AudioReader refuses).
+    """
     if isinstance(source, Path):
         if not source.is_file():
             raise InputError(f"{source}: no such file")
         source, name = source.read_bytes(), str(source)
-    with AudioReader(source, name) as reader:
+    with AudioReader(source, name, max_samples) as reader:
         blocks = deque(reader.blocks())
     samples_CS = np.empty((reader.channels, sum(len(block_SC) for block_SC in blocks)), np.float32)
     at = 0

@@ -7,12 +7,14 @@ meta (always), semantic, singer, acoustic, pitch, audio. Arrays are read without
 import dataclasses
 import io
 import json
+import math
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from autosing.audio.io import Audio, decode
 from autosing.codecs.base import CodecSpec
@@ -21,6 +23,10 @@ from autosing.errors import InputError
 from autosing.schemas.base import from_row
 from autosing.schemas.tables import Line, Word
 
+META = "meta.json"
+MAX_META_BYTES = 1 << 20
+MAX_DECODED_SAMPLES = 1 << 26
+"""Of one member, all channels together: 256 MiB, 12 minutes of stereo. FLAC packs silence to almost nothing."""
 GROUPS: dict[str, tuple[str, ...]] = {
     "meta": ("meta.json",),
     "semantic": ("semantic.npy",),
@@ -77,16 +83,41 @@ class SampleMeta:
 
     @classmethod
     def from_json(cls, data: bytes) -> "SampleMeta":
-        return from_row(cls, json.loads(data))
+        """Raises ValueError, TypeError, AttributeError or RecursionError for what is no meta."""
+        if len(data) > MAX_META_BYTES:
+            raise ValueError(f"{len(data)} bytes, at most {MAX_META_BYTES} are read")
+        meta = from_row(cls, json.loads(data))
+        if not 0 < meta.duration_s < math.inf or meta.lines is None or meta.words is None:
+            raise ValueError(f"a clip of {meta.duration_s} s, or without lines and words")
+        return meta
 
 
 class Sample:
-    """One clip as a task sees it: `id`, `meta`, and its members, decoded when asked for."""
+    """One clip as a task sees it: `id`, `meta`, and its members, each decoded when it is asked for.
 
-    def __init__(self, id: str, meta: SampleMeta, files: dict[str, Any]) -> None:
-        self.id, self.meta = id, meta
+    `keeps`: what has been decoded is held for the next time (audio as 16 bits where FLAC held no more: lossless).
+    """
+
+    def __init__(
+        self, id: str, meta: SampleMeta | bytes | memoryview, files: dict[str, Any], keeps: bool = False
+    ) -> None:
+        self.id = id
+        self._meta = meta
         self._files = files
         """File name -> encoded bytes, or what they decode to."""
+        self.keeps = keeps
+
+    @property
+    def meta(self) -> SampleMeta:
+        """Raises InputError where it is not readable."""
+        if not isinstance(self._meta, SampleMeta):
+            try:
+                self._meta = SampleMeta.from_json(bytes(self._meta))
+            except (ValueError, AttributeError, TypeError, RecursionError) as error:
+                raise InputError(
+                    f"{self.id}.{META} is not readable ({type(error).__name__}: {error}); build the dataset again"
+                ) from None
+        return self._meta
 
     def has(self, name: str) -> bool:
         """Whether a member is there: "semantic", "instrumental_codes", "instrumental" ..."""
@@ -95,35 +126,46 @@ class Sample:
     def array(self, name: str) -> np.ndarray:
         """semantic int[N at 25 Hz], singer float32[256], pitch float32[N at 100 Hz], vocals_codes and
         instrumental_codes int32[codes laid flat, see CodecSpec.unflatten]. Raises InputError where it is absent."""
-        value = self._file(f"{name}.npy")
-        return read_array(value, f"{self.id}.{name}.npy") if isinstance(value, bytes) else value
+        file = f"{name}.npy"
+        value = self._file(file)
+        if not isinstance(value, (bytes, memoryview)):
+            return value
+        array = read_array(value, f"{self.id}.{file}")
+        if self.keeps:
+            self._files[file] = array
+        return array
 
     def audio(self, name: str = "vocals") -> Audio:
-        """vocals or instrumental, as stored. Raises InputError where it is absent."""
-        value = self._file(f"{name}.flac")
-        if isinstance(value, bytes):
-            return decode(value, f"{self.id}.{name}.flac")
+        """vocals or instrumental, as stored. Raises InputError where it is absent, damaged, or a bomb."""
+        file = f"{name}.flac"
+        value = self._file(file)
+        if isinstance(value, Audio):
+            return value
+        if isinstance(value, (bytes, memoryview)):
+            audio = decode(bytes(value), f"{self.id}.{file}", max_samples=MAX_DECODED_SAMPLES)
+            if self.keeps:
+                pcm_CS = np.round(audio.samples_CS / PCM_SCALE).astype(np.int16)
+                lossless = np.array_equal(pcm_CS * PCM_SCALE, audio.samples_CS)
+                self._files[file] = (pcm_CS, audio.sample_rate_hz) if lossless else audio
+            return audio
         pcm_CS, rate = value
         return Audio(pcm_CS * PCM_SCALE, rate)
 
-    def decoded(self) -> "Sample":
-        """The same sample with every member decoded once: audio as 16 bits, which is what FLAC holds (lossless)."""
-        files: dict[str, Any] = {}
-        for file, value in self._files.items():
-            if not isinstance(value, bytes):
-                files[file] = value
-            elif file.endswith(".npy"):
-                files[file] = read_array(value, f"{self.id}.{file}")
-            else:
-                audio = decode(value, f"{self.id}.{file}")
-                files[file] = (np.round(audio.samples_CS / PCM_SCALE).astype(np.int16), audio.sample_rate_hz)
-        return Sample(self.id, self.meta, files)
+    def keeping(self) -> "Sample":
+        """The same sample that holds on to what it decodes, and to nothing of the shard's memory."""
+        files = {file: bytes(value) if isinstance(value, memoryview) else value for file, value in self._files.items()}
+        meta = bytes(self._meta) if isinstance(self._meta, memoryview) else self._meta
+        return Sample(self.id, meta, files, keeps=True)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of its members' files, meta.json left out."""
+        return tuple(self._files)
 
     @property
     def num_bytes(self) -> int:
-        """What the members take in memory."""
-        sizes = (v[0].nbytes if isinstance(v, tuple) else getattr(v, "nbytes", None) for v in self._files.values())
-        return sum(len(v) if n is None else n for n, v in zip(sizes, self._files.values(), strict=True))
+        """What the members take in memory, as they are held now."""
+        return sum(_num_bytes(value) for value in self._files.values())
 
     def _file(self, file: str) -> Any:
         if file not in self._files:
@@ -131,12 +173,44 @@ class Sample:
         return self._files[file]
 
 
-def read_array(data: bytes, name: str) -> np.ndarray:
-    """The array of a .npy file. Raises InputError where it is none, or would need unpickling."""
+def _num_bytes(value: Any) -> int:
+    if isinstance(value, tuple):
+        return int(value[0].nbytes)
+    if isinstance(value, Audio):
+        return int(value.samples_CS.nbytes)
+    return len(value) if isinstance(value, bytes) else int(value.nbytes)
+
+
+def read_array(data: bytes | memoryview, name: str) -> np.ndarray:
+    """The array of a .npy file, in the data's own memory where that may be written to, else in a copy.
+
+    Raises InputError where it is none, would need unpickling, or is not as long as its header says.
+    """
     try:
-        return np.load(io.BytesIO(data), allow_pickle=False)
+        if len(data) < 10:
+            raise ValueError(f"{len(data)} bytes")
+        begin = 10 + data[8] + 256 * data[9]
+        dtype, shape, fortran = _array_header(bytes(data[:begin]))
+        array = np.frombuffer(data, dtype, offset=begin) if len(data) > begin else np.empty(0, dtype)
+        if fortran and len(shape) > 1:
+            array = array.reshape(shape[::-1]).transpose()
+        elif array.shape != shape:
+            array = array.reshape(shape)
     except (ValueError, EOFError, OSError) as error:
         raise InputError(f"{name}: not a plain .npy array ({error}); build the dataset again") from None
+    return array if array.flags.writeable else array.copy()
+
+
+@lru_cache(1 << 12)
+def _array_header(head: bytes) -> tuple[np.dtype, tuple[int, ...], bool]:
+    """(type, shape, whether the first index runs fastest); few differ, and each costs 20 us to read."""
+    source = io.BytesIO(head)
+    if np.lib.format.read_magic(source) != (1, 0):
+        raise ValueError("not of version 1.0")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(source)
+    if dtype.kind not in "biuf":
+        raise ValueError(f"of type {dtype}, need plain numbers")
+    return dtype, shape, fortran
 
 
 def write_array(array: np.ndarray) -> bytes:
@@ -168,9 +242,16 @@ class ShardRecord(Config):
     """One tar; `path` is relative to the dataset."""
 
     path: str
-    rows: int
+    rows: int = Field(ge=0)
     bytes: int
     sha256: str
+
+    @field_validator("path")
+    @classmethod
+    def _stay_inside(cls, path: str) -> str:
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise ValueError("leads out of the dataset")
+        return path
 
 
 class SplitRecord(Config):
@@ -181,6 +262,13 @@ class SplitRecord(Config):
     seconds: float
     songs: int
     singers: int
+
+    @model_validator(mode="after")
+    def _add_up(self) -> Self:
+        held = sum(shard.rows for shard in self.shards)
+        if held != self.rows:
+            raise ValueError(f"{self.rows} rows are promised, its shards have {held}")
+        return self
 
 
 class DatasetIndex(Config):

@@ -55,6 +55,7 @@ class TrainSM2A(Task):
     name = "sm2a"
     Settings = SM2ASettings
     members: ClassVar[tuple[str, ...]] = ("meta", "semantic", "acoustic", "singer")
+    length_file = "semantic.npy"
 
     def __init__(self, config: SM2ASettings, index: DatasetIndex) -> None:
         super().__init__(config, index)

@@ -64,6 +64,7 @@ class TrainT2S(Task):
     name = "t2s"
     Settings = T2SSettings
     members: ClassVar[tuple[str, ...]] = ("meta", "semantic", "acoustic", "singer")
+    length_file = "semantic.npy"
 
     def __init__(self, config: T2SSettings, index: DatasetIndex) -> None:
         super().__init__(config, index)

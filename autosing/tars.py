@@ -1,0 +1,118 @@
+"""A tar -> where its members lie, without reading them; or an InputError that says what is not plain about it.
+
+One small read a header, no tarfile object a member. A header either has the one plain shape that `autosing build`
+writes, or it is looked at closely to say what it is: a link, a device, a path, a bomb, a header of another kind.
+"""
+
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from autosing.errors import InputError
+
+BLOCK = 512
+MAX_MEMBER_BYTES = 1 << 28
+MAX_TAIL_BYTES = 1 << 20
+_NAME = rb"([A-Za-z0-9_-]+)\.([a-z0-9_.]+)"
+_PLAIN = re.compile(
+    rb"(?=" + _NAME + rb"\0).{100}"
+    rb".{24}([0-7]{11})[ \0].{12}([0-7]{6})\0 "  # mode and owner, size, time, checksum
+    rb"[0\0]\0{100}ustar.{83}\0{155}.{12}",  # a regular file, no link, who, no prefix
+    re.DOTALL,
+)
+_LONG_NAME = re.compile(rb"([0-9]+) path=" + _NAME + rb"\n\0*")
+"""The one record that a pax header may hold: a name of 100 characters or more."""
+_KINDS = {b"1": "a link", b"2": "a link", b"3": "a device", b"4": "a device", b"5": "a folder", b"6": "a pipe",
+          b"S": "a sparse file", b"x": "a pax header of more than a name"}  # fmt: skip
+
+
+class Member(NamedTuple):
+    """`<key>.<file>` and the bytes of the tar that hold it."""
+
+    key: str
+    file: str
+    start: int
+    size: int
+
+
+def members_of(path: Path, descriptor: int, max_members: int) -> Iterator[Member]:
+    """The members in order, their headers alone read. Raises InputError, by name, for whatever is not plain."""
+    total = os.fstat(descriptor).st_size
+    at = count = 0
+    long_name = None
+    while True:
+        header = os.pread(descriptor, BLOCK, at)
+        if not header.strip(b"\0"):
+            _check_end(path, descriptor, at, total)
+            return
+        plain = _PLAIN.fullmatch(header)
+        if plain is None and long_name is None and _kind(header) == b"x":
+            long_name = _long_name(path, descriptor, header, at)
+            at += 2 * BLOCK
+            continue
+        if long_name is not None:
+            # The name in the header itself is the long one's beginning; with a plain one in its place all else holds.
+            plain = _PLAIN.fullmatch(b"a.b".ljust(100, b"\0") + header[100:])
+        if plain is None:
+            _refuse(path, header, "is not named <clip id>.<member>")
+        if not _sum_holds(header):
+            raise InputError(f"shard {path}: not a whole tar (header at {at} is damaged); build the dataset again")
+        key, file = long_name or (plain[1], plain[2])
+        long_name = None
+        size, start = int(plain[3], 8), at + BLOCK
+        count += 1
+        if size > MAX_MEMBER_BYTES:
+            _refuse(path, header, f"has {size} bytes, at most {MAX_MEMBER_BYTES} are read")
+        if count > max_members:
+            _refuse(path, header, f"is one too many, at most {max_members} are read")
+        at = start + _padded(size)
+        if at > total:
+            raise InputError(
+                f"shard {path}: not a whole tar ({key.decode()}.{file.decode()} needs {at} bytes, the file has "
+                f"{total}); build the dataset again"
+            )
+        yield Member(key.decode(), file.decode(), start, size)
+
+
+def _padded(size: int) -> int:
+    return -(-size // BLOCK) * BLOCK
+
+
+def _kind(header: bytes) -> bytes:
+    return header[156:157]
+
+
+def _sum_holds(header: bytes) -> bool:
+    """Whether the header's checksum is the sum of its bytes: the low half of Adler-32 is that sum + 1 (mod 65521)."""
+    found = zlib.adler32(header[156:], zlib.adler32(b" " * 8, zlib.adler32(header[:148]))) & 0xFFFF
+    return found == (1 + int(header[148:154], 8)) % 65521
+
+
+def _long_name(path: Path, descriptor: int, header: bytes, at: int) -> tuple[bytes, bytes]:
+    """Of the pax header at `at`, whose one record lies in the one block after it."""
+    found = _LONG_NAME.fullmatch(os.pread(descriptor, BLOCK, at + BLOCK))
+    length = b"%d" % (found.end(3) + 1) if found else b""
+    if found is None or found[1] != length or header[124:136] != b"%011o\0" % int(length):
+        _refuse(path, header, f"is {_KINDS[b'x']}")
+    return found[2], found[3]
+
+
+def _check_end(path: Path, descriptor: int, at: int, total: int) -> None:
+    """A tar ends with two empty blocks at least, and nothing lies behind them."""
+    if total - at < 2 * BLOCK:
+        raise InputError(f"shard {path}: not a whole tar (its end is missing); build the dataset again")
+    if total - at > MAX_TAIL_BYTES or os.pread(descriptor, total - at, at).strip(b"\0"):
+        raise InputError(f"shard {path}: bytes lie behind its end; only shards of 'autosing build' are read")
+
+
+def _refuse(path: Path, header: bytes, wrong: str) -> NoReturn:
+    if len(header) < BLOCK or header[257:262] != b"ustar":
+        raise InputError(f"shard {path}: not a whole tar (no header where one is due); build the dataset again")
+    kind = _kind(header)
+    if kind not in b"0\0":
+        wrong = f"is {_KINDS.get(kind, f'of kind {kind!r}')}, need a plain file"
+    name = header[:100].partition(b"\0")[0].decode("utf-8", "backslashreplace")
+    raise InputError(f"shard {path}: member {name!r} {wrong}; only shards of 'autosing build' are read")
