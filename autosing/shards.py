@@ -118,6 +118,12 @@ class Shard:
                 files[file] = view[begin:end]
         return Sample(key, files.pop(META), files)
 
+    @property
+    def share(self) -> float:
+        """The part of the tar's bytes that reading every row brings."""
+        wanted = sum(length for _, runs in self._rows for _, length, _ in runs)
+        return wanted / max(1, os.fstat(self._descriptor).st_size)
+
     def sizes(self, file: str) -> list[int]:
         """The file's bytes in each row, 0 where there is none."""
         return [

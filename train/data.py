@@ -24,6 +24,7 @@ KEPT_ROWS, KEPT_SHARDS = 1 << 16, 256
 """Shards stay open while they have so few rows, and are so few, or while their window lasts: a row's place costs about
 700 bytes."""
 FEW_READERS = 8
+"""Ranks x workers. So few read most of a shard among them, and the system is told to fetch it whole."""
 
 
 class SampleStream(IterableDataset[Chunk | InputError]):
@@ -60,7 +61,7 @@ class SampleStream(IterableDataset[Chunk | InputError]):
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
         self._room = self._cache_bytes // workers
-        self._few_readers = workers * self.lane.world <= FEW_READERS
+        self._few, self._soon = workers * self.lane.world <= FEW_READERS, False
         try:
             yield from self._chunks(worker, workers)
         except InputError as error:
@@ -102,7 +103,9 @@ class SampleStream(IterableDataset[Chunk | InputError]):
     def _shard(self, number: int) -> Shard:
         if number not in self._shards:
             record = self._split.shards[number]
-            self._shards[number] = Shard(self._dataset / record.path, self._files, record.rows, self._few_readers)
+            shard = Shard(self._dataset / record.path, self._files, record.rows, self._soon)
+            self._soon = self._few and shard.share > 0.5
+            self._shards[number] = shard
         return self._shards[number]
 
     def _sizes(self, number: int) -> list[int]:
