@@ -111,7 +111,7 @@ class Shard:
         for start, length, members in runs:
             # Not bytes: arrays of a sample can be written to, and share this memory.
             buffer = np.empty(length, np.uint8)
-            if os.preadv(self._descriptor, [buffer], start) != length:
+            if os.preadv(self._descriptor, [buffer.data], start) != length:
                 raise InputError(f"shard {self._path}: cut while it was read; build the dataset again")
             view = buffer.data
             for file, begin, end in members:

@@ -173,14 +173,14 @@ def serve_treacherously() -> None:
 
     opened = AudioReader.__init__
 
-    def open_or_not(self: AudioReader, data: bytes, name: str = "audio") -> None:
+    def open_or_not(self: AudioReader, data: bytes, name: str = "audio", max_samples: int | None = None) -> None:
         if data == CRASHES:
             os.kill(os.getpid(), signal.SIGSEGV)
         while data == HANGS:
             pass
         if data == TAKES_ALL:
             bytearray(1 << 40)
-        opened(self, data, name)
+        opened(self, data, name, max_samples)
 
     AudioReader.__init__ = open_or_not  # type: ignore[method-assign]
     serve()
