@@ -187,7 +187,7 @@ def test_a_bomb_within_a_member_is_refused_before_it_is_unpacked(monkeypatch):
     silence = Sample("a", META, {"vocals.flac": encode(Audio(np.zeros((1, 100_000), np.float32), 8000))})
     assert silence.audio().samples_CS.shape == (1, 100_000)
     monkeypatch.setattr(schema, "MAX_DECODED_SAMPLES", 99_999)
-    with pytest.raises(InputError, match="100000 samples in 1 channels; at most 99999"):
+    with pytest.raises(InputError, match="99,999 samples"):
         silence.audio()
     sink = io.BytesIO()
     np.save(sink, np.array([{"a": 1}], dtype=object), allow_pickle=True)

@@ -120,7 +120,7 @@ class AudioReader:
             raise InputError(f"{name}: {found}", "odd_rate")
         if frames > self.cap:
             found = f"{frames / rate:.0f} s at {rate} Hz in {channels} channels"
-            needed = f"at most {MAX_DURATION_S} s and {self._max_samples:.2g} samples are read"
+            needed = f"at most {MAX_DURATION_S} s and {self._max_samples:,} samples are read"
             raise InputError(f"{name}: {found}; {needed}; cut the file", "too_long")
 
     def _unreadable(self, error: sf.LibsndfileError, reason: str) -> InputError:

@@ -32,7 +32,7 @@ class Shape(Config):
 
 
 SHAPES: dict[str, Shape] = {
-    "debug": Shape(width=64, heads=2, key_heads=1, text_layers=1, music_layers=1, decoder_layers=2),
+    "debug": Shape(width=64, heads=2, key_heads=2, text_layers=1, music_layers=1, decoder_layers=2),
     "demo": Shape(width=128, heads=2, key_heads=2, text_layers=1, music_layers=1, decoder_layers=3),
     "micro": Shape(width=192, heads=3, key_heads=1, text_layers=1, music_layers=1, decoder_layers=3, mlp_factor=1),
     "tiny": Shape(width=384, heads=6, key_heads=2, text_layers=2, music_layers=2, decoder_layers=6),

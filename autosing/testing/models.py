@@ -10,10 +10,13 @@ from autosing.models.sm2a import SM2A, SM2AConfig
 from autosing.models.t2s import T2S, T2SConfig
 from autosing.testing.clips import SEMANTIC_SIZE, SPEC
 
+SHARED = SHAPES["debug"].model_copy(update={"key_heads": 1})
+"""Both heads share keys and values, as groups of heads do in the larger sizes."""
+
 
 def made_t2s(spec: CodecSpec = SPEC, **config: Any) -> T2S:
     """In eval mode; `config` overrides fields of T2SConfig."""
-    settings = T2SConfig(shape=SHAPES["debug"], semantic_size=SEMANTIC_SIZE, semantic_width=16, codec=spec)
+    settings = T2SConfig(shape=SHARED, semantic_size=SEMANTIC_SIZE, semantic_width=16, codec=spec)
     torch.manual_seed(0)
     model = T2S(settings.model_copy(update=config), torch.randn(SEMANTIC_SIZE, 16))
     stir(model)
@@ -22,7 +25,7 @@ def made_t2s(spec: CodecSpec = SPEC, **config: Any) -> T2S:
 
 def made_sm2a(spec: CodecSpec = SPEC, **config: Any) -> SM2A:
     """In eval mode; `config` overrides fields of SM2AConfig."""
-    settings = SM2AConfig(shape=SHAPES["debug"], semantic_size=SEMANTIC_SIZE, semantic_width=16, codec=spec)
+    settings = SM2AConfig(shape=SHARED, semantic_size=SEMANTIC_SIZE, semantic_width=16, codec=spec)
     torch.manual_seed(0)
     model = SM2A(settings.model_copy(update=config), torch.randn(SEMANTIC_SIZE, 16))
     stir(model)
