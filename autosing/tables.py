@@ -1,26 +1,30 @@
 """Rows <-> Parquet tables that exist under their final name if and only if they are whole.
 
-A table is written beside its name, its counts and fingerprint go into its metadata, and one rename commits it.
-Rejects are committed first, so the table itself is the sign that both are there.
+A table is written beside its name, its counts and fingerprint go into its metadata, and one step commits it (see
+autosing.store). Rejects are committed first and carry the fingerprint of their table, so the table itself is the sign
+that both are there, and rejects of another attempt are told from its own.
 """
 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
-from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from autosing.errors import InputError
+from autosing.remote import Remote
 from autosing.schemas.base import arrow_schema, from_row, to_row
 from autosing.stage import Rejected
+from autosing.store import Place, attempt, put
 
 R = TypeVar("R")
+P = TypeVar("P", Path, Remote, Place)
 
 _META = b"autosing"
 _ROW_GROUP_BYTES = 32 << 20
@@ -41,26 +45,30 @@ class TableMeta:
     """Resolved config, weights' digests and input fingerprints: why the fingerprint is what it is."""
 
 
-def partitions(corpus: Path) -> list[int]:
-    """The numbers of a corpus's partitions, in order. Raises InputError where there are none."""
+def find_partitions(corpus: Place) -> list[int]:
+    """The numbers of a corpus's partitions, in order; none where there is no corpus."""
     if not corpus.is_dir():
-        raise InputError(f"corpus {corpus}: no such folder; make one with 'autosing import SOURCE {corpus}'")
+        return []
     names = [p.name for p in corpus.iterdir() if p.name.isdecimal() and (p / "index.parquet").is_file()]
-    found = sorted(map(int, names))
     if odd := [name for name in sorted(names) if name != str(int(name))]:
         raise InputError(f"corpus {corpus}: partition {odd[0]} must be called {int(odd[0])}; rename the folder")
+    return sorted(map(int, names))
+
+
+def partitions(corpus: Place) -> list[int]:
+    """The numbers of a corpus's partitions, in order. Raises InputError where there are none."""
+    found = find_partitions(corpus)
     if not found:
-        raise InputError(
-            f"corpus {corpus}: no <k>/index.parquet in it; make one with 'autosing import SOURCE {corpus}'"
-        )
+        what = "no <k>/index.parquet in it" if corpus.is_dir() else "no such folder"
+        raise InputError(f"corpus {corpus}: {what}; make one with 'autosing import SOURCE {corpus}'")
     return found
 
 
-def table_path(corpus: Path, partition: int, stage: str) -> Path:
+def table_path(corpus: P, partition: int, stage: str) -> P:
     return corpus / str(partition) / f"{stage}.parquet"
 
 
-def rejects_path(corpus: Path, partition: int, stage: str) -> Path:
+def rejects_path(corpus: P, partition: int, stage: str) -> P:
     return corpus / str(partition) / f"{stage}.rejects.parquet"
 
 
@@ -69,26 +77,60 @@ def fingerprint(details: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(details, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def read_meta(path: Path) -> TableMeta | None:
+def open_table(path: Place) -> pq.ParquetFile:
+    """A committed table, to be read in pieces. Raises FileNotFoundError."""
+    return pq.ParquetFile(path if isinstance(path, Path) else path.open())
+
+
+def read_meta(path: Place) -> TableMeta | None:
     """The metadata of a committed table; None where there is none. A foreign index gets a digest of its bytes."""
     if not path.is_file():
         return None
-    with naming_table(path):
-        held = pq.read_metadata(path)
+    with naming_table(path), open_table(path) as file:
+        held = file.metadata
     text = (held.metadata or {}).get(_META)
     if text is not None:
         try:
             return TableMeta(**json.loads(text))
         except (ValueError, TypeError) as error:
             raise broken_table(path, error) from None
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()[:32]
+    found = path.stat()
+    digest = _digest(path, found.st_size, found.st_mtime)
     return TableMeta(path.stem, 0, digest, held.num_rows, held.num_rows, held.num_rows, 0, {})
 
 
-def read_rows(path: Path, record: type[R], batch_rows: int = 8) -> Iterator[R]:
+@lru_cache(maxsize=4096)
+def _digest(path: Place, size: int, changed: float) -> str:
+    """Of a file that says nothing of itself; it is read again only where it was changed."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+
+
+def read_rejects(corpus: Place, partition: int, stage: str) -> list[Rejected]:
+    """What a committed table left out. Rejects without their table, or of another attempt than it, are no one's."""
+    held, path = read_meta(table_path(corpus, partition, stage)), rejects_path(corpus, partition, stage)
+    if held is None or not _belong(path, held):
+        return []
+    return list(read_rows(path, Rejected, batch_rows=1024))
+
+
+def has_rejects(corpus: Place, partition: int, stage: str, held: TableMeta) -> bool:
+    """Whether the rejects beside a table are its own. Not so if a run was killed between the two commits."""
+    return _belong(rejects_path(corpus, partition, stage), held)
+
+
+def _belong(path: Place, table: TableMeta) -> bool:
+    if not path.is_file():
+        return False
+    with naming_table(path), open_table(path) as file:
+        held = file.metadata
+    owner = (held.metadata or {}).get(_META, table.fingerprint.encode())
+    return bool(owner.decode() == table.fingerprint and held.num_rows == table.rejected)
+
+
+def read_rows(path: Place, record: type[R], batch_rows: int = 8) -> Iterator[R]:
     """The rows of a table as records, in order, a few at a time; only the columns that the record names are read."""
-    with naming_table(path), pq.ParquetFile(path) as file:
+    with naming_table(path), open_table(path) as file:
         names = [name for name in arrow_schema(record).names if name in file.schema_arrow.names]
         missing = [f.name for f in arrow_schema(record) if not f.nullable and f.name not in names]
         if missing:
@@ -102,15 +144,19 @@ def read_rows(path: Path, record: type[R], batch_rows: int = 8) -> Iterator[R]:
 
 
 @contextmanager
-def naming_table(path: Path) -> Iterator[None]:
+def naming_table(path: Place) -> Iterator[None]:
     """What Parquet says of a table that it cannot read becomes an InputError that names the table."""
     try:
         yield
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise broken_table(path, error) from None
+    except OSError as error:  # a file that is cut; of a store it is the network
+        if not isinstance(path, Path):
+            raise
         raise broken_table(path, error) from None
 
 
-def broken_table(path: Path, error: Exception) -> InputError:
+def broken_table(path: Place, error: Exception) -> InputError:
     remedy = "import again" if path.stem == "index" else "remove it and run the same command again"
     found = str(error).splitlines()[0].removesuffix(".") if str(error) else type(error).__name__
     return InputError(f"table {path}: not a whole Parquet table ({found}); {remedy}", "broken_table")
@@ -136,7 +182,7 @@ def kinds_of(record: Any) -> dict[str, str]:
     return {name: kind for name, kind in kinds.items() if kind in ("text", "bytes", "number")}
 
 
-def check_kinds(path: Path, held: pa.Schema, wanted: Mapping[str, str]) -> None:
+def check_kinds(path: Place, held: pa.Schema, wanted: Mapping[str, str]) -> None:
     """Raises InputError where a column is there twice or holds another kind (a text for audio would be a path)."""
     for name, kind in wanted.items():
         places = held.get_all_field_indices(name)
@@ -150,25 +196,24 @@ def check_kinds(path: Path, held: pa.Schema, wanted: Mapping[str, str]) -> None:
 class TableWriter:
     """Collects a stage's results for one partition. Only `commit` makes them visible."""
 
-    def __init__(self, path: Path, record: type, rejects: Path | None = None) -> None:
+    def __init__(self, path: Place, record: type, rejects: Place | None = None) -> None:
         self._path, self._rejects_path = path, rejects
         self._record, self._schema = record, arrow_schema(record)
-        self._attempt = path.with_name(f".{path.name}.{uuid4().hex[:12]}.part")
         self._rows: list[dict[str, Any]] = []
         self._bytes = 0
         self._rejects: list[Rejected] = []
         self.sources = self.rows = 0
-        self._writer: pq.ParquetWriter | None = None
+        self._open = ExitStack()
 
     def __enter__(self) -> "TableWriter":
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._writer = pq.ParquetWriter(self._attempt, self._schema, compression="zstd")
+        self._attempt = self._open.enter_context(attempt(self._path))
+        self._writer = self._open.enter_context(
+            pq.ParquetWriter(self._attempt / "table", self._schema, compression="zstd")
+        )
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._writer is not None:
-            self._writer.close()
-        self._attempt.unlink(missing_ok=True)
+        self._open.close()
 
     def add(self, result: Any) -> None:
         """The result of one input row: a record, several records, or a Rejected."""
@@ -186,8 +231,7 @@ class TableWriter:
             self._flush()
 
     def commit(self, stage: str, version: int, rows_in: int, details: dict[str, Any]) -> TableMeta:
-        """Check the counts, write rejects, then the table. Returns what the table says of itself."""
-        assert self._writer is not None
+        """Check the counts, put rejects, then the table. Returns what the table says of itself."""
         rejected = len(self._rejects)
         assert rows_in == self.sources + rejected, (
             f"{self._path}: {rows_in} rows in, {self.sources} out, {rejected} rejected"
@@ -196,20 +240,16 @@ class TableWriter:
         meta = TableMeta(stage, version, fingerprint(details), rows_in, self.sources, self.rows, rejected, details)
         self._writer.add_key_value_metadata({_META.decode(): json.dumps(vars(meta), sort_keys=True)})
         self._writer.close()
-        self._writer = None
         if self._rejects_path is not None:
-            self._commit_rejects()
-        self._attempt.replace(self._path)
+            schema = arrow_schema(Rejected).with_metadata({_META: meta.fingerprint.encode()})
+            table = pa.Table.from_pylist([vars(r) for r in self._rejects], schema=schema)
+            pq.write_table(table, self._attempt / "rejects")
+            put(self._attempt / "rejects", self._rejects_path, "rejects")
+        put(self._attempt / "table", self._path, "table")
         return meta
 
     def _flush(self) -> None:
-        if self._rows and self._writer is not None:
+        if self._rows:
             self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
             self.rows += len(self._rows)
             self._rows, self._bytes = [], 0
-
-    def _commit_rejects(self) -> None:
-        assert self._rejects_path is not None
-        beside = self._rejects_path.with_name(f".{self._rejects_path.name}.{uuid4().hex[:12]}.part")
-        pq.write_table(pa.Table.from_pylist([vars(r) for r in self._rejects], schema=arrow_schema(Rejected)), beside)
-        beside.replace(self._rejects_path)

@@ -1,0 +1,233 @@
+"""An `s3://bucket/prefix?endpoint_override=...` address -> a file or folder with the verbs of pathlib.Path.
+
+Only the verbs that the rooms use are here, so code that takes a `Path` takes a `Remote` as well. Every request may be
+sent again: reading changes nothing, and an object is only ever put whole. So a request without an answer is repeated,
+whether or not the store had done it. The query is pyarrow's (region, scheme, endpoint_override ...); credentials come
+from the environment (AWS_ACCESS_KEY_ID ...) or the machine's role, never from the address, which ends in logs.
+"""
+
+import io
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from autosing.errors import InputError
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileInfo, FileSystem
+
+T = TypeVar("T")
+SCHEME = "s3"
+_TRIES = 8
+"""Of each request, after the client's own three; the pauses between them add up to 13 s."""
+_READ_BYTES = 1 << 20
+"""Read from the store at a time where less is asked for."""
+
+
+@dataclass(frozen=True)
+class Remote:
+    """An object, or what lies under a prefix. `key` is bucket/prefix/name, without a slash at its end."""
+
+    key: str
+    query: str = ""
+
+    @classmethod
+    def parse(cls, address: str) -> "Remote":
+        """Raises InputError for an address without a bucket, with credentials, or with an unknown query."""
+        parts = urlsplit(address)
+        if parts.username or parts.password:
+            raise InputError(
+                f"{SCHEME}://{parts.hostname}...: holds credentials, which would end in logs; give them in the "
+                "environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)"
+            )
+        key = f"{parts.netloc}{parts.path}".strip("/")
+        if not parts.netloc or "//" in key:
+            raise InputError(f"{address}: not an address of a store; need {SCHEME}://BUCKET/PREFIX")
+        made = cls(key, parts.query)
+        made._system()
+        return made
+
+    def __str__(self) -> str:
+        return f"{SCHEME}://{self.key}" + (f"?{self.query}" if self.query else "")
+
+    def __truediv__(self, name: str) -> "Remote":
+        return Remote(f"{self.key}/{name}", self.query)
+
+    @property
+    def name(self) -> str:
+        return self.key.rpartition("/")[2]
+
+    @property
+    def stem(self) -> str:
+        return Path(self.name).stem
+
+    @property
+    def parent(self) -> "Remote":
+        return Remote(self.key.rpartition("/")[0], self.query)
+
+    def absolute(self) -> "Remote":
+        return self
+
+    def resolve(self) -> "Remote":
+        return self
+
+    def exists(self) -> bool:
+        return self._info().type.name != "NotFound"
+
+    def is_file(self) -> bool:
+        return self._info().type.name == "File"
+
+    def is_dir(self) -> bool:
+        """Whether anything lies under the prefix; a store has no empty folders."""
+        return self._info().type.name == "Directory"
+
+    def stat(self) -> Any:
+        """st_size in bytes and st_mtime in s. Raises FileNotFoundError."""
+        info = self._info()
+        if info.type.name == "NotFound":
+            raise FileNotFoundError(f"{self}: no such object")
+        return SimpleNamespace(st_size=info.size, st_mtime=info.mtime_ns / 1e9 if info.mtime_ns else 0.0)
+
+    def iterdir(self) -> Iterator["Remote"]:
+        """What lies in the folder, by name; nothing where there is none."""
+        return (Remote(info.path, self.query) for info in self._list(recursive=False))
+
+    def files(self) -> dict[str, tuple[int, float]]:
+        """Name below this prefix -> (bytes, time of its last change in s), of every object under it."""
+        start = len(self.key) + 1
+        return {
+            info.path[start:]: (info.size, info.mtime_ns / 1e9)
+            for info in self._list(recursive=True)
+            if info.type.name == "File"
+        }
+
+    def open(self, mode: str = "rb") -> io.BufferedReader:
+        """To read, anywhere in it. Raises FileNotFoundError."""
+        assert mode == "rb", mode
+        return io.BufferedReader(_Reader(self), _READ_BYTES)
+
+    def read_bytes(self) -> bytes:
+        with self.open() as file:
+            return file.read()
+
+    def read_text(self, encoding: str = "utf-8") -> str:
+        return self.read_bytes().decode(encoding)
+
+    def unlink(self, missing_ok: bool = False) -> None:
+        """Take the object away. Where the answer was lost, it may be gone already: that is no error."""
+        if not missing_ok:
+            self.stat()
+
+        def once() -> None:
+            try:
+                self._system().delete_file(self.key)
+            except FileNotFoundError:
+                return
+
+        self._patiently(once)
+
+    def upload(self, file: Path) -> None:
+        """Put a whole local file in the place of this object. Before the last request nothing of it can be seen.
+
+        The bytes are handed over in one piece: a stream that is left early, by `with` or by the collector, would
+        commit what it holds.
+        """
+        import pyarrow as pa
+
+        size = file.stat().st_size
+
+        def once() -> None:
+            data = pa.memory_map(str(file)).read_buffer()
+            stream = self._system().open_output_stream(self.key)
+            stream.write(data)
+            stream.close()
+            if self._system().get_file_info(self.key).size != size:
+                raise OSError(f"{self}: the store holds another size than {size} bytes")
+
+        self._patiently(once)
+
+    def _info(self) -> "FileInfo":
+        return self._patiently(lambda: self._system().get_file_info(self.key))
+
+    def _list(self, recursive: bool) -> list["FileInfo"]:
+        from pyarrow.fs import FileSelector
+
+        chosen = FileSelector(self.key, recursive=recursive, allow_not_found=True)
+        return sorted(self._patiently(lambda: self._system().get_file_info(chosen)), key=lambda info: info.path)
+
+    def _system(self) -> "FileSystem":
+        return _system(self.key.partition("/")[0], self.query)
+
+    def _patiently(self, action: Callable[[], T]) -> T:
+        """The action's result, tried again where the store failed. Raises InputError once that is hopeless."""
+        for left in reversed(range(_TRIES)):
+            try:
+                return action()
+            except FileNotFoundError:
+                raise
+            except OSError as error:
+                if not left:
+                    raise InputError(
+                        f"{self}: the store did not do it in {_TRIES} tries ({error}); check the address, the network "
+                        "and AWS_*; what is committed is kept, and the same command goes on from there",
+                        "store",
+                    ) from error
+                time.sleep(0.1 * 2 ** (_TRIES - 1 - left))
+        raise AssertionError(_TRIES)
+
+
+class _Reader(io.RawIOBase):
+    """Reads ranges of one object, each of them patiently."""
+
+    def __init__(self, place: Remote) -> None:
+        self._place, self._at = place, 0
+        self._file = place._patiently(lambda: place._system().open_input_file(place.key))
+        self._size = self._file.size()
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence])
+        return self._at
+
+    def readinto(self, into: Any) -> int:
+        wanted = min(len(into), max(0, self._size - self._at))
+        if not wanted:
+            return 0
+        data = self._place._patiently(self._read_at(wanted))
+        into[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def _read_at(self, wanted: int) -> Callable[[], bytes]:
+        def once() -> bytes:
+            data = self._file.read_at(wanted, self._at)
+            if len(data) != wanted:
+                raise OSError(f"{len(data)} of {wanted} bytes came")
+            return data
+
+        return once
+
+
+@cache
+def _system(bucket: str, query: str) -> "FileSystem":
+    import pyarrow as pa
+    from pyarrow.fs import FileSystem
+
+    address = f"{SCHEME}://{bucket}" + (f"?{query}" if query else "")
+    try:
+        return FileSystem.from_uri(address)[0]
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{address}: not an address of a store ({error}); need {SCHEME}://BUCKET/PREFIX") from None

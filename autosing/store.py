@@ -1,0 +1,184 @@
+"""A place, here or in an object store -> files that are there whole or not at all, whoever is killed when.
+
+The commit. An attempt writes into a folder of its own, which no reader looks into. `put` makes one finished file
+visible in one step: by a rename on a file system, by one upload of the whole object on a store. What consists of
+several files has one that says so: it is put last, and readers trust only what it names. The others carry what ties
+them to it (a fingerprint, a digest), so that one left by a killed attempt is not taken for part of it. Attempts of the
+same work may run side by side: they put the same bytes, so it does not matter which one is last.
+
+An attempt's folder is locked while its process lives (the kernel lets go of the lock at any death), so what the dead
+left is told from what is being written without looking at a clock. For a store the folder lies in $TMPDIR: the store
+itself never holds a part of a file.
+
+`POINTS` lists everything that becomes visible or vanishes; `watch` lets a test stand just before and after each.
+"""
+
+import fcntl
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeAlias
+
+from autosing.remote import SCHEME, Remote
+
+Place: TypeAlias = Path | Remote
+
+POINTS = {
+    "attempt": "an attempt's folder is made",
+    "rejects": "<stage>.rejects.parquet; belongs to the table with its fingerprint",
+    "table": "<stage>.parquet: the sign that table and rejects are there",
+    "run": "_runs/<run>.json",
+    "import": "_import.json",
+    "claim": "a dataset's unfinished-<fingerprint>.json: its files are this build's",
+    "shard": "one tar, under a name that no committed index holds with other bytes",
+    "card": "card.md",
+    "index": "index.json: the switch from one whole dataset to another",
+    "sweep": "a file that no index names is taken away",
+}
+"""Commit points: each is passed as "before NAME" and "after NAME"."""
+watch: Callable[[str], None] = lambda passed: None  # noqa: E731
+"""Called at each passage. For tests, which count, or end the process there."""
+
+
+def place(address: str | Path | Remote) -> Place:
+    """A path, or what an s3:// address names. Raises InputError for an address that cannot be one."""
+    if isinstance(address, str) and address.startswith(f"{SCHEME}://"):
+        return Remote.parse(address)
+    return Path(address) if isinstance(address, str) else address
+
+
+@contextmanager
+def commit_point(name: str) -> Iterator[None]:
+    """Around one visible effect."""
+    assert name in POINTS, name
+    watch(f"before {name}")
+    yield
+    watch(f"after {name}")
+
+
+def put(file: Path, target: Place, point: str) -> None:
+    """A finished local file takes its place in one step, whatever was there before. `file` is gone afterwards."""
+    if isinstance(target, Remote):
+        with commit_point(point):
+            target.upload(file)
+        file.unlink()
+        return
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with commit_point(point):
+        file.replace(target)
+    _sync_folder(target.parent)
+
+
+def put_bytes(data: bytes, target: Place, point: str) -> None:
+    """A small file, whole and in one step."""
+    with attempt(target) as folder:
+        (folder / "data").write_bytes(data)
+        put(folder / "data", target, point)
+
+
+def take_away(target: Place, point: str = "sweep") -> None:
+    """Delete a file, and on a file system the folders that it leaves empty."""
+    with commit_point(point):
+        target.unlink(missing_ok=True)
+
+
+def files_in(folder: Place) -> dict[str, tuple[int, float]]:
+    """Name below the folder -> (bytes, time of its last change in s), of every file under it."""
+    if isinstance(folder, Remote):
+        return folder.files()
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        with suppress(FileNotFoundError):
+            if path.is_file():
+                found[path.relative_to(folder).as_posix()] = (path.stat().st_size, path.stat().st_mtime)
+    return found
+
+
+@contextmanager
+def attempt(target: Place) -> Iterator[Path]:
+    """An empty folder to write `target` in: on its file system, or in $TMPDIR where it lies in a store.
+
+    Folders that killed processes left of the same target are swept. Gone at the end, with what was not put.
+    """
+    home, stem = _home(target)
+    for left in _folders(target):
+        _sweep(left)
+    held = None
+    with commit_point("attempt"):
+        while held is None:
+            home.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(suffix=".part", prefix=stem, dir=home))
+            held = _lock(folder, unless_held=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+
+def others_at_work(target: Path, mine: Path) -> bool:
+    """Whether another process writes this target. Exact: the folders of dead ones are swept first."""
+    for folder in _folders(target):
+        if folder != mine:
+            _sweep(folder)
+    return any(folder != mine for folder in _folders(target))
+
+
+def _home(target: Place) -> tuple[Path, str]:
+    if isinstance(target, Remote):
+        return Path(tempfile.gettempdir()), f".autosing.{target.name}."
+    return target.parent, f".{target.name}."
+
+
+def _folders(target: Place) -> list[Path]:
+    home, stem = _home(target)
+    with suppress(FileNotFoundError):
+        return sorted(p for p in home.iterdir() if re.fullmatch(re.escape(stem) + r"[a-z0-9_]{8}\.part", p.name))
+    return []
+
+
+def _sweep(folder: Path) -> None:
+    """Take a folder away if no living process holds it."""
+    held = _lock(folder)
+    if held is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+
+def _lock(folder: Path, unless_held: bool = False) -> int | None:
+    """A descriptor that holds the folder's lock. None: another has it, or the folder is gone or not ours.
+
+    `unless_held`: a file system without locks will do; nobody can lock there, so nothing is ever swept.
+    """
+    path = folder / "lock"
+    try:
+        held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return None
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.stat().st_ino == os.fstat(held).st_ino:  # else it was swept between open and lock
+            return held
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except OSError:
+        if unless_held:
+            return held
+    os.close(held)
+    return None
+
+
+def _sync_folder(folder: Path) -> None:
+    """The rename itself reaches the disk. Some network file systems refuse that of a folder; they do it at once."""
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            os.fsync(held)
+    finally:
+        os.close(held)
