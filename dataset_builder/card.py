@@ -3,11 +3,10 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 from autosing.schemas.sample import DatasetIndex
-from autosing.stage import Rejected
-from autosing.tables import partitions, read_rows, table_path
+from autosing.store import Place
+from autosing.tables import partitions, read_rejects, read_rows, table_path
 from dataset_builder.join import ClipKey, ClipText, Source
 
 CONSENT = (
@@ -17,14 +16,10 @@ CONSENT = (
 _WITHOUT_LICENCE = "not given"
 
 
-def write_card(
-    dataset: Path,
-    corpus: Path,
-    index: DatasetIndex,
-    clips: Mapping[str, Sequence[ClipKey]],
-    made_from: Sequence[Source],
-) -> None:
-    """Write `dataset`/card.md. No date and no path of this machine: equal inputs give an equal card."""
+def card_text(
+    corpus: Place, index: DatasetIndex, clips: Mapping[str, Sequence[ClipKey]], made_from: Sequence[Source]
+) -> str:
+    """The text of card.md. No date and no path of this machine: equal inputs give an equal card."""
     split_of = {clip.id: split for split, held in clips.items() for clip in held}
     licences: dict[str, float] = defaultdict(float)
     languages: dict[str, float] = defaultdict(float)
@@ -58,14 +53,16 @@ def write_card(
         "## Consent",
         CONSENT,
     ]
-    (dataset / "card.md").write_text("\n".join(_spaced(lines)) + "\n", encoding="utf-8")
+    return "\n".join(_spaced(lines)) + "\n"
 
 
-def _rejects(corpus: Path, index: DatasetIndex) -> Iterable[str]:
+def _rejects(corpus: Place, index: DatasetIndex) -> Iterable[str]:
     counts: Counter[tuple[str, str]] = Counter()
     for partition in partitions(corpus):
-        for path in sorted((corpus / str(partition)).glob("*.rejects.parquet")):
-            counts.update((path.name.split(".")[0], row.reason) for row in read_rows(path, Rejected, 1024))
+        ends = ".rejects.parquet"
+        names = [p.name for p in (corpus / str(partition)).iterdir() if p.name.endswith(ends)]
+        for stage in (name.removesuffix(ends) for name in sorted(names)):
+            counts.update((stage, row.reason) for row in read_rejects(corpus, partition, stage))
     yield f"{index.rows_in} clips came in, {sum(index.dropped.values())} lacked a member."
     rows = [(stage, reason, count) for (stage, reason), count in sorted(counts.items())]
     rows += [("build", reason, count) for reason, count in index.dropped.items()]

@@ -5,10 +5,14 @@ from typing import Annotated
 
 import typer
 
+from autosing.store import place
+
 
 def build(
-    corpus: Annotated[Path, typer.Argument(help="Processed corpus.")],
-    dataset: Annotated[Path, typer.Argument(help="Folder to build: <split>/NNNNNN.tar, index.json, card.md.")],
+    corpus: Annotated[Path, typer.Argument(parser=place, help="Processed corpus: a folder or an s3:// address.")],
+    dataset: Annotated[
+        Path, typer.Argument(parser=place, help="Folder or s3:// address: <split>/NNNNNN.tar, card.md, index.json.")
+    ],
     members: Annotated[
         str | None, typer.Option(help="meta,semantic,singer,acoustic,pitch,audio: some of these.")
     ] = None,
@@ -28,7 +32,7 @@ def build(
 
 
 def verify(
-    dataset: Annotated[Path, typer.Argument(help="Folder of 'autosing build'.")],
+    dataset: Annotated[Path, typer.Argument(parser=place, help="Folder or s3:// address of 'autosing build'.")],
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")] = False,
 ) -> None:
     """Open every shard and check every promise: digests, counts, members, shapes, splits. Changes nothing."""

@@ -6,7 +6,6 @@ is dropped, with the reason that the stage gave when it rejected it. Nothing is 
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,8 @@ from autosing.audio.io import decode, encode
 from autosing.errors import InputError
 from autosing.schemas.sample import SampleMeta, write_array
 from autosing.schemas.tables import Acoustic, Line, Pitch, Semantic, Singer, Word
-from autosing.stage import Rejected
-from autosing.tables import TableMeta, partitions, read_meta, read_rows, rejects_path, table_path
+from autosing.store import Place
+from autosing.tables import TableMeta, partitions, read_meta, read_rejects, read_rows, table_path
 
 TABLES: dict[str, type] = {"semantic": Semantic, "singer": Singer, "acoustic": Acoustic, "pitch": Pitch}
 """Group -> the record of the table of the same name. meta and audio come from `segment`."""
@@ -68,7 +67,7 @@ class Source:
     meta: TableMeta
 
 
-def sources(corpus: Path, groups: Collection[str]) -> list[Source]:
+def sources(corpus: Place, groups: Collection[str]) -> list[Source]:
     """The tables that the groups need. Raises InputError: one missing, or made from another `segment` than is there."""
     found = []
     for partition in partitions(corpus):
@@ -89,11 +88,11 @@ def sources(corpus: Path, groups: Collection[str]) -> list[Source]:
     return found
 
 
-def clip_keys(corpus: Path, partition: int, groups: Collection[str]) -> Iterator[tuple[ClipKey, str | None]]:
+def clip_keys(corpus: Place, partition: int, groups: Collection[str]) -> Iterator[tuple[ClipKey, str | None]]:
     """(clip, None, or why it is dropped: "pitch: mostly_unvoiced") for each clip; reads ids only."""
     tables = [name for name in TABLES if name in groups]
     readers = {name: _Finder(table_path(corpus, partition, name), RowId) for name in tables}
-    rejects = {name: _rejects(corpus, partition, name) for name in tables}
+    rejects = {t: {row.id: row.reason for row in read_rejects(corpus, partition, t)} for t in tables}
     for clip in read_rows(table_path(corpus, partition, "segment"), ClipKey, batch_rows=1024):
         lacking = [name for name, reader in readers.items() if reader.find(clip.id) is None]
         reasons = [f"{name}: {rejects[name].get(clip.id, 'missing')}" for name in lacking]
@@ -103,7 +102,7 @@ def clip_keys(corpus: Path, partition: int, groups: Collection[str]) -> Iterator
 
 
 def clip_files(
-    corpus: Path, partition: int, groups: Collection[str], wanted: Collection[str], wide: bool
+    corpus: Place, partition: int, groups: Collection[str], wanted: Collection[str], wide: bool
 ) -> Iterator[tuple[str, dict[str, bytes]]]:
     """(clip id, file -> bytes) for each wanted clip. `wide`: semantic codes do not fit 16 bits."""
     audio = "audio" in groups
@@ -145,15 +144,10 @@ def _flac(data: bytes, id: str) -> bytes:
     return data if data[:4] == b"fLaC" else encode(decode(data, id), "flac")
 
 
-def _rejects(corpus: Path, partition: int, table: str) -> dict[str, str]:
-    path = rejects_path(corpus, partition, table)
-    return {row.id: row.reason for row in read_rows(path, Rejected, 1024)} if path.is_file() else {}
-
-
 class _Finder:
     """Finds rows by id in a table whose rows stand in the order of the clips, some left out; reads on only."""
 
-    def __init__(self, path: Path, record: type) -> None:
+    def __init__(self, path: Place, record: type) -> None:
         self._path = path
         self._rows: Iterator[Any] = read_rows(path, record, batch_rows=64)
         self._next = next(self._rows, None)

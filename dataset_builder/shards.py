@@ -13,6 +13,8 @@ import numpy as np
 from autosing.ids import seed_of
 from autosing.schemas.sample import ShardRecord
 from autosing.shards import ShardFile
+from autosing.store import Place
+from dataset_builder.commit import Edition
 
 
 def order_of(ids: Iterable[str], split: str, seed: int) -> dict[str, int]:
@@ -42,9 +44,9 @@ class Shuffler:
             self._files[bucket].write(data)
         self._held[bucket].append((rank, id, places))
 
-    def finish(self, out: Path, split: str, max_bytes: int, max_rows: int) -> list[ShardRecord]:
-        """Write `out`/<split>/NNNNNN.tar and take the spill away."""
-        writer = _Roller(out, split, max_bytes, max_rows)
+    def finish(self, edition: Edition, split: str, max_bytes: int, max_rows: int) -> list[ShardRecord]:
+        """Put <split>/NNNNNN.tar and take the spill away."""
+        writer = _Roller(edition, split, max_bytes, max_rows)
         for file, held in zip(self._files, self._held, strict=True):
             file.close()
             path = Path(file.name)
@@ -59,18 +61,14 @@ class Shuffler:
 class _Roller:
     """Opens the next tar when one is full. A sample is never cut, so a tar may be one sample larger than asked."""
 
-    def __init__(self, out: Path, split: str, max_bytes: int, max_rows: int) -> None:
-        self._out, self._split, self._max_bytes, self._max_rows = out, split, max_bytes, max_rows
+    def __init__(self, edition: Edition, split: str, max_bytes: int, max_rows: int) -> None:
+        self._edition, self._split, self._max_bytes, self._max_rows = edition, split, max_bytes, max_rows
         self._records: list[ShardRecord] = []
         self._open: ShardFile | None = None
 
-    @property
-    def _name(self) -> str:
-        return f"{self._split}/{len(self._records):06d}.tar"
-
     def add(self, id: str, files: Mapping[str, bytes]) -> None:
         if self._open is None:
-            self._open = ShardFile(self._out / self._name)
+            self._open = ShardFile(self._edition.scratch / "shard")
         self._open.add(id, files)
         if self._open.bytes >= self._max_bytes or self._open.rows >= self._max_rows:
             self._end()
@@ -81,10 +79,13 @@ class _Roller:
 
     def _end(self) -> None:
         if self._open is not None:
-            self._records.append(self._open.close(self._name))
+            closed = self._open.close()
+            name = f"{self._split}/{len(self._records):06d}.tar"
+            path = self._edition.put(self._edition.scratch / "shard", name, "shard")
+            self._records.append(closed.model_copy(update={"path": path}))
             self._open = None
 
 
-def num_buckets(tables: Sequence[Path], memory_bytes: int) -> int:
+def num_buckets(tables: Sequence[Place], memory_bytes: int) -> int:
     """So many that a bucket of the tables' bytes fits the memory; compressed columns count threefold."""
     return 1 + 3 * sum(path.stat().st_size for path in tables) // memory_bytes

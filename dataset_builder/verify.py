@@ -5,7 +5,6 @@ the clip's length, codes within their codebooks, words within the clip, and that
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from autosing.errors import InputError
 from autosing.schemas.sample import GROUPS, OPTIONAL, DatasetIndex, Sample, ShardRecord
 from autosing.shards import digest_of, read_shard
+from autosing.store import Place
 from autosing.timebase import PITCH_RATE_HZ, SEMANTIC_RATE_HZ
 
 SINGER_SIZE = 256
@@ -20,7 +20,7 @@ _SHOWN = 10
 _KNOWN = frozenset(file for files in GROUPS.values() for file in files)
 
 
-def verify(dataset: Path) -> list[dict[str, Any]]:
+def verify(dataset: Place) -> list[dict[str, Any]]:
     """Open every shard and check every promise. Raises InputError with the first broken ones and their number."""
     index = DatasetIndex.load(dataset)
     found = _Found(dataset, index)
@@ -42,7 +42,7 @@ def verify(dataset: Path) -> list[dict[str, Any]]:
 class _Found:
     """What was seen so far, and what was broken; a hostile dataset can break a promise a byte, so few are held."""
 
-    def __init__(self, dataset: Path, index: DatasetIndex) -> None:
+    def __init__(self, dataset: Place, index: DatasetIndex) -> None:
         self._dataset, self._index = dataset, index
         self._seen: dict[str, str] = {}
         self._owner: dict[tuple[str, str], str] = {}
@@ -74,7 +74,7 @@ class _Found:
             self.add(str(error))
 
 
-def _shard_damage(dataset: Path, shard: ShardRecord) -> str | None:
+def _shard_damage(dataset: Place, shard: ShardRecord) -> str | None:
     path = dataset / shard.path
     if not path.is_file():
         return f"{shard.path}: missing"

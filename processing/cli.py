@@ -5,7 +5,11 @@ from typing import Annotated
 
 import typer
 
-Corpus = Annotated[Path, typer.Argument(help="Folder of partitions, each with an index.parquet.")]
+from autosing.store import place
+
+Corpus = Annotated[
+    Path, typer.Argument(parser=place, help="Folder or s3:// address of partitions, each with an index.parquet.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")]
 
 

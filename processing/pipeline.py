@@ -2,7 +2,6 @@
 
 import importlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -10,6 +9,7 @@ from pydantic import Field
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.stage import Stage
+from autosing.store import Place
 from autosing.tables import TableMeta
 
 STAGES = {
@@ -88,7 +88,7 @@ def why_stale(held: TableMeta | None, wanted: Mapping[str, Any]) -> str | None:
     return "; ".join(parts) or "made in another way"
 
 
-def missing_input(corpus: Path, partition: int, stage: Stage[Any, Any], table: str) -> InputError:
+def missing_input(corpus: Place, partition: int, stage: Stage[Any, Any], table: str) -> InputError:
     """The error for a stage whose input is neither there nor about to be made."""
     return InputError(
         f"{corpus}/{partition}: stage {stage.name} reads {table}.parquet, which is not there; "

@@ -8,6 +8,7 @@ from typing import Any
 from autosing.config import load_config
 from autosing.console import note, summary
 from autosing.stage import Stage
+from autosing.store import Place
 from processing.pipeline import PipelineConfig, build_stages
 from processing.report import for_people, summarize, write_run
 from processing.runner import RunResult, run
@@ -16,7 +17,7 @@ from processing.worker import Done
 
 
 def process_corpus(
-    corpus: Path,
+    corpus: Place,
     stages: Sequence[str] | None = None,
     config: Path | None = None,
     overrides: Sequence[str] = (),

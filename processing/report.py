@@ -5,21 +5,19 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import pyarrow.parquet as pq
-
 from autosing.stage import Stage
-from autosing.tables import naming_table, partitions, read_meta, rejects_path, table_path
+from autosing.store import Place, put_bytes
+from autosing.tables import partitions, read_meta, read_rejects, table_path
 from processing.pipeline import STAGES, PipelineConfig
 from processing.runner import RunResult
 
 _PACKAGES = ("autosing", "torch", "ray", "numpy", "pyarrow", "soundfile", "demucs", "openai-whisper", "torchfcpe")
 
 
-def status(corpus: Path) -> list[dict[str, Any]]:
+def status(corpus: Place) -> list[dict[str, Any]]:
     """One row a stage, the index first: partitions done, rows in, out and rejected, reasons with their counts."""
     numbers = partitions(corpus)
     return [_count(corpus, numbers, name) for name in ("index", *STAGES)]
@@ -32,14 +30,9 @@ def for_people(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{names.get(key, key): value for key, value in row.items()} for row in words]
 
 
-def _count(corpus: Path, numbers: Sequence[int], name: str) -> dict[str, Any]:
+def _count(corpus: Place, numbers: Sequence[int], name: str) -> dict[str, Any]:
     metas = [meta for k in numbers if (meta := read_meta(table_path(corpus, k, name))) is not None]
-    reasons: Counter[str] = Counter()
-    for k in numbers:
-        path = rejects_path(corpus, k, name)
-        if path.is_file():
-            with naming_table(path):
-                reasons.update(map(str, pq.read_table(path, columns=["reason"])["reason"].to_pylist()))
+    reasons = Counter(row.reason for k in numbers for row in read_rejects(corpus, k, name))
     return {
         "stage": name,
         "partitions": f"{len(metas)}/{len(numbers)}",
@@ -50,7 +43,7 @@ def _count(corpus: Path, numbers: Sequence[int], name: str) -> dict[str, Any]:
     }
 
 
-def summarize(corpus: Path, stages: Sequence[Stage[Any, Any]], result: RunResult) -> list[dict[str, Any]]:
+def summarize(corpus: Place, stages: Sequence[Stage[Any, Any]], result: RunResult) -> list[dict[str, Any]]:
     """The status of the stages that were run, with how many partitions were made now and the seconds they took."""
     numbers = partitions(corpus)
     rows = []
@@ -62,11 +55,11 @@ def summarize(corpus: Path, stages: Sequence[Stage[Any, Any]], result: RunResult
 
 
 def write_run(
-    corpus: Path, stages: Sequence[Stage[Any, Any]], config: PipelineConfig, result: RunResult, seconds: float
-) -> Path:
+    corpus: Place, stages: Sequence[Stage[Any, Any]], config: PipelineConfig, result: RunResult, seconds: float
+) -> Place:
     """<corpus>/_runs/<run>.json: resolved config, versions, weights, counts, why each table was made, seconds."""
     now = datetime.now(UTC)
-    path = corpus / "_runs" / f"{now:%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}.json"
+    path = corpus / f"_runs/{now:%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}.json"
     stage_names = {stage.name for stage in stages}
     content = {
         "finished": now.isoformat(timespec="seconds"),
@@ -83,10 +76,7 @@ def write_run(
         ],
         "failures": result.failures,
     }
-    path.parent.mkdir(exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    beside.replace(path)
+    put_bytes((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode(), path, "run")
     return path
 
 

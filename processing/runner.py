@@ -10,11 +10,11 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 from autosing.errors import InputError
 from autosing.stage import Stage
+from autosing.store import Place
 from processing.pipeline import PipelineConfig
 from processing.schedule import Job, Schedule
 from processing.worker import Done, Worker
@@ -60,7 +60,7 @@ class Crew(Protocol):
 
 
 def run(
-    corpus: Path,
+    corpus: Place,
     stages: Sequence[Stage[Any, Any]],
     config: PipelineConfig,
     address: str = "local",
@@ -126,7 +126,7 @@ class _Inline:
 
     size = 1
 
-    def __init__(self, corpus: Path, stages: Sequence[Stage[Any, Any]], threads: int) -> None:
+    def __init__(self, corpus: Place, stages: Sequence[Stage[Any, Any]], threads: int) -> None:
         self._worker, self._corpus = Worker(stages, threads), str(corpus)
 
     def start(self, worker: int, job: Job) -> None:
@@ -139,7 +139,7 @@ class _Inline:
 class _RayCrew:
     """One actor a worker; an actor that died is followed by a new one."""
 
-    def __init__(self, corpus: Path, stages: Sequence[Stage[Any, Any]], config: PipelineConfig, local: bool) -> None:
+    def __init__(self, corpus: Place, stages: Sequence[Stage[Any, Any]], config: PipelineConfig, local: bool) -> None:
         import ray
 
         cpus, gpus = max(s.resources.cpus for s in stages), max(s.resources.gpus for s in stages)
@@ -184,7 +184,7 @@ def _default_workers(held: dict[str, float], cpus: float, gpus: float) -> int:
 
 
 @contextmanager
-def _crew(address: str, corpus: Path, stages: Sequence[Stage[Any, Any]], config: PipelineConfig) -> Iterator[Crew]:
+def _crew(address: str, corpus: Place, stages: Sequence[Stage[Any, Any]], config: PipelineConfig) -> Iterator[Crew]:
     if address == "inline":
         yield _Inline(corpus, stages, config.threads)
         return

@@ -5,15 +5,22 @@ A fingerprint follows from config, weights and input fingerprints alone, so all 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-import pyarrow.parquet as pq
 
 from autosing.errors import InputError
 from autosing.ids import check_id
 from autosing.stage import Stage
-from autosing.tables import check_kinds, fingerprint, naming_table, partitions, read_meta, table_path
+from autosing.store import Place
+from autosing.tables import (
+    check_kinds,
+    fingerprint,
+    has_rejects,
+    naming_table,
+    open_table,
+    partitions,
+    read_meta,
+    table_path,
+)
 from processing.pipeline import missing_input, own_details, why_stale
 
 
@@ -29,7 +36,7 @@ class Job:
 class Schedule:
     """Hands out jobs whose inputs are committed. There is no barrier: partition 3 may be cut while 4 is separated."""
 
-    def __init__(self, corpus: Path, stages: Sequence[Stage[Any, Any]]) -> None:
+    def __init__(self, corpus: Place, stages: Sequence[Stage[Any, Any]]) -> None:
         """Raises InputError: no corpus, ids that are not valid, an input that is neither there nor to be made."""
         self.partitions = partitions(corpus)
         self._reads = {stage.name: stage.reads for stage in stages}
@@ -44,7 +51,7 @@ class Schedule:
         self.kept = len(self.partitions) * len(stages) - len(self.jobs)
 
     def _plan(
-        self, corpus: Path, partition: int, stages: Sequence[Stage[Any, Any]], own: dict[str, dict[str, Any]]
+        self, corpus: Place, partition: int, stages: Sequence[Stage[Any, Any]], own: dict[str, dict[str, Any]]
     ) -> None:
         prints: dict[str, str] = {}
         for stage in stages:
@@ -56,7 +63,10 @@ class Schedule:
                     prints[table] = held.fingerprint
             wanted = {**own[stage.name], "inputs": {table: prints[table] for table in stage.reads}}
             prints[stage.name] = fingerprint(wanted)
-            why = why_stale(read_meta(table_path(corpus, partition, stage.name)), wanted)
+            held = read_meta(table_path(corpus, partition, stage.name))
+            why = why_stale(held, wanted)
+            if held is not None and why is None and not has_rejects(corpus, partition, stage.name, held):
+                why = "its rejects are missing, or of another run that was killed"
             if why is not None:
                 self._waiting[stage.name, partition] = Job(stage.name, partition, why)
                 self._open.add((stage.name, partition))
@@ -92,14 +102,14 @@ class Schedule:
         return any(read == table or self._needs(read, table) for read in self._reads.get(stage, ()))
 
 
-def _check_ids(index: Path, seen: dict[str, int], partition: int) -> None:
+def _check_ids(index: Place, seen: dict[str, int], partition: int) -> None:
     """Ids become keys of tars and names of files, so no work starts on one that cannot."""
-    with naming_table(index):
-        schema = pq.read_schema(index)
+    with naming_table(index), open_table(index) as file:
+        schema = file.schema_arrow
         if "id" not in schema.names:
             raise InputError(f"{index}: no column id; run 'autosing import' to make a corpus")
         check_kinds(index, schema, {"id": "text"})
-        ids = pq.read_table(index, columns=["id"])["id"].to_pylist()
+        ids = file.read(columns=["id"])["id"].to_pylist()
     for row_id in ids:
         if row_id is None:
             continue

@@ -5,21 +5,20 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any
-
-import pyarrow.parquet as pq
 
 from autosing.errors import InputError
 from autosing.schemas.base import arrow_schema, from_row
 from autosing.stage import Rejected, Stage
+from autosing.store import Place, place
 from autosing.tables import (
     TableMeta,
     TableWriter,
     check_kinds,
     kinds_of,
     naming_table,
+    open_table,
     read_meta,
     rejects_path,
     table_path,
@@ -28,8 +27,6 @@ from processing.pipeline import details_of, missing_input
 
 _BATCH_ROWS = 2
 """Rows read at a time: songs with their stems take up to about 100 MB each."""
-_ABANDONED_S = 3600
-"""An unfinished attempt older than this belongs to a worker that died."""
 
 
 @dataclass(frozen=True)
@@ -61,33 +58,45 @@ class Worker:
         if name not in self._loaded:
             stage.setup()
             self._loaded.add(name)
-        return process_partition(stage, Path(corpus), partition)
+        return process_partition(stage, place(corpus), partition)
 
 
-def process_partition(stage: Stage[Any, Any], corpus: Path, partition: int) -> Done:
+def process_partition(stage: Stage[Any, Any], corpus: Place, partition: int) -> Done:
     """Run a stage that is set up over one partition and commit its table and rejects.
 
     Every row of the driving table ends as rows or as a Rejected. An InputError out of `apply` rejects its row by the
     error's `reason`; any other exception leaves no table behind and carries a note that names partition and row.
     """
     started = time.monotonic()
-    paths = {table: table_path(corpus, partition, table) for table in stage.reads}
-    inputs = {}
-    for table, path in paths.items():
-        held = read_meta(path)
-        if held is None:
-            raise missing_input(corpus, partition, stage, table)
-        inputs[table] = held.fingerprint
+    paths = [table_path(corpus, partition, table) for table in stage.reads]
+    held = _inputs(stage, corpus, partition)
     target = table_path(corpus, partition, stage.name)
-    _sweep(target)
     rows_in = 0
     with TableWriter(target, stage.gives, rejects_path(corpus, partition, stage.name)) as writer:
-        for row_id, row in _joined(list(paths.values()), stage.takes):
+        for row_id, row in _joined(paths, stage.takes):
             rows_in += 1
             with _Naming(f"stage {stage.name}, partition {partition}, row {row_id}"):
                 writer.add(row if isinstance(row, Rejected) else _apply(stage, row_id, row))
+        if _inputs(stage, corpus, partition) != held:
+            raise InputError(
+                f"{target}: another run put other tables in place of {', '.join(stage.reads)} while they were read; "
+                "run one at a time"
+            )
+        assert rows_in == held[stage.reads[0]].rows, f"{paths[0]}: {held[stage.reads[0]].rows} rows, {rows_in} read"
+        inputs = {table: meta.fingerprint for table, meta in held.items()}
         meta = writer.commit(stage.name, stage.version, rows_in, details_of(stage, inputs))
     return Done(meta, time.monotonic() - started)
+
+
+def _inputs(stage: Stage[Any, Any], corpus: Place, partition: int) -> dict[str, TableMeta]:
+    """What the committed tables that a stage reads say of themselves. Raises InputError where one is missing."""
+    inputs = {}
+    for table in stage.reads:
+        held = read_meta(table_path(corpus, partition, table))
+        if held is None:
+            raise missing_input(corpus, partition, stage, table)
+        inputs[table] = held
+    return inputs
 
 
 def _apply(stage: Stage[Any, Any], row_id: str, row: Any) -> Any:
@@ -110,7 +119,7 @@ class _Naming:
             error.add_note(self._where)
 
 
-def _joined(paths: list[Path], record: type) -> Iterator[tuple[str, Any]]:
+def _joined(paths: Sequence[Place], record: type) -> Iterator[tuple[str, Any]]:
     """(id, record or Rejected) for each row of the first table, the others joined by id while all are streamed.
 
     A column comes from the first table that has it. A null where the record needs a value is a Rejected, so one null
@@ -118,12 +127,7 @@ def _joined(paths: list[Path], record: type) -> Iterator[tuple[str, Any]]:
     """
     schema = arrow_schema(record)
     owner: dict[str, int] = {}
-    held = []
-    for path in paths:
-        with naming_table(path):
-            found = pq.read_schema(path)
-        check_kinds(path, found, {**kinds_of(record), "id": "text"})
-        held.append(found.names)
+    held = [_columns(path, record) for path in paths]
     for name in schema.names:
         tables = [i for i, names in enumerate(held) if name in names]
         if tables:
@@ -146,7 +150,7 @@ def _joined(paths: list[Path], record: type) -> Iterator[tuple[str, Any]]:
 class _Finder:
     """Finds rows of a table by id. Tables keep their partition's order, so it only ever reads on."""
 
-    def __init__(self, path: Path, columns: list[str]) -> None:
+    def __init__(self, path: Place, columns: list[str]) -> None:
         self._path = path
         self._rows = _rows(path, columns)
 
@@ -160,14 +164,14 @@ class _Finder:
         )
 
 
-def _rows(path: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
-    with naming_table(path), pq.ParquetFile(path, pre_buffer=False) as file:
+def _columns(path: Place, record: type) -> list[str]:
+    """Raises InputError for a table that cannot be read, or whose columns are of other kinds than the record's."""
+    with naming_table(path), open_table(path) as file:
+        check_kinds(path, file.schema_arrow, {**kinds_of(record), "id": "text"})
+        return list(file.schema_arrow.names)
+
+
+def _rows(path: Place, columns: list[str]) -> Iterator[dict[str, Any]]:
+    with naming_table(path), open_table(path) as file:
         for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=columns):
             yield from batch.to_pylist()
-
-
-def _sweep(target: Path) -> None:
-    """Unlink what workers that died long ago left of this table."""
-    for left in target.parent.glob(f".{target.name}.*.part"):
-        if time.time() - left.stat().st_mtime > _ABANDONED_S:
-            left.unlink(missing_ok=True)

@@ -5,10 +5,12 @@ from typing import Annotated
 
 import typer
 
+from autosing.store import place
+
 
 def train(
     task: Annotated[str, typer.Argument(help="t2s, sm2a, codec or semantic.")],
-    data: Annotated[Path, typer.Option(help="Dataset folder of 'autosing build'.")],
+    data: Annotated[Path, typer.Option(parser=place, help="Dataset of 'autosing build': folder or s3:// address.")],
     run: Annotated[Path, typer.Option(help="Run folder: config, checkpoints, model, metrics, samples.")],
     config: Annotated[Path | None, typer.Option(help="YAML of what differs from the defaults.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, for example task.size=tiny.")] = None,

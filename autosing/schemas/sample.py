@@ -10,7 +10,7 @@ import json
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +22,7 @@ from autosing.config import Config
 from autosing.errors import InputError
 from autosing.schemas.base import from_row
 from autosing.schemas.tables import Line, Word
+from autosing.store import Place
 
 META = "meta.json"
 MAX_META_BYTES = 1 << 20
@@ -291,7 +292,7 @@ class DatasetIndex(Config):
         return sum(split.rows for split in self.splits.values())
 
     @classmethod
-    def load(cls, dataset: Path) -> "DatasetIndex":
+    def load(cls, dataset: Place) -> "DatasetIndex":
         """Raises InputError where there is none or it is not readable."""
         path = dataset / "index.json"
         if not path.is_file():

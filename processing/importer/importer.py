@@ -4,7 +4,6 @@ What the corpus holds already is kept where it is, so a second run touches only 
 """
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,8 @@ from autosing.console import progress
 from autosing.errors import InputError
 from autosing.ids import clean_id
 from autosing.schemas.tables import Song
-from autosing.tables import TableWriter, partitions, read_meta, read_rows, table_path
+from autosing.store import Place, put_bytes
+from autosing.tables import TableWriter, find_partitions, read_meta, read_rows, table_path
 from processing.importer.check import Checked, check_all, digests
 from processing.importer.sources import Entry, Source, open_source
 
@@ -72,7 +72,7 @@ class _Placed:
 
 def import_corpus(
     source: Path,
-    corpus: Path,
+    corpus: Place,
     table: Path | None = None,
     partition_mb: float = 64.0,
     tell: Callable[[str], None] = lambda text: None,
@@ -92,7 +92,7 @@ def import_corpus(
     checked = list(progress(opening, "import", len(entries)))
     report = ImportReport(remarks=[_item(*remark) for remark in opened.remarks])
     origin = str(source.resolve())
-    placed = _place(checked, held, {i: tuple(o) for i, o in origins.items()}, origin, report)
+    placed = _place(checked, held, origins, origin, report)
     if not held and not placed:
         reasons = ", ".join(f"{r} {n}" for r, n in sorted(Counter(x["reason"] for x in report.left_out).items()))
         raise InputError(f"source {source}: none of its {len(entries)} songs can be used ({reasons})")
@@ -100,7 +100,7 @@ def import_corpus(
     for k, songs in touched.items():
         _write(corpus, k, songs, opened, {i: h for i, h in held.items() if h.partition == k})
         tell(f"import: partition {k} written, {len(songs)} songs new or changed")
-    report.partitions = len(partitions(corpus))
+    report.partitions = len(find_partitions(corpus))
     for song in placed:
         origins[song.id] = [origin, song.checked.entry.name]
     _write_report(corpus, report, origins)
@@ -108,7 +108,7 @@ def import_corpus(
 
 
 def _place(
-    checked: Sequence[Checked], held: dict[str, _Held], origins: dict[str, tuple[str, ...]], origin: str,
+    checked: Sequence[Checked], held: dict[str, _Held], origins: dict[str, list[str]], origin: str,
     report: ImportReport,
 ) -> list[_Placed]:  # fmt: skip
     """Give each usable song its id, and sort out what is new, changed, kept, or there twice."""
@@ -129,7 +129,7 @@ def _place(
         if song_id in taken:
             song_id = clean_id(f"{song_id}_{item.audio_digest[:8]}")
         there = held.get(song_id)
-        ours = origins.get(song_id) == (origin, name)
+        ours = origins.get(song_id) == [origin, name]
         if there is not None and there.audio != item.audio_digest and not ours:
             song_id = clean_id(f"{song_id}_{item.audio_digest[:8]}")  # another song of that name, from elsewhere
             there = held.get(song_id)
@@ -141,6 +141,7 @@ def _place(
             report.remarks.append(_item(name, "renamed", f"id {song_id}: another song is {item.entry.wanted_id}"))
         if there is not None and there.row == item.row_digest:
             report.kept.append(song_id)
+            origins.setdefault(song_id, [origin, name])  # an import that was killed before its report knew of it
         else:
             (report.new if there is None else report.changed).append(song_id)
             placed.append(_Placed(song_id, item))
@@ -178,7 +179,7 @@ def _touched(placed: Sequence[_Placed], held: dict[str, _Held], partition_mb: fl
     return {k: sorted(songs, key=lambda s: place[s.id]) for k, songs in sorted(touched.items())}
 
 
-def _write(corpus: Path, k: int, songs: Sequence[_Placed], source: Source, held: dict[str, _Held]) -> None:
+def _write(corpus: Place, k: int, songs: Sequence[_Placed], source: Source, held: dict[str, _Held]) -> None:
     """Commit one partition: what it held, changed songs replaced, then new ones in the source's order."""
     path = table_path(corpus, k, "index")
     names = {song.checked.entry.name: song for song in songs}
@@ -206,12 +207,10 @@ def _loaded(source: Source, entries: Sequence[Entry], names: dict[str, _Placed])
         yield replace(song, id=placed.id)
 
 
-def _held(corpus: Path) -> dict[str, _Held]:
+def _held(corpus: Place) -> dict[str, _Held]:
     """The songs of a corpus that is there already. Of an index that we did not write, the rows are read."""
     held: dict[str, _Held] = {}
-    if not corpus.is_dir() or not any(corpus.glob("*/index.parquet")):
-        return held
-    for k in partitions(corpus):
+    for k in find_partitions(corpus):
         path = table_path(corpus, k, "index")
         meta = read_meta(path)
         songs = meta.details.get("songs") if meta else None
@@ -221,18 +220,16 @@ def _held(corpus: Path) -> dict[str, _Held]:
     return held
 
 
-def _origins(corpus: Path) -> dict[str, list[str]]:
+def _origins(corpus: Place) -> dict[str, list[str]]:
     """id -> [source folder, file in it], as the last import wrote it."""
     path = corpus / "_import.json"
     return dict(json.loads(path.read_text(encoding="utf-8"))["origins"]) if path.is_file() else {}
 
 
-def _write_report(corpus: Path, report: ImportReport, origins: dict[str, list[str]]) -> None:
+def _write_report(corpus: Place, report: ImportReport, origins: dict[str, list[str]]) -> None:
     path = corpus / "_import.json"
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     content = {**vars(report), "origins": dict(sorted(origins.items()))}
-    beside.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    beside.replace(path)
+    put_bytes((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode(), path, "import")
 
 
 def _item(name: str, reason: str, measurement: str) -> dict[str, str]:

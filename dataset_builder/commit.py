@@ -1,0 +1,125 @@
+"""A build's files and its index -> the dataset that readers see. index.json is the only switch.
+
+A dataset's files (its edition) stand under one prefix, and index.json names them. The first build of a place takes
+the plain names, `<split>/NNNNNN.tar`. A build of other tables or another config is put beside it, under
+`<fingerprint>/`, and one put of index.json turns from the whole old edition to the whole new one; then the old one's
+files go. Before its first file a build puts a claim, unfinished-<fingerprint>.json, so that two builds never share
+names: of any two, at least one sees the other's claim and stays under its own prefix.
+"""
+
+import json
+import re
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from autosing.errors import InputError
+from autosing.schemas.sample import DatasetIndex
+from autosing.store import Place, files_in, others_at_work, put, take_away
+
+INDEX = "index.json"
+_CLAIM = re.compile(r"unfinished-[0-9a-f]{16}\.json")
+_OURS = re.compile(r"([0-9a-f]{16}/)?((train|valid|test)/\d{6}\.tar|card\.md)|" + _CLAIM.pattern)
+"""What a build may write beside index.json; anything else in the folder is left alone."""
+_ABANDONED_S = 30 * 24 * 3600
+"""In a store a claim so old is a dead build's. On a file system its lock tells."""
+
+
+@dataclass(frozen=True)
+class Edition:
+    """What one build puts. Nothing of it is part of the dataset before `commit`."""
+
+    dataset: Place
+    fingerprint: str
+    prefix: str
+    scratch: Path
+
+    def put(self, file: Path, name: str, point: str) -> str:
+        """A finished file takes its place; returns its path within the dataset."""
+        put(file, self.dataset / f"{self.prefix}{name}", point)
+        return f"{self.prefix}{name}"
+
+    def commit(self, index: DatasetIndex) -> None:
+        """Check that every shard is there, switch to them, and take away what the dataset no longer holds.
+
+        Raises InputError where another build took shards away, and leaves the dataset as it was.
+        """
+        if not is_whole(self.dataset, index):
+            raise InputError(f"dataset {self.dataset}: another build took files away; run one at a time")
+        _put_text(index.model_dump_json(indent=1) + "\n", self.dataset / INDEX, self.scratch, "index")
+        sweep(self.dataset, index, self.scratch)
+
+
+def check_place(dataset: Place) -> None:
+    """Raises InputError where `dataset` holds something that no build put there."""
+    names = [path.name for path in dataset.iterdir()] if dataset.is_dir() else []
+    if dataset.is_file() or (names and INDEX not in names and not any(map(_CLAIM.fullmatch, names))):
+        raise InputError(f"dataset {dataset}: holds something that is no dataset; give an empty or new folder")
+
+
+def standing(dataset: Place) -> DatasetIndex | None:
+    """The committed index; None where there is none."""
+    return DatasetIndex.load(dataset) if (dataset / INDEX).is_file() else None
+
+
+def is_whole(dataset: Place, index: DatasetIndex) -> bool:
+    """Whether all files that an index names are there, shards in the size that it promises."""
+    sizes = {name: size for name, (size, _) in files_in(dataset).items()}
+    shards = [shard for split in index.splits.values() for shard in split.shards]
+    return f"{_prefix(index)}card.md" in sizes and all(sizes.get(shard.path) == shard.bytes for shard in shards)
+
+
+def begin(dataset: Place, fingerprint: str, scratch: Path) -> Edition:
+    """Claim the names of a build. The same build, killed and begun again, gets the same names."""
+    held, own = standing(dataset), f"{fingerprint[:16]}/"
+    _put_text(json.dumps({"fingerprint": fingerprint}) + "\n", dataset / _claim(fingerprint), scratch, "claim")
+    if held is not None:
+        prefix = _prefix(held) if held.fingerprint == fingerprint else own
+    else:
+        prefix = own if _others(dataset, fingerprint, scratch) else ""
+    return Edition(dataset, fingerprint, prefix, scratch)
+
+
+def sweep(dataset: Place, index: DatasetIndex, scratch: Path) -> None:
+    """Take away what the index does not name: replaced editions, dead builds' files and claims, our own claim.
+
+    While another build is at work, only our own claim goes; whoever is last sweeps.
+    """
+    named = {shard.path for split in index.splits.values() for shard in split.shards} | {f"{_prefix(index)}card.md"}
+    found = [name for name in files_in(dataset) if _OURS.fullmatch(name) and name not in named]
+    if _others(dataset, index.fingerprint, scratch):
+        found = [name for name in found if name == _claim(index.fingerprint)]
+    for name in sorted(found, key=lambda name: (_CLAIM.fullmatch(name) is not None, name)):
+        take_away(dataset / name)
+    if isinstance(dataset, Path):
+        for name in found:
+            with suppress(OSError):  # not empty
+                for folder in (dataset / name).parents:
+                    if folder == dataset:
+                        break
+                    folder.rmdir()
+
+
+def _others(dataset: Place, fingerprint: str, scratch: Path) -> bool:
+    """Whether another build may be at work on this dataset."""
+    if isinstance(dataset, Path):
+        return others_at_work(dataset, scratch)
+    claims = {name: changed for name, (_, changed) in files_in(dataset).items() if _CLAIM.fullmatch(name)}
+    own = claims.pop(_claim(fingerprint), time.time())
+    return any(own - changed < _ABANDONED_S for changed in claims.values())
+
+
+def _put_text(text: str, target: Place, scratch: Path, point: str) -> None:
+    (scratch / point).write_text(text, encoding="utf-8")
+    put(scratch / point, target, point)
+
+
+def _claim(fingerprint: str) -> str:
+    return f"unfinished-{fingerprint[:16]}.json"
+
+
+def _prefix(index: DatasetIndex) -> str:
+    """What stands before `<split>/NNNNNN.tar` in an index's paths."""
+    first = next(shard.path for split in index.splits.values() for shard in split.shards)
+    return "".join(f"{part}/" for part in first.split("/")[:-2])
