@@ -7,6 +7,7 @@ from the environment (AWS_ACCESS_KEY_ID ...) or the machine's role, never from t
 """
 
 import io
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -161,7 +162,7 @@ class Remote:
         return sorted(self._patiently(lambda: self._system().get_file_info(chosen)), key=lambda info: info.path)
 
     def _system(self) -> "FileSystem":
-        return _system(self.key.partition("/")[0], self.query)
+        return _system(self.key.partition("/")[0], self.query, os.getpid())
 
     def _patiently(self, action: Callable[[], T]) -> T:
         """The action's result, tried again where the store failed. Raises InputError once that is hopeless."""
@@ -222,7 +223,8 @@ class _Reader(io.RawIOBase):
 
 
 @cache
-def _system(bucket: str, query: str) -> "FileSystem":
+def _system(bucket: str, query: str, process: int) -> "FileSystem":
+    """One client a process: what a fork inherits of one is of no use to it."""
     import pyarrow as pa
     from pyarrow.fs import FileSystem
 

@@ -6,6 +6,8 @@ is skipped in silence: the shard is refused whole, by name, before any member is
 
 import hashlib
 import os
+import shutil
+import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Self
@@ -14,7 +16,9 @@ import numpy as np
 
 from autosing.errors import InputError
 from autosing.ids import check_id
+from autosing.remote import Remote
 from autosing.schemas.sample import GROUPS, META, Sample, ShardRecord
+from autosing.store import Place
 from autosing.tars import BLOCK, Member, members_of
 
 MAX_ROWS = 100_000
@@ -74,12 +78,12 @@ class Shard:
     """
 
     def __init__(
-        self, path: Path, files: Collection[str] | None = None, rows: int | None = None, soon: bool = False
+        self, path: Place, files: Collection[str] | None = None, rows: int | None = None, soon: bool = False
     ) -> None:
         if not path.is_file():
             raise InputError(f"shard {path}: no such file; build the dataset again")
         self._path = path
-        self._descriptor = os.open(path, os.O_RDONLY)
+        self._descriptor = os.open(path, os.O_RDONLY) if isinstance(path, Path) else _fetched(path)
         if soon:
             os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
         try:
@@ -133,7 +137,7 @@ class Shard:
 
 
 def read_shard(
-    path: Path, files: Collection[str] | None = None, rows: int | None = None
+    path: Place, files: Collection[str] | None = None, rows: int | None = None
 ) -> Iterator[tuple[int, Sample]]:
     """(row, sample with the wanted files and its meta read) for each row. Raises InputError for a bad shard."""
     with Shard(path, files, rows) as shard:
@@ -146,7 +150,15 @@ def read_shard(
             yield row, sample
 
 
-def _index(path: Path, descriptor: int, files: Collection[str] | None, max_rows: int) -> list[tuple[str, list[Run]]]:
+def _fetched(path: Remote) -> int:
+    """A store's shard as an unnamed local file: rows are read in any order, and a store answers each read slowly."""
+    with tempfile.TemporaryFile() as local, path.open() as stream:
+        shutil.copyfileobj(stream, local, 1 << 20)
+        local.flush()
+        return os.dup(local.fileno())
+
+
+def _index(path: Place, descriptor: int, files: Collection[str] | None, max_rows: int) -> list[tuple[str, list[Run]]]:
     rows: list[tuple[str, list[Run]]] = []
     seen: set[str] = set()
     held: dict[str, Member] = {}
@@ -168,13 +180,13 @@ def _index(path: Path, descriptor: int, files: Collection[str] | None, max_rows:
     return rows
 
 
-def _twice(path: Path, member: Member) -> InputError:
+def _twice(path: Place, member: Member) -> InputError:
     return InputError(
         f"shard {path}: sample {member.key} is there twice ({member.key}.{member.file}); build the dataset again"
     )
 
 
-def _runs(path: Path, held: Mapping[str, Member], files: Collection[str] | None) -> list[Run]:
+def _runs(path: Place, held: Mapping[str, Member], files: Collection[str] | None) -> list[Run]:
     """The wanted members of one sample, those that lie close together in one run."""
     if META not in held:
         key = next(iter(held.values())).key

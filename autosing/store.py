@@ -104,11 +104,10 @@ def files_in(folder: Place) -> dict[str, tuple[int, float]]:
 def attempt(target: Place) -> Iterator[Path]:
     """An empty folder to write `target` in: on its file system, or in $TMPDIR where it lies in a store.
 
-    Folders that killed processes left of the same target are swept. Gone at the end, with what was not put.
+    What killed processes left beside it is swept. Gone at the end, with what was not put.
     """
     home, stem = _home(target)
-    for left in _folders(target):
-        _sweep(left)
+    sweep_dead(home)
     held = None
     with commit_point("attempt"):
         while held is None:
@@ -124,31 +123,29 @@ def attempt(target: Place) -> Iterator[Path]:
 
 def others_at_work(target: Path, mine: Path) -> bool:
     """Whether another process writes this target. Exact: the folders of dead ones are swept first."""
-    for folder in _folders(target):
-        if folder != mine:
-            _sweep(folder)
-    return any(folder != mine for folder in _folders(target))
+    sweep_dead(target.parent)
+    return any(folder.name.startswith(f".{target.name}.") and folder != mine for folder in _attempts(target.parent))
+
+
+def sweep_dead(home: Place) -> None:
+    """Take away the attempts in a folder that no living process holds. In a store there are none."""
+    for folder in _attempts(home) if isinstance(home, Path) else ():
+        held = _lock(folder)
+        if held is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(held)
 
 
 def _home(target: Place) -> tuple[Path, str]:
     if isinstance(target, Remote):
-        return Path(tempfile.gettempdir()), f".autosing.{target.name}."
+        return Path(tempfile.gettempdir()) / f"autosing-{os.getuid()}", f".{target.name}."
     return target.parent, f".{target.name}."
 
 
-def _folders(target: Place) -> list[Path]:
-    home, stem = _home(target)
+def _attempts(home: Path) -> list[Path]:
     with suppress(FileNotFoundError):
-        return sorted(p for p in home.iterdir() if re.fullmatch(re.escape(stem) + r"[a-z0-9_]{8}\.part", p.name))
+        return sorted(path for path in home.iterdir() if re.fullmatch(r"\..+\.[a-z0-9_]{8}\.part", path.name))
     return []
-
-
-def _sweep(folder: Path) -> None:
-    """Take a folder away if no living process holds it."""
-    held = _lock(folder)
-    if held is not None:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(held)
 
 
 def _lock(folder: Path, unless_held: bool = False) -> int | None:

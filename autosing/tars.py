@@ -8,10 +8,10 @@ import os
 import re
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from autosing.errors import InputError
+from autosing.store import Place
 
 BLOCK = 512
 MAX_MEMBER_BYTES = 1 << 28
@@ -38,7 +38,7 @@ class Member(NamedTuple):
     size: int
 
 
-def members_of(path: Path, descriptor: int, max_members: int) -> Iterator[Member]:
+def members_of(path: Place, descriptor: int, max_members: int) -> Iterator[Member]:
     """The members in order, their headers alone read. Raises InputError, by name, for whatever is not plain."""
     total = os.fstat(descriptor).st_size
     at = count = 0
@@ -91,7 +91,7 @@ def _sum_holds(header: bytes) -> bool:
     return found == (1 + int(header[148:154], 8)) % 65521
 
 
-def _long_name(path: Path, descriptor: int, header: bytes, at: int) -> tuple[bytes, bytes]:
+def _long_name(path: Place, descriptor: int, header: bytes, at: int) -> tuple[bytes, bytes]:
     """Of the pax header at `at`, whose one record lies in the one block after it."""
     found = _LONG_NAME.fullmatch(os.pread(descriptor, BLOCK, at + BLOCK))
     length = b"%d" % (found.end(3) + 1) if found else b""
@@ -100,7 +100,7 @@ def _long_name(path: Path, descriptor: int, header: bytes, at: int) -> tuple[byt
     return found[2], found[3]
 
 
-def _check_end(path: Path, descriptor: int, at: int, total: int) -> None:
+def _check_end(path: Place, descriptor: int, at: int, total: int) -> None:
     """A tar ends with two empty blocks at least, and nothing lies behind them."""
     if total - at < 2 * BLOCK:
         raise InputError(f"shard {path}: not a whole tar (its end is missing); build the dataset again")
@@ -108,7 +108,7 @@ def _check_end(path: Path, descriptor: int, at: int, total: int) -> None:
         raise InputError(f"shard {path}: bytes lie behind its end; only shards of 'autosing build' are read")
 
 
-def _refuse(path: Path, header: bytes, wrong: str) -> NoReturn:
+def _refuse(path: Place, header: bytes, wrong: str) -> NoReturn:
     if len(header) < BLOCK or header[257:262] != b"ustar":
         raise InputError(f"shard {path}: not a whole tar (no header where one is due); build the dataset again")
     kind = _kind(header)

@@ -10,7 +10,7 @@ from typing import Any
 from autosing.errors import InputError
 from autosing.ids import check_id
 from autosing.stage import Stage
-from autosing.store import Place
+from autosing.store import Place, sweep_dead
 from autosing.tables import (
     check_kinds,
     fingerprint,
@@ -46,6 +46,7 @@ class Schedule:
         seen: dict[str, int] = {}
         for partition in self.partitions:
             _check_ids(table_path(corpus, partition, "index"), seen, partition)
+            sweep_dead(corpus / str(partition))
             self._plan(corpus, partition, stages, own)
         self.jobs = list(self._waiting.values())
         self.kept = len(self.partitions) * len(stages) - len(self.jobs)

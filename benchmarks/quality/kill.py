@@ -1,0 +1,158 @@
+"""SIGKILL during `process` and `build`, at every commit point and at random moments -> JSON: were the bytes the same?
+
+    python benchmarks/quality/kill.py [--moments 50] [--seed 0] [--store]
+
+Each case takes songs, kills processing or building (first, or again under another config), looks at what readers see
+(whole tables and a whole dataset, old or new, or none), runs again, and compares every file with an undisturbed run.
+`--store` does it all in an S3 server on loopback. Stages are cheap ones: what is tested is the commit.
+"""
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import webdataset.writer  # noqa: F401  (imports torch: once here, not in each fork)
+
+from autosing.schemas.sample import DatasetIndex
+from autosing.store import Place, files_in, place
+from autosing.tables import partitions, read_meta, read_rejects, read_rows, table_path
+from autosing.testing.killing import Outcome, in_process
+from autosing.testing.s3 import address, s3_server
+from autosing.testing.stages import Vocals, cheap_corpus, cheap_stages
+from dataset_builder import build as room
+from dataset_builder.config import BuildConfig
+from processing.pipeline import PipelineConfig
+from processing.runner import run
+
+FIRST = BuildConfig(members=("meta", "pitch", "audio"), valid=0.2, test=0.2, seed=1, shard_rows=6)
+AGAIN = FIRST.model_copy(update={"seed": 2, "shard_rows": 4})
+Deed = Callable[[Place], Any]
+
+
+def process(home: Place, clips: int = 3) -> None:
+    assert not run(home / "c", cheap_stages(clips), PipelineConfig(), "inline").failures
+
+
+DEEDS: dict[str, tuple[list[Deed], Deed]] = {
+    "process": ([], process),
+    "process, other config": ([process], lambda home: process(home, 2)),
+    "build": ([process], lambda home: room.build(home / "c", home / "d", FIRST)),
+    "build, other config": (
+        [process, lambda home: room.build(home / "c", home / "d", FIRST)],
+        lambda home: room.build(home / "c", home / "d", AGAIN),
+    ),
+}
+"""name -> (what was done before, the deed that is killed)."""
+
+
+def contents(home: Place) -> dict[str, bytes]:
+    return {name: (home / name).read_bytes() for name in files_in(home)}
+
+
+def seen(home: Place, known: list[dict[str, bytes]]) -> list[str]:
+    """What a reader would find wrong: a table or dataset that is neither as before nor as wanted."""
+    wrong = []
+    for k in partitions(home / "c"):
+        for stage in ("segment", "pitch"):
+            name = f"c/{k}/{stage}.parquet"
+            held = read_meta(home / name)
+            if held is None:
+                continue
+            if (home / name).read_bytes() not in [files.get(name) for files in known]:
+                wrong.append(name)
+            if len(read_rejects(home / "c", k, stage)) not in (0, held.rejected):
+                wrong.append(f"{name}: rejects")
+    if (home / "d" / "index.json").is_file():
+        index = DatasetIndex.load(home / "d")
+        named = [shard.path for split in index.splits.values() for shard in split.shards]
+        whole = {name: (home / "d" / name).read_bytes() for name in ["index.json", *named]}
+        if not any(all(files.get(f"d/{n}") == data for n, data in whole.items()) for files in known):
+            wrong.append("dataset")
+    elif any("d/index.json" in files for files in known[:1]):
+        wrong.append("dataset is gone")
+    return wrong
+
+
+def rows(home: Place) -> dict[str, int]:
+    """Songs in, clips, clips told apart, rejects: what was lost or doubled would show."""
+    corpus = home / "c"
+    songs = clips = rejects = 0
+    ids = set()
+    for k in partitions(corpus):
+        index = read_meta(table_path(corpus, k, "index"))
+        assert index is not None
+        songs += index.rows
+        mine = [row.id for row in read_rows(table_path(corpus, k, "segment"), Vocals)]
+        clips, ids = clips + len(mine), ids | set(mine)
+        rejects += len(read_rejects(corpus, k, "segment")) + len(read_rejects(corpus, k, "pitch"))
+    return {"songs": songs, "clips": clips, "distinct_clips": len(ids), "rejects": rejects}
+
+
+def case(home: Place, name: str, known: list[dict[str, bytes]], how: dict[str, Any]) -> tuple[Outcome, list[str]]:
+    """Kill one deed, look, run it again, compare. All in forks: this process never talks to a store."""
+    before, deed = DEEDS[name]
+    in_process(lambda: [cheap_corpus(home / "c"), *(done(home) for done in before)])
+    outcome = in_process(lambda: deed(home), **how)
+    wrong = in_process(lambda: seen(home, known)).result
+    in_process(lambda: deed(home))
+    if in_process(lambda: contents(home) == known[-1]).result is not True:
+        wrong.append("bytes differ after the second run")
+    return outcome, [f"{name} {how}: {what}" for what in wrong]
+
+
+def measure(root: Callable[[str], Place], moments: int, seed: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    wrong: list[str] = []
+    chance = random.Random(seed)
+    killed_in: Counter[str] = Counter()
+    for number, (name, (before, deed)) in enumerate(DEEDS.items()):
+        home = root(f"whole{number}")
+        known = [
+            in_process(lambda: [cheap_corpus(home / "c"), *(done(home) for done in before)] and contents(home)).result
+        ]
+        outcome = in_process(lambda: deed(home))
+        known.append(in_process(lambda: contents(home)).result)
+        killed = 0
+        for n in range(len(outcome.passed)):
+            result, bad = case(root(f"point{number}-{n}"), name, known, {"kill_at": n})
+            killed, wrong = killed + result.killed, wrong + bad
+        found[name] = {
+            "commit_points_passed": len(outcome.passed), "killed_there": killed, "files": len(known[-1]),
+            "seconds": round(outcome.seconds, 2), "rows": in_process(lambda: rows(home)).result,
+        }  # fmt: skip
+        mine = moments // len(DEEDS) + (number < moments % len(DEEDS))
+        for n in range(mine):
+            after_s = chance.uniform(0.0, outcome.seconds)
+            result, bad = case(root(f"moment{number}-{n}"), name, known, {"kill_after_s": after_s})
+            wrong += bad
+            killed_in[name if result.killed else "ended before"] += 1
+    return {"deeds": found, "random_moments": moments, "killed_at_random": dict(killed_in), "wrong": wrong}
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("--moments", type=int, default=50)
+    words.add_argument("--seed", type=int, default=0)
+    words.add_argument("--store", action="store_true")
+    given = words.parse_args()
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, s3_server() if given.store else nullcontext() as port:
+
+        def root(name: str) -> Place:
+            return place(address(port, name)) if port else Path(folder) / name
+
+        found = measure(root, given.moments, given.seed)
+    print(json.dumps({"store": given.store, **found, "wall_s": round(time.monotonic() - started)}, indent=1))
+    sys.exit(1 if found["wrong"] else 0)
+
+
+if __name__ == "__main__":
+    main()

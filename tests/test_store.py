@@ -1,0 +1,138 @@
+"""A corpus and a dataset in an S3 store: the same bytes as on a disk, through any network, and only whole objects."""
+
+import json
+import pickle
+
+import pytest
+import typer
+import webdataset.writer  # noqa: F401  (imports torch: once here, not in each fork)
+from typer.testing import CliRunner
+
+from autosing.errors import InputError
+from autosing.remote import Remote
+from autosing.schemas.sample import DatasetIndex
+from autosing.shards import read_shard
+from autosing.store import files_in, place, put_bytes
+from autosing.testing.faults import FAULTS, FaultyProxy
+from autosing.testing.killing import in_process
+from autosing.testing.s3 import address, s3_server
+from autosing.testing.stages import cheap_corpus, cheap_stages
+from dataset_builder import build as room
+from dataset_builder.config import BuildConfig
+from processing.pipeline import PipelineConfig
+from processing.runner import run
+
+CONFIG = BuildConfig(members=("meta", "pitch", "audio"), valid=0.2, test=0.2, seed=1, shard_rows=6)
+OTHER = CONFIG.model_copy(update={"seed": 2})
+
+
+@pytest.fixture(scope="module")
+def port():
+    with s3_server() as port:
+        yield port
+
+
+def all_of_it(home):
+    cheap_corpus(home / "c", partitions=2, songs=4)
+    assert not run(home / "c", cheap_stages(), PipelineConfig(), "inline").failures
+    room.build(home / "c", home / "d", CONFIG)
+
+
+def contents(home):
+    """Every object or file by name."""
+    return {name: (home / name).read_bytes() for name in files_in(home)}
+
+
+@pytest.fixture(scope="module")
+def on_disk(tmp_path_factory):
+    home = tmp_path_factory.mktemp("disk")
+    all_of_it(home)
+    return contents(home)
+
+
+def test_killed_in_a_store_and_run_again_the_bytes_are_the_same(port, on_disk):
+    """In forks, before this process has a client of its own. Every commit point: benchmarks/quality/kill.py."""
+    home = address(port, "killed")
+    in_process(lambda: cheap_corpus(place(home) / "c", partitions=2, songs=4))
+    for kill_at in (10, 3, 7, 5, 5, 4):
+        in_process(lambda: all_of_it(place(home)), kill_at=kill_at)
+    in_process(lambda: all_of_it(place(home)))
+    assert in_process(lambda: contents(place(home))).result == on_disk
+
+
+def test_a_bad_network_changes_no_byte(port, on_disk):
+    faults = tuple(fault for fault in FAULTS if fault != "hang")
+    with FaultyProxy(port, rate=0.15, seed=3, faults=faults) as proxy:
+        home = place(address(proxy.port, "bad"))
+        all_of_it(home)
+        assert contents(home) == on_disk
+        room.build(home / "c", home / "d", OTHER)
+        assert (
+            DatasetIndex.load(home / "d").fingerprint
+            != DatasetIndex.load(place(address(port, "bad/d"))).fingerprint[:0]
+        )
+        assert set(proxy.met) == {"", *faults}, proxy.met
+
+
+def test_a_server_that_hangs_is_asked_again(port):
+    with FaultyProxy(port, rate=0.2, seed=1, faults=("hang",)) as proxy:
+        target = place(address(proxy.port, "slow/x"))
+        put_bytes(b"abc", target, "run")
+        assert target.read_bytes() == b"abc" and proxy.met["hang"] > 0
+
+
+def test_the_verbs_of_a_path(port):
+    home = place(address(port, "verbs"))
+    assert isinstance(home, Remote) and place(str(home)) == home == pickle.loads(pickle.dumps(home))
+    assert not home.exists() and not home.is_dir() and list(home.iterdir()) == [] and files_in(home) == {}
+    put_bytes(b"0123456789" * 1000, home / "a" / "x.bin", "run")
+    assert home.is_dir() and [p.name for p in home.iterdir()] == ["a"] and list(files_in(home)) == ["a/x.bin"]
+    found = home / "a" / "x.bin"
+    assert (found.name, found.stem, found.parent, found.stat().st_size) == ("x.bin", "x", home / "a", 10000)
+    with found.open() as file:
+        file.seek(-3, 2)
+        assert file.read() == b"789" and file.seek(5) == 5 and file.read(7) == b"5678901"
+    found.unlink()
+    found.unlink(missing_ok=True)
+    assert not found.is_file() and files_in(home) == {}
+    for read in (found.stat, found.unlink, found.read_bytes):
+        with pytest.raises(FileNotFoundError):
+            read()
+
+
+def test_addresses_that_cannot_be_are_refused(port):
+    for wrong, words in (
+        ("s3:///x", "not an address"), ("s3://b//x", "not an address"), ("s3://b/x?colour=red", "colour"),
+        ("s3://key:secret@b/x", "credentials"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=words) as caught:
+            place(wrong)
+        assert "secret" not in str(caught.value)
+
+
+def test_a_dataset_in_a_store_is_verified_and_read_from_there(port):
+    home = place(address(port, "read"))
+    all_of_it(home)
+    from dataset_builder import cli
+    from processing import cli as processing_cli
+
+    app = typer.Typer()
+    for command in (cli.verify, cli.build, processing_cli.status):
+        app.command()(command)
+    runner = CliRunner()
+    shown = runner.invoke(app, ["verify", str(home / "d"), "--json"])
+    assert shown.exit_code == 0, shown.output
+    assert sum(row["clips"] for row in json.loads(shown.stdout)["rows"]) == 14
+    shown = runner.invoke(app, ["status", str(home / "c"), "--json"])
+    assert [row["rows_out"] for row in json.loads(shown.stdout)["rows"] if row["stage"] in ("index", "pitch")] == [
+        8,
+        14,
+    ]
+    words = ["build", str(home / "c"), str(home / "d2"), "--members", "pitch", "--json"]
+    assert runner.invoke(app, words).exit_code == 0
+    index = DatasetIndex.load(home / "d")
+    shard = home / "d" / index.splits["train"].shards[0].path
+    here = [sample.id for _, sample in read_shard(shard, None, {0, 2})]
+    assert len(here) == 2
+    fork = in_process(lambda: [sample.id for _, sample in read_shard(shard, None, {0, 2})], kill_after_s=120)
+    assert fork.result == here, "a loader's forked worker reads it as well"
