@@ -23,6 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
+from autosing.errors import InputError
 from autosing.remote import SCHEME, Remote
 
 Place: TypeAlias = Path | Remote
@@ -138,7 +139,11 @@ def sweep_dead(home: Place) -> None:
 
 def _home(target: Place) -> tuple[Path, str]:
     if isinstance(target, Remote):
-        return Path(tempfile.gettempdir()) / f"autosing-{os.getuid()}", f".{target.name}."
+        home = Path(tempfile.gettempdir()) / f"autosing-{os.getuid()}"
+        home.mkdir(mode=0o700, exist_ok=True)
+        if home.stat().st_uid != os.getuid():
+            raise InputError(f"{home}: belongs to somebody else; set TMPDIR to a folder of your own")
+        return home, f".{target.name}."
     return target.parent, f".{target.name}."
 
 

@@ -47,17 +47,19 @@ def contents(home):
 def on_disk(tmp_path_factory):
     home = tmp_path_factory.mktemp("disk")
     all_of_it(home)
-    return contents(home)
+    first = contents(home)
+    room.build(home / "c", home / "d", OTHER)
+    return first, contents(home)
 
 
 def test_killed_in_a_store_and_run_again_the_bytes_are_the_same(port, on_disk):
     """In forks, before this process has a client of its own. Every commit point: benchmarks/quality/kill.py."""
     home = address(port, "killed")
     in_process(lambda: cheap_corpus(place(home) / "c", partitions=2, songs=4))
-    for kill_at in (10, 3, 7, 5, 5, 4):
-        in_process(lambda: all_of_it(place(home)), kill_at=kill_at)
+    killed = [in_process(lambda: all_of_it(place(home)), kill_at=n).killed for n in (12, 20, 11, 13, 16, 19, 21)]
+    assert sum(killed) >= 6
     in_process(lambda: all_of_it(place(home)))
-    assert in_process(lambda: contents(place(home))).result == on_disk
+    assert in_process(lambda: contents(place(home))).result == on_disk[0]
 
 
 def test_a_bad_network_changes_no_byte(port, on_disk):
@@ -65,12 +67,9 @@ def test_a_bad_network_changes_no_byte(port, on_disk):
     with FaultyProxy(port, rate=0.15, seed=3, faults=faults) as proxy:
         home = place(address(proxy.port, "bad"))
         all_of_it(home)
-        assert contents(home) == on_disk
+        assert contents(home) == on_disk[0]
         room.build(home / "c", home / "d", OTHER)
-        assert (
-            DatasetIndex.load(home / "d").fingerprint
-            != DatasetIndex.load(place(address(port, "bad/d"))).fingerprint[:0]
-        )
+        assert contents(home) == on_disk[1]
         assert set(proxy.met) == {"", *faults}, proxy.met
 
 

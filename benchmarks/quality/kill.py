@@ -21,8 +21,9 @@ from typing import Any
 
 import webdataset.writer  # noqa: F401  (imports torch: once here, not in each fork)
 
+from autosing.remote import Remote
 from autosing.schemas.sample import DatasetIndex
-from autosing.store import Place, files_in, place
+from autosing.store import Place, files_in
 from autosing.tables import partitions, read_meta, read_rejects, read_rows, table_path
 from autosing.testing.killing import Outcome, in_process
 from autosing.testing.s3 import address, s3_server
@@ -108,25 +109,29 @@ def case(home: Place, name: str, known: list[dict[str, bytes]], how: dict[str, A
     return outcome, [f"{name} {how}: {what}" for what in wrong]
 
 
+def undisturbed(home: Place, name: str) -> tuple[list[dict[str, bytes]], Outcome, dict[str, int]]:
+    """(every file before and after the deed, how it went, its rows)."""
+    before, deed = DEEDS[name]
+    in_process(lambda: [cheap_corpus(home / "c"), *(done(home) for done in before)])
+    old = in_process(lambda: contents(home)).result
+    outcome = in_process(lambda: deed(home))
+    return [old, in_process(lambda: contents(home)).result], outcome, in_process(lambda: rows(home)).result
+
+
 def measure(root: Callable[[str], Place], moments: int, seed: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     wrong: list[str] = []
     chance = random.Random(seed)
     killed_in: Counter[str] = Counter()
-    for number, (name, (before, deed)) in enumerate(DEEDS.items()):
-        home = root(f"whole{number}")
-        known = [
-            in_process(lambda: [cheap_corpus(home / "c"), *(done(home) for done in before)] and contents(home)).result
-        ]
-        outcome = in_process(lambda: deed(home))
-        known.append(in_process(lambda: contents(home)).result)
+    for number, name in enumerate(DEEDS):
+        known, outcome, counted = undisturbed(root(f"whole{number}"), name)
         killed = 0
         for n in range(len(outcome.passed)):
             result, bad = case(root(f"point{number}-{n}"), name, known, {"kill_at": n})
             killed, wrong = killed + result.killed, wrong + bad
         found[name] = {
             "commit_points_passed": len(outcome.passed), "killed_there": killed, "files": len(known[-1]),
-            "seconds": round(outcome.seconds, 2), "rows": in_process(lambda: rows(home)).result,
+            "seconds": round(outcome.seconds, 2), "rows": counted,
         }  # fmt: skip
         mine = moments // len(DEEDS) + (number < moments % len(DEEDS))
         for n in range(mine):
@@ -147,7 +152,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, s3_server() if given.store else nullcontext() as port:
 
         def root(name: str) -> Place:
-            return place(address(port, name)) if port else Path(folder) / name
+            return Remote(*address(port, name).removeprefix("s3://").split("?")) if port else Path(folder) / name
 
         found = measure(root, given.moments, given.seed)
     print(json.dumps({"store": given.store, **found, "wall_s": round(time.monotonic() - started)}, indent=1))
