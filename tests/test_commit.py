@@ -282,21 +282,20 @@ def test_a_damaged_dataset_is_built_again_under_the_same_names(processed, tmp_pa
 
 def test_tables_that_change_while_they_are_read_are_noticed(processed, tmp_path, monkeypatch):
     shutil.copytree(processed, tmp_path / "c")
-    before = tables(tmp_path / "c")
     other = tmp_path / "other"
     shutil.copytree(processed, other)
     process(other, clips=2)
 
     def swap(*_):
-        for partition in range(2):
-            shutil.copy(table_path(other, partition, "segment"), table_path(tmp_path / "c", partition, "segment"))
+        for file in other.glob("*/*.parquet"):
+            shutil.copy(file, tmp_path / "c" / file.relative_to(other))
 
     tone = cheap_stages()[1]
     apply = tone.apply
     monkeypatch.setattr(tone, "apply", lambda row: (swap(), apply(row))[1])
     with pytest.raises(InputError, match="another run put other tables"):
         process_partition(tone, tmp_path / "c", 0)
-    assert tables(tmp_path / "c")["0/pitch.parquet"] == before["0/pitch.parquet"]
+    assert tables(tmp_path / "c")["0/pitch.parquet"] == tables(other)["0/pitch.parquet"], "ours was not put"
     shutil.rmtree(tmp_path / "c")
     shutil.copytree(processed, tmp_path / "c")
     monkeypatch.setattr(room, "card_text", lambda *_: swap() or "")
