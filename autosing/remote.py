@@ -92,7 +92,7 @@ class Remote:
         info = self._info()
         if info.type.name == "NotFound":
             raise FileNotFoundError(f"{self}: no such object")
-        return SimpleNamespace(st_size=info.size, st_mtime=info.mtime_ns / 1e9 if info.mtime_ns else 0.0)
+        return SimpleNamespace(st_size=info.size, st_mtime=(info.mtime_ns or 0) / 1e9)
 
     def iterdir(self) -> Iterator["Remote"]:
         """What lies in the folder, by name; nothing where there is none."""
@@ -102,7 +102,7 @@ class Remote:
         """Name below this prefix -> (bytes, time of its last change in s), of every object under it."""
         start = len(self.key) + 1
         return {
-            info.path[start:]: (info.size, info.mtime_ns / 1e9)
+            info.path[start:]: (info.size, (info.mtime_ns or 0) / 1e9)
             for info in self._list(recursive=True)
             if info.type.name == "File"
         }
@@ -214,7 +214,8 @@ class _Reader(io.RawIOBase):
 
     def _read_at(self, wanted: int) -> Callable[[], bytes]:
         def once() -> bytes:
-            data = self._file.read_at(wanted, self._at)
+            self._file.seek(self._at)
+            data = self._file.read(wanted)
             if len(data) != wanted:
                 raise OSError(f"{len(data)} of {wanted} bytes came")
             return data
