@@ -1,6 +1,6 @@
 """SIGKILL during `process` and `build`, at every commit point and at random moments -> JSON: were the bytes the same?
 
-    python benchmarks/quality/kill.py [--moments 50] [--seed 0] [--store]
+    python benchmarks/quality/kill.py [--moments 50] [--no-points] [--seed 0] [--store]
 
 Each case takes songs, kills processing or building (first, or again under another config), looks at what readers see
 (whole tables and a whole dataset, old or new, or none), runs again, and compares every file with an undisturbed run.
@@ -128,15 +128,17 @@ def undisturbed(home: Place, name: str) -> tuple[list[dict[str, bytes]], Outcome
     return [old, aside(home, lambda: contents(home))], outcome, aside(home, lambda: rows(home))
 
 
-def measure(root: Callable[[str], Place], moments: int, seed: int) -> dict[str, Any]:
+def measure(root: Callable[[str], Place], points: bool, moments: int, seed: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     wrong: list[str] = []
     chance = random.Random(seed)
     killed_in: Counter[str] = Counter()
+    passages: Counter[int] = Counter()
+    tries = 0
     for number, name in enumerate(DEEDS):
         known, outcome, counted = undisturbed(root(f"whole{number}"), name)
         killed = 0
-        for n in range(len(outcome.passed)):
+        for n in range(len(outcome.passed) if points else 0):
             result, bad = case(root(f"point{number}-{n}"), name, known, {"kill_at": n})
             killed, wrong = killed + result.killed, wrong + bad
         found[name] = {
@@ -144,17 +146,25 @@ def measure(root: Callable[[str], Place], moments: int, seed: int) -> dict[str, 
             "seconds": round(outcome.seconds, 2), "rows": counted,
         }  # fmt: skip
         mine = moments // len(DEEDS) + (number < moments % len(DEEDS))
-        for n in range(mine):
-            after_s = chance.uniform(0.0, outcome.seconds)
-            result, bad = case(root(f"moment{number}-{n}"), name, known, {"kill_after_s": after_s})
+        longest_s = outcome.seconds
+        while killed_in[name] < mine:
+            after_s = chance.uniform(0.0, longest_s)
+            tries += 1
+            result, bad = case(root(f"moment{tries}"), name, known, {"kill_after_s": after_s})
             wrong += bad
-            killed_in[name if result.killed else "ended before"] += 1
-    return {"deeds": found, "random_moments": moments, "killed_at_random": dict(killed_in), "wrong": wrong}
+            killed_in[name] += result.killed
+            longest_s = longest_s if result.killed else result.seconds  # it had ended: look earlier
+            passages[len(result.passed)] += result.killed
+    return {
+        "deeds": found, "killed_at_random_moments": dict(killed_in), "ended_before_the_kill": tries - moments,
+        "different_places_in_the_work": len(passages), "wrong": wrong,
+    }  # fmt: skip
 
 
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--moments", type=int, default=50)
+    words.add_argument("--points", action=argparse.BooleanOptionalAction, default=True)
     words.add_argument("--seed", type=int, default=0)
     words.add_argument("--store", action="store_true")
     given = words.parse_args()
@@ -164,7 +174,7 @@ def main() -> None:
         def root(name: str) -> Place:
             return Remote(*address(port, name).removeprefix("s3://").split("?")) if port else Path(folder) / name
 
-        found = measure(root, given.moments, given.seed)
+        found = measure(root, given.points, given.moments, given.seed)
     print(json.dumps({"store": given.store, **found, "wall_s": round(time.monotonic() - started)}, indent=1))
     sys.exit(1 if found["wrong"] else 0)
 
