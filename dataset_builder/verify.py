@@ -5,7 +5,6 @@ the clip's length, codes within their codebooks, words within the clip, and that
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from autosing.errors import InputError
 from autosing.schemas.sample import GROUPS, OPTIONAL, DatasetIndex, Sample, ShardRecord
 from autosing.shards import digest_of, read_shard
+from autosing.store import Place
 from autosing.timebase import PITCH_RATE_HZ, SEMANTIC_RATE_HZ
 
 SINGER_SIZE = 256
