@@ -55,7 +55,7 @@ class ShardFile:
         return ShardRecord(path=name, rows=self.rows, bytes=self._path.stat().st_size, sha256=digest_of(self._path))
 
 
-def digest_of(path: Path) -> str:
+def digest_of(path: Place) -> str:
     """sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
