@@ -26,8 +26,8 @@ from processing.runner import run
 from processing.schedule import Schedule
 from processing.worker import process_partition
 
-CONFIG = BuildConfig(members=("meta", "pitch", "audio"), valid=0.2, test=0.2, seed=1, shard_rows=4)
-OTHER = CONFIG.model_copy(update={"seed": 2, "shard_rows": 3})
+CONFIG = BuildConfig(members=("meta", "pitch", "audio"), valid=0.2, test=0.2, seed=1, shard_rows=8)
+OTHER = CONFIG.model_copy(update={"seed": 2, "shard_rows": 6})
 
 
 def process(corpus, clips=3):
@@ -94,7 +94,7 @@ def test_process_after_a_change_killed_at_every_commit_point_is_old_or_new(proce
     passed = in_process(lambda: process(tmp_path / "counted", clips=2)).passed
     new = tables(tmp_path / "counted")
     assert old != new
-    for n in range(0, len(passed), 2):
+    for n in range(0, len(passed), 3):
         corpus = tmp_path / str(n)
         shutil.copytree(processed, corpus)
         assert in_process(lambda corpus=corpus: process(corpus, clips=2), kill_at=n).killed
