@@ -16,8 +16,7 @@ from autosing.audio.io import Audio, decode
 from autosing.errors import InputError
 from autosing.schemas.sample import DatasetIndex
 from autosing.schemas.tables import Acoustic, Clip, Pitch, Semantic, Song, Word
-from autosing.stage import Rejected
-from autosing.tables import partitions, read_meta, read_rows, rejects_path, table_path
+from autosing.tables import partitions, read_meta, read_rejects, read_rows, table_path
 
 ORDER = ("index", "separate", "align", "segment", "pitch", "singer", "semantic", "acoustic")
 
@@ -71,11 +70,7 @@ def _imported(corpus: Path) -> list[StageCount]:
 
 def _count(corpus: Path, numbers: list[int], stage: str) -> StageCount:
     metas = [meta for number in numbers if (meta := read_meta(table_path(corpus, number, stage)))]
-    reasons: Counter[str] = Counter()
-    for number in numbers:
-        path = rejects_path(corpus, number, stage)
-        if path.is_file():
-            reasons.update(row.reason for row in read_rows(path, Rejected))
+    reasons = Counter(row.reason for number in numbers for row in read_rejects(corpus, number, stage))
     return StageCount(
         stage,
         sum(meta.rows_in for meta in metas),
