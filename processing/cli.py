@@ -47,9 +47,14 @@ def process(
 
 
 def status(corpus: Corpus, as_json: AsJson = False) -> None:
-    """What each stage has done: partitions, rows in, out and rejected, by reason."""
+    """What each stage has done: partitions, rows in, out and rejected, by reason; what is at work or set aside."""
     from autosing.console import summary
+    from processing.progress import words_of
+    from processing.record import last_run
     from processing.report import for_people, status
 
-    rows = status(corpus)
-    summary(f"status of {corpus}", rows if as_json else for_people(rows), as_json)
+    rows, facts = status(corpus), last_run(corpus)
+    if as_json:
+        summary(f"status of {corpus}", rows, as_json, **facts)
+    else:
+        summary(f"status of {corpus}", for_people(rows), False, **words_of(facts))

@@ -28,11 +28,13 @@ class PipelineConfig(Config):
     """How a corpus is processed. Each stage's own keys are the `Settings` of its class."""
 
     workers: int | None = Field(None, ge=1)
-    """Actors at work at once; by default one for each core."""
+    """Workers at once; by default one for each core. With GPUs: at most so many of each kind."""
+    gpu_share: float = Field(0.25, gt=0)
+    """What a worker takes of a GPU, where there is one and its stages can compute there (`device: auto` or `cuda`)."""
     threads: int = Field(1, ge=1)
     """Threads a worker computes with. Sums in another order end in other last bits, so hold it while a corpus lives."""
     retries: int = Field(2, ge=0)
-    """How often a partition is given to another worker after its worker died."""
+    """How often a partition is given to another worker after its worker died; after that it is set aside."""
     separate: dict[str, Any] = Field(default_factory=dict)
     align: dict[str, Any] = Field(default_factory=dict)
     segment: dict[str, Any] = Field(default_factory=dict)

@@ -1,19 +1,25 @@
 """A corpus and words from the command line -> a run with its progress, its record and its summary."""
 
+import signal
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from autosing.config import load_config
 from autosing.console import note, summary
+from autosing.errors import InputError
 from autosing.stage import Stage
 from autosing.store import Place
+from processing.crew import Event
 from processing.pipeline import PipelineConfig, build_stages
-from processing.report import for_people, summarize, write_run
+from processing.progress import Progress, seconds_left
+from processing.record import Record
+from processing.report import for_people, summarize
 from processing.runner import RunResult, run
 from processing.schedule import Job
-from processing.worker import Done
 
 
 def process_corpus(
@@ -31,16 +37,14 @@ def process_corpus(
     resolved = load_config(PipelineConfig, config, overrides)
     chosen = build_stages(resolved, stages)
     started = time.monotonic()
-    told = _Progress()
-    try:
-        result = run(corpus, chosen, resolved, address, told.done)
-    except KeyboardInterrupt:
-        note("stopped; what is committed is kept, and the same command goes on from there")
-        raise
-    seconds = time.monotonic() - started
-    facts: dict[str, Any] = {"seconds": round(seconds, 1), "workers": result.workers, "kept": result.kept}
-    if result.done or result.failures:
-        facts["run"] = str(write_run(corpus, chosen, resolved, result, seconds))
+    watch = _Watch(corpus, chosen, resolved)
+    with _terminable(), watch:
+        result = run(corpus, chosen, resolved, address, watch)
+    facts: dict[str, Any] = {
+        "seconds": round(time.monotonic() - started, 1), "workers": result.workers, "kept": result.kept,
+    }  # fmt: skip
+    if watch.record is not None:
+        facts["run"] = str(watch.record.path)
     for failure in result.failures:
         note(f"failed: {failure}")
     rows = summarize(corpus, chosen, result)
@@ -49,24 +53,57 @@ def process_corpus(
     return not result.failures
 
 
-class _Progress:
-    """One line a committed partition; why, when a stage first runs for that reason."""
+class _Watch:
+    """Tells people and writes the record, from the first job to whatever the end is."""
 
-    def __init__(self) -> None:
-        self._said: set[tuple[str, str]] = set()
+    def __init__(self, corpus: Place, stages: Sequence[Stage[Any, Any]], config: PipelineConfig) -> None:
+        self._new = lambda: Record(corpus, stages, config)
+        self._progress = Progress()
+        self._result: RunResult | None = None
+        self.record: Record | None = None
 
-    def done(self, job: Job, done: Done, made: int, total: int) -> None:
-        if (job.stage, job.why) not in self._said:
-            self._said.add((job.stage, job.why))
-            note(f"{job.stage}: {job.why}")
-        meta = done.meta
-        note(
-            f"[{made}/{total}] {job.stage} partition {job.partition}: {meta.rows_in} in, {meta.rows} out, "
-            f"{meta.rejected} rejected, {done.seconds:.1f} s"
-        )
+    def __enter__(self) -> None:
+        self._progress.__enter__()
+
+    def __call__(self, result: RunResult, job: Job | None, event: Event | None) -> None:
+        if self.record is None:
+            self.record, self._result = self._new(), result
+        self._progress(result, job, event)
+        self.record.beat(result, seconds_left(result, time.monotonic()))
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: Any) -> None:
+        self._progress.__exit__(kind, error, trace)
+        stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+        if self.record is not None and self._result is not None:
+            if error is None:
+                self.record.end(self._result, "incomplete" if self._result.failures else "done")
+            elif stopped:
+                self.record.end(self._result, "stopped")
+            else:
+                self.record.end(self._result, "failed", str(error) if isinstance(error, InputError) else repr(error))
+        if stopped:
+            made = len(self._result.done) if self._result else 0
+            note(f"stopped; the {made} tables made by now are kept, and the same command goes on from there")
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM (of a job's stop, of a batch system) ends a run as tidily as Ctrl-C, with exit code 143."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> NoReturn:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    held = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, held)
 
 
 def _next_run(stages: Sequence[Stage[Any, Any]], result: RunResult) -> str:
     if result.failures:
-        return f"a second run tries the {len(result.failures)} failed partitions again and keeps the others"
+        return f"a second run tries the {len(result.failures)} partitions set aside again and keeps the others"
     return f"a second run keeps all {len(result.done) + result.kept} tables of {len(stages)} stages"

@@ -1,20 +1,14 @@
 """A corpus or a run -> counts for people: rows in, out and rejected, by reason."""
 
-import importlib.metadata
-import json
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 from autosing.stage import Stage
-from autosing.store import Place, put_bytes
+from autosing.store import Place
 from autosing.tables import partitions, read_meta, read_rejects, table_path
-from processing.pipeline import STAGES, PipelineConfig
+from processing.pipeline import STAGES
 from processing.runner import RunResult
-
-_PACKAGES = ("autosing", "torch", "ray", "numpy", "pyarrow", "soundfile", "demucs", "openai-whisper", "torchfcpe")
 
 
 def status(corpus: Place) -> list[dict[str, Any]]:
@@ -52,39 +46,3 @@ def summarize(corpus: Place, stages: Sequence[Stage[Any, Any]], result: RunResul
         seconds = round(sum(done.seconds for done in made), 1)
         rows.append({**_count(corpus, numbers, stage.name), "made_now": len(made), "worker_seconds": seconds})
     return rows
-
-
-def write_run(
-    corpus: Place, stages: Sequence[Stage[Any, Any]], config: PipelineConfig, result: RunResult, seconds: float
-) -> Place:
-    """<corpus>/_runs/<run>.json: resolved config, versions, weights, counts, why each table was made, seconds."""
-    now = datetime.now(UTC)
-    path = corpus / f"_runs/{now:%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}.json"
-    stage_names = {stage.name for stage in stages}
-    content = {
-        "finished": now.isoformat(timespec="seconds"),
-        "seconds": round(seconds, 1),
-        "workers": result.workers,
-        "config": {k: v for k, v in config.dump().items() if k not in STAGES}
-        | {stage.name: stage.config.dump() for stage in stages},
-        "stages": {s.name: {"version": s.version, "weights": s.weights()} for s in stages},
-        "packages": _versions(),
-        "counts": [row for row in status(corpus) if row["stage"] in stage_names | {"index"}],
-        "made": [
-            {"stage": job.stage, "partition": job.partition, "why": job.why, "seconds": round(done.seconds, 3)}
-            for job, done in result.done
-        ],
-        "failures": result.failures,
-    }
-    put_bytes((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode(), path, "run")
-    return path
-
-
-def _versions() -> dict[str, str]:
-    versions = {}
-    for name in _PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions

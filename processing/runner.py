@@ -1,62 +1,77 @@
-"""A corpus and its stages -> committed tables: here, or by one Ray actor a worker. The one file that knows Ray.
+"""A corpus and its stages -> committed tables: jobs given to workers, deaths survived, partitions set aside.
 
-Audio never travels through Ray: a worker reads its partition from the disk and commits the table there; only counts
-come back.
+Audio never travels: a worker reads its partition from the disk and commits the table there; only counts come back.
+Who the workers are, and Ray, is processing.crew's matter.
 """
 
-import logging
-import os
-import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from autosing.errors import InputError
 from autosing.stage import Stage
 from autosing.store import Place
+from processing.crew import Crew, Died, Event, Failed, Ready, hire
 from processing.pipeline import PipelineConfig
 from processing.schedule import Job, Schedule
-from processing.worker import Done, Worker
+from processing.worker import Done
 
-_OBJECT_STORE_BYTES = 100 << 20
-Tell = Callable[[Job, Done, int, int], None]
-"""Called at each commit with the job, what came of it, how many jobs are done and how many there are."""
+_BEAT_S = 5.0
+"""Progress is told at least so often."""
+_PATIENCE_S = 600.0
+"""How long a run waits while nobody is at work and there is work: a cluster that grows may take minutes."""
+_LOST_NODES = 10
+"""So many nodes may be lost under one partition: a cluster of borrowed machines loses them often."""
+
+
+@dataclass(frozen=True)
+class AtWork:
+    """A job, who has it, and since when (monotonic seconds)."""
+
+    job: Job
+    worker: str
+    since: float
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A partition that a stage could not do in this run, and what could not be run for want of it."""
+
+    job: Job
+    reason: str
+    deaths: int
+    """How many workers ended over it."""
+    not_run: tuple[str, ...]
+
+    def __str__(self) -> str:
+        after = f"; not run for want of it: {', '.join(self.not_run)}" if self.not_run else ""
+        return f"{self.job.stage}, partition {self.job.partition}: {self.reason}{after}"
 
 
 @dataclass
 class RunResult:
-    """What one run did: each job with its outcome, and what went wrong."""
+    """What one run does and has done: each job with its outcome, and what went wrong."""
 
+    schedule: Schedule
     done: list[tuple[Job, Done]] = field(default_factory=list)
-    kept: int = 0
-    """Tables that were as wanted already."""
+    makers: list[str] = field(default_factory=list)
+    """Who made the table, for each of `done`."""
+    at_work: dict[int, AtWork] = field(default_factory=dict)
+    failures: list[SetAside] = field(default_factory=list)
     workers: int = 0
-    failures: list[str] = field(default_factory=list)
+    names: dict[int, str] = field(default_factory=dict)
+    """The workers that are up."""
+
+    @property
+    def kept(self) -> int:
+        """Tables that were as wanted already."""
+        return self.schedule.kept
 
 
-@dataclass(frozen=True)
-class Died:
-    """A worker ended in the middle of a partition."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A stage raised something that is not about one row's data."""
-
-    text: str
-
-
-class Crew(Protocol):
-    """Workers 0..size-1, each with one job at a time."""
-
-    size: int
-
-    def start(self, worker: int, job: Job) -> None: ...
-
-    def wait(self) -> tuple[int, Done | Died | Failed]: ...
+Tell: TypeAlias = Callable[[RunResult, Job | None, Event | None], None]
+"""Called when a job ends, with what came of it; with neither when one begins, and every few seconds."""
 
 
 def run(
@@ -64,52 +79,84 @@ def run(
     stages: Sequence[Stage[Any, Any]],
     config: PipelineConfig,
     address: str = "local",
-    tell: Tell = lambda job, done, made, total: None,
+    tell: Tell = lambda result, job, event: None,
 ) -> RunResult:
-    """Make every table that is not as wanted. `address`: inline (this process), local, auto or HOST (a Ray cluster).
+    """Make every table that is not as wanted. `address`: inline (this process), local, auto or HOST:PORT (of Ray).
 
     Ray is not started where nothing is to do. Raises InputError (missing weights, inputs, columns) and leaves the
     tables committed by then; other failures of a partition are listed in the result, and the other partitions go on.
     """
     schedule = Schedule(corpus, stages)
-    result = RunResult(kept=schedule.kept)
+    result = RunResult(schedule)
     if not schedule.jobs:
         return result
     _fetch_weights(stages, {job.stage for job in schedule.jobs})
-    with _crew(address, corpus.absolute(), stages, config) as crew:
-        result.workers = crew.size
-        _drive(crew, schedule, config.retries, result, tell)
+    wanted = [stage for stage in stages if any(job.stage == stage.name for job in schedule.jobs)]
+    with hire(address, corpus.absolute(), wanted, config) as crew:
+        drive(crew, result, config.retries, tell)
     return result
 
 
-def _drive(crew: Crew, schedule: Schedule, retries: int, result: RunResult, tell: Tell) -> None:
-    at_work: dict[int, Job] = {}
-    loaded: list[set[str]] = [set() for _ in range(crew.size)]
-    deaths: dict[Job, int] = {}
-    while True:
-        for worker in range(crew.size):
-            if worker not in at_work and (job := schedule.next(loaded[worker])) is not None:
-                at_work[worker] = job
+def drive(crew: Crew, result: RunResult, retries: int, tell: Tell) -> None:
+    """Give jobs to workers until none is left that can be done.
+
+    A job whose worker died goes to another, `retries` times; the next death sets the partition aside. Raises
+    InputError where for minutes no worker comes up that could do what is left.
+    """
+    schedule, at_work, names = result.schedule, result.at_work, result.names
+    result.workers = crew.size
+    loaded: dict[int, set[str]] = {}
+    deaths: Counter[Job] = Counter()
+    nodes: Counter[Job] = Counter()
+    moved = time.monotonic()
+    while at_work or schedule.waiting:
+        for worker in sorted(names.keys() - at_work.keys()):
+            job = schedule.next(loaded[worker], crew.can(worker))
+            if job is not None:
+                at_work[worker] = AtWork(job, names[worker], time.monotonic())
                 loaded[worker].add(job.stage)
                 crew.start(worker, job)
-        if not at_work:
-            return
-        worker, outcome = crew.wait()
-        job = at_work.pop(worker)
-        if isinstance(outcome, Done):
-            schedule.done(job)
-            result.done.append((job, outcome))
-            tell(job, outcome, len(result.done), len(schedule.jobs))
+                tell(result, None, None)
+        happened = crew.wait(_BEAT_S)
+        if happened is None:
+            if not at_work and time.monotonic() - moved > _PATIENCE_S:
+                raise _nobody(schedule, moved)
+            tell(result, None, None)
             continue
-        if isinstance(outcome, Died):
-            loaded[worker] = set()
-            deaths[job] = deaths.get(job, 0) + 1
-            if deaths[job] <= retries:
+        moved = time.monotonic()
+        worker, event = happened
+        if isinstance(event, Ready):
+            names[worker], loaded[worker] = event.name, set()
+            continue
+        job = at_work.pop(worker).job
+        if isinstance(event, Done):
+            schedule.done(job)
+            result.done.append((job, event))
+            result.makers.append(names[worker])
+        elif isinstance(event, Died):
+            del names[worker]
+            (nodes if event.with_node else deaths)[job] += 1
+            if deaths[job] <= retries and nodes[job] <= _LOST_NODES:
                 schedule.again(job)
-                continue
-        lost = schedule.failed(job)
-        after = f"; not run for want of it: {', '.join(j.stage for j in lost)}" if lost else ""
-        result.failures.append(f"{job.stage}, partition {job.partition}: {outcome.text}{after}")
+            else:
+                _set_aside(result, job, event, deaths[job] + nodes[job])
+        else:
+            _set_aside(result, job, event, deaths[job] + nodes[job])
+        tell(result, job, event)
+
+
+def _set_aside(result: RunResult, job: Job, event: Died | Failed, deaths: int) -> None:
+    lost = result.schedule.failed(job)
+    reason = f"set aside after {deaths} workers died over it; the last: {event.text}" if deaths else event.text
+    result.failures.append(SetAside(job, reason, deaths, tuple(other.stage for other in lost)))
+
+
+def _nobody(schedule: Schedule, since: float) -> InputError:
+    stages = ", ".join(dict.fromkeys(job.stage for job in schedule.waiting))
+    return InputError(
+        f"no worker came up in {time.monotonic() - since:.0f} s that could do what is left ({stages}); what is "
+        "committed is kept. Look at the cluster with 'ray status', then run the same command again"
+    )
 
 
 def _fetch_weights(stages: Sequence[Stage[Any, Any]], names: set[str]) -> None:
@@ -119,92 +166,3 @@ def _fetch_weights(stages: Sequence[Stage[Any, Any]], names: set[str]) -> None:
     wanted = {name for stage in stages if stage.name in names for name in stage.weights()}
     for name in sorted(wanted & set(pretrained.REGISTRY)):
         pretrained.fetch(name)
-
-
-class _Inline:
-    """One worker in this process. What a stage raises goes straight through."""
-
-    size = 1
-
-    def __init__(self, corpus: Place, stages: Sequence[Stage[Any, Any]], threads: int) -> None:
-        self._worker, self._corpus = Worker(stages, threads), str(corpus)
-
-    def start(self, worker: int, job: Job) -> None:
-        self._done = self._worker.process(job.stage, self._corpus, job.partition)
-
-    def wait(self) -> tuple[int, Done | Died | Failed]:
-        return 0, self._done
-
-
-class _RayCrew:
-    """One actor a worker; an actor that died is followed by a new one."""
-
-    def __init__(self, corpus: Place, stages: Sequence[Stage[Any, Any]], config: PipelineConfig, local: bool) -> None:
-        import ray
-
-        cpus, gpus = max(s.resources.cpus for s in stages), max(s.resources.gpus for s in stages)
-        self.size = config.workers or _default_workers(ray.cluster_resources(), cpus, gpus)
-        self._corpus, self._ray = str(corpus), ray
-        actor = ray.remote(Worker).options(num_cpus=0 if local else cpus, num_gpus=gpus, max_restarts=0)
-        self._hire = lambda: actor.remote(list(stages), config.threads)
-        self._actors = [self._hire() for _ in range(self.size)]
-        self._pending: dict[Any, int] = {}
-
-    def start(self, worker: int, job: Job) -> None:
-        reference = self._actors[worker].process.remote(job.stage, self._corpus, job.partition)
-        self._pending[reference] = worker
-
-    def wait(self) -> tuple[int, Done | Died | Failed]:
-        finished, _ = self._ray.wait(list(self._pending), num_returns=1)
-        worker = self._pending.pop(finished[0])
-        try:
-            return worker, self._ray.get(finished[0])
-        except self._ray.exceptions.RayActorError as error:
-            self._actors[worker] = self._hire()
-            return worker, Died(f"the worker died ({str(error).splitlines()[0]})")
-        except self._ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, InputError):
-                raise InputError(str(error.cause), error.cause.reason) from None
-            notes = "; ".join(getattr(error.cause, "__notes__", []))
-            return worker, Failed(f"{notes}\n{error}")
-
-
-def _knock(address: str) -> None:
-    """Ray itself waits for minutes where nobody listens. Raises OSError or ValueError (no port)."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not (host and port.isdigit()):
-        raise ValueError("need HOST:PORT, for example head:6379")
-    socket.create_connection((host, int(port)), timeout=10).close()
-
-
-def _default_workers(held: dict[str, float], cpus: float, gpus: float) -> int:
-    """As many as the cores allow, and the GPUs where workers take a share of one."""
-    shares = [held.get("CPU", 1) / cpus] + ([held.get("GPU", 0) / gpus] if gpus else [])
-    return max(1, int(min(shares)))
-
-
-@contextmanager
-def _crew(address: str, corpus: Place, stages: Sequence[Stage[Any, Any]], config: PipelineConfig) -> Iterator[Crew]:
-    if address == "inline":
-        yield _Inline(corpus, stages, config.threads)
-        return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    local = address == "local"
-    if local:
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    import ray
-
-    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if local:
-        ray.init("local", include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES, **quiet)
-    else:
-        try:
-            if address != "auto":
-                _knock(address)
-            ray.init(address, **quiet)
-        except (ConnectionError, OSError, ValueError) as error:
-            raise InputError(f"--address {address}: no Ray answers there ({error}); use --address local") from None
-    try:
-        yield _RayCrew(corpus, stages, config, local)
-    finally:
-        ray.shutdown()  # ends the Ray that was started here; of another's cluster it only takes leave

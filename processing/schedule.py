@@ -1,9 +1,10 @@
 """A corpus and its stages -> which tables are to be made, why, and in what order they may be.
 
 A fingerprint follows from config, weights and input fingerprints alone, so all that is stale is known before any work.
+Large partitions go first: what is begun last is then small, and the workers end together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,8 @@ class Schedule:
     def __init__(self, corpus: Place, stages: Sequence[Stage[Any, Any]]) -> None:
         """Raises InputError: no corpus, ids that are not valid, an input that is neither there nor to be made."""
         self.partitions = partitions(corpus)
+        self.bytes = {k: table_path(corpus, k, "index").stat().st_size for k in self.partitions}
+        """Partition -> the size of its index: what its tables cost to make, to compare by."""
         self._reads = {stage.name: stage.reads for stage in stages}
         self._waiting: dict[tuple[str, int], Job] = {}
         self._open: set[tuple[str, int]] = set()
@@ -72,13 +75,23 @@ class Schedule:
                 self._waiting[stage.name, partition] = Job(stage.name, partition, why)
                 self._open.add((stage.name, partition))
 
-    def next(self, loaded: set[str]) -> Job | None:
-        """A job whose inputs are there, rather one of the stages that the worker has loaded. None: nothing is ready."""
-        ready = [job for job in self._waiting.values() if self._is_ready(job)]
+    @property
+    def waiting(self) -> list[Job]:
+        """The jobs that nobody has yet, ready or not."""
+        return list(self._waiting.values())
+
+    def next(self, loaded: Container[str], can: Container[str] | None = None) -> Job | None:
+        """A job whose inputs are there, of a stage that the worker can do (all by default). None: none is ready.
+
+        Rather one of a stage that the worker has loaded, then the earliest stage, then the largest partition.
+        """
+        ready = [job for job in self._waiting.values() if (can is None or job.stage in can) and self._is_ready(job)]
         if not ready:
             return None
         order = list(self._reads)
-        job = min(ready, key=lambda j: (j.stage not in loaded, order.index(j.stage), j.partition))
+        job = min(
+            ready, key=lambda j: (j.stage not in loaded, order.index(j.stage), -self.bytes[j.partition], j.partition)
+        )
         del self._waiting[job.stage, job.partition]
         return job
 

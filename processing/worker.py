@@ -1,6 +1,7 @@
 """One stage and one partition -> its committed table: read, apply, count, commit. Knows nothing of Ray."""
 
 import os
+import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -48,10 +49,17 @@ def limit_threads(threads: int) -> None:
 class Worker:
     """Holds the stages and loads each one's models once, when its first partition comes."""
 
-    def __init__(self, stages: Sequence[Stage[Any, Any]], threads: int) -> None:
+    def __init__(self, stages: Sequence[Stage[Any, Any]], threads: int, gpu: bool = True) -> None:
+        """`gpu` False: this worker has no share of one, so its stages shall see none."""
         limit_threads(threads)
+        if not gpu:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""
         self._stages = {stage.name: stage for stage in stages}
         self._loaded: set[str] = set()
+
+    def name(self) -> str:
+        """HOST-PID."""
+        return f"{socket.gethostname()}-{os.getpid()}"
 
     def process(self, name: str, corpus: str, partition: int) -> Done:
         stage = self._stages[name]

@@ -160,7 +160,7 @@ def test_a_second_run_makes_nothing_and_a_change_says_why(tmp_path, monkeypatch)
     corpus = make_corpus(tmp_path, [[("a", b"a")], [("b", b"b")]])
     assert len(run(corpus, stages(), PipelineConfig(), "inline").done) == 4
     before = tables(corpus)
-    monkeypatch.setattr(runner, "_crew", lambda *_: pytest.fail("nothing to do, so no worker is hired"))
+    monkeypatch.setattr(runner, "hire", lambda *_: pytest.fail("nothing to do, so no worker is hired"))
     again = run(corpus, stages(), PipelineConfig(), "local")
     assert (again.done, again.kept) == ([], 4)
     monkeypatch.undo()
@@ -183,32 +183,6 @@ def test_why_a_table_is_stale(monkeypatch, tmp_path):
     assert "input index changed" in why_stale(held, details_of(measure, {"index": "other"}))
     monkeypatch.setattr(Measure, "version", 2)
     assert why_stale(held, details_of(measure, inputs)) == "measure v1 -> v2"
-
-
-def test_one_broken_partition_does_not_stop_the_others(tmp_path):
-    class Crew:
-        """Inline, but what a stage raises becomes an outcome, as it does with Ray."""
-
-        size = 2
-
-        def __init__(self):
-            self.work, self.out = stages(), []
-
-        def start(self, worker, job):
-            stage = next(s for s in self.work if s.name == job.stage)
-            try:
-                self.out.append((worker, process_partition(stage, corpus, job.partition)))
-            except ZeroDivisionError as error:
-                self.out.append((worker, runner.Failed(str(error))))
-
-        def wait(self):
-            return self.out.pop(0)
-
-    corpus = make_corpus(tmp_path, [[("a", b"crash")], [("b", b"b")]])
-    result = runner.RunResult()
-    runner._drive(Crew(), runner.Schedule(corpus, stages()), 2, result, lambda *_: None)
-    assert [(j.stage, j.partition) for j, _ in result.done] == [("measure", 1), ("cut", 1)]
-    assert len(result.failures) == 1 and "measure, partition 0" in result.failures[0] and "cut" in result.failures[0]
 
 
 @pytest.mark.parametrize(

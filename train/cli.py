@@ -15,11 +15,18 @@ def train(
     config: Annotated[Path | None, typer.Option(help="YAML of what differs from the defaults.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, for example task.size=tiny.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
+    address: Annotated[str | None, typer.Option(help="Train on a Ray cluster: auto or HOST:PORT; local.")] = None,
+    ranks: Annotated[int | None, typer.Option(help="Processes there; by default one for each GPU.", min=1)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")] = False,
 ) -> None:
     """Train one task on a dataset. A second run of the same command does nothing once the steps are done."""
     from autosing import console
     from train import launch
 
-    row = launch.train(task, data, run, config, set_ or [], resume, console.note)
+    if address is None:
+        row = launch.train(task, data, run, config, set_ or [], resume, console.note)
+    else:
+        from train.cluster import train_on_cluster
+
+        row = train_on_cluster(task, data, run, config, set_ or [], resume, console.note, address, ranks)
     console.summary(f"train {task}", [row], as_json, run=str(run))

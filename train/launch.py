@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,17 @@ from train.tasks import task_class
 CALLBACKS: tuple[Callback, ...] = (validate, listen, keep)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """A run that is to be begun or resumed, found good: what every rank must know, wherever it stands."""
+
+    task: str
+    data: Path
+    run: Path
+    config: dict[str, Any]
+    """A TrainConfig's values."""
+
+
 def train(
     task_name: str,
     data: Path,
@@ -42,26 +54,48 @@ def train(
     A run that is done stays as it is. One that was interrupted goes on with `resume` and is refused without it.
     Raises InputError: no dataset, members missing, an unknown key, a run of another task, dataset or config.
     """
-    started = time.monotonic()
+    plan = make_plan(task_name, data, run, config, overrides, resume)
+    return carry_out(plan, say) if isinstance(plan, Plan) else done_already(plan, say)
+
+
+def make_plan(
+    task_name: str, data: Path, run: Path, config: Path | None = None, overrides: Sequence[str] = (),
+    resume: bool = False,
+) -> Plan | dict[str, Any]:  # fmt: skip
+    """Check all that can be known before any work. Returns the summary row instead where the run is done."""
     cls = task_class(task_name)
     index = DatasetIndex.load(data)
     check_members(cls, index, data)
-    found = checkpoints(run)
-    held = read_checkpoint(found[-1]) if found else None
+    held = _latest(run)
     settled = _settle(cls, run, config, overrides, held is not None)
     if held is not None:
         _check_origin(run, held, {"task": task_name, "dataset": index.fingerprint})
         if held["step"] >= settled.steps:
-            say(f"run {run}: its {held['step']} steps are done; nothing to do")
             return {"task": task_name, "status": "already done", "steps": held["step"]}
         if not resume:
             raise InputError(
                 f"run {run}: found {held['step']} of {settled.steps} steps; "
                 "add --resume to go on, or give another --run"
             )
-    ranks = join(settled.device)
+    return Plan(task_name, data, run, settled.dump())
+
+
+def done_already(row: dict[str, Any], say: Say) -> dict[str, Any]:
+    """Say that a run's steps are done."""
+    say(f"{row['task']}: the run's {row['steps']} steps are done; nothing to do")
+    return row
+
+
+def carry_out(plan: Plan, say: Say = lambda line: None) -> dict[str, Any]:
+    """Be one rank of a run, from its last checkpoint if it has one, to its last step. Returns the summary row."""
+    started = time.monotonic()
+    cls = task_class(plan.task)
+    index = DatasetIndex.load(plan.data)
+    held = _latest(plan.run)
+    config = TrainConfig.build(plan.config)
+    ranks = join(config.device)
     try:
-        under_way = _set_up(cls, settled, data, run, index, ranks, held, say)
+        under_way = _set_up(cls, config, plan.data, plan.run, index, ranks, held, say)
         first = under_way.state.step
         if under_way.recorder:
             say(_opening(under_way))
@@ -71,10 +105,15 @@ def train(
     finally:
         leave()
     return {
-        "task": task_name, "status": "resumed" if first else "trained", "steps": under_way.state.step,
+        "task": plan.task, "status": "resumed" if first else "trained", "steps": under_way.state.step,
         "loss": under_way.last_loss, "valid_loss": under_way.last_valid_loss, "parameters": _parameters(under_way),
         "seconds": round(time.monotonic() - started, 1),
     }  # fmt: skip
+
+
+def _latest(run: Path) -> dict[str, Any] | None:
+    found = checkpoints(run)
+    return read_checkpoint(found[-1]) if found else None
 
 
 def _parameters(run: Run) -> int:

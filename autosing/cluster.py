@@ -1,0 +1,104 @@
+"""An address -> Ray, started here or joined, and left at the end. What is done with it is the rooms' matter."""
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from autosing.console import note
+from autosing.errors import InputError
+
+_OBJECT_STORE_BYTES = 100 << 20
+"""No audio travels through Ray, so what it stores of a run is small."""
+_LATE = "timed out during startup"
+
+
+@contextmanager
+def ray_at(address: str, log_to_driver: bool = False) -> Iterator[Any]:
+    """The module ray, connected. `address`: local (a Ray of our own, ended at the end), auto or HOST:PORT (joined).
+
+    SIGTERM keeps the handler it had: Ray's own would end the workers before their owner can tidy up.
+    Raises InputError where no Ray answers, none comes up in time, or the cluster wants a token that is not here.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if address == "local":
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    import ray
+
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": log_to_driver}
+    try:
+        with _own_sigterm():
+            if address == "local":
+                _start(ray, quiet)
+            else:
+                _join(ray, address, quiet)
+        yield ray
+    finally:
+        ray.shutdown()  # ends the Ray that was started here; of another's cluster it only takes leave
+
+
+def _start(ray: Any, quiet: dict[str, Any]) -> None:
+    """On a machine under load a node may not be up within the 30 s that Ray gives it: then once more."""
+    known = _children()
+    for attempt in (1, 2):
+        try:
+            ray.init("local", include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES, **quiet)
+            return
+        except Exception as error:
+            # Ray raises the bare class here, so the words must tell; anything else is not for us.
+            if type(error) is not Exception or _LATE not in str(error):
+                raise
+            ray.shutdown()
+            for child in _children() - known:
+                os.kill(child, signal.SIGKILL)
+            if attempt == 2:
+                raise InputError(
+                    "Ray did not come up within 30 s, twice; the machine is too busy: try again later, "
+                    "or use --address inline (one worker, without Ray)"
+                ) from None
+            note("Ray did not come up within 30 s; trying once more")
+
+
+def _join(ray: Any, address: str, quiet: dict[str, Any]) -> None:
+    try:
+        if address != "auto":
+            _knock(address)
+        ray.init(address, **quiet)
+    except ray.exceptions.AuthenticationError as error:
+        raise InputError(
+            f"--address {address}: the cluster wants its token ({str(error).splitlines()[0]}); copy ~/.ray/auth_token "
+            "from its head node, or set RAY_AUTH_TOKEN"
+        ) from None
+    except (ConnectionError, OSError, ValueError) as error:
+        raise InputError(f"--address {address}: no Ray answers there ({error}); use --address local") from None
+
+
+def _knock(address: str) -> None:
+    """Ray itself waits for minutes where nobody listens. Raises OSError or ValueError (no port)."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdigit()):
+        raise ValueError("need HOST:PORT, for example head:6379")
+    socket.create_connection((host, int(port)), timeout=10).close()
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, held)
+
+
+def _children() -> set[int]:
+    """The processes that this one has started and that are still there."""
+    lists = Path("/proc/self/task").glob("*/children")
+    return {int(pid) for path in lists for pid in path.read_text().split()}

@@ -1,0 +1,140 @@
+"""A run as it goes -> lines for people: what was made, how fast, how long still. On a terminal also a bar."""
+
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any
+
+from autosing.console import note
+from processing.crew import Died, Event
+from processing.runner import RunResult
+from processing.schedule import Job
+from processing.worker import Done
+
+_SAY_S = 30.0
+"""Without a terminal, a line at least so often."""
+
+
+def seconds_left(result: RunResult, now: float) -> float | None:
+    """The work that is left by what a byte of a partition cost each stage so far, shared by the workers that are up.
+
+    A stage that has made nothing yet counts as the mean of the others. None: nothing is made yet.
+    """
+    seconds: dict[str, float] = defaultdict(float)
+    size: dict[str, float] = defaultdict(float)
+    for job, done in result.done:
+        seconds[job.stage] += done.seconds
+        size[job.stage] += result.schedule.bytes[job.partition]
+    if not seconds or not result.names:
+        return None
+    pace = {stage: seconds[stage] / size[stage] for stage in seconds}
+    mean = sum(pace.values()) / len(pace)
+
+    def cost_s(job: Job) -> float:
+        return pace.get(job.stage, mean) * result.schedule.bytes[job.partition]
+
+    at_work_s = [max(0.0, cost_s(a.job) - (now - a.since)) for a in result.at_work.values()]
+    waiting_s = [cost_s(job) for job in result.schedule.waiting]
+    return max((sum(at_work_s) + sum(waiting_s)) / len(result.names), max([*at_work_s, *waiting_s], default=0.0))
+
+
+def duration(seconds: float) -> str:
+    """40 s, 12 min, 3 h 05 min."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+class Progress:
+    """Called by the runner at each change (see processing.runner.Tell). A context: the bar ends with it."""
+
+    def __init__(self) -> None:
+        self._why: set[tuple[str, str]] = set()
+        self._began = self._said = time.monotonic()
+        self._end = ExitStack()
+        self._bar: Any = None
+
+    def __enter__(self) -> "Progress":
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+            from rich.progress import Progress as Bar
+
+            columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+            self._bar = self._end.enter_context(Bar(*columns, console=Console(stderr=True), transient=True))
+            self._bar.add_task("workers come up")
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._end.close()
+        self._bar = None
+
+    def __call__(self, result: RunResult, job: Job | None, event: Event | None) -> None:
+        now = time.monotonic()
+        if self._bar is not None:
+            words = f"{self.pace(result, now)} | {at_work(result, now)}"
+            self._bar.update(self._bar.task_ids[0], completed=len(result.done), total=_jobs(result), description=words)
+        if job is not None and event is not None:
+            self._tell(result, job, event, now)
+        elif self._bar is None and now - self._said > _SAY_S:
+            self._say(f"[{len(result.done)}/{_jobs(result)}] at work: {at_work(result, now)}; {self.pace(result, now)}")
+
+    def pace(self, result: RunResult, now: float) -> str:
+        """2.3 rows/s, about 4 min left."""
+        rows = sum(done.meta.rows_in for _, done in result.done)
+        left_s = seconds_left(result, now)
+        left = "time left not known yet" if left_s is None else f"about {duration(left_s)} left"
+        return f"{rows / max(now - self._began, 1e-9):.2g} rows/s, {left}"
+
+    def _tell(self, result: RunResult, job: Job, event: Event, now: float) -> None:
+        if isinstance(event, Died) and not any(failure.job == job for failure in result.failures):
+            self._say(f"{job.stage} partition {job.partition}: {event.text}; another worker takes it")
+        if not isinstance(event, Done):
+            return
+        if (job.stage, job.why) not in self._why:
+            self._why.add((job.stage, job.why))
+            self._say(f"{job.stage}: {job.why}")
+        meta = event.meta
+        pace = f"; {self.pace(result, now)}" if len(result.done) < _jobs(result) else ""
+        self._say(
+            f"[{len(result.done)}/{_jobs(result)}] {job.stage} partition {job.partition}: {meta.rows_in} in, "
+            f"{meta.rows} out, {meta.rejected} rejected, {event.seconds:.1f} s{pace}"
+        )
+
+    def _say(self, text: str) -> None:
+        self._said = time.monotonic()
+        if self._bar is None:
+            note(text)
+        else:
+            self._bar.console.print(text, markup=False, highlight=False)
+
+
+def at_work(result: RunResult, now: float) -> str:
+    """separate 3 (41 s), align 0 (2 s)."""
+    return ", ".join(f"{a.job.stage} {a.job.partition} ({now - a.since:.0f} s)" for a in result.at_work.values()) or "-"
+
+
+def words_of(facts: Mapping[str, Any]) -> dict[str, str]:
+    """What processing.record.last_run tells, for people; what there is none of is left out."""
+    words = {}
+    if facts["last_run"]:
+        run = facts["last_run"]
+        words["last_run"] = f"{run['run']}: {run['state']}, {run['made']} of {run['jobs']} tables made in "
+        words["last_run"] += duration(run["seconds"]) + (f" ({run['why']})" if run["why"] else "")
+        if run["seconds_left"] is not None:
+            words["last_run"] += f", about {duration(run['seconds_left'])} left"
+        words["at_work"] = ", ".join(
+            f"{a['stage']} partition {a['partition']} ({duration(a['seconds'])}, {a['worker']})" for a in run["at_work"]
+        )
+    words["set_aside"] = "".join(
+        f"\n  {s['stage']} partition {s['partition']}: {s['reason'].splitlines()[0]}" for s in facts["set_aside"]
+    )
+    return {key: said for key, said in words.items() if said}
+
+
+def _jobs(result: RunResult) -> int:
+    return len(result.schedule.jobs)

@@ -1,0 +1,340 @@
+"""Scheduling: which worker does what when, who died over what, and what people see of it. Without Ray and in no time:
+a crew whose clock is made up. The same with Ray and real deaths is in test_cluster.py."""
+
+import heapq
+import io
+import json
+import signal
+import sys
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autosing.cluster import ray_at
+from autosing.config import Config
+from autosing.errors import InputError
+from autosing.stage import Resources, Stage
+from autosing.tables import TableMeta
+from processing import process as process_module
+from processing import record, runner
+from processing.crew import Died, Failed, Ready, make_pools
+from processing.pipeline import PipelineConfig
+from processing.process import process_corpus
+from processing.progress import duration, seconds_left
+from processing.record import last_run
+from processing.runner import AtWork, RunResult, drive
+from processing.schedule import Schedule
+from processing.worker import Done
+
+
+@dataclass(frozen=True)
+class Row:
+    id: str
+
+
+def stage(name_: str, reads_: tuple[str, ...], device: str = "cpu", share: Resources | None = None) -> Stage:
+    class Settings(Config):
+        device: str = "cpu"
+
+    class Named(Stage[Row, Row]):
+        name, version, reads, takes, gives = name_, 1, reads_, Row, Row
+        resources = share or Resources()
+
+        def apply(self, row):
+            return row
+
+    return Named(Settings(device=device))
+
+
+CHAIN = [stage("one", ("index",)), stage("two", ("one",)), stage("three", ("two", "index"))]
+
+
+def make_corpus(folder, sizes):
+    """Partitions whose indices differ in bytes as the sizes do."""
+    for k, size in enumerate(sizes):
+        (folder / str(k)).mkdir(parents=True)
+        noise = bytes((i * 7919 + i * i) % 251 for i in range(size))
+        table = pa.table({"id": [f"s{k}"], "audio": pa.array([noise], pa.binary())})
+        pq.write_table(table, folder / str(k) / "index.parquet", compression="none", write_statistics=False)
+    return folder
+
+
+class MadeUp:
+    """Workers with a made-up clock: a job takes as long as its partition is large."""
+
+    def __init__(self, schedule, size, can=None, events=None):
+        self.size, self.schedule, self.now_s, self.heap, self.log = size, schedule, 0.0, [], []
+        self._can, self._events = can or {}, events or {}
+        for worker in range(size):
+            heapq.heappush(self.heap, (0.0, worker, Ready(f"w{worker}")))
+
+    def can(self, worker):
+        return self._can.get(worker, frozenset(s.name for s in CHAIN))
+
+    def start(self, worker, job):
+        assert job.stage in self.can(worker)
+        seconds = self.schedule.bytes[job.partition] / 1000
+        self.log.append((self.now_s, self.now_s + seconds, worker, job))
+        planned = self._events.get((job.stage, job.partition), [])
+        meta = TableMeta(job.stage, 1, "f", 2, 2, 2, 0, {})
+        event = planned.pop(0) if planned else Done(meta, seconds)
+        heapq.heappush(self.heap, (self.now_s + seconds, worker, event))
+        if isinstance(event, Died):
+            heapq.heappush(self.heap, (self.now_s + seconds + 1e-3, worker, Ready(f"w{worker}'")))
+
+    def wait(self, seconds):
+        if not self.heap:
+            return None
+        self.now_s, worker, event = heapq.heappop(self.heap)
+        return worker, event
+
+
+def made(corpus, size, **options):
+    schedule = Schedule(corpus, CHAIN)
+    crew, result = MadeUp(schedule, size, **options), RunResult(schedule)
+    drive(crew, result, 2, lambda *_: None)
+    return crew, result
+
+
+@pytest.fixture(scope="module")
+def seven(tmp_path_factory):
+    return make_corpus(tmp_path_factory.mktemp("seven"), [1] * 7)
+
+
+@given(st.lists(st.integers(1, 40), min_size=7, max_size=7), st.integers(1, 9))
+@settings(max_examples=25, deadline=None)
+def test_every_job_once_inputs_first_and_nobody_idles_while_there_is_work(seven, sizes, workers):
+    schedule = Schedule(seven, CHAIN)
+    schedule.bytes = dict(enumerate(sizes))
+    crew, result = MadeUp(schedule, workers), RunResult(schedule)
+    drive(crew, result, 2, lambda *_: None)
+    jobs = [(job.stage, job.partition) for _, _, _, job in crew.log]
+    assert sorted(jobs) == sorted((s.name, k) for s in CHAIN for k in range(len(sizes)))
+    ends = {(job.stage, job.partition): end for _, end, _, job in crew.log}
+    for start, _, _, job in crew.log:
+        for read in {"one": [], "two": ["one"], "three": ["two"]}[job.stage]:
+            assert ends[read, job.partition] <= start
+    cost = [end - start for start, end, _, _ in crew.log]
+    longest_chain = 3 * max(result.schedule.bytes.values()) / 1000
+    assert crew.now_s <= sum(cost) / workers + longest_chain * (1 - 1 / workers) + 1e-6, "Graham's bound"
+    assert not result.failures and not result.at_work and len(result.done) == len(jobs)
+
+
+def test_the_largest_partition_goes_first_so_the_workers_end_together(tmp_path):
+    """In the order of their numbers the large one would come last, and one worker would wait for the other."""
+    corpus = make_corpus(tmp_path, [10_000, 10_000, 10_000, 10_000, 40_000])
+    crew, _ = made(corpus, 2)
+    assert next(job.partition for _, _, _, job in crew.log) == 4
+    whole = sum(end - start for start, end, _, _ in crew.log)
+    assert crew.now_s < 1.05 * whole / 2
+
+
+def test_no_barrier_between_stages(tmp_path):
+    crew, _ = made(make_corpus(tmp_path, [50_000, 1_000]), 2)
+    first_of_three = min(start for start, _, _, job in crew.log if job.stage == "three")
+    last_of_one = max(end for _, end, _, job in crew.log if job.stage == "one")
+    assert first_of_three < last_of_one
+
+
+def test_the_third_death_sets_a_partition_aside_and_the_rest_goes_on(tmp_path):
+    death = Died("its worker died (killed)")
+    events = {("two", 1): [death] * 3, ("one", 0): [death] * 2, ("three", 2): [Failed("row s2\nthe device is gone")]}
+    crew, result = made(make_corpus(tmp_path, [2000, 3000, 4000]), 2, events=events)
+    assert [j.partition for _, _, _, j in crew.log if j.stage == "two"].count(1) == 3
+    assert sorted((j.stage, j.partition) for j, _ in result.done) == [
+        ("one", 0), ("one", 1), ("one", 2), ("three", 0), ("two", 0), ("two", 2),
+    ]  # fmt: skip
+    first, second = sorted(result.failures, key=lambda f: f.job.partition)
+    assert (first.job.stage, first.deaths, first.not_run) == ("two", 3, ("three",))
+    assert str(first) == (
+        "two, partition 1: set aside after 3 workers died over it; the last: its worker died (killed); "
+        "not run for want of it: three"
+    )
+    assert (second.job.stage, second.deaths, second.reason) == ("three", 0, "row s2\nthe device is gone")
+
+
+def test_a_lost_node_is_not_the_partitions_fault_but_not_for_ever(tmp_path):
+    lost = Died("its node was lost", with_node=True)
+    corpus = make_corpus(tmp_path, [2000])
+    assert not made(corpus, 1, events={("one", 0): [lost] * 5})[1].failures
+    assert made(corpus, 1, events={("one", 0): [lost] * 11})[1].failures[0].deaths == 11
+
+
+def test_a_worker_that_finds_no_place_holds_nothing_up(tmp_path):
+    schedule = Schedule(make_corpus(tmp_path, [2000, 3000]), CHAIN)
+    crew, result = MadeUp(schedule, 3), RunResult(schedule)
+    crew.heap = [(0.0, 1, Ready("w1"))]
+    drive(crew, result, 2, lambda *_: None)
+    assert len(result.done) == 6 and {worker for _, _, worker, _ in crew.log} == {1}
+
+
+def test_where_nobody_comes_up_for_what_is_left_the_run_ends_in_words(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "_PATIENCE_S", -1.0)
+    can = {0: frozenset({"one"}), 1: frozenset({"two", "three"})}
+    schedule = Schedule(make_corpus(tmp_path, [2000]), CHAIN)
+    crew, result = MadeUp(schedule, 2, can=can), RunResult(schedule)
+    crew.heap = [(0.0, 0, Ready("w0"))]
+    with pytest.raises(InputError, match=r"could do what is left \(two, three\).*run the same command again"):
+        drive(crew, result, 2, lambda *_: None)
+    assert [job.stage for job, _ in result.done] == ["one"]
+
+
+def test_workers_with_a_gpu_do_what_can_use_one_and_the_others_the_rest():
+    stages = [stage("a", ("index",), "auto"), stage("b", ("a",)), stage("c", ("a",), share=Resources(cpus=2))]
+    config = PipelineConfig(gpu_share=0.25)
+    on_gpu, others = make_pools(stages, {"CPU": 16, "GPU": 2}, config)
+    assert (on_gpu.stages, on_gpu.gpus, on_gpu.size) == ({"a"}, 0.25, 8)
+    assert (others.stages, others.cpus, others.gpus, others.size) == ({"b", "c"}, 2, 0, 4)
+    (alone,) = make_pools(stages, {"CPU": 4}, config)
+    assert (alone.stages, alone.gpus, alone.size) == ({"a", "b", "c"}, 0, 2), "no GPU: one kind of worker"
+    assert [p.size for p in make_pools(stages, {"CPU": 16, "GPU": 2}, PipelineConfig(workers=3))] == [3, 3]
+    third = [stage("a", ("index",), share=Resources(gpus=0.4))]
+    assert make_pools(third, {"CPU": 9, "GPU": 2}, config)[0].size == 4, "a share lies on one GPU"
+    assert make_pools([stage("a", ("index",), "cuda")], {"CPU": 2, "GPU": 1}, PipelineConfig(gpu_share=1))[0].size == 1
+    with pytest.raises(InputError, match=r"a\.device is cuda, but Ray holds no GPU"):
+        make_pools([stage("a", ("index",), "cuda")], {"CPU": 8}, config)
+
+
+def test_the_time_left_is_what_the_bytes_left_cost(tmp_path):
+    schedule = Schedule(make_corpus(tmp_path, [10_000, 20_000]), CHAIN)
+    result = RunResult(schedule, names={0: "w0", 1: "w1"})
+    assert seconds_left(result, 0.0) is None
+    job = schedule.next(set())
+    assert (job.stage, job.partition) == ("one", 1)
+    meta = TableMeta("one", 1, "f", 2, 2, 2, 0, {})
+    schedule.done(job)
+    per_byte = 1e-3
+    result.done.append((job, Done(meta, schedule.bytes[1] * per_byte)))
+    result.at_work[0] = AtWork(schedule.next(set()), "w0", since=100.0)
+    left = 3 * (schedule.bytes[0] + schedule.bytes[1]) - schedule.bytes[1]
+    assert seconds_left(result, 100.0) == pytest.approx(left * per_byte / 2)
+    assert seconds_left(result, 103.0) == pytest.approx((left * per_byte - 3) / 2)
+    assert [duration(s) for s in (4.4, 240, 11_100)] == ["4 s", "4 min", "3 h 05 min"]
+
+
+def inline_crew(monkeypatch, corpus, size, events=None, stop=None):
+    """`autosing process` with the made-up crew in Ray's place."""
+
+    class Tabled(MadeUp):
+        def wait(self, seconds):
+            if stop is not None and len(self.log) > stop:
+                raise KeyboardInterrupt
+            return super().wait(seconds)
+
+    class Hired:
+        def __init__(self, address, corpus, stages, config):
+            self.schedule = Schedule(corpus, stages)
+
+        def __enter__(self):
+            return Tabled(self.schedule, size, events=events)
+
+        def __exit__(self, *_):
+            return None
+
+    monkeypatch.setattr(runner, "hire", Hired)
+    monkeypatch.setattr(process_module, "build_stages", lambda config, names: CHAIN)
+    monkeypatch.setattr(record, "_BEAT_S", 0.0)
+
+
+def test_what_was_set_aside_stands_in_the_record_and_in_status(tmp_path, monkeypatch, capsys):
+    corpus = make_corpus(tmp_path, [2000, 3000])
+    inline_crew(monkeypatch, corpus, 2, events={("two", 1): [Died("its worker died (killed)")] * 3})
+    assert process_corpus(corpus, as_json=True) is False
+    said = capsys.readouterr().err
+    assert "two partition 1: its worker died (killed); another worker takes it" in said
+    assert "failed: two, partition 1: set aside after 3 workers died over it" in said
+    assert "[1/6] one partition 0: 2 in, 2 out, 0 rejected, " in said and " left" in said and "rows/s" in said
+    (path,) = (corpus / "_runs").iterdir()
+    content = json.loads(path.read_text())
+    assert content["state"] == "incomplete" and len(content["made"]) == 4
+    (given_up,) = content["set_aside"]
+    assert given_up["partition"] == 1 and given_up["deaths"] == 3 and given_up["not_run"] == ["three"]
+    facts = last_run(corpus)
+    assert facts["set_aside"] == [given_up] and facts["last_run"]["state"] == "incomplete"
+    inline_crew(monkeypatch, corpus, 2)
+    assert process_corpus(corpus, as_json=True) is True
+    assert last_run(corpus)["set_aside"] == [], "a later run made it"
+
+
+def test_status_shows_what_a_living_run_is_at_and_knows_a_dead_one(tmp_path, monkeypatch, capsys):
+    from processing.cli import status
+
+    corpus = make_corpus(tmp_path, [2000, 9000])
+    inline_crew(monkeypatch, corpus, 2, stop=2)
+    seen = []
+    monkeypatch.setattr(record.Record, "end", lambda *_: seen.append(last_run(corpus)["last_run"]))
+    with pytest.raises(KeyboardInterrupt):
+        process_corpus(corpus)
+    assert "stopped; the 1 tables made by now are kept" in capsys.readouterr().err
+    (alive,) = seen
+    assert (alive["state"], alive["made"], alive["jobs"]) == ("running", 1, 6)
+    assert {(a["stage"], a["partition"], a["worker"]) for a in alive["at_work"]} == {("one", 1, "w0"), ("two", 0, "w1")}
+    status(corpus)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "running, 1 of 6 tables made in" in shown and "at work: one partition 1 (0 s, w0)" in shown
+    monkeypatch.setattr(record, "_SILENT_S", -1.0)
+    assert last_run(corpus)["last_run"]["state"] == "killed" and last_run(corpus)["last_run"]["at_work"] == []
+
+
+def test_a_terminal_gets_a_bar(tmp_path, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    inline_crew(monkeypatch, make_corpus(tmp_path, [2000, 9000]), 2)
+    process_corpus(tmp_path, as_json=True)
+    assert "━" in screen.getvalue() and "[6/6] three partition" in screen.getvalue()
+
+
+def fake_ray(monkeypatch, fails, error):
+    """A Ray whose first `fails` starts raise."""
+    calls = []
+
+    def init(*args, **options):
+        calls.append("init")
+        if calls.count("init") <= fails:
+            raise error
+
+    made = SimpleNamespace(init=init, shutdown=lambda: calls.append("shutdown"))
+    monkeypatch.setitem(sys.modules, "ray", made)
+    return calls
+
+
+def test_a_node_that_is_late_is_started_once_more_then_it_is_said_in_words(monkeypatch, capsys):
+    """Under load Ray 2.60 raises the bare Exception where its node is not up within 30 s."""
+    late = Exception("The current node timed out during startup. This could happen because ...")
+    calls = fake_ray(monkeypatch, 1, late)
+    with ray_at("local"):
+        assert calls == ["init", "shutdown", "init"]
+    assert calls[-1] == "shutdown" and "trying once more" in capsys.readouterr().err
+    fake_ray(monkeypatch, 2, late)
+    with pytest.raises(InputError, match=r"within 30 s, twice.*--address inline"), ray_at("local"):
+        pass
+    fake_ray(monkeypatch, 1, Exception("something else"))
+    with pytest.raises(Exception, match=r"^something else$"), ray_at("local"):
+        pass
+    fake_ray(monkeypatch, 1, RuntimeError("timed out during startup"))
+    with pytest.raises(RuntimeError), ray_at("local"):
+        pass
+
+
+def test_joining_keeps_the_handler_of_sigterm(monkeypatch):
+    calls = fake_ray(monkeypatch, 0, None)
+    init = sys.modules["ray"].init
+
+    def greedy(*args, **options):
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        init()
+
+    sys.modules["ray"].init = greedy
+    before = signal.getsignal(signal.SIGTERM)
+    with ray_at("local"):
+        assert signal.getsignal(signal.SIGTERM) is before and calls == ["init"]
