@@ -83,7 +83,9 @@ class _Watch:
                 self.record.end(self._result, "failed", str(error) if isinstance(error, InputError) else repr(error))
         if stopped:
             made = len(self._result.done) if self._result else 0
-            note(f"stopped; the {made} tables made by now are kept, and the same command goes on from there")
+            note(
+                f"stopped; what is made ({made} of this run's tables) is kept, and the same command goes on from there"
+            )
 
 
 @contextmanager
@@ -93,12 +95,19 @@ def _terminable() -> Iterator[None]:
         yield
         return
 
+    came = []
+
     def end(*_: object) -> NoReturn:
-        raise SystemExit(128 + signal.SIGTERM)
+        came.append(signal.SIGTERM)
+        raise SystemExit
 
     held = signal.signal(signal.SIGTERM, end)
     try:
         yield
+    except SystemExit:
+        if came:  # Ray passes the exception on, but not its code
+            raise SystemExit(128 + signal.SIGTERM) from None
+        raise
     finally:
         signal.signal(signal.SIGTERM, held)
 

@@ -270,7 +270,7 @@ def test_status_shows_what_a_living_run_is_at_and_knows_a_dead_one(tmp_path, mon
     monkeypatch.setattr(record.Record, "end", lambda *_: seen.append(last_run(corpus)["last_run"]))
     with pytest.raises(KeyboardInterrupt):
         process_corpus(corpus)
-    assert "stopped; the 1 tables made by now are kept" in capsys.readouterr().err
+    assert "stopped; what is made (1 of this run's tables) is kept" in capsys.readouterr().err
     (alive,) = seen
     assert (alive["state"], alive["made"], alive["jobs"]) == ("running", 1, 6)
     assert {(a["stage"], a["partition"], a["worker"]) for a in alive["at_work"]} == {("one", 1, "w0"), ("two", 0, "w1")}
