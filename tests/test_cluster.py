@@ -292,19 +292,19 @@ def test_two_ranks_of_ray_train_learn_as_one_with_twice_the_batch(cluster, tmp_p
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_within_seconds_and_leaves_only_what_is_whole(tmp_path, number):
-    rows = [[random.Random(0).randbytes(5000)], *([b"slow" + bytes([k, i]) for i in range(60)] for k in range(2))]
+    rows = [[random.Random(0).randbytes(5000)], *([b"slow" + bytes([k, i]) for i in range(200)] for k in range(2))]
     corpus = make_corpus(tmp_path / "corpus", rows)
     run = process(corpus, "--workers", 2)
     until(lambda: record(corpus)["made"] and len(list(corpus.glob("*/.*part"))) == 2)
     pids = family(run.pid)
     before = time.monotonic()
     os.kill(run.pid, number)
-    said = run.communicate(timeout=60)[1]
+    said = run.communicate(timeout=90)[1]
     seconds = time.monotonic() - before
     left = [pid for pid in pids if alive(pid)]
     print(f"\nended {seconds:.1f} s after the signal; {len(pids)} processes before, {len(left)} after")  # noqa: T201
     assert run.returncode == 128 + number, said
     assert "of this run's tables) is kept, and the same command goes on from there" in said
-    assert seconds < 10
+    assert seconds < 60, "it did not wait for the 100 s that a partition takes; 3 s where nothing else runs"
     assert not left and not list(corpus.rglob(".*part"))
     assert record(corpus)["state"] == "stopped"
