@@ -19,6 +19,7 @@ COMMANDS = {
     "import": ("processing.cli:import_songs", "A folder of songs -> a corpus of balanced partitions."),
     "process": ("processing.cli:process", "Run the stages over a corpus, on Ray."),
     "status": ("processing.cli:status", "What each stage has done: rows in, out and rejected, by reason."),
+    "plan": ("processing.cli:plan", "What a corpus of any size would take: hours, bytes, wall time, what binds."),
     "build": ("dataset_builder.cli:build", "Stage tables -> a dataset of WebDataset shards."),
     "verify": ("dataset_builder.cli:verify", "Open every shard of a dataset and check every promise."),
     "train": ("train.cli:train", "Train one task: codec, semantic, t2s or sm2a."),

@@ -47,6 +47,9 @@ class Stage(ABC, Generic[In, Out]):
     """The class of `config`."""
     resources: ClassVar[Resources] = Resources()
 
+    rows_in_hand: int | None = None
+    """Rows that a worker applies side by side, in threads; None: several on a GPU, else one."""
+
     def __init__(self, config: Config) -> None:
         self.config = config
 

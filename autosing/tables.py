@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from autosing.errors import InputError
 from autosing.remote import Remote
 from autosing.schemas.base import arrow_schema, from_row, to_row
+from autosing.schemas.cells import as_table, layout
 from autosing.stage import Rejected
 from autosing.store import Place, attempt, put
 
@@ -208,7 +209,7 @@ class TableWriter:
     def __enter__(self) -> "TableWriter":
         self._attempt = self._open.enter_context(attempt(self._path))
         self._writer = self._open.enter_context(
-            pq.ParquetWriter(self._attempt / "table", self._schema, compression="zstd")
+            pq.ParquetWriter(self._attempt / "table", self._schema, **layout(self._schema))
         )
         return self
 
@@ -250,6 +251,6 @@ class TableWriter:
 
     def _flush(self) -> None:
         if self._rows:
-            self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
+            self._writer.write_table(as_table(self._rows, self._schema))
             self.rows += len(self._rows)
             self._rows, self._bytes = [], 0

@@ -8,8 +8,9 @@ import numpy as np
 from autosing.audio.io import Audio
 
 STEP_MS = 20
-_RATE_HZ = 16_000
-_HOP = _RATE_HZ * STEP_MS // 1000
+RATE_HZ = 16_000
+"""What is looked at; other rates are resampled to it."""
+_HOP = RATE_HZ * STEP_MS // 1000
 _FRAME = 2 * _HOP
 _LOWEST_HZ, _HIGHEST_HZ = 65, 1100
 _BLOCK_FRAMES = 2048
@@ -50,13 +51,13 @@ def covered(spans_ms: np.ndarray, frames: int) -> np.ndarray:
 
 def _measure(audio: Audio, with_pitch: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """(mean power_T, periodicity_T 0..1). The autocorrelation by FFT, corrected for the overlap at each lag."""
-    mono_S = Audio(audio.mono_S()[None], audio.sample_rate_hz).resampled(_RATE_HZ).samples_CS[0]
+    mono_S = Audio(audio.mono_S()[None], audio.sample_rate_hz).resampled(RATE_HZ).samples_CS[0]
     frames = -(-len(mono_S) // _HOP)
     padded_S = np.pad(mono_S, (_FRAME // 4, _FRAME + _HOP))
     views_TN = np.lib.stride_tricks.sliding_window_view(padded_S, _FRAME)[::_HOP][:frames]
     power_T = np.empty(frames, np.float32)
     periodic_T = np.zeros(frames, np.float32)
-    lags = np.arange(_RATE_HZ // _HIGHEST_HZ, _RATE_HZ // _LOWEST_HZ)
+    lags = np.arange(RATE_HZ // _HIGHEST_HZ, RATE_HZ // _LOWEST_HZ)
     for start in range(0, frames, _BLOCK_FRAMES):
         block_TN = views_TN[start : start + _BLOCK_FRAMES]
         block_TN = block_TN - block_TN.mean(axis=1, keepdims=True)

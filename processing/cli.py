@@ -1,4 +1,4 @@
-"""The commands of this room: import, process, status."""
+"""The commands of this room: import, process, plan, status."""
 
 from pathlib import Path
 from typing import Annotated
@@ -44,6 +44,27 @@ def process(
     words = [*(set_ or []), *([f"workers={workers}"] if workers else [])]
     if not process_corpus(corpus, stages.split(",") if stages else None, config, words, address, as_json):
         raise typer.Exit(1)
+
+
+def plan(
+    corpus: Corpus,
+    songs: Annotated[int, typer.Option(help="Songs of the whole.", min=1)],
+    gpus: Annotated[int, typer.Option(help="GPUs of the whole; used where stages were measured on one.", min=0)] = 0,
+    machines: Annotated[int, typer.Option(help="Machines like this one, where there is no GPU.", min=1)] = 1,
+    stages: Annotated[str | None, typer.Option(help="Comma-separated names; all by default.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML of what differs from the defaults.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, e.g. segment.min_s=4")] = None,
+    workers: Annotated[int | None, typer.Option(help="Workers of this machine; one for each core.", min=1)] = None,
+    sample: Annotated[int | None, typer.Option(help="Partitions to run for real; three a worker.", min=1)] = None,
+    storage_mb_s: Annotated[float | None, typer.Option(help="MB/s of the storage, for all together.", min=1)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the stages on a few partitions and say what the whole would take. Nothing of the corpus is changed."""
+    from processing.plan_report import plan_corpus
+
+    words = [*(set_ or []), *([f"workers={workers}"] if workers else [])]
+    chosen = stages.split(",") if stages else None
+    plan_corpus(corpus, chosen, config, words, sample, songs, machines, gpus, storage_mb_s, as_json)
 
 
 def status(corpus: Corpus, as_json: AsJson = False) -> None:

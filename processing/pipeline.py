@@ -33,6 +33,9 @@ class PipelineConfig(Config):
     """What a worker takes of a GPU, where there is one and its stages can compute there (`device: auto` or `cuda`)."""
     threads: int = Field(1, ge=1)
     """Threads a worker computes with. Sums in another order end in other last bits, so hold it while a corpus lives."""
+    rows_in_hand: int | None = Field(None, ge=1, le=16)
+    """Rows that a worker has in hand: while one is in the model, the others are decoded and encoded, in threads. By
+    default 3 for stages that compute on a GPU and 1 elsewhere. Tables do not depend on it; memory does."""
     retries: int = Field(2, ge=0)
     """How often a partition is given to another worker after its worker died; after that it is set aside."""
     separate: dict[str, Any] = Field(default_factory=dict)
@@ -55,6 +58,7 @@ def build_stages(config: PipelineConfig, names: Sequence[str] | None = None) -> 
             module, _, attribute = door.partition(":")
             stage = getattr(importlib.import_module(module), attribute)
             stages.append(stage(stage.Settings.build(getattr(config, name), origin=name)))
+            stages[-1].rows_in_hand = config.rows_in_hand
     return stages
 
 

@@ -75,8 +75,7 @@ class Record:
             "kept": result.kept,
             "made": [
                 {
-                    "stage": job.stage, "partition": job.partition, "why": job.why, "seconds": round(done.seconds, 3),
-                    "worker": maker,
+                    "stage": job.stage, "partition": job.partition, "why": job.why, "worker": maker, **done.took(),
                 }
                 for (job, done), maker in zip(result.done, result.makers, strict=True)
             ],

@@ -5,10 +5,12 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from types import TracebackType
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pyarrow as pa
+
+from autosing.clock import spent, timed
 from autosing.errors import InputError
 from autosing.schemas.base import arrow_schema, from_row
 from autosing.stage import Rejected, Stage
@@ -24,10 +26,8 @@ from autosing.tables import (
     rejects_path,
     table_path,
 )
+from processing.inhand import apply_all
 from processing.pipeline import details_of, missing_input
-
-_BATCH_ROWS = 2
-"""Rows read at a time: songs with their stems take up to about 100 MB each."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,19 @@ class Done:
 
     meta: TableMeta
     seconds: float
+    cpu_seconds: float = 0.0
+    spent: dict[str, float] = field(default_factory=dict)
+    """Of the seconds, what went to decode, resample, model, encode, tables; the rest is the stage's own arithmetic.
+    Where rows are in hand side by side, these are the threads' seconds together, `wait` those before the model."""
+    setup_s: float = 0.0
+    """Loading the stage's models, before the seconds."""
+    began_at: float = 0.0
+    """When the seconds began, in seconds since 1970."""
+
+    def took(self) -> dict[str, Any]:
+        """The seconds, for a run's record."""
+        held = {"seconds": self.seconds, "cpu_seconds": self.cpu_seconds, "setup_s": self.setup_s}
+        return {**{key: round(value, 3) for key, value in held.items()}, "spent": self.spent}
 
 
 def limit_threads(threads: int) -> None:
@@ -54,6 +67,7 @@ class Worker:
         limit_threads(threads)
         if not gpu:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        pa.array([0])  # the first of all loads pandas, where it is installed: 1.5 s that are no partition's
         self._stages = {stage.name: stage for stage in stages}
         self._loaded: set[str] = set()
 
@@ -63,28 +77,40 @@ class Worker:
 
     def process(self, name: str, corpus: str, partition: int) -> Done:
         stage = self._stages[name]
+        setup_s = 0.0
         if name not in self._loaded:
+            started = time.monotonic()
             stage.setup()
             self._loaded.add(name)
-        return process_partition(stage, place(corpus), partition)
+            setup_s = time.monotonic() - started
+        return replace(process_partition(stage, place(corpus), partition), setup_s=setup_s)
 
 
 def process_partition(stage: Stage[Any, Any], corpus: Place, partition: int) -> Done:
+    """`make_table`, with what it took."""
+    began_at, started, cpu = time.time(), time.monotonic(), time.process_time()
+    with timed() as ledger:
+        meta = make_table(stage, corpus, partition)
+    rounded = {kind: round(seconds, 4) for kind, seconds in sorted(ledger.wall_s.items())}
+    seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu
+    return Done(meta, seconds, cpu_seconds, rounded, began_at=began_at)
+
+
+def make_table(stage: Stage[Any, Any], corpus: Place, partition: int) -> TableMeta:
     """Run a stage that is set up over one partition and commit its table and rejects.
 
     Every row of the driving table ends as rows or as a Rejected. An InputError out of `apply` rejects its row by the
     error's `reason`; any other exception leaves no table behind and carries a note that names partition and row.
     """
-    started = time.monotonic()
     paths = [table_path(corpus, partition, table) for table in stage.reads]
     held = _inputs(stage, corpus, partition)
     target = table_path(corpus, partition, stage.name)
     rows_in = 0
     with TableWriter(target, stage.gives, rejects_path(corpus, partition, stage.name)) as writer:
-        for row_id, row in _joined(paths, stage.takes):
+        for result in apply_all(stage, _joined(paths, stage.takes), partition):
             rows_in += 1
-            with _Naming(f"stage {stage.name}, partition {partition}, row {row_id}"):
-                writer.add(row if isinstance(row, Rejected) else _apply(stage, row_id, row))
+            with spent("tables"):
+                writer.add(result)
         if _inputs(stage, corpus, partition) != held:
             raise InputError(
                 f"{target}: another run put other tables in place of {', '.join(stage.reads)} while they were read; "
@@ -92,8 +118,8 @@ def process_partition(stage: Stage[Any, Any], corpus: Place, partition: int) -> 
             )
         assert rows_in == held[stage.reads[0]].rows, f"{paths[0]}: {held[stage.reads[0]].rows} rows, {rows_in} read"
         inputs = {table: meta.fingerprint for table, meta in held.items()}
-        meta = writer.commit(stage.name, stage.version, rows_in, details_of(stage, inputs))
-    return Done(meta, time.monotonic() - started)
+        with spent("tables"):
+            return writer.commit(stage.name, stage.version, rows_in, details_of(stage, inputs))
 
 
 def _inputs(stage: Stage[Any, Any], corpus: Place, partition: int) -> dict[str, TableMeta]:
@@ -105,26 +131,6 @@ def _inputs(stage: Stage[Any, Any], corpus: Place, partition: int) -> dict[str, 
             raise missing_input(corpus, partition, stage, table)
         inputs[table] = held
     return inputs
-
-
-def _apply(stage: Stage[Any, Any], row_id: str, row: Any) -> Any:
-    try:
-        return stage.apply(row)
-    except InputError as error:
-        return Rejected(row_id, error.reason, str(error))
-
-
-class _Naming:
-    """Notes on whatever passes through where it happened. Catches nothing."""
-
-    def __init__(self, where: str) -> None:
-        self._where = where
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if error is not None:
-            error.add_note(self._where)
 
 
 def _joined(paths: Sequence[Place], record: type) -> Iterator[tuple[str, Any]]:
@@ -181,5 +187,11 @@ def _columns(path: Place, record: type) -> list[str]:
 
 def _rows(path: Place, columns: list[str]) -> Iterator[dict[str, Any]]:
     with naming_table(path), open_table(path) as file:
-        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=columns):
-            yield from batch.to_pylist()
+        batches = file.iter_batches(batch_size=1, columns=columns)
+        while True:
+            with spent("tables"):
+                row = next((batch.to_pylist()[0] for batch in batches), None)
+            if row is None:
+                return
+            yield row
+            del row  # a song's audio may be hundreds of megabytes: none is held while the next is read

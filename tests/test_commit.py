@@ -21,7 +21,8 @@ from dataset_builder.commit import begin, standing
 from dataset_builder.config import BuildConfig
 from processing.importer.importer import import_corpus
 from processing.pipeline import PipelineConfig
-from processing.report import status, write_run
+from processing.record import Record
+from processing.report import status
 from processing.runner import run
 from processing.schedule import Schedule
 from processing.worker import process_partition
@@ -34,7 +35,7 @@ def process(corpus, clips=3):
     stages = cheap_stages(clips)
     result = run(corpus, stages, PipelineConfig(), "inline")
     assert not result.failures
-    write_run(corpus, stages, PipelineConfig(), result, 0.0)
+    Record(corpus, stages, PipelineConfig()).end(result, "done")
 
 
 def tables(corpus):

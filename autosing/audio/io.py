@@ -13,6 +13,7 @@ import numpy as np
 import soundfile as sf
 
 from autosing.audio.containers import readable, share_held
+from autosing.clock import spent
 from autosing.errors import InputError
 
 _BLOCK = 65_536
@@ -94,7 +95,7 @@ class AudioReader:
         """samples_SC float32, in order, 65,536 at a time; at least one."""
         held = 0
         try:
-            while len(block_SC := self._file.read(_BLOCK, dtype="float32", always_2d=True)):
+            while len(block_SC := self._read()):
                 held += len(block_SC)
                 self._check_caps(held)
                 if not np.isfinite(block_SC).all():
@@ -104,6 +105,11 @@ class AudioReader:
             raise self._unreadable(error, "damaged") from None
         if held == 0:
             raise InputError(f"{self.name}: holds no samples; need at least one", "no_samples")
+
+    def _read(self) -> np.ndarray:
+        with spent("decode"):
+            block_SC: np.ndarray = self._file.read(_BLOCK, dtype="float32", always_2d=True)
+            return block_SC
 
     @property
     def cap(self) -> int:
@@ -148,6 +154,25 @@ def decode(source: bytes | Path, name: str = "audio", max_samples: int | None = 
     return Audio(samples_CS, reader.sample_rate_hz)
 
 
+def decode_mono(data: bytes, name: str, sample_rate_hz: int) -> tuple[Audio, float]:
+    """(one channel at that rate, seconds): channels are mixed, then resampled, block by block; only that is held.
+
+    Raises InputError as `decode` does.
+    """
+    held = 0
+    with AudioReader(data, name) as reader:
+        same = reader.sample_rate_hz == sample_rate_hz
+        resampler = None if same else Resampler(reader.sample_rate_hz, sample_rate_hz, 1)
+        parts = []
+        for block_SC in reader.blocks():
+            held += len(block_SC)
+            mono_CS = block_SC.mean(axis=1, dtype=np.float32)[None]
+            parts.append(resampler.push(mono_CS) if resampler else mono_CS)
+        if resampler:
+            parts.append(resampler.finish())
+        return Audio(np.concatenate(parts, axis=1), sample_rate_hz), held / reader.sample_rate_hz
+
+
 @dataclass(frozen=True)
 class Inspected:
     """What a whole reading of encoded audio found. The samples are not kept, so memory does not grow with them."""
@@ -158,14 +183,29 @@ class Inspected:
     """A channel."""
     promised_samples: int
     """By the headers: a file cut short holds fewer."""
+    peak: float
+    rms: float
+    """Of all channels together."""
+    mono_mean: float
+    mono_std: float
+    """Of the mean of the channels."""
 
 
 def inspect(data: bytes, name: str = "audio") -> Inspected:
     """Decode all of it, keep nothing. Raises InputError as `decode` does."""
+    held, peak, squares, total, mono_squares = 0, 0.0, 0.0, 0.0, 0.0
     with AudioReader(data, name) as reader:
-        held = sum(len(block_SC) for block_SC in reader.blocks())
+        for block_SC in reader.blocks():
+            mono_S = block_SC.mean(axis=1)
+            held += len(block_SC)
+            peak = max(peak, float(block_SC.max()), -float(block_SC.min()))
+            squares += float(np.vdot(block_SC, block_SC))
+            total += float(mono_S.sum(dtype=np.float64))
+            mono_squares += float(np.vdot(mono_S, mono_S))
     promised = round((held if reader.promised is None else reader.promised) / share_held(data))
-    return Inspected(reader.sample_rate_hz, reader.channels, held, promised)
+    rms, mean = (squares / held / reader.channels) ** 0.5, total / held
+    std = (max(0.0, mono_squares - held * mean**2) / max(held - 1, 1)) ** 0.5
+    return Inspected(reader.sample_rate_hz, reader.channels, held, promised, peak, rms, mean, std)
 
 
 def read_tags(data: bytes) -> dict[str, str]:
@@ -177,19 +217,42 @@ def read_tags(data: bytes) -> dict[str, str]:
         return {}
 
 
+class Writer:
+    """Samples, block by block -> encoded bytes: wav, flac (both 16 bit), ogg, opus or mp3. Clips outside [-1, 1]."""
+
+    def __init__(self, sample_rate_hz: int, channels: int, format: str = "flac") -> None:
+        if format not in _FORMATS:
+            raise InputError(f"audio format {format!r}: unknown; need one of {', '.join(_FORMATS)}")
+        self._resample: Resampler | None = None
+        if format == "opus" and sample_rate_hz not in OPUS_RATES_HZ:
+            self._resample = Resampler(sample_rate_hz, 48_000, channels)
+            sample_rate_hz = 48_000
+        container, subtype = _FORMATS[format]
+        self._sink = io.BytesIO()
+        self._file = sf.SoundFile(self._sink, "w", sample_rate_hz, channels, subtype, format=container)
+
+    def write(self, samples_CS: np.ndarray) -> None:
+        self._encode(self._resample.push(samples_CS) if self._resample else samples_CS)
+
+    def finish(self) -> bytes:
+        """All that was written."""
+        if self._resample:
+            self._encode(self._resample.finish())
+        with spent("encode"):
+            self._file.close()
+        return self._sink.getvalue()
+
+    def _encode(self, samples_CS: np.ndarray) -> None:
+        with spent("encode"):
+            for start in range(0, samples_CS.shape[1], _BLOCK):
+                self._file.write(np.clip(samples_CS[:, start : start + _BLOCK].T, -1.0, 1.0))
+
+
 def encode(audio: Audio, format: str = "flac") -> bytes:
     """wav, flac (both 16 bit), ogg, opus or mp3. Samples outside [-1, 1] are clipped."""
-    if format not in _FORMATS:
-        raise InputError(f"audio format {format!r}: unknown; need one of {', '.join(_FORMATS)}")
-    if format == "opus" and audio.sample_rate_hz not in OPUS_RATES_HZ:
-        audio = audio.resampled(48000)
-    container, subtype = _FORMATS[format]
-    samples_SC = np.clip(audio.samples_CS.T, -1.0, 1.0)
-    sink = io.BytesIO()
-    with sf.SoundFile(sink, "w", audio.sample_rate_hz, samples_SC.shape[1], subtype, format=container) as file:
-        for start in range(0, len(samples_SC), _BLOCK):
-            file.write(samples_SC[start : start + _BLOCK])
-    return sink.getvalue()
+    writer = Writer(audio.sample_rate_hz, len(audio.samples_CS), format)
+    writer.write(audio.samples_CS)
+    return writer.finish()
 
 
 def save(audio: Audio, path: Path) -> None:
@@ -201,6 +264,36 @@ def save(audio: Audio, path: Path) -> None:
     beside.replace(path)
 
 
+class Resampler:
+    """samples_CS, block by block, at another rate: bit for bit what `resample` makes of them in one."""
+
+    def __init__(self, from_hz: int, to_hz: int, channels: int) -> None:
+        import soxr
+
+        self._from_hz, self._to_hz = from_hz, to_hz
+        self._stream = soxr.ResampleStream(from_hz, to_hz, channels, dtype="float32", quality="HQ")
+        self._none_SC = np.zeros((0, channels), np.float32)
+        self._taken = self._given = 0
+
+    def push(self, samples_CS: np.ndarray) -> np.ndarray:
+        """The next samples_CS -> those that are ready, possibly none."""
+        self._taken += samples_CS.shape[1]
+        return self._moved(np.ascontiguousarray(samples_CS.T, dtype=np.float32), last=False)
+
+    def finish(self) -> np.ndarray:
+        """The last samples_CS: with them there are round(S * to / from)."""
+        wanted = round(self._taken * self._to_hz / self._from_hz) - self._given
+        moved_CS = self._moved(self._none_SC, last=True)
+        assert wanted >= 0, wanted
+        return np.pad(moved_CS, ((0, 0), (0, max(0, wanted - moved_CS.shape[1]))))[:, :wanted]
+
+    def _moved(self, samples_SC: np.ndarray, last: bool) -> np.ndarray:
+        with spent("resample"):
+            moved_CS = np.ascontiguousarray(self._stream.resample_chunk(samples_SC, last=last).T)
+        self._given += moved_CS.shape[1]
+        return moved_CS
+
+
 def resample(samples_CS: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     """samples_CS (or samples_S) at another rate: round(S * to / from) samples, soxr's high quality."""
     if from_hz == to_hz:
@@ -208,7 +301,8 @@ def resample(samples_CS: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     import soxr
 
     wanted = round(samples_CS.shape[-1] * to_hz / from_hz)
-    moved = soxr.resample(np.ascontiguousarray(samples_CS.T, dtype=np.float32), from_hz, to_hz, quality="HQ").T
+    with spent("resample"):
+        moved = soxr.resample(np.ascontiguousarray(samples_CS.T, dtype=np.float32), from_hz, to_hz, quality="HQ").T
     if moved.shape[-1] < wanted:
         moved = np.pad(moved, [(0, 0)] * (moved.ndim - 1) + [(0, wanted - moved.shape[-1])])
     return np.ascontiguousarray(moved[..., :wanted])

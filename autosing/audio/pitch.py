@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from autosing.audio.io import resample
+from autosing.clock import in_model
 from autosing.timebase import PITCH_RATE_HZ, num_frames
 
 TrackerName = Literal["fcpe", "crepe", "crepe-tiny", "swiftf0"]
@@ -43,7 +44,8 @@ class PitchTracker(ABC):
             last = min(first + _CHUNK_FRAMES, total)
             start = max(0, first - _CONTEXT_FRAMES)
             span_S = audio_S[start * _HOP : (last + _CONTEXT_FRAMES) * _HOP]
-            parts.append(self.track(span_S)[first - start : last - start])
+            with in_model():
+                parts.append(self.track(span_S)[first - start : last - start])
         return np.concatenate(parts).astype(np.float32)
 
     @abstractmethod

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from autosing.audio.io import Audio
 from autosing.checkpoint import WEIGHTS, ModelFile, load_model
+from autosing.clock import in_model
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.timebase import SEMANTIC_RATE_HZ, num_frames_to_cover
@@ -134,6 +135,10 @@ class SemanticTokenizer:
     def codebook_KD(self) -> np.ndarray:
         return self._book.codes_KD.cpu().numpy()
 
+    def load(self) -> None:
+        """Load the encoder now, not when the first clip comes."""
+        assert self._hear
+
     @torch.inference_mode()
     def tokenize(self, audio: Audio) -> np.ndarray:
         """codes_N int32, N = ceil(duration * 25): the last code hears silence after the end. Any rate, any length."""
@@ -143,8 +148,9 @@ class SemanticTokenizer:
         parts = []
         for start, first, last in _windows(total):
             heard_S = torch.from_numpy(mono[start * CODE_SAMPLES : min(start + _MAX_CODES, total) * CODE_SAMPLES])
-            parts.append(self._book(self._hear(heard_S[None])[0])[first - start : last - start])
-        return torch.cat(parts).cpu().numpy().astype(np.int32)
+            with in_model():
+                parts.append(self._book(self._hear(heard_S[None])[0])[first - start : last - start].cpu())
+        return torch.cat(parts).numpy().astype(np.int32)
 
 
 def _windows(total: int) -> list[tuple[int, int, int]]:

@@ -4,14 +4,17 @@ Shapes: C channels, S samples.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from autosing.audio.io import Audio, resample
+from autosing.audio.blocks import Blocks, Tape, fork, overlap_add, resampled
+from autosing.audio.io import Audio
+from autosing.clock import in_model
 from autosing.config import Config
 from autosing.errors import InputError
 
@@ -21,8 +24,19 @@ _MODEL_RATE_HZ = 44_100
 _FULL = 1 - 2**-15
 """The highest value of 16 bits."""
 
-VocalsOf = Callable[[np.ndarray], np.ndarray]
-"""stereo mix_CS at 44.1 kHz -> its vocals_CS."""
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a song before it is separated: its samples a channel, and levels of all of them together."""
+
+    num_samples: int
+    rms: float
+    mono_mean: float
+    mono_std: float
+
+
+VocalsOf = Callable[[Blocks, Known], Blocks]
+"""stereo blocks at 44.1 kHz, and what is known -> blocks of the vocals, as many samples in all."""
 
 
 class SeparatorConfig(Config):
@@ -36,8 +50,8 @@ class SeparatorConfig(Config):
     """demucs only: a folder of `<signature>-<sha256>.th` (and bags). They are unpickled: trust what lies in it."""
     overlap: float = Field(default=0.25, ge=0, lt=1)
     """demucs only: of neighbouring segments. 0.1 costs a third less."""
-    patches_at_once: int = Field(default=1, ge=1)
-    """spleeter only: patches of 12 s that the networks see together; more pays on a GPU."""
+    windows_at_once: int = Field(default=1, ge=1)
+    """Windows that the networks see together (spleeter: 12 s each, demucs: 7.8 s); more pays on a GPU."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
@@ -45,7 +59,7 @@ def load_separator(config: SeparatorConfig) -> VocalsOf:
     """The networks, ready. Raises InputError where their weights cannot be had."""
     if config.separator == "spleeter":
         return _spleeter(config)
-    return _demucs(config) if config.separator == "demucs" else lambda mix_CS: mix_CS
+    return _demucs(config) if config.separator == "demucs" else lambda mix, known: mix
 
 
 def separator_digests(config: SeparatorConfig) -> dict[str, str]:
@@ -63,32 +77,40 @@ def separator_digests(config: SeparatorConfig) -> dict[str, str]:
 
 
 def split(mix: Audio, vocals_of: VocalsOf) -> tuple[Audio, Audio]:
-    """mono or stereo mix -> (vocals, instrumental) at its rate and channels, within [-1, 1], their sum the mix.
+    """mono or stereo mix -> (vocals, instrumental) at its rate and channels, within [-1, 1], their sum the mix."""
+    mono_S = mix.samples_CS.mean(axis=0, dtype=np.float64)
+    rms = float(np.square(mix.samples_CS, dtype=np.float64).mean()) ** 0.5
+    known = Known(len(mono_S), rms, float(mono_S.mean()), float(mono_S.std()))
+    parts = split_blocks(iter([mix.samples_CS]), mix.sample_rate_hz, known, vocals_of)
+    vocals, rest = (np.concatenate(stem, axis=1) for stem in zip(*parts, strict=True))
+    return Audio(vocals, mix.sample_rate_hz), Audio(rest, mix.sample_rate_hz)
+
+
+def split_blocks(
+    mix: Blocks, sample_rate_hz: int, known: Known, vocals_of: VocalsOf
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Blocks of a mono or stereo mix -> (vocals_CS, rest_CS), block by block, within [-1, 1], their sum the mix.
 
     The sum holds through 16-bit encoding: the vocals are rounded to its steps, the rest is what they leave of the mix.
     """
-    mix_CS = np.clip(mix.samples_CS, -1, _FULL)
-    stereo_CS = np.repeat(mix_CS, 2, axis=0) if len(mix_CS) == 1 else mix_CS
-    vocals_CS = vocals_of(resample(stereo_CS, mix.sample_rate_hz, _MODEL_RATE_HZ))
-    vocals_CS = resample(vocals_CS, _MODEL_RATE_HZ, mix.sample_rate_hz)
-    if len(mix_CS) == 1:
-        vocals_CS = vocals_CS.mean(axis=0, keepdims=True)
-    vocals_CS = _as_long(vocals_CS, mix_CS.shape[1])
-    # Where the rest would leave [-1, 1], the vocals give way: mix - rest stays inside.
-    rest_CS = np.clip(mix_CS - np.clip(vocals_CS, -1, _FULL), -1, _FULL)
-    vocals_CS = (np.round((mix_CS - rest_CS) * 32768) / 32768).astype(np.float32)
-    return Audio(vocals_CS, mix.sample_rate_hz), Audio(mix_CS - vocals_CS, mix.sample_rate_hz)
+    heard, kept = fork(np.clip(block_CS, -1, _FULL) for block_CS in mix)
+    stereo = (np.repeat(block_CS, 2, axis=0) if len(block_CS) == 1 else block_CS for block_CS in heard)
+    at_model = replace(known, num_samples=round(known.num_samples * _MODEL_RATE_HZ / sample_rate_hz))
+    vocals = vocals_of(resampled(stereo, sample_rate_hz, _MODEL_RATE_HZ, at_model.num_samples), at_model)
+    tape = Tape(kept)
+    for vocals_CS in resampled(vocals, _MODEL_RATE_HZ, sample_rate_hz, known.num_samples):
+        mix_CS = tape.take(vocals_CS.shape[1])
+        if len(mix_CS) == 1:
+            vocals_CS = vocals_CS.mean(axis=0, keepdims=True)
+        # Where the rest would leave [-1, 1], the vocals give way: mix - rest stays inside.
+        rest_CS = np.clip(mix_CS - np.clip(vocals_CS, -1, _FULL), -1, _FULL)
+        vocals_CS = (np.round((mix_CS - rest_CS) * 32768) / 32768).astype(np.float32)
+        yield vocals_CS, mix_CS - vocals_CS
 
 
 def at_most_stereo(audio: Audio) -> Audio:
     """Mono and stereo as they are; more channels become one."""
     return audio if len(audio.samples_CS) <= 2 else Audio(audio.mono_S()[None], audio.sample_rate_hz)
-
-
-def _as_long(samples_CS: np.ndarray, num_samples: int) -> np.ndarray:
-    """Resampling there and back may lose or add a sample."""
-    missing = max(0, num_samples - samples_CS.shape[1])
-    return np.pad(samples_CS, ((0, 0), (0, missing)))[:, :num_samples]
 
 
 def _device(config: SeparatorConfig) -> str:
@@ -100,34 +122,52 @@ def _device(config: SeparatorConfig) -> str:
 
 
 def _spleeter(config: SeparatorConfig) -> VocalsOf:
-    import torch
-
     from autosing.models.spleeter import load_spleeter
 
-    device = _device(config)
-    model = load_spleeter(device)
+    model = load_spleeter(_device(config))
 
-    @torch.inference_mode()
-    def vocals_of(mix_CS: np.ndarray) -> np.ndarray:
-        return model(torch.from_numpy(mix_CS).to(device), config.patches_at_once).cpu().numpy()
+    def vocals_of(mix: Blocks, known: Known) -> Blocks:
+        return model.stream(mix, known.num_samples, known.rms, config.windows_at_once)
 
     return vocals_of
 
 
 def _demucs(config: SeparatorConfig) -> VocalsOf:
+    """Demucs's networks over batches of windows; demucs.apply takes a song as a whole, and its windows one by one."""
     import torch
-    from demucs.api import Separator
+    from demucs.pretrained import get_model
 
-    model, repo = _demucs_place(config)
-    # shifts > 0 would move the song by a random time.
-    separator = Separator(model, repo, device=_device(config), shifts=0, overlap=config.overlap)
+    name, repo = _demucs_place(config)
+    device, bag = _device(config), get_model(name, repo).eval()
+    voice, rate = bag.sources.index("vocals"), bag.samplerate
+    models = [(model.to(device), weights[voice]) for model, weights in _members(bag)]
+    window = {int(model.segment * rate) for model, _ in models}
+    if len(window) > 1:
+        raise InputError(f"separate.model {config.model}: models of several window lengths; name one of them")
+    (length,) = window
 
     @torch.inference_mode()
-    def vocals_of(mix_CS: np.ndarray) -> np.ndarray:
-        _, stems = separator.separate_tensor(torch.from_numpy(mix_CS), _MODEL_RATE_HZ)
-        return resample(stems["vocals"].cpu().numpy(), separator.samplerate, _MODEL_RATE_HZ)
+    def change(windows_BCS: np.ndarray) -> np.ndarray:
+        with in_model():
+            heard_BCS = torch.from_numpy(windows_BCS).to(device)
+            found = sum(weight * model(heard_BCS)[:, voice] for model, weight in models)
+            out_BCS: np.ndarray = (found / sum(weight for _, weight in models)).cpu().numpy()
+            return out_BCS
+
+    def vocals_of(mix: Blocks, known: Known) -> Blocks:
+        count, scale = round(known.num_samples * rate / _MODEL_RATE_HZ), known.mono_std + 1e-8
+        even = ((block_CS - known.mono_mean) / scale for block_CS in resampled(mix, _MODEL_RATE_HZ, rate, count))
+        stride = int((1 - config.overlap) * length)
+        found = overlap_add(even, count, length, stride, config.windows_at_once, change)
+        louder = (block_CS * scale + known.mono_mean for block_CS in found)
+        return resampled(louder, rate, _MODEL_RATE_HZ, known.num_samples)
 
     return vocals_of
+
+
+def _members(bag: Any) -> list[tuple[Any, list[float]]]:
+    """(model, its weight for each stem): several where it is a bag."""
+    return list(zip(bag.models, bag.weights, strict=True)) if hasattr(bag, "models") else [(bag, [1.0] * 9)]
 
 
 def _demucs_place(config: SeparatorConfig) -> tuple[str, Path]:

@@ -8,13 +8,15 @@ window, M = 2049 bins, K = 1024 bins below 11 kHz, which the networks see.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autosing.audio.io import resample
+from autosing.audio.blocks import Blocks, Tape, fork, padded, resampled
+from autosing.clock import in_model
 
 SAMPLE_RATE_HZ = 44_100
 _WINDOW = 4096
@@ -31,7 +33,7 @@ _FASTER = (3, 2)
 
 
 class Spleeter(nn.Module):
-    """mix_CS -> vocals_CS, equally long. What the networks hold is bounded by `patches_at_once` (12 s each)."""
+    """Blocks of a song -> blocks of its vocals. What is held is bounded by `patches_at_once` (12 s each)."""
 
     window: Tensor
 
@@ -41,33 +43,54 @@ class Spleeter(nn.Module):
         self.register_buffer("window", torch.hann_window(_WINDOW), persistent=False)
 
     def forward(self, mix_CS: Tensor, patches_at_once: int = 1) -> Tensor:
-        level = _LEVEL / mix_CS.square().mean().sqrt().clamp(min=1e-6)
+        """mix_CS -> vocals_CS, equally long: a song that is at hand as a whole."""
+        rms = float(mix_CS.double().square().mean().sqrt())
+        vocals = self.stream(iter([mix_CS.cpu().numpy()]), mix_CS.shape[1], rms, patches_at_once)
+        return torch.from_numpy(np.concatenate(list(vocals), axis=1)).to(mix_CS.device)
+
+    def stream(self, mix: Blocks, num_samples: int, rms: float, patches_at_once: int = 1) -> Blocks:
+        """Blocks of a song of `num_samples` and of that RMS -> blocks of its vocals, as many samples in all."""
+        level = _LEVEL / max(rms, 1e-6)
         block = _FRAMES * patches_at_once
 
         def sung(spectrum_CTM: Tensor) -> Tensor:
             return spectrum_CTM * self.mask(level * spectrum_CTM[..., :_BINS].abs())
 
-        plain_CS = self.through_spectrum(sung, block, mix_CS)
-        fast_CS = self.through_spectrum(sung, block, _resample(mix_CS, *_FASTER))
-        fast_CS = _resample(fast_CS, *reversed(_FASTER))
-        fast_CS = F.pad(fast_CS, (0, max(0, mix_CS.shape[1] - fast_CS.shape[1])))[:, : mix_CS.shape[1]]
-        return self.through_spectrum(join, block, plain_CS, fast_CS)
+        slow, fast = fork(mix)  # half a patch lies between them
+        num_fast = round(num_samples * _FASTER[1] / _FASTER[0])
+        plain = self.through_spectrum(sung, block, num_samples, slow)
+        fast = self.through_spectrum(sung, block, num_fast, resampled(fast, *_FASTER, num_fast))
+        fast = resampled(fast, _FASTER[1], _FASTER[0], num_samples)
+        return self.through_spectrum(join, block, num_samples, plain, fast)
 
-    def through_spectrum(self, change: Callable[..., Tensor], block: int, *signals: Tensor) -> Tensor:
-        """Signals_CS of one length -> their spectra_CTM, `block` frames at a time -> change -> one of them -> y_CS."""
-        num_samples = signals[0].shape[1]
+    @torch.inference_mode()
+    def through_spectrum(
+        self, change: Callable[..., Tensor], block: int, num_samples: int, *signals: Blocks
+    ) -> Iterator[np.ndarray]:
+        """Signals of one length -> their spectra_CTM, `block` frames at a time -> change -> one of them -> blocks."""
         num_frames = num_samples // _HOP + 1
-        whole = (num_frames - 1) * _HOP + _WINDOW
-        padded = [F.pad(x_CS, (_WINDOW // 2, whole - num_samples - _WINDOW // 2)) for x_CS in signals]
-        out_CS, weight_1S = torch.zeros_like(padded[0]), padded[0].new_zeros(1, whole)
+        edge, overlap = _WINDOW // 2, _WINDOW - _HOP
+        tapes = [Tape(padded(x, edge, edge - num_samples % _HOP)) for x in signals]
+        out_CS, weight_1S = self.window.new_zeros(2, overlap), self.window.new_zeros(1, overlap)
         for first in range(0, num_frames, block):
             count = min(block, num_frames - first)
-            span = slice(first * _HOP, (first + count - 1) * _HOP + _WINDOW)
-            spectra = [torch.fft.rfft(x_CS[:, span].unfold(1, _WINDOW, _HOP) * self.window) for x_CS in padded]
-            _overlap_add(out_CS[:, span], torch.fft.irfft(change(*spectra)) * self.window)
-            _overlap_add(weight_1S[:, span], (self.window**2).expand(1, count, _WINDOW))
-        kept = slice(_WINDOW // 2, _WINDOW // 2 + num_samples)
-        return out_CS[:, kept] / weight_1S[:, kept]
+            spans = [torch.from_numpy(tape.look((count - 1) * _HOP + _WINDOW)) for tape in tapes]
+            with in_model():
+                spectra = [
+                    torch.fft.rfft(x_CS.to(self.window.device).unfold(1, _WINDOW, _HOP) * self.window) for x_CS in spans
+                ]
+                out_CS = F.pad(out_CS, (0, spans[0].shape[1] - overlap))
+                weight_1S = F.pad(weight_1S, (0, spans[0].shape[1] - overlap))
+                _overlap_add(out_CS, torch.fft.irfft(change(*spectra)) * self.window)
+                _overlap_add(weight_1S, (self.window**2).expand(1, count, _WINDOW))
+                last = first + count == num_frames
+                done = edge + num_samples - first * _HOP if last else count * _HOP
+                start = edge if first == 0 else 0
+                found_CS = (out_CS[:, start:done] / weight_1S[:, start:done]).cpu().numpy()
+                out_CS, weight_1S = out_CS[:, -overlap:], weight_1S[:, -overlap:]
+            for tape in tapes:
+                tape.skip(count * _HOP)
+            yield found_CS
 
     def mask(self, magnitude_CTK: Tensor) -> Tensor:
         """The share of the vocals in every bin of the whole spectrum, mask_CTM 0..1: v^2 / (v^2 + a^2)."""
@@ -89,10 +112,6 @@ def join(one_CTM: Tensor, other_CTM: Tensor) -> Tensor:
     """
     one_weight, other_weight = one_CTM.abs() + 1e-8, other_CTM.abs() + 1e-8
     return (one_CTM * one_weight + other_CTM * other_weight) / (one_weight + other_weight)
-
-
-def _resample(x_CS: Tensor, from_hz: int, to_hz: int) -> Tensor:
-    return torch.from_numpy(resample(x_CS.cpu().numpy(), from_hz, to_hz)).to(x_CS.device)
 
 
 class UNet(nn.Module):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autosing.audio.io import decode
+from autosing.clock import in_model
 from autosing.config import Config
 from autosing.schemas.tables import Acoustic
 from autosing.stage import Stage
@@ -58,4 +59,5 @@ class TokenizeAcoustic(Stage[Stems, Acoustic]):
     def _codes(self, data: bytes, name: str) -> np.ndarray:
         audio = decode(data, name)
         mono = type(audio)(audio.mono_S()[None], audio.sample_rate_hz).resampled(self._codec.spec.sample_rate_hz)
-        return self._codec.encode_flat(mono.samples_CS[0])
+        with in_model():
+            return self._codec.encode_flat(mono.samples_CS[0])

@@ -6,7 +6,8 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from autosing.audio.io import decode
+from autosing.audio.io import decode_mono
+from autosing.clock import in_model
 from autosing.config import Config
 from autosing.ids import seed_of
 from autosing.models.letters import FRAME_RATE_HZ
@@ -68,7 +69,7 @@ class Align(Stage[SongToAlign, Lyrics]):
     """By a best path through the letters of the lyrics, over how likely each letter is at each time."""
 
     name = "align"
-    version = 2
+    version = 3
     reads = ("separate", "index")
     takes = SongToAlign
     gives = Lyrics
@@ -91,14 +92,17 @@ class Align(Stage[SongToAlign, Lyrics]):
         if language and script and not written_in(language, script):
             found = f"lyrics in {script.title()} letters; need lyrics as {language} is written, or another language"
             return Rejected(row.id, "other_alphabet", found)
-        voice_S = decode(row.vocals, f"vocals of {row.id}").resampled(SAMPLE_RATE_HZ).mono_S()
+        voice_S = decode_mono(row.vocals, f"vocals of {row.id}", SAMPLE_RATE_HZ)[0].samples_CS[0]
         if np.abs(voice_S).max(initial=0.0) < QUIET:
             return Rejected(row.id, "no_voice", f"{len(voice_S) / SAMPLE_RATE_HZ:.1f} s of vocals, all below -60 dBFS")
-        heard = self.listen(self._with_some_instrumental(row, voice_S))
+        both_S = self._with_some_instrumental(row, voice_S)
+        with in_model():
+            heard = self.listen(both_S)
         if not lines:
             if not self.config.transcribe:
                 return Rejected(row.id, "no_lyrics", "no line with words in lrc_lyrics and raw_lyrics")
-            lines, language = transcribe(self.listen.whisper, voice_S, language, seed_of(self.name, row.id))
+            with in_model():
+                lines, language = transcribe(self.listen.whisper, voice_S, language, seed_of(self.name, row.id))
             source = TRANSCRIBED
             if not lines:
                 return Rejected(row.id, "no_words", f"no word heard in {len(voice_S) / SAMPLE_RATE_HZ:.1f} s of voice")
@@ -108,7 +112,7 @@ class Align(Stage[SongToAlign, Lyrics]):
     def _with_some_instrumental(self, row: SongToAlign, voice_S: np.ndarray) -> np.ndarray:
         if row.instrumental is None or self.config.instrumental_share == 0:
             return voice_S
-        rest_S = decode(row.instrumental, f"instrumental of {row.id}").resampled(SAMPLE_RATE_HZ).mono_S()
+        rest_S = decode_mono(row.instrumental, f"instrumental of {row.id}", SAMPLE_RATE_HZ)[0].samples_CS[0]
         both_S = voice_S.copy()
         both_S[: len(rest_S)] += self.config.instrumental_share * rest_S[: len(voice_S)]
         return both_S

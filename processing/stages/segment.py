@@ -6,13 +6,14 @@ from typing import Literal, TypeVar
 import numpy as np
 from pydantic import Field
 
-from autosing.audio.io import Audio, decode, encode
+from autosing.audio.blocks import Tape
+from autosing.audio.io import Audio, AudioReader, decode_mono, encode
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.ids import clip_id
 from autosing.schemas.tables import Clip, Line, Word
 from autosing.stage import Rejected, Stage
-from processing.activity import STEP_MS, covered, singing_activity, sung_before_ms
+from processing.activity import RATE_HZ, STEP_MS, covered, singing_activity, sung_before_ms
 from processing.windows import choose_windows, cut_times
 
 Span = TypeVar("Span", Line, Word)
@@ -69,19 +70,21 @@ class Segment(Stage[Aligned, Clip]):
 
     def apply(self, row: Aligned) -> list[Clip] | Rejected:
         config = self.config
-        vocals = decode(row.vocals, f"vocals of {row.id}")
-        rest = None if row.instrumental is None else decode(row.instrumental, f"instrumental of {row.id}")
+        vocals, duration_s = decode_mono(row.vocals, f"vocals of {row.id}", RATE_HZ)
+        rest = None
+        if row.instrumental is not None:
+            rest, _ = decode_mono(row.instrumental, f"instrumental of {row.id}", RATE_HZ)
         sung_T = singing_activity(vocals, rest, config.below_loud_db, config.periodicity)
         sung_s = float(sung_T.sum()) * STEP_MS / 1000
         if sung_s < config.min_singing_s:
-            found = f"{sung_s:.2f} s of singing in {vocals.duration_s:.1f} s, need {config.min_singing_s:g} s"
+            found = f"{sung_s:.2f} s of singing in {duration_s:.1f} s, need {config.min_singing_s:g} s"
             return Rejected(row.id, "no_singing", found)
         fitting = [line.fits for line in row.lines]
         words = [word for word in row.words if fitting[word.line]]
         # A separator takes some voices half away (bass: a quarter of the frames); a word that fits says they were sung.
         sung_T = sung_T | covered(_spans(words), len(sung_T))
         times_ms, cost_ms = cut_times(
-            int(vocals.duration_s * 1000),
+            int(duration_s * 1000),
             _spans(words),
             _spans([line for line in row.lines if line.fits]),
             sung_T,
@@ -93,20 +96,23 @@ class Segment(Stage[Aligned, Clip]):
             config.min_singing_fraction,
         )  # fmt: skip
         if not windows:
-            found = f"{sung_s:.1f} s of singing in {vocals.duration_s:.1f} s: no window of {config.min_s:g} to "
+            found = f"{sung_s:.1f} s of singing in {duration_s:.1f} s: no window of {config.min_s:g} to "
             return Rejected(
                 row.id, "no_window", f"{found}{config.max_s:g} s is sung for {config.min_singing_fraction:.0%}"
             )
         clips = []
-        for i, j in windows:
-            start_s, end_s = times_ms[i] / 1000, times_ms[j] / 1000
-            fraction = float((sung_ms[j] - sung_ms[i]) / (times_ms[j] - times_ms[i]))
-            clips.append(self._clip(row, vocals, rest, float(start_s), float(end_s), fraction))
+        with _Cutter(row.vocals) as voice, _Cutter(row.instrumental) as music:
+            for i, j in windows:
+                start_s, end_s = float(times_ms[i] / 1000), float(times_ms[j] / 1000)
+                fraction = float((sung_ms[j] - sung_ms[i]) / (times_ms[j] - times_ms[i]))
+                clips.append(self._clip(row, voice, music, start_s, end_s, fraction))
         return clips
 
     def _clip(
-        self, row: Aligned, vocals: Audio, rest: Audio | None, start_s: float, end_s: float, fraction: float
+        self, row: Aligned, voice: "_Cutter", music: "_Cutter", start_s: float, end_s: float, fraction: float
     ) -> Clip:
+        vocals, rest = (stem.cut(start_s, round(end_s - start_s, 3)) for stem in (voice, music))
+        assert vocals is not None, row.id
         lines, words = rebase(row.lines, row.words, start_s, end_s, row.language)
         duration_s = round(end_s - start_s, 3)
         return Clip(
@@ -118,11 +124,38 @@ class Segment(Stage[Aligned, Clip]):
             start_s=start_s,
             duration_s=duration_s,
             singing_fraction=fraction,
-            vocals=encode(vocals.cut(start_s, duration_s), self.config.audio_format),
-            instrumental=None if rest is None else encode(rest.cut(start_s, duration_s), self.config.audio_format),
+            vocals=encode(vocals, self.config.audio_format),
+            instrumental=None if rest is None else encode(rest, self.config.audio_format),
             lines=lines,
             words=words,
         )
+
+
+class _Cutter:
+    """Cuts windows, each begun after the one before, out of encoded audio; one is held. None stays None."""
+
+    def __init__(self, data: bytes | None) -> None:
+        self._reader = None if data is None else AudioReader(data)
+        self._at = 0
+
+    def __enter__(self) -> "_Cutter":
+        if self._reader is not None:
+            self._tape = Tape(block_SC.T for block_SC in self._reader.blocks())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._reader is not None:
+            self._reader.__exit__()
+
+    def cut(self, start_s: float, duration_s: float) -> Audio | None:
+        """As `Audio.cut` of the whole would."""
+        if self._reader is None:
+            return None
+        rate = self._reader.sample_rate_hz
+        first, count = round(start_s * rate), round(duration_s * rate)
+        self._tape.pass_over(first - self._at)
+        self._at = first
+        return Audio(self._tape.look(count), rate)
 
 
 def rebase(

@@ -1,6 +1,7 @@
 """clip -> content codes of its voice, 25 a second."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from autosing.audio.io import decode
 from autosing.config import Config
@@ -13,6 +14,7 @@ class TokenizeSemanticConfig(Config):
 
     codebook: str = "autosing-semantic"
     """The bundled one, or the folder of a run of `autosing train semantic`."""
+    device: Literal["cpu", "cuda"] = "cpu"
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class TokenizeSemantic(Stage[Voice, Semantic]):
     def setup(self) -> None:
         from autosing.models.semantic import load_semantic
 
-        self._tokenizer = load_semantic(self.config.codebook)
+        self._tokenizer = load_semantic(self.config.codebook, self.config.device)
+        self._tokenizer.load()
 
     def apply(self, row: Voice) -> Semantic:
         return Semantic(row.id, self._tokenizer.tokenize(decode(row.vocals, f"vocals of {row.id}")))

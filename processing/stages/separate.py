@@ -1,14 +1,22 @@
 """song -> vocals and instrumental: two stems that add up to the song, sample for sample."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 from pydantic import Field
 
-from autosing.audio.guard import decode_apart
-from autosing.audio.io import encode
-from autosing.models.separation import SeparatorConfig, at_most_stereo, load_separator, separator_digests, split
+from autosing.audio.guard import inspect_apart
+from autosing.audio.io import Audio, AudioReader, Writer
+from autosing.clock import spent
+from autosing.models.separation import (
+    Known,
+    SeparatorConfig,
+    at_most_stereo,
+    load_separator,
+    separator_digests,
+    split_blocks,
+)
 from autosing.schemas.tables import Separated
 from autosing.stage import Rejected, Stage
 
@@ -35,7 +43,7 @@ class Separate(Stage[SongAudio, Separated]):
     """By Spleeter's or Demucs's networks, or not at all."""
 
     name = "separate"
-    version = 1
+    version = 2
     reads = ("index",)
     takes = SongAudio
     gives = Separated
@@ -49,13 +57,28 @@ class Separate(Stage[SongAudio, Separated]):
         self.vocals_of = load_separator(self.config)
 
     def apply(self, row: SongAudio) -> Separated | Rejected:
-        mix = decode_apart(row.audio, row.id)  # the one stage that decodes what others encoded
-        if mix.duration_s < self.config.min_duration_s:
-            return Rejected(row.id, "too_short", f"{mix.duration_s:.2f} s, need {self.config.min_duration_s} s")
-        if (loudest := float(np.abs(mix.samples_CS).max())) < _CLICK:
-            return Rejected(row.id, "silent", f"peak {loudest:.1e}, need {_CLICK}")
-        mix = at_most_stereo(mix)
-        if self.config.separator == "none":
-            return Separated(row.id, encode(mix, self.config.audio_format), None, mix.duration_s)
-        vocals, rest = (encode(stem, self.config.audio_format) for stem in split(mix, self.vocals_of))
-        return Separated(row.id, vocals, rest, mix.duration_s)
+        """The song is decoded twice: first apart, to be checked and for its level; then block by block, as it is used.
+
+        So what is held beside encoded audio is a window of the song, however long that is.
+        """
+        with spent("decode"):
+            found = inspect_apart(row.audio, row.id)  # the one stage that decodes what others encoded
+        duration_s = found.num_samples / found.sample_rate_hz
+        if duration_s < self.config.min_duration_s:
+            return Rejected(row.id, "too_short", f"{duration_s:.2f} s, need {self.config.min_duration_s} s")
+        if found.peak < _CLICK:
+            return Rejected(row.id, "silent", f"peak {found.peak:.1e}, need {_CLICK}")
+        rate, channels = found.sample_rate_hz, found.channels if found.channels <= 2 else 1
+        rms = found.rms if found.channels <= 2 else math.hypot(found.mono_mean, found.mono_std)
+        known = Known(found.num_samples, rms, found.mono_mean, found.mono_std)
+        vocals, rest = (Writer(rate, channels, self.config.audio_format) for _ in range(2))
+        with AudioReader(row.audio, row.id) as song:
+            mix = (at_most_stereo(Audio(block_SC.T, rate)).samples_CS for block_SC in song.blocks())
+            if self.config.separator == "none":
+                for block_CS in mix:
+                    vocals.write(block_CS)
+                return Separated(row.id, vocals.finish(), None, duration_s)
+            for vocals_CS, rest_CS in split_blocks(mix, rate, known, self.vocals_of):
+                vocals.write(vocals_CS)
+                rest.write(rest_CS)
+        return Separated(row.id, vocals.finish(), rest.finish(), duration_s)

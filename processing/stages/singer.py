@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from autosing.audio.io import decode
+from autosing.clock import in_model
 from autosing.config import Config
 from autosing.schemas.tables import Singer
 from autosing.stage import Stage
@@ -46,4 +47,5 @@ class EmbedSinger(Stage[ClipVocals, Singer]):
 
     def apply(self, row: ClipVocals) -> Singer:
         vocals = decode(row.vocals, f"vocals of {row.id}")
-        return Singer(row.id, self.encoder.embed(vocals.mono_S(), vocals.sample_rate_hz))
+        with in_model():
+            return Singer(row.id, self.encoder.embed(vocals.mono_S(), vocals.sample_rate_hz))

@@ -1,0 +1,92 @@
+"""Rows -> their results, in order: one by one, or several in hand, so that a GPU need not wait for decoders.
+
+The rows in hand are applied in threads. Models are one thread's at a time (autosing.clock.in_model), so while one row
+is in the model, others are decoded and encoded; the results are the same.
+"""
+
+import sys
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from types import TracebackType
+from typing import Any
+
+from autosing.errors import InputError
+from autosing.stage import Rejected, Stage
+
+_ON_A_GPU = 3
+"""One decodes, one is in the model, one is encoded. Where model and decoder share the cores, nothing is gained."""
+
+
+def apply_all(stage: Stage[Any, Any], rows: Iterator[tuple[str, Any]], partition: int) -> Iterator[Any]:
+    """The result for each (id, record or Rejected), in order.
+
+    An InputError out of `apply` rejects its row by the error's `reason`; any other exception carries a note that names
+    partition and row.
+    """
+    count = rows_in_hand(stage)
+    if count == 1:
+        for row_id, row in rows:
+            yield _apply(stage, partition, row_id, row)
+        return
+    with ThreadPoolExecutor(count, initializer=_compute_with, initargs=(_threads(),)) as pool:
+        waiting: deque[Future[Any]] = deque()
+        try:
+            for row_id, row in rows:
+                waiting.append(pool.submit(copy_context().run, _apply, stage, partition, row_id, row))
+                if len(waiting) == count:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def rows_in_hand(stage: Stage[Any, Any]) -> int:
+    """As the stage was told; else several where its models run on a GPU."""
+    return stage.rows_in_hand or (_ON_A_GPU if computes_on_gpu(stage) else 1)
+
+
+def computes_on_gpu(stage: Stage[Any, Any]) -> bool:
+    """Whether the stage's models run on a GPU on this machine."""
+    device = getattr(stage.config, "device", "cpu")
+    if device == "auto":
+        import torch
+
+        return torch.cuda.is_available()
+    return bool(device == "cuda")
+
+
+def _threads() -> int:
+    return int(sys.modules["torch"].get_num_threads()) if "torch" in sys.modules else 1
+
+
+def _compute_with(threads: int) -> None:
+    """Each thread asks anew how many it may compute with, and sums in another order end in other last bits."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+
+
+def _apply(stage: Stage[Any, Any], partition: int, row_id: str, row: Any) -> Any:
+    if isinstance(row, Rejected):
+        return row
+    with _Naming(f"stage {stage.name}, partition {partition}, row {row_id}"):
+        try:
+            return stage.apply(row)
+        except InputError as error:
+            return Rejected(row_id, error.reason, str(error))
+
+
+class _Naming:
+    """Notes on whatever passes through where it happened. Catches nothing."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is not None:
+            error.add_note(self._where)

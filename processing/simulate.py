@@ -1,0 +1,126 @@
+"""What partitions take in each stage, and so many workers -> how long the whole takes, played in the runner's order.
+
+A worker takes a job whose inputs are committed, rather of a stage that it has loaded, then of the earliest stage, then
+the largest partition. Storage and network are not played; `Bounds` says how fast they would have to be.
+"""
+
+import bisect
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class StageCost:
+    """What a stage takes of a worker."""
+
+    name: str
+    reads: tuple[str, ...]
+    seconds: Sequence[float]
+    """For each partition."""
+    setup_s: float = 0.0
+    """Loading its models, once a worker."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """One run as it would go."""
+
+    wall_s: float
+    """From the first job to the last commit."""
+    busy_s: float
+    """Of all workers together, loading included."""
+    workers: int
+
+    @property
+    def idle_share(self) -> float:
+        """Of the workers' time, what they wait: for inputs, and at the end for the last of them."""
+        whole = self.wall_s * self.workers
+        return 1 - self.busy_s / whole if whole else 0.0
+
+
+def play(stages: Sequence[StageCost], workers: int) -> Played:
+    """List scheduling of every stage on every partition. A million jobs take some ten seconds."""
+    assert workers > 0, workers
+    needs = [[k for k, other in enumerate(stages) if other.name in stage.reads] for stage in stages]
+    feeds = [[k for k, inner in enumerate(needs) if j in inner] for j in range(len(stages))]
+    count = len(stages[0].seconds) if stages else 0
+    missing = [[len(inner)] * count for inner in needs]
+    size = [sum(stage.seconds[i] for stage in stages) for i in range(count)]
+    ready: list[list[tuple[float, int]]] = [[] for _ in stages]
+    for k, inner in enumerate(needs):
+        if not inner:
+            ready[k] = [(-size[i], i) for i in range(count)]
+            heapq.heapify(ready[k])
+    idle = list(range(workers))
+    loaded: list[set[int]] = [set() for _ in range(workers)]
+    running: list[tuple[float, int, int, int]] = []
+    now = busy = 0.0
+    while True:
+        while idle and (choices := [k for k, jobs in enumerate(ready) if jobs]):
+            worker = idle.pop(0)
+            choice = min((k not in loaded[worker], k) for k in choices)[1]
+            _, partition = heapq.heappop(ready[choice])
+            took = stages[choice].seconds[partition]
+            if choice not in loaded[worker]:
+                loaded[worker].add(choice)
+                took += stages[choice].setup_s
+            busy += took
+            heapq.heappush(running, (now + took, worker, choice, partition))
+        if not running:
+            return Played(now, busy, workers)
+        now, worker, stage, partition = heapq.heappop(running)
+        bisect.insort(idle, worker)
+        for k in feeds[stage]:
+            missing[k][partition] -= 1
+            if missing[k][partition] == 0:
+                heapq.heappush(ready[k], (-size[partition], partition))
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What no number of workers, or no storage, can go below. Seconds."""
+
+    work_s: float
+    """All jobs, shared out evenly."""
+    chain_s: float
+    """The largest partition through the stages that wait for one another, its models loaded."""
+    storage_s: float
+    """All that is read and written, at the storage's rate."""
+
+    def binding(self) -> str:
+        """Which of them is the longest."""
+        names = {"work": self.work_s, "the longest partition": self.chain_s, "storage": self.storage_s}
+        return max(names, key=lambda name: names[name])
+
+    @property
+    def wall_s(self) -> float:
+        return max(self.work_s, self.chain_s, self.storage_s)
+
+
+def bounds(stages: Sequence[StageCost], workers: int, storage_s: float = 0.0) -> Bounds:
+    """storage_s: all bytes at the storage's rate."""
+    longest = max((_chain(stages, i) for i in range(len(stages[0].seconds))), default=0.0)
+    return Bounds(_work_s(stages, workers), longest, storage_s)
+
+
+def _work_s(stages: Sequence[StageCost], workers: int) -> float:
+    return sum(sum(stage.seconds) + stage.setup_s * min(workers, len(stage.seconds)) for stage in stages) / workers
+
+
+def _chain(stages: Sequence[StageCost], partition: int) -> float:
+    ends: dict[str, float] = {}
+    for stage in stages:
+        begin = max((ends.get(table, 0.0) for table in stage.reads), default=0.0)
+        ends[stage.name] = begin + stage.seconds[partition] + stage.setup_s
+    return max(ends.values(), default=0.0)
+
+
+def machines_that_help(stages: Sequence[StageCost], at_once: int, storage_s: float = 0.0) -> tuple[int, str]:
+    """(machines of `at_once` workers from which twice as many would save less than a tenth, what then binds)."""
+    machines, here = 1, bounds(stages, at_once, storage_s)
+    while True:
+        twice = replace(here, work_s=_work_s(stages, 2 * machines * at_once))
+        if twice.wall_s > 0.9 * here.wall_s:
+            return machines, twice.binding()
+        machines, here = 2 * machines, twice
