@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from autosing.audio.guard import inspect_apart
+from autosing.audio.guard import inspect_apart, tags_apart
 from autosing.audio.io import Audio, AudioReader, Writer
 from autosing.clock import spent
 from autosing.models.separation import (
@@ -55,6 +55,7 @@ class Separate(Stage[SongAudio, Separated]):
 
     def setup(self) -> None:
         self.vocals_of = load_separator(self.config)
+        tags_apart(b"")  # starts the process that decodes
 
     def apply(self, row: SongAudio) -> Separated | Rejected:
         """The song is decoded twice: first apart, to be checked and for its level; then block by block, as it is used.
