@@ -20,10 +20,12 @@ from typing import Any
 import pytest
 import yaml
 
+from autosing.errors import InputError
 from autosing.testing.datasets import make_dataset
 from processing import runner
 from processing.pipeline import PipelineConfig
 from processing.schedule import Schedule
+from train.cluster import _check_room
 from train.record import read_metrics
 
 HERE = Path(__file__).parent
@@ -34,7 +36,6 @@ ENV = {
     **os.environ, "PYTHONPATH": f"{HERE.parent}:{HERE}", "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0",
     "OMP_NUM_THREADS": "1",
 }  # fmt: skip
-SLOW = [pytest.mark.ray, pytest.mark.slow]
 pytestmark = pytest.mark.ray
 
 
@@ -308,3 +309,10 @@ def test_ctrl_c_ends_within_seconds_and_leaves_only_what_is_whole(tmp_path, numb
     assert seconds < 60, "it did not wait for the 100 s that a partition takes; 3 s where nothing else runs"
     assert not left and not list(corpus.rglob(".*part"))
     assert record(corpus)["state"] == "stopped"
+
+
+def test_more_ranks_than_the_cluster_has_room_for_are_refused():
+    """Ray Train itself would wait for ever."""
+    _check_room({"CPU": 8.0, "GPU": 2.0}, {"CPU": 2.0, "GPU": 1.0}, 2)
+    with pytest.raises(InputError, match=r"3 ranks need 3 GPU, the cluster holds 2; give a smaller --ranks"):
+        _check_room({"CPU": 8.0, "GPU": 2.0}, {"CPU": 2.0, "GPU": 1.0}, 3)
