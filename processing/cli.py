@@ -34,12 +34,10 @@ def process(
     stages: Annotated[str | None, typer.Option(help="Comma-separated names; all by default.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML of what differs from the defaults.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, e.g. segment.min_s=4")] = None,
-    address: Annotated[
-        str, typer.Option(help="local, auto or HOST:PORT of a Ray cluster; inline: without Ray.")
-    ] = "local",
+    address: Annotated[str, typer.Option(help="local, auto or HOST:PORT of a Ray; inline: without Ray.")] = "local",
     workers: Annotated[
         int | None,
-        typer.Option(help="Workers at once; by default one for each core (and more where there are GPUs).", min=1),
+        typer.Option(help="Workers at once; by default one for each core.", min=1),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
