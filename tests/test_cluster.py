@@ -145,12 +145,15 @@ def undisturbed(folder: Path, partitions: list[list[bytes]]) -> dict[str, bytes]
 
 @pytest.mark.slow
 def test_a_node_that_is_lost_at_work_costs_time_and_nothing_else(cluster, tmp_path):
-    rows = [[b"slow" + bytes([k, i]) * (40 - k) for i in range(10)] for k in range(14)]
+    rows = [[b"slow" + bytes([k, i]) * (40 - k) for i in range(20)] for k in range(14)]
+    rows = [[f"meet {tmp_path}".encode(), *some] for some in rows]  # so all six are at work, on both nodes
+    (tmp_path / "wanted").write_text("1")
     wanted = undisturbed(tmp_path / "calm", rows)
     corpus = make_corpus(tmp_path / "wild", rows)
     node = cluster.node()
     try:
         joined = cluster_with(cluster, 6)
+        (tmp_path / "wanted").write_text("6")
         run = process(corpus, "--address", cluster.address)
         held: dict[str, Any] = {}
 
@@ -164,6 +167,7 @@ def test_a_node_that_is_lost_at_work_costs_time_and_nothing_else(cluster, tmp_pa
             return bool(made and begun)
 
         until(lambda: run.poll() is not None or committed_there_and_at_work())
+        assert held["made"] and held["begun"], "the run ended before the node was at work a second time"
         victims = family(node.pid)
         cut_off(victims)
         said = run.communicate(timeout=600)[1]
