@@ -1,6 +1,6 @@
 """The sizes of t2s and sm2a by name: AutoSing's widths and depths, and two smaller ones to try things with.
 
-Where AutoSing gives each head of a decoder keys and values of its own, groups of three to five share them here.
+Where AutoSing gives each head of a decoder keys and values of its own, groups of three to six share them here.
 """
 
 from typing import Literal
@@ -35,7 +35,7 @@ SHAPES: dict[str, Shape] = {
     "debug": Shape(width=64, heads=2, key_heads=2, text_layers=1, music_layers=1, decoder_layers=2),
     "demo": Shape(width=128, heads=2, key_heads=2, text_layers=1, music_layers=1, decoder_layers=3),
     "micro": Shape(width=192, heads=3, key_heads=1, text_layers=1, music_layers=1, decoder_layers=3, mlp_factor=1),
-    "tiny": Shape(width=384, heads=6, key_heads=2, text_layers=2, music_layers=2, decoder_layers=6),
+    "tiny": Shape(width=384, heads=6, key_heads=1, text_layers=2, music_layers=2, decoder_layers=6),
     "base": Shape(width=512, heads=8, key_heads=2, text_layers=3, music_layers=3, decoder_layers=9),
     "small": Shape(width=768, heads=12, key_heads=4, text_layers=6, music_layers=6, decoder_layers=18),
     "baseline": Shape(width=1024, heads=16, key_heads=4, text_layers=10, music_layers=10, decoder_layers=30),
