@@ -18,6 +18,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -128,13 +129,21 @@ def others_at_work(target: Path, mine: Path) -> bool:
     return any(folder.name.startswith(f".{target.name}.") and folder != mine for folder in _attempts(target.parent))
 
 
-def sweep_dead(home: Place) -> None:
-    """Take away the attempts in a folder that no living process holds. In a store there are none."""
-    for folder in _attempts(home) if isinstance(home, Path) else ():
-        held = _lock(folder)
-        if held is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(held)
+def sweep_dead(home: Place, patience_s: float = 0.0) -> None:
+    """Take away the attempts in a folder that no living process holds. In a store there are none.
+
+    `patience_s`: so long those that are held are waited for: who was killed lets go of them only once it is gone.
+    """
+    end = time.monotonic() + patience_s
+    while isinstance(home, Path):
+        for folder in _attempts(home):
+            held = _lock(folder)
+            if held is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(held)
+        if time.monotonic() >= end or not _attempts(home):
+            return
+        time.sleep(0.05)
 
 
 def _home(target: Place) -> tuple[Path, str]:

@@ -215,7 +215,9 @@ class _RayCrew:
             notes = "; ".join(getattr(error.cause, "__notes__", []))
             return worker, Failed(f"{notes}\n{error}")
         except (self._ray.exceptions.RayActorError, self._ray.exceptions.OutOfMemoryError) as error:
-            lost = self._seats.pop(worker).node not in self._living()
+            # Out of reach is what Ray says of a node that went without a word, before it knows.
+            silent = isinstance(error, self._ray.exceptions.ActorUnavailableError)
+            lost = self._seats.pop(worker).node not in self._living() or silent
             self._ray.kill(self._actors[worker], no_restart=True)  # it may only be out of reach
             sweep_dead(place(self._corpus) / str(job.partition))
             self._hire(worker)
@@ -254,7 +256,7 @@ class _RayCrew:
             self._ray.kill(actor, no_restart=True)
         self._ray.wait(list(self._jobs), num_returns=len(self._jobs), timeout=_LAST_BREATH_S)
         for _, job in self._jobs.values():
-            sweep_dead(place(self._corpus) / str(job.partition))
+            sweep_dead(place(self._corpus) / str(job.partition), _LAST_BREATH_S)
 
 
 def _cause(error: Any) -> str:

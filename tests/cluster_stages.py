@@ -1,6 +1,7 @@
 """`autosing process` with two stages that take their time, for test_cluster.py: run as a script, with its arguments.
 
-A row's bytes say what happens to it: b"deadly" ends its worker as the kernel does, b"slow" takes half a second,
+A row's bytes say what happens to it: b"deadly" ends its worker as the kernel does, b"slow" takes half a second
+(or $SLOW_S),
 b"meet FOLDER" waits until as many workers as the file FOLDER/wanted says have come to such a row.
 """
 
@@ -52,7 +53,7 @@ class Listen(Stage[Heard, Digest]):
         if row.audio.startswith(b"deadly"):
             os.kill(os.getpid(), signal.SIGKILL)
         if row.audio.startswith(b"slow"):
-            time.sleep(0.5)
+            time.sleep(float(os.environ.get("SLOW_S", "0.5")))
         if row.audio.startswith(b"meet "):
             folder = Path(row.audio[5:].decode())
             (folder / f"{os.getpid()}.here").touch()
