@@ -31,7 +31,7 @@ class Record:
 
     def __init__(self, corpus: Place, stages: Sequence[Stage[Any, Any]], config: PipelineConfig) -> None:
         self._corpus, self._begun, self._started = corpus, datetime.now(UTC), time.monotonic()
-        self.path = corpus / f"_runs/{self._begun:%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}.json"
+        self.path = corpus / f"_runs/{self._begun:%Y%m%dT%H%M%S.%fZ}-{uuid4().hex[:6]}.json"
         self._stages = {stage.name for stage in stages}
         self._same = {
             "config": {k: v for k, v in config.dump().items() if k not in STAGES}
