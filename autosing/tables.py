@@ -7,6 +7,7 @@ that both are there, and rejects of another attempt are told from its own.
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -56,6 +57,30 @@ def find_partitions(corpus: Place) -> list[int]:
     return sorted(map(int, names))
 
 
+@dataclass(frozen=True)
+class StageCount:
+    """One stage over some partitions: rows_in = sources + rejected; `rows` are those in its tables."""
+
+    stage: str
+    tables: int
+    """Partitions that have it."""
+    rows_in: int
+    sources: int
+    rows: int
+    rejected: int
+    reasons: dict[str, int]
+
+
+def count_stage(corpus: Place, numbers: Sequence[int], stage: str) -> StageCount:
+    """What the committed tables of these partitions say of themselves, and why they left rows out."""
+    metas = [meta for k in numbers if (meta := read_meta(table_path(corpus, k, stage))) is not None]
+    reasons = Counter(row.reason for k in numbers for row in read_rejects(corpus, k, stage))
+    rows_in, sources, rows, rejected = (
+        sum(getattr(meta, name) for meta in metas) for name in ("rows_in", "sources", "rows", "rejected")
+    )
+    return StageCount(stage, len(metas), rows_in, sources, rows, rejected, dict(sorted(reasons.items())))
+
+
 def partitions(corpus: Place) -> list[int]:
     """The numbers of a corpus's partitions, in order. Raises InputError where there are none."""
     found = find_partitions(corpus)
@@ -78,16 +103,25 @@ def fingerprint(details: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(details, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def open_table(path: Place) -> pq.ParquetFile:
-    """A committed table, to be read in pieces. Raises FileNotFoundError."""
-    return pq.ParquetFile(path if isinstance(path, Path) else path.open())
+@contextmanager
+def open_table(path: Place) -> Iterator[pq.ParquetFile]:
+    """A committed table, to be read in pieces. What Parquet cannot read raises an InputError that names the table."""
+    try:
+        with pq.ParquetFile(path if isinstance(path, Path) else path.open()) as file:
+            yield file
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise broken_table(path, error) from None
+    except OSError as error:  # a file that is cut; of a store it is the network
+        if not isinstance(path, Path):
+            raise
+        raise broken_table(path, error) from None
 
 
 def read_meta(path: Place) -> TableMeta | None:
     """The metadata of a committed table; None where there is none. A foreign index gets a digest of its bytes."""
     if not path.is_file():
         return None
-    with naming_table(path), open_table(path) as file:
+    with open_table(path) as file:
         held = file.metadata
     text = (held.metadata or {}).get(_META)
     if text is not None:
@@ -123,7 +157,7 @@ def has_rejects(corpus: Place, partition: int, stage: str, held: TableMeta) -> b
 def _belong(path: Place, table: TableMeta) -> bool:
     if not path.is_file():
         return False
-    with naming_table(path), open_table(path) as file:
+    with open_table(path) as file:
         held = file.metadata
     owner = (held.metadata or {}).get(_META, table.fingerprint.encode())
     return bool(owner.decode() == table.fingerprint and held.num_rows == table.rejected)
@@ -131,7 +165,7 @@ def _belong(path: Place, table: TableMeta) -> bool:
 
 def read_rows(path: Place, record: type[R], batch_rows: int = 8) -> Iterator[R]:
     """The rows of a table as records, in order, a few at a time; only the columns that the record names are read."""
-    with naming_table(path), open_table(path) as file:
+    with open_table(path) as file:
         names = [name for name in arrow_schema(record).names if name in file.schema_arrow.names]
         missing = [f.name for f in arrow_schema(record) if not f.nullable and f.name not in names]
         if missing:
@@ -142,19 +176,6 @@ def read_rows(path: Place, record: type[R], batch_rows: int = 8) -> Iterator[R]:
         for batch in file.iter_batches(batch_size=batch_rows, columns=names):
             for row in batch.to_pylist():
                 yield from_row(record, row)
-
-
-@contextmanager
-def naming_table(path: Place) -> Iterator[None]:
-    """What Parquet says of a table that it cannot read becomes an InputError that names the table."""
-    try:
-        yield
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise broken_table(path, error) from None
-    except OSError as error:  # a file that is cut; of a store it is the network
-        if not isinstance(path, Path):
-            raise
-        raise broken_table(path, error) from None
 
 
 def broken_table(path: Place, error: Exception) -> InputError:

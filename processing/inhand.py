@@ -12,6 +12,7 @@ from contextvars import copy_context
 from types import TracebackType
 from typing import Any
 
+from autosing.device import device_of
 from autosing.errors import InputError
 from autosing.stage import Rejected, Stage
 
@@ -51,12 +52,7 @@ def rows_in_hand(stage: Stage[Any, Any]) -> int:
 
 def computes_on_gpu(stage: Stage[Any, Any]) -> bool:
     """Whether the stage's models run on a GPU on this machine."""
-    device = getattr(stage.config, "device", "cpu")
-    if device == "auto":
-        import torch
-
-        return torch.cuda.is_available()
-    return bool(device == "cuda")
+    return device_of(getattr(stage.config, "device", "cpu")) == "cuda"
 
 
 def _threads() -> int:

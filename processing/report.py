@@ -1,12 +1,11 @@
 """A corpus or a run -> counts for people: rows in, out and rejected, by reason."""
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from autosing.stage import Stage
 from autosing.store import Place
-from autosing.tables import partitions, read_meta, read_rejects, table_path
+from autosing.tables import count_stage, partitions
 from processing.pipeline import STAGES
 from processing.runner import RunResult
 
@@ -25,16 +24,11 @@ def for_people(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _count(corpus: Place, numbers: Sequence[int], name: str) -> dict[str, Any]:
-    metas = [meta for k in numbers if (meta := read_meta(table_path(corpus, k, name))) is not None]
-    reasons = Counter(row.reason for k in numbers for row in read_rejects(corpus, k, name))
+    found = count_stage(corpus, numbers, name)
     return {
-        "stage": name,
-        "partitions": f"{len(metas)}/{len(numbers)}",
-        "rows_in": sum(meta.rows_in for meta in metas),
-        "rows_out": sum(meta.rows for meta in metas),
-        "rejected": sum(meta.rejected for meta in metas),
-        "reasons": dict(sorted(reasons.items())),
-    }
+        "stage": name, "partitions": f"{found.tables}/{len(numbers)}", "rows_in": found.rows_in,
+        "rows_out": found.rows, "rejected": found.rejected, "reasons": found.reasons,
+    }  # fmt: skip
 
 
 def summarize(corpus: Place, stages: Sequence[Stage[Any, Any]], result: RunResult) -> list[dict[str, Any]]:

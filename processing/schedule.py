@@ -16,7 +16,6 @@ from autosing.tables import (
     check_kinds,
     fingerprint,
     has_rejects,
-    naming_table,
     open_table,
     partitions,
     read_meta,
@@ -118,7 +117,7 @@ class Schedule:
 
 def _check_ids(index: Place, seen: dict[str, int], partition: int) -> None:
     """Ids become keys of tars and names of files, so no work starts on one that cannot."""
-    with naming_table(index), open_table(index) as file:
+    with open_table(index) as file:
         schema = file.schema_arrow
         if "id" not in schema.names:
             raise InputError(f"{index}: no column id; run 'autosing import' to make a corpus")

@@ -20,7 +20,6 @@ from autosing.tables import (
     TableWriter,
     check_kinds,
     kinds_of,
-    naming_table,
     open_table,
     read_meta,
     rejects_path,
@@ -180,13 +179,13 @@ class _Finder:
 
 def _columns(path: Place, record: type) -> list[str]:
     """Raises InputError for a table that cannot be read, or whose columns are of other kinds than the record's."""
-    with naming_table(path), open_table(path) as file:
+    with open_table(path) as file:
         check_kinds(path, file.schema_arrow, {**kinds_of(record), "id": "text"})
         return list(file.schema_arrow.names)
 
 
 def _rows(path: Place, columns: list[str]) -> Iterator[dict[str, Any]]:
-    with naming_table(path), open_table(path) as file:
+    with open_table(path) as file:
         batches = file.iter_batches(batch_size=1, columns=columns)
         while True:
             with spent("tables"):

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from autosing.nn.attention import CrossKeys, LayerCache
+from autosing.nn.positions import rotate
 from autosing.nn.transformer import Decoder, DecoderBlock, Memory
 
 Keep = Literal["all", "past", "nothing"]
@@ -105,7 +106,7 @@ class _Layer(NamedTuple):
         qkv_BP = torch.addmm(self.qkv[0], F.layer_norm(x_BD, shape, *self.attention_norm), self.qkv[1])
         qkv_BNW = qkv_BP.view(B, heads + 2 * key_heads, -1)
         qk_BNW, v_BKW = qkv_BNW.split_with_sizes((heads + key_heads, key_heads), 1)
-        q_BHW, k_BKW = _turned(qk_BNW, own[:, 0]).split_with_sizes((heads, key_heads), 1)
+        q_BHW, k_BKW = rotate(qk_BNW, own[:, 0]).split_with_sizes((heads, key_heads), 1)
         k_BKSW, v_BKSW = cache.append(k_BKW.unsqueeze(2), v_BKW.unsqueeze(2))
         # The heads of a group stand where queries do: each key is read once for all of them.
         groups = (B, key_heads, heads // key_heads, -1)
@@ -113,7 +114,7 @@ class _Layer(NamedTuple):
         x_BD = torch.addmm(x_BD, past_BKGW.reshape(B, D), self.attention_out)
 
         both_BP = torch.addmm(self.query_gate[0], F.layer_norm(x_BD, shape, *self.cross_norm), self.query_gate[1])
-        q_text_BHW, q_music_BHW = _turned(both_BP[:, : 2 * D].view(B, 2, heads, -1), across).unbind(1)
+        q_text_BHW, q_music_BHW = rotate(both_BP[:, : 2 * D].view(B, 2, heads, -1), across).unbind(1)
         text_BKGW = F.scaled_dot_product_attention(
             q_text_BHW.reshape(groups), keys.text_k_BKSW, keys.text_v_BKSW, keys.text_bias_B11S, scale=scale
         )
@@ -126,9 +127,3 @@ class _Layer(NamedTuple):
 
         up_BF = torch.addmm(self.up[0], F.layer_norm(x_BD, shape, *self.mlp_norm), self.up[1])
         return torch.addmm(x_BD, F.gelu(up_BF, approximate="tanh"), self.down)
-
-
-def _turned(x: Tensor, turn: Tensor) -> Tensor:
-    """As positions.rotate, of one place: x_B...HW and the turn_B...1 that goes with it."""
-    pairs = torch.view_as_complex(x.float().view(*x.shape[:-1], x.shape[-1] // 2, 2))
-    return torch.view_as_real(pairs * turn).view(x.shape).to(x.dtype)

@@ -16,6 +16,7 @@ from autosing.audio.blocks import Blocks, Tape, fork, overlap_add, resampled
 from autosing.audio.io import Audio
 from autosing.clock import in_model
 from autosing.config import Config
+from autosing.device import device_of
 from autosing.errors import InputError
 
 _HTDEMUCS = "955717e8"
@@ -113,18 +114,10 @@ def at_most_stereo(audio: Audio) -> Audio:
     return audio if len(audio.samples_CS) <= 2 else Audio(audio.mono_S()[None], audio.sample_rate_hz)
 
 
-def _device(config: SeparatorConfig) -> str:
-    import torch
-
-    if config.device != "auto":
-        return config.device
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def _spleeter(config: SeparatorConfig) -> VocalsOf:
     from autosing.models.spleeter import load_spleeter
 
-    model = load_spleeter(_device(config))
+    model = load_spleeter(device_of(config.device))
 
     def vocals_of(mix: Blocks, known: Known) -> Blocks:
         return model.stream(mix, known.num_samples, known.rms, config.windows_at_once)
@@ -138,7 +131,7 @@ def _demucs(config: SeparatorConfig) -> VocalsOf:
     from demucs.pretrained import get_model
 
     name, repo = _demucs_place(config)
-    device, bag = _device(config), get_model(name, repo).eval()
+    device, bag = device_of(config.device), get_model(name, repo).eval()
     voice, rate = bag.sources.index("vocals"), bag.samplerate
     models = [(model.to(device), weights[voice]) for model, weights in _members(bag)]
     window = {int(model.segment * rate) for model, _ in models}

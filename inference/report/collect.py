@@ -16,21 +16,9 @@ from autosing.audio.io import Audio, decode
 from autosing.errors import InputError
 from autosing.schemas.sample import DatasetIndex
 from autosing.schemas.tables import Acoustic, Clip, Pitch, Semantic, Song, Word
-from autosing.tables import partitions, read_meta, read_rejects, read_rows, table_path
+from autosing.tables import StageCount, count_stage, partitions, read_rows, table_path
 
 ORDER = ("index", "separate", "align", "segment", "pitch", "singer", "semantic", "acoustic")
-
-
-@dataclass(frozen=True)
-class StageCount:
-    """One stage over all partitions: rows_in = sources + rejected; `rows` are those in its tables."""
-
-    stage: str
-    rows_in: int
-    sources: int
-    rows: int
-    rejected: int
-    reasons: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -56,29 +44,17 @@ def stage_counts(corpus: Path) -> list[StageCount]:
         if not path.name.startswith(".") and not path.name.endswith(".rejects.parquet")
     }
     ordered = sorted(stages, key=lambda stage: (ORDER.index(stage) if stage in ORDER else len(ORDER), stage))
-    return [*_imported(corpus), *(_count(corpus, numbers, stage) for stage in ordered if stage != "index")]
+    return [*_imported(corpus), *(count_stage(corpus, numbers, stage) for stage in ordered if stage != "index")]
 
 
 def _imported(corpus: Path) -> list[StageCount]:
     """What import took into the corpus, and what it left out."""
-    rows = _count(corpus, partitions(corpus), "index").rows
+    found = count_stage(corpus, partitions(corpus), "index")
     path = corpus / "_import.json"
     left_out = json.loads(path.read_text(encoding="utf-8")).get("left_out", []) if path.is_file() else []
-    reasons = Counter(item["reason"] for item in left_out)
-    return [StageCount("import", rows + len(left_out), rows, rows, len(left_out), dict(sorted(reasons.items())))]
-
-
-def _count(corpus: Path, numbers: list[int], stage: str) -> StageCount:
-    metas = [meta for number in numbers if (meta := read_meta(table_path(corpus, number, stage)))]
-    reasons = Counter(row.reason for number in numbers for row in read_rejects(corpus, number, stage))
-    return StageCount(
-        stage,
-        sum(meta.rows_in for meta in metas),
-        sum(meta.sources for meta in metas),
-        sum(meta.rows for meta in metas),
-        sum(meta.rejected for meta in metas),
-        dict(sorted(reasons.items())),
-    )
+    reasons = dict(sorted(Counter(item["reason"] for item in left_out).items()))
+    rows_in = found.rows + len(left_out)
+    return [StageCount("import", found.tables, rows_in, found.rows, found.rows, len(left_out), reasons)]
 
 
 def exhibits(corpus: Path, at_most: int = 3) -> list[Exhibit]:

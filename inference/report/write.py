@@ -9,8 +9,9 @@ from typing import Any
 from autosing.audio.io import Audio, decode
 from autosing.checkpoint import write_whole
 from autosing.errors import InputError
+from autosing.tables import StageCount
 from autosing.timebase import PITCH_RATE_HZ
-from inference.report.collect import Exhibit, StageCount, codes_given_back, exhibits, metrics, split_rows, stage_counts
+from inference.report.collect import Exhibit, codes_given_back, exhibits, metrics, split_rows, stage_counts
 from inference.report.figures import curve_svg, marks, pitch_path
 from inference.report.html import page, table, take
 from inference.sources import open_source

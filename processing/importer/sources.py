@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from autosing.audio.guard import tags_apart
 from autosing.errors import InputError
 from autosing.ids import clean_id
 from autosing.schemas.tables import Song
 from autosing.stage import Rejected
-from autosing.tables import check_kinds, kind_of, naming_table, partitions
+from autosing.tables import check_kinds, kind_of, open_table, partitions
 from processing.importer.lyrics import Facts, facts_beside, facts_of, is_table, read_table
 
 AUDIO_SUFFIXES = (".mp3", ".flac", ".ogg", ".opus", ".wav", ".m4a", ".aac", ".aif", ".aiff", ".wma", ".mp4", ".webm")
@@ -145,8 +143,8 @@ class CorpusSource(Source):
         self._root = root
         self._numbers = partitions(root)
         for k in self._numbers:
-            with naming_table(self._index(k)):
-                schema = pq.read_schema(self._index(k))
+            with open_table(self._index(k)) as file:
+                schema = file.schema_arrow
             names = schema.names
             missing = [name for name in ("id", "audio") if name not in names]
             if missing:
@@ -163,8 +161,8 @@ class CorpusSource(Source):
     def entries(self) -> list[Entry]:
         found = []
         for k in self._numbers:
-            with naming_table(self._index(k)):
-                ids = pq.read_table(self._index(k), columns=["id"])["id"].to_pylist()
+            with open_table(self._index(k)) as file:
+                ids = file.read(columns=["id"])["id"].to_pylist()
             for number, held in enumerate(ids):
                 wanted = clean_id(str(held)) if held is not None else f"row_{k}_{number}"
                 found.append(Entry(f"{k}/{number}", wanted, k))
@@ -184,7 +182,7 @@ class CorpusSource(Source):
                         yield entry, Song(entry.wanted_id, data, **vars(facts))
 
     def _rows(self, k: int) -> Iterator[dict[str, Any]]:
-        with naming_table(self._index(k)), pq.ParquetFile(self._index(k), pre_buffer=False) as file:
+        with open_table(self._index(k)) as file:
             known = [n for n in ("id", "audio", *_TEXT_COLUMNS) if n in file.schema_arrow.names]
             for batch in file.iter_batches(batch_size=4, columns=known):
                 yield from batch.to_pylist()

@@ -9,6 +9,7 @@ from pydantic import Field
 from autosing.audio.io import decode_mono
 from autosing.clock import in_model
 from autosing.config import Config
+from autosing.device import device_of
 from autosing.ids import seed_of
 from autosing.models.letters import FRAME_RATE_HZ
 from autosing.schemas.tables import Line, Lyrics, Word
@@ -83,7 +84,7 @@ class Align(Stage[SongToAlign, Lyrics]):
         return {ENCODER: digest(ENCODER), "letters": letters_digest()}
 
     def setup(self) -> None:
-        self.listen = Listener(_device(self.config))
+        self.listen = Listener(device_of(self.config.device))
 
     def apply(self, row: SongToAlign) -> Lyrics | Rejected:
         lines, source = read_lyrics(row.lrc_lyrics, row.raw_lyrics)
@@ -145,11 +146,3 @@ class Align(Stage[SongToAlign, Lyrics]):
                 for text, word in zip(line.words, words, strict=True)
             ]
         return Lyrics(song, source, language, out_lines, out_words, offset_s, ratio)
-
-
-def _device(config: AlignConfig) -> str:
-    import torch
-
-    if config.device != "auto":
-        return config.device
-    return "cuda" if torch.cuda.is_available() else "cpu"
