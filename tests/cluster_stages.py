@@ -90,6 +90,8 @@ def main() -> None:
     from autosing.cli import main as autosing
     from processing import process
 
+    # A shell that starts its commands in the background lets them ignore Ctrl-C, and what they start inherits that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process.build_stages = lambda config, names: stages()
     autosing()
 
