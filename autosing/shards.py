@@ -5,29 +5,47 @@ is skipped in silence: the shard is refused whole, by name, before any member is
 """
 
 import hashlib
+import mmap
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from autosing.errors import InputError
 from autosing.ids import check_id
-from autosing.remote import Remote
-from autosing.schemas.sample import GROUPS, META, Sample, ShardRecord
+from autosing.schemas.sample import GROUPS, META, Layout, Sample, ShardRecord, array_layout
 from autosing.store import Place
-from autosing.tars import BLOCK, Member, members_of
+from autosing.tars import Member, members_of
 
 MAX_ROWS = 100_000
 MAX_FILES = 16
 """Of one sample."""
-_GAP_BYTES = 16 * BLOCK
-"""Members that lie no farther apart are read together."""
-Run = tuple[int, int, list[tuple[str, int, int]]]
-"""(start, bytes, [(file, begin, end) within them]): what one read brings."""
+_MADV_POPULATE_READ = 22
+"""Of Linux 5.14; Python 3.11 has no name for it."""
+
+
+class Row(NamedTuple):
+    """Where a sample's files lie: its meta, its arrays, and the others. Tuples: the garbage collector passes over them.
+
+    An array's place is what numpy's constructor takes, so that nothing is looked up in the file again.
+    """
+
+    key: str
+    meta: tuple[int, int]
+    arrays: tuple[tuple[str, int, Layout], ...]
+    """(file, bytes, place)."""
+    others: tuple[tuple[str, int, int], ...]
+    """(file, begin, end)."""
+
+    def sizes(self) -> dict[str, int]:
+        """File -> its bytes, meta left out."""
+        return {file: size for file, size, _ in self.arrays} | {file: end - begin for file, begin, end in self.others}
 
 
 class ShardFile:
@@ -70,10 +88,11 @@ def files_of(groups: Collection[str]) -> frozenset[str]:
 
 
 class Shard:
-    """An open tar: one pass over its headers, then any row with one read (two, where much unwanted lies between).
+    """An open tar: one pass over its headers, then any row as it lies in the mapped file; nothing is copied.
 
     `files`: those that samples shall have (all by default). `rows`: as many as the index promises. `soon`: most of it
-    will be read, so the system may fetch it ahead, in order.
+    will be read, so the system fetches it whole. A shard must not be cut while it is open: builds put shards in place
+    by renames, and never write into one.
     Raises InputError for a shard that is not plain, not whole, or not as promised.
     """
 
@@ -82,91 +101,109 @@ class Shard:
     ) -> None:
         if not path.is_file():
             raise InputError(f"shard {path}: no such file; build the dataset again")
-        self._path = path
-        self._descriptor = os.open(path, os.O_RDONLY) if isinstance(path, Path) else _fetched(path)
+        self._tar = _mapped(path)
         if soon:
-            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
-        try:
-            self._rows = _index(path, self._descriptor, files, MAX_ROWS if rows is None else rows)
-            if rows is not None and len(self._rows) != rows:
-                raise InputError(
-                    f"shard {path}: has {len(self._rows)} samples, the index promises {rows}; run 'autosing verify'"
-                )
-        except BaseException:
-            self.close()
-            raise
+            self.fetch()
+        self._rows = _index(path, self._tar, files, MAX_ROWS if rows is None else rows)
+        if rows is not None and len(self._rows) != rows:
+            raise InputError(
+                f"shard {path}: has {len(self._rows)} samples, the index promises {rows}; run 'autosing verify'"
+            )
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __enter__(self) -> Self:
-        return self
+    @property
+    def num_bytes(self) -> int:
+        """Of the whole tar."""
+        return len(self._tar)
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def fetch(self) -> None:
+        """Have the system bring the file into this process's sight at once, where it can (Linux from 5.14)."""
+        self._advise(_MADV_POPULATE_READ)
 
-    def close(self) -> None:
-        os.close(self._descriptor)
+    def rest(self) -> None:
+        """Out of sight again: it no longer counts as this process's memory, and comes back when it is looked at."""
+        self._advise(mmap.MADV_DONTNEED)
+
+    def _advise(self, what: int) -> None:
+        if isinstance(self._tar.obj, mmap.mmap):
+            with suppress(OSError):
+                self._tar.obj.madvise(what)
 
     def sample(self, row: int) -> Sample:
-        """The row's sample; nothing in it is decoded yet."""
-        key, runs = self._rows[row]
-        files = {}
-        for start, length, members in runs:
-            # Not bytes: arrays of a sample can be written to, and share this memory.
-            buffer = np.empty(length, np.uint8)
-            if os.preadv(self._descriptor, [buffer.data], start) != length:
-                raise InputError(f"shard {self._path}: cut while it was read; build the dataset again")
-            view = buffer.data
-            for file, begin, end in members:
-                files[file] = view[begin:end]
-        return Sample(key, files.pop(META), files)
+        """The row's sample, its arrays as views; audio is not decoded yet. It keeps the file mapped while it lives."""
+        key, (begin, end), arrays, others = self._rows[row]
+        tar = self._tar
+        files: dict[str, Any] = {
+            file: np.ndarray(shape, dtype, tar, first, None, order) for file, _, (shape, dtype, first, order) in arrays
+        }
+        for file, first, last in others:
+            files[file] = tar[first:last]
+        return Sample(key, tar[begin:end], files)
 
     @property
     def share(self) -> float:
         """The part of the tar's bytes that reading every row brings."""
-        wanted = sum(length for _, runs in self._rows for _, length, _ in runs)
-        return wanted / max(1, os.fstat(self._descriptor).st_size)
+        wanted = sum(row.meta[1] - row.meta[0] + sum(row.sizes().values()) for row in self._rows)
+        return wanted / max(1, self.num_bytes)
 
     def sizes(self, file: str) -> list[int]:
         """The file's bytes in each row, 0 where there is none."""
-        return [
-            sum(end - begin for _, _, members in runs for name, begin, end in members if name == file)
-            for _, runs in self._rows
-        ]
+        return [row.sizes().get(file, 0) for row in self._rows]
 
 
 def read_shard(
     path: Place, files: Collection[str] | None = None, rows: int | None = None
 ) -> Iterator[tuple[int, Sample]]:
     """(row, sample with the wanted files and its meta read) for each row. Raises InputError for a bad shard."""
-    with Shard(path, files, rows) as shard:
-        for row in range(len(shard)):
-            sample = shard.sample(row)
-            try:
-                _ = sample.meta
-            except InputError as error:
-                raise InputError(f"shard {path}: {error}") from None
-            yield row, sample
+    shard = Shard(path, files, rows)
+    for row in range(len(shard)):
+        sample = shard.sample(row)
+        try:
+            _ = sample.meta
+        except InputError as error:
+            raise InputError(f"shard {path}: {error}") from None
+        yield row, sample
 
 
-def _fetched(path: Remote) -> int:
-    """A store's shard as an unnamed local file: rows are read in any order, and a store answers each read slowly."""
+def _mapped(path: Place) -> memoryview:
+    """The file's bytes, read from it when they are looked at, and not to be written to.
+
+    A store's shard becomes an unnamed local file first: rows are read in any order, and a store answers slowly.
+    """
+    if isinstance(path, Path):
+        with path.open("rb") as file:
+            return _map(file.fileno())
     with tempfile.TemporaryFile() as local, path.open() as stream:
         shutil.copyfileobj(stream, local, 1 << 20)
         local.flush()
-        return os.dup(local.fileno())
+        return _map(local.fileno())
 
 
-def _index(path: Place, descriptor: int, files: Collection[str] | None, max_rows: int) -> list[tuple[str, list[Run]]]:
-    rows: list[tuple[str, list[Run]]] = []
+def announce(path: Place) -> None:
+    """A local shard will be read soon: the system may begin to fetch it."""
+    if isinstance(path, Path) and path.is_file():
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+
+
+def _map(descriptor: int) -> memoryview:
+    """It stays, whatever becomes of the descriptor, until nobody holds a part of it."""
+    if os.fstat(descriptor).st_size == 0:
+        return memoryview(b"")
+    return memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ))
+
+
+def _index(path: Place, tar: memoryview, files: Collection[str] | None, max_rows: int) -> list[Row]:
+    rows: list[Row] = []
     seen: set[str] = set()
     held: dict[str, Member] = {}
     last: str | None = None
-    for member in members_of(path, descriptor, max_rows * MAX_FILES):
+    for member in members_of(path, tar, max_rows * MAX_FILES):
         if member.key != last:
             if last is not None:
-                rows.append((last, _runs(path, held, files)))
+                rows.append(_row(path, tar, last, held, files))
             if member.key in seen:
                 raise _twice(path, member)
             if len(rows) == max_rows:
@@ -176,7 +213,7 @@ def _index(path: Place, descriptor: int, files: Collection[str] | None, max_rows
         if held.setdefault(member.file, member) is not member:
             raise _twice(path, member)
     if last is not None:
-        rows.append((last, _runs(path, held, files)))
+        rows.append(_row(path, tar, last, held, files))
     return rows
 
 
@@ -186,20 +223,17 @@ def _twice(path: Place, member: Member) -> InputError:
     )
 
 
-def _runs(path: Place, held: Mapping[str, Member], files: Collection[str] | None) -> list[Run]:
-    """The wanted members of one sample, those that lie close together in one run."""
-    if META not in held:
-        key = next(iter(held.values())).key
+def _row(path: Place, tar: memoryview, key: str, held: dict[str, Member], files: Collection[str] | None) -> Row:
+    meta = held.pop(META, None)
+    if meta is None:
         raise InputError(f"shard {path}: sample {key} has no {META}; build the dataset again")
-    runs: list[Run] = []
-    for file, member in held.items():
-        if files is not None and file not in files and file != META:
+    arrays, others = [], []
+    for _, file, begin, end in held.values():
+        if files is not None and file not in files:
             continue
-        start, end = member.start, member.start + member.size
-        if runs and start - (runs[-1][0] + runs[-1][1]) <= _GAP_BYTES:
-            first, _, members = runs[-1]
-            members.append((file, start - first, end - first))
-            runs[-1] = (first, end - first, members)
+        if file.endswith(".npy"):
+            layout = array_layout(tar, begin, end, f"shard {path}: {key}.{file}")
+            arrays.append((sys.intern(file), end - begin, layout))
         else:
-            runs.append((start, member.size, [(file, 0, member.size)]))
-    return runs
+            others.append((sys.intern(file), begin, end))
+    return Row(key, (meta.start, meta.end), tuple(arrays), tuple(others))

@@ -4,7 +4,6 @@ One small read a header, no tarfile object a member. A header either has the one
 writes, or it is looked at closely to say what it is: a link, a device, a path, a bomb, a header of another kind.
 """
 
-import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -35,46 +34,49 @@ class Member(NamedTuple):
     key: str
     file: str
     start: int
-    size: int
+    end: int
 
 
-def members_of(path: Place, descriptor: int, max_members: int) -> Iterator[Member]:
-    """The members in order, their headers alone read. Raises InputError, by name, for whatever is not plain."""
-    total = os.fstat(descriptor).st_size
+def members_of(path: Place, tar: memoryview, max_members: int) -> Iterator[Member]:
+    """The members in order, their headers alone looked at. Raises InputError, by name, for whatever is not plain."""
+    total = len(tar)
     at = count = 0
     long_name = None
     while True:
-        header = os.pread(descriptor, BLOCK, at)
-        if not header.strip(b"\0"):
-            _check_end(path, descriptor, at, total)
-            return
-        plain = _PLAIN.fullmatch(header)
-        if plain is None and long_name is None and _kind(header) == b"x":
-            long_name = _long_name(path, descriptor, header, at)
-            at += 2 * BLOCK
-            continue
-        if long_name is not None:
-            # The name in the header itself is the long one's beginning; with a plain one in its place all else holds.
-            plain = _PLAIN.fullmatch(b"a.b".ljust(100, b"\0") + header[100:])
+        plain = _PLAIN.match(tar, at)
         if plain is None:
-            _refuse(path, header, "is not named <clip id>.<member>")
-        if not _sum_holds(header):
+            header = bytes(tar[at : at + BLOCK])
+            if not header.strip(b"\0"):
+                _check_end(path, tar, at)
+                return
+            if long_name is None and _kind(header) == b"x":
+                long_name = _long_name(path, tar, header, at)
+                at += 2 * BLOCK
+                continue
+            if long_name is not None:
+                # The name in the header itself is the long one's beginning; with a plain one there all else holds.
+                plain = _PLAIN.match(b"a.b".ljust(100, b"\0") + header[100:])
+            if plain is None:
+                _refuse(path, header, "is not named <clip id>.<member>")
+        key, file, octal_size, octal_sum = plain.groups()
+        if long_name is not None:
+            key, file = long_name
+            long_name = None
+        if _sum_of(tar, at) != int(octal_sum, 8):
             raise InputError(f"shard {path}: not a whole tar (header at {at} is damaged); build the dataset again")
-        key, file = long_name or (plain[1], plain[2])
-        long_name = None
-        size, start = int(plain[3], 8), at + BLOCK
+        size, start = int(octal_size, 8), at + BLOCK
         count += 1
         if size > MAX_MEMBER_BYTES:
-            _refuse(path, header, f"has {size} bytes, at most {MAX_MEMBER_BYTES} are read")
+            _refuse(path, bytes(tar[at:start]), f"has {size} bytes, at most {MAX_MEMBER_BYTES} are read")
         if count > max_members:
-            _refuse(path, header, f"is one too many, at most {max_members} are read")
+            _refuse(path, bytes(tar[at:start]), f"is one too many, at most {max_members} are read")
         at = start + _padded(size)
         if at > total:
             raise InputError(
                 f"shard {path}: not a whole tar ({key.decode()}.{file.decode()} needs {at} bytes, the file has "
                 f"{total}); build the dataset again"
             )
-        yield Member(key.decode(), file.decode(), start, size)
+        yield Member(key.decode(), file.decode(), start, start + size)
 
 
 def _padded(size: int) -> int:
@@ -85,26 +87,30 @@ def _kind(header: bytes) -> bytes:
     return header[156:157]
 
 
-def _sum_holds(header: bytes) -> bool:
-    """Whether the header's checksum is the sum of its bytes: the low half of Adler-32 is that sum + 1 (mod 65521)."""
-    found = zlib.adler32(header[156:], zlib.adler32(b" " * 8, zlib.adler32(header[:148]))) & 0xFFFF
-    return found == (1 + int(header[148:154], 8)) % 65521
+def _sum_of(tar: memoryview, at: int) -> int:
+    """The sum of a header's bytes, those of the sum itself taken for blanks: the low half of Adler-32, less 1.
+
+    Exact below 65,521, where it begins again; a plain header stays far below.
+    """
+    first = zlib.adler32(tar[at : at + 148])
+    return (zlib.adler32(tar[at + 156 : at + BLOCK], zlib.adler32(b" " * 8, first)) & 0xFFFF) - 1
 
 
-def _long_name(path: Place, descriptor: int, header: bytes, at: int) -> tuple[bytes, bytes]:
+def _long_name(path: Place, tar: memoryview, header: bytes, at: int) -> tuple[bytes, bytes]:
     """Of the pax header at `at`, whose one record lies in the one block after it."""
-    found = _LONG_NAME.fullmatch(os.pread(descriptor, BLOCK, at + BLOCK))
+    found = _LONG_NAME.fullmatch(tar[at + BLOCK : at + 2 * BLOCK])
     length = b"%d" % (found.end(3) + 1) if found else b""
     if found is None or found[1] != length or header[124:136] != b"%011o\0" % int(length):
         _refuse(path, header, f"is {_KINDS[b'x']}")
     return found[2], found[3]
 
 
-def _check_end(path: Place, descriptor: int, at: int, total: int) -> None:
+def _check_end(path: Place, tar: memoryview, at: int) -> None:
     """A tar ends with two empty blocks at least, and nothing lies behind them."""
+    total = len(tar)
     if total - at < 2 * BLOCK:
         raise InputError(f"shard {path}: not a whole tar (its end is missing); build the dataset again")
-    if total - at > MAX_TAIL_BYTES or os.pread(descriptor, total - at, at).strip(b"\0"):
+    if total - at > MAX_TAIL_BYTES or bytes(tar[at:]).strip(b"\0"):
         raise InputError(f"shard {path}: bytes lie behind its end; only shards of 'autosing build' are read")
 
 

@@ -3,8 +3,9 @@
     python benchmarks/loader.py [--rounds 5] [--token-mb 192] [--audio DATASET] [--out FILE]
 
 tokens  Shards of 30 s clips as t2s and sm2a read them (semantic, both codecs' codes, words), shuffled, every array
-        decoded, one process; bytes of the tars a second, against reading the same files from end to end in blocks of
-        1 MiB. `warm`: the files lie in the page cache. `cold`: they are put out of it before each pass.
+        handed on, one process; bytes of the tars a second, against reading the same files from end to end in blocks of
+        1 MiB. `copied`: the arrays, which lie in the mapped file, are also copied, as into a batch.
+        `warm`: the files lie in the page cache. `cold`: they are put out of it before each pass.
 audio   Two worker processes. Clips a second: the loader (shuffled; each clip decoded whole, 1.2 s of it handed on, as
         the codec's task does), soundfile alone on the same members, already in memory, in two processes that hand on as
         much, and webdataset with the same decoding. --audio: a dataset with audio; else noise is made.
@@ -24,6 +25,7 @@ import platform
 import statistics
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -56,8 +58,14 @@ class Tokens:
     name, members, length_file = "tokens", ("semantic", "acoustic", "singer"), ""
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any]:
-        names = ("semantic", "vocals_codes", "instrumental_codes", "singer")
-        return {name: sample.array(name) for name in names if sample.has(name)}
+        return {name: sample.array(name) for name in ("semantic", "vocals_codes", "instrumental_codes", "singer")}
+
+
+class Copies(Tokens):
+    """Every array of a clip, copied."""
+
+    def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any]:
+        return {name: array.copy() for name, array in super().prepare(sample, rng).items()}
 
 
 class Voices:
@@ -125,32 +133,39 @@ def token_report(folder: Path, split: SplitRecord, rounds: int) -> dict[str, Any
     paths = [folder / shard.path for shard in split.shards]
     size = sum(path.stat().st_size for path in paths)
 
+    def epochs(task: Any) -> Iterator[Iterator[Any]]:
+        return epochs_of(SampleStream(folder, split, task, Lane(chunk=64), 0), split.rows)
+
     def plain() -> Iterator[Any]:
         return iter(wds.WebDataset([str(path) for path in paths], shardshuffle=False).decode())
 
     def one(items: Iterator[Any]) -> Measured:
-        return timed(size, lambda: sum(1 for _ in items))
+        return timed(size, lambda: deque(items, maxlen=0))
 
+    os.sync()  # what is not on the disk cannot be put out of the page cache
     found: dict[str, Any] = {"bytes": size, "clips": split.rows, "bytes_per_clip": size // split.rows}
-    for state in ("warm", "cold"):
-        costs: dict[str, list[Measured]] = {"raw": [], "first": [], "later": [], "webdataset": []}
+    for state, names in (("warm", ("raw", "first", "later", "copied", "webdataset")), ("cold", ("raw", "first"))):
+        costs: dict[str, list[Measured]] = {name: [] for name in names}
         for _ in range(rounds):
-            passes = epochs_of(SampleStream(folder, split, Tokens(), Lane(chunk=64), 0), split.rows)
+            views, copies = epochs(Tokens()), epochs(Copies())
             ways: dict[str, Callable[[], Measured]] = {
                 "raw": lambda: timed(size, lambda: read_all(paths)),
-                "first": lambda passes=passes: one(next(passes)),  # type: ignore[misc]
-                "later": lambda passes=passes: one(next(passes)),  # type: ignore[misc]
+                "first": lambda views=views: one(next(views)),  # type: ignore[misc]
+                "later": lambda views=views: one(next(views)),  # type: ignore[misc]
+                "copied": lambda copies=copies: one(next(copies)),  # type: ignore[misc]
                 "webdataset": lambda: one(plain()),
             }
-            for name, way in ways.items():
+            if "copied" in names:
+                one(next(copies))
+            for name in names:
                 settle(paths, state)
-                costs[name].append(way())
-        found[state] = {
-            "MB_per_s": {name: round(rate(all_) / 1e6, 1) for name, all_ in costs.items()},
-            "first_to_raw": ratio(costs, "first", "raw"), "later_to_raw": ratio(costs, "later", "raw"),
-            "first_to_webdataset": ratio(costs, "first", "webdataset"),
-            "later_to_webdataset": ratio(costs, "later", "webdataset"),
-        }  # fmt: skip
+                costs[name].append(ways[name]())
+        found[state] = {"MB_per_s": {name: round(rate(all_) / 1e6, 1) for name, all_ in costs.items()}} | {
+            f"{name}_to_{other}": ratio(costs, name, other)
+            for name in ("first", "later", "copied")
+            for other in ("raw", "webdataset")
+            if name in costs and other in costs
+        }
     return found
 
 
@@ -180,7 +195,7 @@ def audio_report(folder: Path, split: SplitRecord, rounds: int) -> dict[str, Any
 
 def epochs_of(stream: SampleStream, rows: int) -> Iterator[Iterator[Any]]:
     """One iterator of an epoch's items after another, of one stream that goes on."""
-    items = (item for chunk in stream for item in chunk)
+    items = itertools.chain.from_iterable(stream)
     while True:
         yield itertools.islice(items, rows)
 

@@ -229,7 +229,7 @@ def test_verify_finds_what_was_broken(tmp_path):
         first = index.splits[split].shards[0]
         shard = ShardFile(copy / first.path)
         for _, sample in read_shard(tmp_path / "d" / first.path):
-            held = {name: data for name, data in sample._files.items()}
+            held = {name: write_array(array) for name, array in sample._files.items()}
             shard.add(sample.id, {"meta.json": sample.meta.to_json(), **held, **(files if shard.rows == 0 else {})})
         values = index.dump()
         values["splits"][split]["shards"][0] = shard.close(first.path).dump()

@@ -9,12 +9,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from autosing.errors import InputError
 from autosing.schemas.sample import DatasetIndex, Sample, SplitRecord
-from autosing.shards import Shard, files_of
+from autosing.shards import Shard, announce, files_of
 from train.order import Draws, Lane, Order
 from train.task import Task
 
@@ -23,6 +22,8 @@ Chunk = list[tuple[int, Item | None]]
 KEPT_ROWS, KEPT_SHARDS = 1 << 16, 256
 """Shards stay open while they have so few rows, and are so few, or while their window lasts: a row's place costs about
 700 bytes."""
+SEEN_BYTES = 1 << 30
+"""So much of them is in this process's sight at once, or a window. It is the system's page cache, not held besides."""
 FEW_READERS = 8
 """Ranks x workers. So few read most of a shard among them, and the system is told to fetch it whole."""
 
@@ -67,59 +68,69 @@ class SampleStream(IterableDataset[Chunk | InputError]):
         except InputError as error:
             yield error
         finally:
-            while self._shards:
-                self._shards.popitem()[1].close()
+            self._shards.clear()
 
     def _chunks(self, worker: int, workers: int) -> Iterator[Chunk]:
         draws, chunk = Draws(), []
+        prepare, seed, size_of_chunk = self._prepare, self._seed, self.lane.chunk
         epoch = self.lane.start.next // self.rows
         while self._epochs is None or epoch < self._epochs:
             for first, size, shards in self._order.windows(epoch):
                 at_K, lane_K = self.lane.mine(first, size, worker, workers)
                 if not len(at_K):
                     continue
-                self._let_go(shards)
+                self._turn_to(shards.tolist())
                 address_N2 = self._order.addresses(epoch, first, shards, self._sizes)
-                for (shard, row), lane in zip(address_N2[at_K].tolist(), (lane_K + 1).tolist(), strict=True):
+                for shard, row, lane in zip(*address_N2[at_K].T.tolist(), (lane_K + 1).tolist(), strict=True):
                     sample = self._sample(shard, row)
-                    item = self._prepare(sample, draws.of(self._seed, epoch, sample.id))
+                    chunk.append((lane, prepare(sample, draws.of(seed, epoch, sample.id))))
                     if sample.keeps:
                         self._keep((shard, row), sample)
-                    chunk.append((lane, item))
-                    if lane % self.lane.chunk == 0:
+                    if lane % size_of_chunk == 0:
                         yield chunk
                         chunk = []
             epoch += 1
         if chunk:
             yield chunk
 
-    def _sample(self, shard: int, row: int) -> Sample:
-        held = self._cache.get((shard, row))
+    def _sample(self, number: int, row: int) -> Sample:
+        if self._room <= 0 and not self._cache:
+            return self._shard(number).sample(row)
+        held = self._cache.get((number, row))
         if held is not None:
             return held
-        sample = self._shard(shard).sample(row)
+        sample = self._shard(number).sample(row)
         return sample.keeping() if self._room > 0 else sample
 
     def _shard(self, number: int) -> Shard:
-        if number not in self._shards:
+        shard = self._shards.get(number)
+        if shard is None:
             record = self._split.shards[number]
             shard = Shard(self._dataset / record.path, self._files, record.rows, self._soon)
             self._soon = self._few and shard.share > 0.5
             self._shards[number] = shard
-        return self._shards[number]
+        return shard
 
     def _sizes(self, number: int) -> list[int]:
         return self._shard(number).sizes(self._length_file)
 
-    def _let_go(self, needed: np.ndarray) -> None:
-        """Close the shards that were opened first, until few rows are held besides what is needed now."""
+    def _turn_to(self, needed: list[int]) -> None:
+        """Close, or let rest, the shards used longest ago, until few are held and seen; fetch those needed now."""
+        used = [k for k in self._shards if k not in needed] + [k for k in needed if k in self._shards]
+        self._shards = {k: self._shards[k] for k in used}
         rows = sum(len(shard) for shard in self._shards.values())
-        for number in [k for k in self._shards if k not in needed]:
-            if rows <= KEPT_ROWS and len(self._shards) <= KEPT_SHARDS:
-                return
-            shard = self._shards.pop(number)
-            rows -= len(shard)
-            shard.close()
+        seen = sum(shard.num_bytes for shard in self._shards.values())
+        for number in [k for k in used if k not in needed]:
+            if seen > SEEN_BYTES:
+                self._shards[number].rest()
+            seen -= self._shards[number].num_bytes
+            if rows > KEPT_ROWS or len(self._shards) > KEPT_SHARDS:
+                rows -= len(self._shards.pop(number))
+        for number in needed if self._soon else ():
+            if number in self._shards:
+                self._shards[number].fetch()
+            else:
+                announce(self._dataset / self._split.shards[number].path)
 
     def _keep(self, at: tuple[int, int], sample: Sample) -> None:
         """Into the cache, until one does not fit; what is there stays, unless it grew too large: epochs come round."""

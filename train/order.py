@@ -126,11 +126,12 @@ class Draws:
     def __init__(self) -> None:
         self._bits = np.random.PCG64()
         self._generator = np.random.Generator(self._bits)
+        self._state = self._bits.state
 
     def of(self, seed: int, epoch: int, id: str) -> np.random.Generator:
         digest = hashlib.sha256(f"sample\x1f{seed}\x1f{epoch}\x1f{id}".encode()).digest()
-        state, increment = int.from_bytes(digest[:16], "little"), int.from_bytes(digest[16:], "little") | 1
-        self._bits.state = {
-            "bit_generator": "PCG64", "state": {"state": state, "inc": increment}, "has_uint32": 0, "uinteger": 0,
-        }  # fmt: skip
+        inner = self._state["state"]
+        inner["state"] = int.from_bytes(digest[:16], "little")
+        inner["inc"] = int.from_bytes(digest[16:], "little") | 1
+        self._bits.state = self._state
         return self._generator

@@ -47,7 +47,7 @@ def singer_item(embedding_E: np.ndarray | None) -> Item:
     """singer_E, a unit vector, and whether there is one. Interpolated or not, only its direction counts."""
     if embedding_E is None:
         return {"singer": torch.zeros(SINGER_WIDTH), "has_singer": torch.tensor(False)}
-    vector_E = torch.from_numpy(np.asarray(embedding_E, np.float32))
+    vector_E = torch.tensor(np.asarray(embedding_E), dtype=torch.float32)
     return {"singer": F.normalize(vector_E, dim=0), "has_singer": torch.tensor(True)}
 
 

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import Any, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -94,9 +94,9 @@ class SampleMeta:
 
 
 class Sample:
-    """One clip as a task sees it: `id`, `meta`, and its members, each decoded when it is asked for.
+    """One clip as a task sees it: `id`, `meta`, and its members; audio is decoded when it is asked for.
 
-    `keeps`: what has been decoded is held for the next time (audio as 16 bits where FLAC held no more: lossless).
+    `keeps`: what has been decoded is held for the next time (as 16 bits where FLAC held no more: lossless).
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Sample:
         self.id = id
         self._meta = meta
         self._files = files
-        """File name -> encoded bytes, or what they decode to."""
+        """File name -> its array, or encoded audio, or what that decodes to."""
         self.keeps = keeps
 
     @property
@@ -126,20 +126,21 @@ class Sample:
 
     def array(self, name: str) -> np.ndarray:
         """semantic int[N at 25 Hz], singer float32[256], pitch float32[N at 100 Hz], vocals_codes and
-        instrumental_codes int32[codes laid flat, see CodecSpec.unflatten]. Raises InputError where it is absent."""
-        file = f"{name}.npy"
-        value = self._file(file)
-        if not isinstance(value, (bytes, memoryview)):
-            return value
-        array = read_array(value, f"{self.id}.{file}")
-        if self.keeps:
-            self._files[file] = array
+        instrumental_codes int32[codes laid flat, see CodecSpec.unflatten]. Not to be written to.
+
+        Raises InputError where it is absent.
+        """
+        array: np.ndarray | None = self._files.get(f"{name}.npy")
+        if array is None:
+            raise self._lacks(f"{name}.npy")
         return array
 
     def audio(self, name: str = "vocals") -> Audio:
         """vocals or instrumental, as stored. Raises InputError where it is absent, damaged, or a bomb."""
         file = f"{name}.flac"
-        value = self._file(file)
+        value = self._files.get(file)
+        if value is None:
+            raise self._lacks(file)
         if isinstance(value, Audio):
             return value
         if isinstance(value, (bytes, memoryview)):
@@ -154,7 +155,7 @@ class Sample:
 
     def keeping(self) -> "Sample":
         """The same sample that holds on to what it decodes, and to nothing of the shard's memory."""
-        files = {file: bytes(value) if isinstance(value, memoryview) else value for file, value in self._files.items()}
+        files = {file: _apart(value) for file, value in self._files.items()}
         meta = bytes(self._meta) if isinstance(self._meta, memoryview) else self._meta
         return Sample(self.id, meta, files, keeps=True)
 
@@ -168,10 +169,14 @@ class Sample:
         """What the members take in memory, as they are held now."""
         return sum(_num_bytes(value) for value in self._files.values())
 
-    def _file(self, file: str) -> Any:
-        if file not in self._files:
-            raise InputError(f"sample {self.id}: found no {file}; build the dataset with that member (--members)")
-        return self._files[file]
+    def _lacks(self, file: str) -> InputError:
+        return InputError(f"sample {self.id}: found no {file}; build the dataset with that member (--members)")
+
+
+def _apart(value: Any) -> Any:
+    if isinstance(value, memoryview):
+        return bytes(value)
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def _num_bytes(value: Any) -> int:
@@ -182,36 +187,46 @@ def _num_bytes(value: Any) -> int:
     return len(value) if isinstance(value, bytes) else int(value.nbytes)
 
 
-def read_array(data: bytes | memoryview, name: str) -> np.ndarray:
-    """The array of a .npy file, in the data's own memory where that may be written to, else in a copy.
+class Layout(NamedTuple):
+    """How the array of a .npy file lies in memory that holds the file."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    first: int
+    order: Literal["C", "F"]
+
+    def array(self, memory: memoryview) -> np.ndarray:
+        """A view, which can be written to where the memory can."""
+        return np.ndarray(self.shape, self.dtype, memory, self.first, None, self.order)
+
+
+def array_layout(memory: memoryview, begin: int, end: int, name: str) -> Layout:
+    """Of the .npy file `name` that lies at begin .. end in `memory`.
 
     Raises InputError where it is none, would need unpickling, or is not as long as its header says.
     """
     try:
-        if len(data) < 10:
-            raise ValueError(f"{len(data)} bytes")
-        begin = 10 + data[8] + 256 * data[9]
-        dtype, shape, fortran = _array_header(bytes(data[:begin]))
-        array = np.frombuffer(data, dtype, offset=begin) if len(data) > begin else np.empty(0, dtype)
-        if fortran and len(shape) > 1:
-            array = array.reshape(shape[::-1]).transpose()
-        elif array.shape != shape:
-            array = array.reshape(shape)
+        if end - begin < 10:
+            raise ValueError(f"{end - begin} bytes")
+        first = begin + 10 + memory[begin + 8] + 256 * memory[begin + 9]
+        shape, dtype, order, size = _array_header(bytes(memory[begin : min(first, end)]))
+        if first + size != end:
+            raise ValueError(f"{end - begin} bytes, its header says {first + size - begin}")
+        return Layout(shape, dtype, first, order)
     except (ValueError, EOFError, OSError) as error:
         raise InputError(f"{name}: not a plain .npy array ({error}); build the dataset again") from None
-    return array if array.flags.writeable else array.copy()
 
 
 @lru_cache(1 << 12)
-def _array_header(head: bytes) -> tuple[np.dtype, tuple[int, ...], bool]:
-    """(type, shape, whether the first index runs fastest); few differ, and each costs 20 us to read."""
+def _array_header(head: bytes) -> tuple[tuple[int, ...], np.dtype, Literal["C", "F"], int]:
+    """(shape, type, order, bytes of the array); few headers differ, and each costs 20 us to read."""
     source = io.BytesIO(head)
     if np.lib.format.read_magic(source) != (1, 0):
         raise ValueError("not of version 1.0")
     shape, fortran, dtype = np.lib.format.read_array_header_1_0(source)
     if dtype.kind not in "biuf":
         raise ValueError(f"of type {dtype}, need plain numbers")
-    return dtype, shape, fortran
+    return shape, dtype, "F" if fortran else "C", math.prod(shape) * dtype.itemsize
 
 
 def write_array(array: np.ndarray) -> bytes:
