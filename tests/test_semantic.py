@@ -29,7 +29,7 @@ def tokenizer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> semantic.Seman
     model = whisper.model.Whisper(dims).eval()
     for parameter in model.encoder.parameters():
         parameter.data.mul_(3)
-    monkeypatch.setattr("autosing.models.whisper.load_whisper", lambda name, device: model)
+    monkeypatch.setattr("autosing.models.whisper.load_encoder", lambda name, device: model.encoder)
     state = {
         "mean_E": torch.zeros(16), "scale_E": torch.ones(16),
         "project.weight": torch.randn(6, 16), "codes_KD": torch.randn(32, 6),

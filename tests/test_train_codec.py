@@ -70,7 +70,7 @@ def listener(monkeypatch):
     torch.manual_seed(0)
     dims = whisper.model.ModelDimensions(80, 1500, 64, 2, 2, 51864, 448, 64, 2, 1)
     model = whisper.model.Whisper(dims).eval().requires_grad_(False)
-    monkeypatch.setattr("train.heard.load_whisper", lambda name: model)
+    monkeypatch.setattr("train.heard.load_encoder", lambda name: model.encoder)
     return model
 
 

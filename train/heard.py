@@ -14,7 +14,7 @@ import torchaudio
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from autosing.models.whisper import load_whisper
+from autosing.models.whisper import load_encoder
 
 _RATE_HZ, _WINDOW, _HOP = 16000, 400, 160
 _VEIL = 0.01
@@ -31,10 +31,10 @@ class HeardLoss(nn.Module):
         super().__init__()
         from whisper.audio import mel_filters
 
-        whisper = load_whisper(listener)
         # Kept out of the module's own state: frozen, known by name, and no part of a checkpoint.
-        self._encoder: list[Any] = [whisper.encoder]
-        self.register_buffer("mel_MK", mel_filters("cpu", whisper.dims.n_mels), persistent=False)
+        encoder = load_encoder(listener)
+        self._encoder: list[Any] = [encoder]
+        self.register_buffer("mel_MK", mel_filters("cpu", encoder.conv1.in_channels), persistent=False)
         self.register_buffer("window_S", torch.hann_window(_WINDOW), persistent=False)
         self.resample = torchaudio.transforms.Resample(sample_rate_hz, _RATE_HZ)
 

@@ -52,11 +52,10 @@ class WhisperFeatures:
     """audio -> features of one encoder block. It hears the samples of its clip and no more: no padding to 30 s."""
 
     def __init__(self, encoder: str, layer: int, device: torch.device | str = "cpu") -> None:
-        from autosing.models.whisper import load_whisper
+        from autosing.models.whisper import load_encoder
 
-        model = load_whisper(encoder, str(device))
-        self._encoder, self._mels, self._device = model.encoder, model.dims.n_mels, device
-        blocks = len(self._encoder.blocks)
+        self._encoder, self._device = load_encoder(encoder, str(device)), device
+        self._mels, blocks = self._encoder.conv1.in_channels, len(self._encoder.blocks)
         if layer > blocks:
             raise InputError(f"semantic layer {layer}: {encoder} has {blocks} blocks; need 1 to {blocks}")
         self._layer = layer

@@ -44,12 +44,12 @@ def _make(path: Path, seed: int, index: int) -> None:
     import torch
     import whisper
 
-    from autosing.models.whisper import load_whisper
+    from autosing.models.whisper import load_encoder
 
-    window, model = make_window(seed, index), load_whisper(ENCODER)
+    window, encoder = make_window(seed, index), load_encoder(ENCODER)
     with torch.inference_mode():
-        mel_MT = whisper.log_mel_spectrogram(whisper.pad_or_trim(window.audio_S), model.dims.n_mels)
-        states_TD = model.encoder(mel_MT[None])[0].half().numpy()
+        mel_MT = whisper.log_mel_spectrogram(whisper.pad_or_trim(window.audio_S), encoder.conv1.in_channels)
+        states_TD = encoder(mel_MT[None])[0].half().numpy()
     words = json.dumps([asdict(word) for word in window.words], ensure_ascii=False)
     beside = path.with_name(f".{path.name}.part")
     with beside.open("wb") as file:
