@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import ExitStack
 from types import TracebackType
@@ -23,22 +22,21 @@ def seconds_left(result: RunResult, now: float) -> float | None:
 
     A stage that has made nothing yet counts as the mean of the others. None: nothing is made yet.
     """
-    seconds: dict[str, float] = defaultdict(float)
-    size: dict[str, float] = defaultdict(float)
-    for job, done in result.done:
-        seconds[job.stage] += done.seconds
-        size[job.stage] += result.schedule.bytes[job.partition]
-    if not seconds or not result.names:
+    if not result.sums or not result.names:
         return None
-    pace = {stage: seconds[stage] / size[stage] for stage in seconds}
-    mean = sum(pace.values()) / len(pace)
+    pace = {stage: sums.seconds / sums.size for stage, sums in result.sums.items()}
+    mean, schedule = sum(pace.values()) / len(pace), result.schedule
 
-    def cost_s(job: Job) -> float:
-        return pace.get(job.stage, mean) * result.schedule.bytes[job.partition]
+    def cost_s(stage: str, size: int) -> float:
+        return pace.get(stage, mean) * size
 
-    at_work_s = [max(0.0, cost_s(a.job) - (now - a.since)) for a in result.at_work.values()]
-    waiting_s = [cost_s(job) for job in result.schedule.waiting]
-    return max((sum(at_work_s) + sum(waiting_s)) / len(result.names), max([*at_work_s, *waiting_s], default=0.0))
+    at_work_s = [
+        max(0.0, cost_s(a.job.stage, schedule.bytes[a.job.partition]) - (now - a.since))
+        for a in result.at_work.values()
+    ]
+    waiting_s = sum(cost_s(stage, size) for stage, size in schedule.bytes_left.items())
+    longest_s = [cost_s(stage, schedule.largest_left(stage)) for stage in schedule.bytes_left]
+    return max((sum(at_work_s) + waiting_s) / len(result.names), *at_work_s, *longest_s)
 
 
 def duration(seconds: float) -> str:
@@ -85,7 +83,7 @@ class Progress:
 
     def pace(self, result: RunResult, now: float) -> str:
         """2.3 rows/s, about 4 min left."""
-        rows = sum(done.meta.rows_in for _, done in result.done)
+        rows = sum(sums.rows for sums in result.sums.values())
         left_s = seconds_left(result, now)
         left = "time left not known yet" if left_s is None else f"about {duration(left_s)} left"
         return f"{rows / max(now - self._began, 1e-9):.2g} rows/s, {left}"

@@ -21,6 +21,8 @@ from processing.runner import RunResult
 State = Literal["running", "done", "incomplete", "stopped", "failed"]
 """incomplete: partitions were set aside; stopped: by a person; failed: on bad input or a broken machine."""
 _BEAT_S = 5.0
+_WRITING = 0.05
+"""At most this part of a run's time goes to its record, which grows with the run."""
 _SILENT_S = 90.0
 """A run that has not written for so long is dead."""
 _PACKAGES = ("autosing", "torch", "ray", "numpy", "pyarrow", "soundfile", "demucs", "openai-whisper", "torchfcpe")
@@ -39,13 +41,12 @@ class Record:
             "stages": {s.name: {"version": s.version, "weights": s.weights()} for s in stages},
             "packages": _versions(),
         }
-        self._beaten = -_BEAT_S
+        self._next_beat = 0.0
 
     def beat(self, result: RunResult, left_s: float | None) -> None:
         """Write what the run does now, if the last time is some seconds ago."""
         now = time.monotonic()
-        if now - self._beaten >= _BEAT_S:
-            self._beaten = now
+        if now >= self._next_beat:
             at_work = [
                 {
                     "stage": a.job.stage,
@@ -57,6 +58,8 @@ class Record:
             ]
             left = None if left_s is None else round(left_s)
             self._write("running", result, {"seconds_left": left, "at_work": at_work})
+            took_s = time.monotonic() - now
+            self._next_beat = now + min(max(_BEAT_S, took_s / _WRITING), _SILENT_S / 2)
 
     def end(self, result: RunResult, state: State, why: str | None = None) -> None:
         """Write what came of it, with the counts of the corpus."""

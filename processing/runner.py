@@ -51,6 +51,15 @@ class SetAside:
 
 
 @dataclass
+class Sums:
+    """Of what was made of one stage: workers' seconds, sizes of partitions, rows read."""
+
+    seconds: float = 0.0
+    size: int = 0
+    rows: int = 0
+
+
+@dataclass
 class RunResult:
     """What one run does and has done: each job with its outcome, and what went wrong."""
 
@@ -58,6 +67,8 @@ class RunResult:
     done: list[tuple[Job, Done]] = field(default_factory=list)
     makers: list[str] = field(default_factory=list)
     """Who made the table, for each of `done`."""
+    sums: dict[str, Sums] = field(default_factory=dict)
+    """Over `done`, by stage."""
     at_work: dict[int, AtWork] = field(default_factory=dict)
     failures: list[SetAside] = field(default_factory=list)
     workers: int = 0
@@ -68,6 +79,15 @@ class RunResult:
     def kept(self) -> int:
         """Tables that were as wanted already."""
         return self.schedule.kept
+
+    def add(self, job: Job, done: Done, maker: str) -> None:
+        """A job has ended well."""
+        self.done.append((job, done))
+        self.makers.append(maker)
+        sums = self.sums.setdefault(job.stage, Sums())
+        sums.seconds += done.seconds
+        sums.size += self.schedule.bytes[job.partition]
+        sums.rows += done.meta.rows_in
 
 
 Tell: TypeAlias = Callable[[RunResult, Job | None, Event | None], None]
@@ -131,8 +151,7 @@ def drive(crew: Crew, result: RunResult, retries: int, tell: Tell) -> None:
         job = at_work.pop(worker).job
         if isinstance(event, Done):
             schedule.done(job)
-            result.done.append((job, event))
-            result.makers.append(names[worker])
+            result.add(job, event, names[worker])
         elif isinstance(event, Died):
             del names[worker]
             (nodes if event.with_node else deaths)[job] += 1

@@ -4,7 +4,8 @@ A fingerprint follows from config, weights and input fingerprints alone, so all 
 Large partitions go first: what is begun last is then small, and the workers end together.
 """
 
-from collections.abc import Container, Sequence
+import heapq
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,16 +35,19 @@ class Job:
 
 
 class Schedule:
-    """Hands out jobs whose inputs are committed. There is no barrier: partition 3 may be cut while 4 is separated."""
+    """Hands out jobs whose inputs are committed. There is no barrier: partition 3 may be cut while 4 is separated.
+
+    What a call costs grows with the logarithm of the jobs, so a corpus may have a million of them.
+    """
 
     def __init__(self, corpus: Place, stages: Sequence[Stage[Any, Any]]) -> None:
         """Raises InputError: no corpus, ids that are not valid, an input that is neither there nor to be made."""
         self.partitions = partitions(corpus)
-        self.bytes = {k: table_path(corpus, k, "index").stat().st_size for k in self.partitions}
-        """Partition -> the size of its index: what its tables cost to make, to compare by."""
+        self.bytes = {k: self.size_of(corpus, k) for k in self.partitions}
         self._reads = {stage.name: stage.reads for stage in stages}
         self._waiting: dict[tuple[str, int], Job] = {}
-        self._open: set[tuple[str, int]] = set()
+        self._inputs_due: dict[tuple[str, int], int] = {}
+        """For each job, how many of its inputs are still to be made."""
         own = {stage.name: own_details(stage) for stage in stages}  # once: weights are files to be hashed
         seen: dict[str, int] = {}
         for partition in self.partitions:
@@ -52,6 +56,16 @@ class Schedule:
             self._plan(corpus, partition, stages, own)
         self.jobs = list(self._waiting.values())
         self.kept = len(self.partitions) * len(stages) - len(self.jobs)
+        self._ready = {stage: _Largest(self._waiting) for stage in self._reads}
+        self._left = {stage: _Largest(self._waiting) for stage in self._reads}
+        self.bytes_left = dict.fromkeys(self._reads, 0)
+        """Stage -> the sizes of the partitions whose jobs nobody has yet."""
+        for job in self.jobs:
+            self._put(job)
+
+    def size_of(self, corpus: Place, partition: int) -> int:
+        """The size of its index: what its tables cost to make, to compare by."""
+        return table_path(corpus, partition, "index").stat().st_size
 
     def _plan(
         self, corpus: Place, partition: int, stages: Sequence[Stage[Any, Any]], own: dict[str, dict[str, Any]]
@@ -72,47 +86,77 @@ class Schedule:
                 why = "its rejects are missing, or of another run that was killed"
             if why is not None:
                 self._waiting[stage.name, partition] = Job(stage.name, partition, why)
-                self._open.add((stage.name, partition))
+                due = sum((table, partition) in self._waiting for table in stage.reads)
+                self._inputs_due[stage.name, partition] = due
 
     @property
-    def waiting(self) -> list[Job]:
+    def waiting(self) -> Collection[Job]:
         """The jobs that nobody has yet, ready or not."""
-        return list(self._waiting.values())
+        return self._waiting.values()
+
+    def largest_left(self, stage: str) -> int:
+        """The size of the largest partition whose job of this stage nobody has yet; 0 where there is none."""
+        found = self._left[stage].find(stage)
+        return 0 if found is None else self.bytes[found]
 
     def next(self, loaded: Container[str], can: Container[str] | None = None) -> Job | None:
         """A job whose inputs are there, of a stage that the worker can do (all by default). None: none is ready.
 
         Rather one of a stage that the worker has loaded, then the earliest stage, then the largest partition.
         """
-        ready = [job for job in self._waiting.values() if (can is None or job.stage in can) and self._is_ready(job)]
-        if not ready:
-            return None
-        order = list(self._reads)
-        job = min(
-            ready, key=lambda j: (j.stage not in loaded, order.index(j.stage), -self.bytes[j.partition], j.partition)
-        )
-        del self._waiting[job.stage, job.partition]
-        return job
+        for stage in sorted(self._reads, key=lambda name: name not in loaded):
+            partition = self._ready[stage].find(stage) if can is None or stage in can else None
+            if partition is not None:
+                self.bytes_left[stage] -= self.bytes[partition]
+                return self._waiting.pop((stage, partition))
+        return None
 
     def done(self, job: Job) -> None:
-        self._open.discard((job.stage, job.partition))
+        for stage, reads in self._reads.items():
+            key = (stage, job.partition)
+            if job.stage in reads and key in self._inputs_due:
+                self._inputs_due[key] -= 1
+                if self._inputs_due[key] == 0 and key in self._waiting:
+                    self._ready[stage].add(self.bytes[job.partition], job.partition)
 
     def again(self, job: Job) -> None:
         """Put a job back: its worker died."""
         self._waiting[job.stage, job.partition] = job
+        self._put(job)
 
     def failed(self, job: Job) -> list[Job]:
         """Give up a job, and return the jobs that now cannot run."""
-        lost = [j for j in self._waiting.values() if j.partition == job.partition and self._needs(j.stage, job.stage)]
+        keys = [(stage, job.partition) for stage in self._reads if self._needs(stage, job.stage)]
+        lost = [self._waiting.pop(key) for key in keys if key in self._waiting]
         for other in lost:
-            del self._waiting[other.stage, other.partition]
+            self.bytes_left[other.stage] -= self.bytes[other.partition]
         return lost
 
-    def _is_ready(self, job: Job) -> bool:
-        return not any((table, job.partition) in self._open for table in self._reads[job.stage])
+    def _put(self, job: Job) -> None:
+        size = self.bytes[job.partition]
+        self.bytes_left[job.stage] += size
+        self._left[job.stage].add(size, job.partition)
+        if self._inputs_due[job.stage, job.partition] == 0:
+            self._ready[job.stage].add(size, job.partition)
 
     def _needs(self, stage: str, table: str) -> bool:
         return any(read == table or self._needs(read, table) for read in self._reads.get(stage, ()))
+
+
+class _Largest:
+    """Partitions of one stage, the largest first, the lower number where two are alike. Those that no longer wait are
+    passed over when they come up."""
+
+    def __init__(self, waiting: Mapping[tuple[str, int], Job]) -> None:
+        self._waiting, self._heap = waiting, list[tuple[int, int]]()
+
+    def add(self, size: int, partition: int) -> None:
+        heapq.heappush(self._heap, (-size, partition))
+
+    def find(self, stage: str) -> int | None:
+        while self._heap and (stage, self._heap[0][1]) not in self._waiting:
+            heapq.heappop(self._heap)
+        return self._heap[0][1] if self._heap else None
 
 
 def _check_ids(index: Place, seen: dict[str, int], partition: int) -> None:

@@ -64,6 +64,17 @@ def make_corpus(folder, sizes):
     return folder
 
 
+class Sized(Schedule):
+    """As if the partitions were so large."""
+
+    def __init__(self, corpus, sizes):
+        self.sizes = sizes
+        super().__init__(corpus, CHAIN)
+
+    def size_of(self, corpus, partition):
+        return self.sizes[partition]
+
+
 class MadeUp:
     """Workers with a made-up clock: a job takes as long as its partition is large."""
 
@@ -109,8 +120,7 @@ def seven(tmp_path_factory):
 @given(st.lists(st.integers(1, 40), min_size=7, max_size=7), st.integers(1, 9))
 @settings(max_examples=25, deadline=None)
 def test_every_job_once_inputs_first_and_nobody_idles_while_there_is_work(seven, sizes, workers):
-    schedule = Schedule(seven, CHAIN)
-    schedule.bytes = dict(enumerate(sizes))
+    schedule = Sized(seven, sizes)
     crew, result = MadeUp(schedule, workers), RunResult(schedule)
     drive(crew, result, 2, lambda *_: None)
     jobs = [(job.stage, job.partition) for _, _, _, job in crew.log]
@@ -209,7 +219,7 @@ def test_the_time_left_is_what_the_bytes_left_cost(tmp_path):
     meta = TableMeta("one", 1, "f", 2, 2, 2, 0, {})
     schedule.done(job)
     per_byte = 1e-3
-    result.done.append((job, Done(meta, schedule.bytes[1] * per_byte)))
+    result.add(job, Done(meta, schedule.bytes[1] * per_byte), "w0")
     result.at_work[0] = AtWork(schedule.next(set()), "w0", since=100.0)
     left = 3 * (schedule.bytes[0] + schedule.bytes[1]) - schedule.bytes[1]
     assert seconds_left(result, 100.0) == pytest.approx(left * per_byte / 2)
@@ -239,6 +249,7 @@ def inline_crew(monkeypatch, corpus, size, events=None, stop=None):
     monkeypatch.setattr(runner, "hire", Hired)
     monkeypatch.setattr(process_module, "build_stages", lambda config, names: CHAIN)
     monkeypatch.setattr(record, "_BEAT_S", 0.0)
+    monkeypatch.setattr(record, "_WRITING", 1e9)
 
 
 def test_what_was_set_aside_stands_in_the_record_and_in_status(tmp_path, monkeypatch, capsys):
