@@ -1,9 +1,11 @@
 """`autosing plan` against a run of ten times the size, in real time by two Ray workers, as JSON.
 
     python -P benchmarks/plan.py [--partitions 20] [--times 10] [--workers 2] [--seconds 0.5]
+    python -P benchmarks/plan.py --real [--partitions 6] [--lines 3]
 
 -P: else this folder's processing.py hides the package. Stages sleep: a partition takes `--seconds` on the average, a
-quarter of that in the next stage, so what else the machine does tells little. Three partitions a worker are measured.
+quarter of that in the next stage, so what else the machine does tells little. `--real`: all stages of the pipeline on
+made songs, one a partition; nothing else should run. Three partitions a worker are measured.
 """
 
 import argparse
@@ -13,12 +15,14 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from autosing.config import Config
 from autosing.schemas.tables import Song
 from autosing.stage import Stage
 from autosing.tables import TableWriter, table_path
-from processing.pipeline import PipelineConfig
+from autosing.testing.voice.corpus import make_songs
+from processing.pipeline import PipelineConfig, build_stages
 from processing.plan import Target, forecast, measure
 from processing.runner import run
 
@@ -66,21 +70,30 @@ class Second(Stage[Key, Key]):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--partitions", type=int, default=20)
+    parser.add_argument("--partitions", type=int)
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=0.5)
+    parser.add_argument("--real", action="store_true")
+    parser.add_argument("--lines", type=int, default=3, help="of the verse and of the chorus of a made song")
     given = parser.parse_args()
+    partitions = given.partitions or (6 if given.real else 20)
     config = PipelineConfig(workers=given.workers)
-    stages = [
+    stages: list[Stage[Any, Any]] = [
         First(Pace(seconds_a_byte=given.seconds / _SONGS / _BYTES)),
         Second(Pace(seconds_a_row=given.seconds / 4 / _SONGS)),
     ]
+    if given.real:
+        stages = build_stages(config)
     with tempfile.TemporaryDirectory() as folder:
-        small = make_corpus(Path(folder) / "small", given.partitions)
+        small, large = Path(folder) / "small", Path(folder) / "large"
+        for corpus, count, seed in ((small, partitions, 1), (large, partitions * given.times, 2)):
+            if given.real:
+                make_songs(corpus, count, seed, partitions=count, workers=given.workers, lines=given.lines)
+            else:
+                make_corpus(corpus, count)
         known = measure(small, stages, config, None)
-        planned = forecast(known, Target(_SONGS * given.partitions * given.times))
-        large = make_corpus(Path(folder) / "large", given.partitions * given.times)
+        planned = forecast(known, Target(known.songs * given.times))
         began = time.monotonic()
         failures = run(large, stages, config).failures
         took_s = time.monotonic() - began
@@ -88,6 +101,8 @@ def main() -> None:
     print(
         json.dumps(
             {
+                "stages": [stage.name for stage in stages],
+                "songs": known.songs * given.times,
                 "measured_partitions": len(known.sampled),
                 "measuring_s": round(known.wall_s, 1),
                 "partitions": planned.partitions,

@@ -6,6 +6,7 @@ the sample's cost a byte of song, laid on partitions like the corpus's and playe
 """
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,8 @@ from autosing.clock import MODEL
 from autosing.errors import InputError
 from autosing.schemas.base import arrow_schema
 from autosing.stage import Stage
-from autosing.tables import partitions, rejects_path, table_path
+from autosing.store import Place
+from autosing.tables import open_table, partitions, rejects_path, table_path
 from processing.inhand import computes_on_gpu
 from processing.pipeline import PipelineConfig
 from processing.runner import run
@@ -103,21 +105,23 @@ class Forecast:
 
 
 def measure(
-    corpus: Path, stages: Sequence[Stage[Any, Any]], config: PipelineConfig, sample: int | None, address: str = "local"
+    corpus: Place, stages: Sequence[Stage[Any, Any]], config: PipelineConfig, sample: int | None, address: str = "local"
 ) -> Measure:
     """Run the stages on some partitions, in a folder beside them that is gone afterwards.
 
+    Of a store, the sample is brought to this machine first, which is not measured: `Target.storage_mb_s` is for that.
     sample: how many partitions; by default three a worker: one to warm up, and workers stand in each other's way
     as they would. They are chosen evenly from the smallest to the largest.
     Raises InputError as `run` does, and where one fails.
     """
     numbers = partitions(corpus)
     sizes = {k: table_path(corpus, k, "index").stat().st_size for k in numbers}
-    rows = {k: pq.read_metadata(table_path(corpus, k, "index")).num_rows for k in numbers}
+    rows = {k: _num_rows(table_path(corpus, k, "index")) for k in numbers}
     wanted = min(len(numbers), sample or 3 * (config.workers or os.cpu_count() or 1))
     ranked = sorted(numbers, key=lambda k: (sizes[k], k))
     chosen = sorted(ranked[(2 * n + 1) * len(ranked) // (2 * wanted)] for n in range(wanted))
-    with tempfile.TemporaryDirectory(prefix=".plan-", dir=corpus) as folder:
+    beside = corpus if isinstance(corpus, Path) else None
+    with tempfile.TemporaryDirectory(prefix=".plan-", dir=beside) as folder:
         place = Path(folder)
         made = {stage.name for stage in stages}
         for k in chosen:
@@ -125,7 +129,7 @@ def measure(
             for table in {"index", *(name for stage in stages for name in stage.reads)} - made:
                 if not (held := table_path(corpus, k, table)).is_file():
                     raise InputError(f"{held}: not there; run 'autosing process {corpus} --stages {table}' first")
-                table_path(place, k, table).symlink_to(held.absolute())
+                _lend(held, place / str(k) / held.name)
         started = time.monotonic()
         result = run(place, stages, config, address)
         wall_s = time.monotonic() - started
@@ -173,6 +177,19 @@ def forecast(known: Measure, target: Target) -> Forecast:
         count, workers, wall_s, known.start_s, binds, played.idle_share, rows, round(read), round(written),
         round(stored), helping, then,
     )  # fmt: skip
+
+
+def _num_rows(table: Place) -> int:
+    with open_table(table) as file:
+        return int(file.metadata.num_rows)
+
+
+def _lend(table: Place, target: Path) -> None:
+    if isinstance(table, Path):
+        target.symlink_to(table.absolute())
+        return
+    with table.open() as source, target.open("wb") as sink:
+        shutil.copyfileobj(source, sink, 1 << 20)
 
 
 def _row(stage: StageMeasure, whole: float, workers_a_gpu: int) -> dict[str, Any]:

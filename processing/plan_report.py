@@ -6,12 +6,13 @@ from typing import Any
 
 from autosing.config import load_config
 from autosing.console import note, summary
+from autosing.store import Place
 from processing.pipeline import PipelineConfig, build_stages
 from processing.plan import Forecast, Measure, Target, forecast, measure
 
 
 def plan_corpus(
-    corpus: Path,
+    corpus: Place,
     stages: Sequence[str] | None,
     config: Path | None,
     overrides: Sequence[str],

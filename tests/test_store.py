@@ -20,6 +20,7 @@ from autosing.testing.stages import cheap_corpus, cheap_stages
 from dataset_builder import build as room
 from dataset_builder.config import BuildConfig
 from processing.pipeline import PipelineConfig
+from processing.plan import Target, forecast, measure
 from processing.runner import run
 
 CONFIG = BuildConfig(members=("meta", "pitch", "audio"), valid=0.2, test=0.2, seed=1, shard_rows=6)
@@ -135,3 +136,13 @@ def test_a_dataset_in_a_store_is_verified_and_read_from_there(port):
     assert len(here) == index.splits["train"].shards[0].rows
     fork = in_process(lambda: [sample.id for _, sample in read_shard(shard)], kill_after_s=120)
     assert fork.result == here, "a loader's forked worker reads it as well"
+
+
+def test_a_corpus_in_a_store_is_planned_for(port):
+    corpus = place(address(port, "planned")) / "c"
+    cheap_corpus(corpus, partitions=3, songs=2)
+    held = set(files_in(corpus))
+    known = measure(corpus, cheap_stages(), PipelineConfig(), 2, "inline")
+    assert (known.songs, known.sampled_songs, len(known.index_bytes)) == (6, 4, 3)
+    assert [row["stage"] for row in forecast(known, Target(600)).stages] == [stage.name for stage in cheap_stages()]
+    assert set(files_in(corpus)) == held, "nothing is written there"
