@@ -13,6 +13,7 @@ from autosing.remote import Remote
 from autosing.schemas.sample import DatasetIndex
 from autosing.shards import read_shard
 from autosing.store import files_in, place, put_bytes
+from autosing.testing.datasets import make_dataset
 from autosing.testing.faults import FAULTS, FaultyProxy
 from autosing.testing.killing import in_process
 from autosing.testing.s3 import address, s3_server
@@ -22,6 +23,7 @@ from dataset_builder.config import BuildConfig
 from processing.pipeline import PipelineConfig
 from processing.plan import Target, forecast, measure
 from processing.runner import run
+from train import cluster, launch
 
 CONFIG = BuildConfig(members=("meta", "pitch", "audio"), valid=0.2, test=0.2, seed=1, shard_rows=6)
 OTHER = CONFIG.model_copy(update={"seed": 2})
@@ -146,3 +148,20 @@ def test_a_corpus_in_a_store_is_planned_for(port):
     assert (known.songs, known.sampled_songs, len(known.index_bytes)) == (6, 4, 3)
     assert [row["stage"] for row in forecast(known, Target(600)).stages] == [stage.name for stage in cheap_stages()]
     assert set(files_in(corpus)) == held, "nothing is written there"
+
+
+def test_training_from_a_store_is_training_from_a_disk(port, tmp_path, monkeypatch):
+    make_dataset(tmp_path / "d", {"train": 3}, groups=("meta", "semantic", "acoustic", "singer"))
+    home = place(address(port, "learnt")) / "d"
+    for name in files_in(tmp_path / "d"):
+        put_bytes((tmp_path / "d" / name).read_bytes(), home / name, "run")
+    words = ["steps=2", "batch_size=2", "task.size=debug", "log_every=1"]
+    near, far = (
+        launch.train("t2s", data, tmp_path / f"run{k}", None, words) for k, data in enumerate((tmp_path / "d", home))
+    )
+    assert far["loss"] == near["loss"] != 0
+    plan = launch.make_plan("t2s", home, tmp_path / "other", None, words)
+    carried = []
+    monkeypatch.setattr(cluster, "carry_out", lambda plan, say: carried.append(plan))
+    cluster._be_a_rank(cluster._as_words(plan) | {"folder": "."})
+    assert carried == [plan], "a rank on another node knows the store as well"

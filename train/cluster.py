@@ -16,6 +16,7 @@ from typing import Any
 from autosing.cluster import ray_at
 from autosing.console import note
 from autosing.errors import InputError
+from autosing.store import Place, place
 from train.config import TrainConfig
 from train.launch import Plan, carry_out, done_already, make_plan
 from train.record import Say
@@ -26,7 +27,7 @@ _RESTARTS = 2
 
 def train_on_cluster(
     task_name: str,
-    data: Path,
+    data: Place,
     run: Path,
     config: Path | None = None,
     overrides: Sequence[str] = (),
@@ -77,7 +78,7 @@ def _as_words(plan: Plan) -> dict[str, Any]:
 def _be_a_rank(words: dict[str, Any]) -> dict[str, Any]:
     if Path(words["folder"]).is_dir():
         os.chdir(words["folder"])  # a config may name files by where the command was given
-    return carry_out(Plan(words["task"], Path(words["data"]), Path(words["run"]), words["config"]), note)
+    return carry_out(Plan(words["task"], place(words["data"]), Path(words["run"]), words["config"]), note)
 
 
 def _check_room(held: dict[str, float], wanted: dict[str, float], ranks: int) -> None:

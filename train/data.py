@@ -6,7 +6,6 @@ global order, nothing is dropped, nothing comes twice, and a run resumes without
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
@@ -14,6 +13,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from autosing.errors import InputError
 from autosing.schemas.sample import DatasetIndex, Sample, SplitRecord
 from autosing.shards import Shard, announce, files_of
+from autosing.store import Place
 from train.order import Draws, Lane, Order
 from train.task import Task
 
@@ -36,7 +36,7 @@ class SampleStream(IterableDataset[Chunk | InputError]):
 
     def __init__(
         self,
-        dataset: Path,
+        dataset: Place,
         split: SplitRecord,
         task: Task,
         lane: Lane,
@@ -182,7 +182,7 @@ def _flat(stream: SampleStream, workers: int) -> Iterator[tuple[int, Item | None
         yield from chunk
 
 
-def split_of(index: DatasetIndex, name: str, dataset: Path) -> SplitRecord:
+def split_of(index: DatasetIndex, name: str, dataset: Place) -> SplitRecord:
     """A split that has samples. Raises InputError where it has none."""
     split = index.splits.get(name)
     if split is None or split.rows == 0:
@@ -211,7 +211,7 @@ def finite_batches(
         yield len(items), task.collate(items)
 
 
-def check_members(task: type[Task], index: DatasetIndex, dataset: Path) -> None:
+def check_members(task: type[Task], index: DatasetIndex, dataset: Place) -> None:
     """Raises InputError where the dataset lacks a member that the task reads."""
     missing: Sequence[str] = sorted(set(task.members) - {"meta"} - set(index.members))
     if missing:

@@ -14,6 +14,7 @@ from autosing.config import load_config
 from autosing.errors import InputError
 from autosing.ids import seed_of
 from autosing.schemas.sample import DatasetIndex
+from autosing.store import Place
 from train.callbacks import Callback, Run, keep, listen, validate
 from train.config import CHANGEABLE, TrainConfig
 from train.data import Batches, SampleStream, check_members, split_of
@@ -34,7 +35,7 @@ class Plan:
     """A run that is to be begun or resumed, found good: what every rank must know, wherever it stands."""
 
     task: str
-    data: Path
+    data: Place
     run: Path
     config: dict[str, Any]
     """A TrainConfig's values."""
@@ -42,7 +43,7 @@ class Plan:
 
 def train(
     task_name: str,
-    data: Path,
+    data: Place,
     run: Path,
     config: Path | None = None,
     overrides: Sequence[str] = (),
@@ -59,7 +60,7 @@ def train(
 
 
 def make_plan(
-    task_name: str, data: Path, run: Path, config: Path | None = None, overrides: Sequence[str] = (),
+    task_name: str, data: Place, run: Path, config: Path | None = None, overrides: Sequence[str] = (),
     resume: bool = False,
 ) -> Plan | dict[str, Any]:  # fmt: skip
     """Check all that can be known before any work. Returns the summary row instead where the run is done."""
@@ -153,7 +154,7 @@ def _check_origin(run: Path, held: dict[str, Any], wanted: dict[str, str]) -> No
 
 
 def _set_up(
-    cls: type[Task], config: TrainConfig, data: Path, run: Path, index: DatasetIndex, ranks: Ranks,
+    cls: type[Task], config: TrainConfig, data: Place, run: Path, index: DatasetIndex, ranks: Ranks,
     held: dict[str, Any] | None, say: Say,
 ) -> Run:  # fmt: skip
     torch.manual_seed(seed_of("init", config.seed))
