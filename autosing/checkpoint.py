@@ -4,16 +4,19 @@ The description also travels inside the safetensors header, so weights and descr
 a kill between two renames cannot mix them. model.json is its copy for people and scripts.
 """
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import torch
-from torch import Tensor, nn
-
 from autosing.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 _HEADER = "autosing"
@@ -49,15 +52,25 @@ def save_model(
 
 def load_model(folder: Path, kind: str | None = None, device: str | torch.device = "cpu") -> ModelFile:
     """Read a run or model folder. Raises InputError: nothing there, not ours, or not of the wanted kind."""
+    return _read(folder, kind, "pt", str(device), with_weights=True)
+
+
+def describe_model(folder: Path, kind: str | None = None) -> ModelFile:
+    """As load_model, without the weights and without torch."""
+    return _read(folder, kind, "numpy", "cpu", with_weights=False)
+
+
+def _read(folder: Path, kind: str | None, framework: str, device: str, with_weights: bool) -> ModelFile:
     from safetensors import SafetensorError, safe_open
 
     path = folder / WEIGHTS
     if not path.is_file():
         raise InputError(f"model {folder}: no {WEIGHTS} in it; give a run folder of 'autosing train'")
     try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
+        with safe_open(path, framework=framework, device=device) as file:
             text = (file.metadata() or {}).get(_HEADER)
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+            names = file.keys() if with_weights else ()
+            state = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: not readable as safetensors ({error}); fetch or train it again") from None
     if text is None:

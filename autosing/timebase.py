@@ -5,6 +5,8 @@ from fractions import Fraction
 
 SEMANTIC_RATE_HZ = Fraction(25)
 PITCH_RATE_HZ = Fraction(100)
+LETTER_RATE_HZ = 50
+"""Of the states of Whisper's encoder, and of what is read off them."""
 
 
 def num_frames(duration_s: float | Fraction, rate_hz: Fraction | int) -> int:

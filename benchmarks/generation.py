@@ -26,7 +26,7 @@ os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 import numpy as np
 import torch
 
-from autosing.codecs.base import CodecSpec
+from autosing.codecs.spec import CodecSpec
 from autosing.generation.acoustic import generate_acoustic
 from autosing.generation.sampling import Sampling
 from autosing.generation.semantic import generate_semantic

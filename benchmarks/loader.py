@@ -35,7 +35,7 @@ import soundfile as sf
 import webdataset as wds
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from autosing.codecs.base import CodecSpec
+from autosing.codecs.spec import CodecSpec
 from autosing.schemas.sample import DatasetIndex, Sample, SampleMeta, SplitRecord, write_array
 from autosing.schemas.tables import Line, Word
 from autosing.shards import ShardFile, read_shard

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from autosing.audio.io import Audio, decode
 from autosing.ids import seed_of
-from autosing.models.semantic import BUNDLED, CODE_SAMPLES, SAMPLE_RATE_HZ, WhisperFeatures, load_semantic
+from autosing.models.bundled import SEMANTIC
+from autosing.models.semantic import CODE_SAMPLES, SAMPLE_RATE_HZ, WhisperFeatures, load_semantic
 from autosing.nn.quantize import Level
 from train.augment import varispeed
 from train.tasks.semantic import Statistics
@@ -37,7 +38,7 @@ def main() -> None:
     given = parser.parse_args()
     layers = [int(layer) for layer in given.layers.split(",")]
     if given.codebook:
-        layers = [load_semantic(given.codebook or BUNDLED).config.layer]
+        layers = [load_semantic(given.codebook or SEMANTIC).config.layer]
     heard = [hear(folder, layers) for folder in sorted((given.songs / "truth").iterdir())]
     rows = []
     for place, layer in enumerate(layers):

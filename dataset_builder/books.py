@@ -20,7 +20,7 @@ def codec_of(made_from: Sequence[Source]) -> CodecRecord:
 
 def semantic_of(made_from: Sequence[Source]) -> SemanticRecord:
     """The one codebook of every partition's `semantic`. Raises InputError where partitions differ."""
-    from autosing.models.semantic import semantic_digest, semantic_size
+    from autosing.models.bundled import semantic_digest, semantic_size
 
     details = _agreed(made_from, "semantic")
     name = details["config"]["codebook"]

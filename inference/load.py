@@ -9,7 +9,8 @@ from autosing.codecs import codec_digest, load_codec
 from autosing.codecs.base import Codec
 from autosing.errors import InputError
 from autosing.generation.acoustic import Scale
-from autosing.models.semantic import BUNDLED, SemanticTokenizer, load_semantic, semantic_digest
+from autosing.models.bundled import SEMANTIC, semantic_digest
+from autosing.models.semantic import SemanticTokenizer, load_semantic
 from autosing.models.sm2a import SM2A, load_sm2a
 from autosing.models.t2s import T2S, load_t2s
 
@@ -37,7 +38,7 @@ def load_models(
         _agree(sm2a, ours, t2s, load_model(t2s, "t2s").extra)
     name = codec or ours["codec"]["spec"]["name"]
     _same(f"sm2a {sm2a}", f"codec {name}", ours["codec"]["digest"], codec_digest(name), "--codec NAME or RUN")
-    book = codebook or BUNDLED
+    book = codebook or SEMANTIC
     if hears:
         found = semantic_digest(book)
         _same(f"sm2a {sm2a}", f"semantic codebook {book}", ours["semantic"]["digest"], found, "--codebook RUN")

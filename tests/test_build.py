@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from autosing.audio.io import Audio, encode
 from autosing.codecs import codec_digest
 from autosing.errors import InputError
-from autosing.models.semantic import semantic_digest
+from autosing.models.bundled import semantic_digest
 from autosing.schemas.sample import CodecRecord, DatasetIndex, SemanticRecord, write_array
 from autosing.schemas.tables import Acoustic, Clip, Line, Pitch, Semantic, Singer, Word
 from autosing.shards import ShardFile, read_shard

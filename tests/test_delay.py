@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autosing.codecs.base import CodecSpec
 from autosing.codecs.delay import FREE, Pattern, multiscale
+from autosing.codecs.spec import CodecSpec
 from autosing.errors import InputError
 
 SNAC = CodecSpec(name="s", sample_rate_hz=32000, hop_samples=384, strides=(8, 4, 2, 1), codebook_sizes=(4096,) * 4)

@@ -3,8 +3,10 @@
 import ast
 import importlib.util
 import inspect
+import os
 import re
 import shlex
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -161,10 +163,21 @@ def test_nothing_is_looked_for_outside_the_package(tmp_path: Path, monkeypatch: 
         assert not bad, f"{path}: {bad}"
     monkeypatch.chdir(tmp_path)
     from autosing.codecs import BUNDLED, codec_digest
-    from autosing.models.letters import letters_digest
-    from autosing.models.semantic import semantic_digest
+    from autosing.models.bundled import letters_digest, semantic_digest
 
     assert {len(codec_digest(BUNDLED)), len(letters_digest()), len(semantic_digest())} == {64}
+
+
+def test_who_hands_out_work_loads_no_torch() -> None:
+    """A third of a gigabyte that only workers need."""
+    ask = """
+import sys
+import processing.process
+from processing.pipeline import PipelineConfig, build_stages, own_details
+assert all(own_details(stage)["weights"] is not None for stage in build_stages(PipelineConfig()))
+sys.exit("torch" in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", ask], check=True, env={**os.environ, "PYTHONPATH": str(HOUSE)})
 
 
 def test_tests_of_this_file_look_at_the_house_that_is_run() -> None:

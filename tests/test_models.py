@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from autosing.checkpoint import save_model
-from autosing.codecs.base import CodecSpec
+from autosing.codecs.spec import CodecSpec
 from autosing.models.conditions import music_item, music_window, semantic_item, singer_item, stack, text_item
 from autosing.models.presets import SHAPES
 from autosing.models.sm2a import SM2A

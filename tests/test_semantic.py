@@ -12,7 +12,8 @@ from autosing.audio.io import Audio, encode
 from autosing.checkpoint import save_model
 from autosing.errors import InputError
 from autosing.models import semantic
-from autosing.models.semantic import CODE_SAMPLES, SemanticConfig, load_semantic, semantic_digest
+from autosing.models.bundled import semantic_digest, semantic_encoder
+from autosing.models.semantic import CODE_SAMPLES, SemanticConfig, load_semantic
 from autosing.schemas.sample import DatasetIndex, Sample, SampleMeta
 from train.tasks.semantic import SemanticSettings, Statistics, TrainSemantic
 
@@ -88,7 +89,7 @@ def test_codebooks_that_are_not_there_say_so(tmp_path):
 def test_the_bundled_codebook_is_small_and_carries_its_card():
     folder = Path(semantic.__file__).parents[1] / "weights" / "semantic"
     assert sum(path.stat().st_size for path in folder.iterdir()) < 600_000 and (folder / "CARD.md").is_file()
-    assert len(semantic_digest()) == 64 and semantic.semantic_encoder() == "whisper-base"
+    assert len(semantic_digest()) == 64 and semantic_encoder() == "whisper-base"
 
 
 def test_the_projection_keeps_what_another_throat_leaves():

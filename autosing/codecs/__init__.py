@@ -9,13 +9,19 @@
 | dac-24khz, dac-44khz | DAC through its package | $AUTOSING_HOME/codecs/<name> |
 """
 
+from __future__ import annotations
+
 import importlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from autosing.codecs.base import Codec, CodecSpec
+from autosing.codecs.spec import CodecSpec
 from autosing.errors import InputError
 
-__all__ = ["BUNDLED", "Codec", "CodecSpec", "codec_digest", "load_codec"]
+if TYPE_CHECKING:
+    from autosing.codecs.base import Codec
+
+__all__ = ["BUNDLED", "CodecSpec", "codec_digest", "load_codec"]
 
 BUNDLED = "autosing-24khz"
 _BUNDLED_FOLDER = Path(__file__).parent.parent / "weights" / "codec"

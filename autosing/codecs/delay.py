@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autosing.codecs.base import CodecSpec
+from autosing.codecs.spec import CodecSpec
 from autosing.errors import InputError
 
 PatternName = Literal["bricks", "bricks_unrolled", "delay"]

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from autosing.codecs.base import Codec, CodecSpec
+from autosing.codecs.base import Codec
+from autosing.codecs.spec import CodecSpec
 from autosing.errors import InputError
 
 _WEIGHTS = "pytorch_model.bin"

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from autosing.codecs.base import CodecSpec
+from autosing.codecs.spec import CodecSpec
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.nn.convnext import ConvNeXt

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from autosing.codecs.base import CodecSpec
 from autosing.codecs.delay import Pattern
+from autosing.codecs.spec import CodecSpec
 from autosing.text.tokenizer import TimedText
 
 SINGER_WIDTH = 256

@@ -5,7 +5,6 @@ A small head on a frozen encoder, fitted on made songs, where the time of each w
 find their own places during fitting, as states of a hidden Markov model do.
 """
 
-import hashlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-import autosing
-from autosing.checkpoint import WEIGHTS, load_model, save_model
+from autosing.checkpoint import load_model, save_model
+from autosing.models.bundled import LETTERS, LETTERS_ENCODER
 
-ENCODER = "whisper-base"
-"""Whose states the bundled head reads."""
-BUNDLED = Path(autosing.__file__).parent / "weights" / "letters"
 NUM_LETTERS = 27
-FRAME_RATE_HZ = 50
-"""Of the encoder's states."""
 
 
 class LetterHead(nn.Module):
@@ -47,7 +41,7 @@ class LetterHead(nn.Module):
 @cache
 def load_letters() -> tuple[LetterHead, Tensor]:
     """(the bundled head in eval mode, log-priors_L of the letters in what it was fitted on)."""
-    file = load_model(BUNDLED, "letters")
+    file = load_model(LETTERS, "letters")
     log_prior_L = file.state.pop("log_prior").float()
     head = LetterHead(**file.config)
     head.load_state_dict({name: tensor.float() for name, tensor in file.state.items()})
@@ -59,9 +53,4 @@ def save_letters(folder: Path, head: LetterHead, log_prior_L: Tensor, extra: dic
     narrow = head.narrow
     config = {"width": narrow.in_features, "hidden": narrow.out_features, "dropout": head.dropout.p}
     state = {name: tensor.half() for name, tensor in head.state_dict().items()} | {"log_prior": log_prior_L.float()}
-    save_model(folder, "letters", config, state, {"encoder": ENCODER} | extra)
-
-
-def letters_digest() -> str:
-    """sha256 of the bundled head."""
-    return hashlib.sha256((BUNDLED / WEIGHTS).read_bytes()).hexdigest()
+    save_model(folder, "letters", config, state, {"encoder": LETTERS_ENCODER} | extra)

@@ -8,8 +8,6 @@ Shapes: B clips, S samples at 16 kHz, C mel bands, M mel frames (100 a second), 
 """
 
 import functools
-import hashlib
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,14 +15,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from autosing.audio.io import Audio
-from autosing.checkpoint import WEIGHTS, ModelFile, load_model
+from autosing.checkpoint import ModelFile, load_model
 from autosing.clock import in_model
 from autosing.config import Config
 from autosing.errors import InputError
+from autosing.models.bundled import SEMANTIC, semantic_digest, semantic_folder
 from autosing.timebase import SEMANTIC_RATE_HZ, num_frames_to_cover
 
-BUNDLED = "autosing-semantic"
-"""The codebook that comes with the package (autosing/weights/semantic, see its card)."""
 SAMPLE_RATE_HZ = 16_000
 CODE_SAMPLES = int(SAMPLE_RATE_HZ / SEMANTIC_RATE_HZ)
 _MAX_CODES = 750
@@ -165,37 +162,8 @@ def _windows(total: int) -> list[tuple[int, int, int]]:
     return windows
 
 
-def _folder(name: str) -> Path:
-    """A folder as it is, or what is bundled under that name."""
-    if name == BUNDLED:
-        return Path(__file__).parents[1] / "weights" / "semantic"
-    return Path(name)
-
-
-def semantic_digest(name: str = BUNDLED) -> str:
-    """sha256 of the codebook's file: two corpora speak the same codes if and only if it is equal. Loads no model."""
-    path = _folder(name) / WEIGHTS
-    if not path.is_file():
-        raise InputError(
-            f"semantic codebook {name}: no {path}; name {BUNDLED!r} or the run folder of 'autosing train semantic'"
-        )
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def semantic_encoder(name: str = BUNDLED) -> str:
-    """The name of the pretrained encoder under the codebook. Loads no model."""
-    encoder: str = load_model(_folder(name), "semantic").config["encoder"]
-    return encoder
-
-
-def semantic_size(name: str = BUNDLED) -> int:
-    """The number of codes in the book. Loads no model."""
-    size: int = load_model(_folder(name), "semantic").config["codes"]
-    return size
-
-
 @functools.cache
-def load_semantic(name: str = BUNDLED, device: str = "cpu") -> SemanticTokenizer:
+def load_semantic(name: str = SEMANTIC, device: str = "cpu") -> SemanticTokenizer:
     """The bundled codebook or that of a run's folder; one a process. Raises InputError where there is none."""
     digest = semantic_digest(name)
-    return SemanticTokenizer(load_model(_folder(name), "semantic"), digest, device)
+    return SemanticTokenizer(load_model(semantic_folder(name), "semantic"), digest, device)

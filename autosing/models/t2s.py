@@ -17,8 +17,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from autosing.checkpoint import load_model, restore
-from autosing.codecs.base import CodecSpec
 from autosing.codecs.delay import Pattern
+from autosing.codecs.spec import CodecSpec
 from autosing.config import Config
 from autosing.models.conditions import SINGER_WIDTH
 from autosing.models.presets import Shape

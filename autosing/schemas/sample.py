@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from autosing.audio.io import Audio, decode
-from autosing.codecs.base import CodecSpec
+from autosing.codecs.spec import CodecSpec
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.schemas.base import from_row

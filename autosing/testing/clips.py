@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autosing.codecs.base import CodecSpec
+from autosing.codecs.spec import CodecSpec
 from autosing.schemas.sample import CodecRecord, DatasetIndex, Sample, SampleMeta, SemanticRecord
 from autosing.schemas.tables import Line, Word
 from autosing.timebase import SEMANTIC_RATE_HZ, num_frames_to_cover

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from autosing.audio.io import Audio, encode
-from autosing.codecs.base import CodecSpec
+from autosing.codecs.spec import CodecSpec
 from autosing.ids import seed_of
 from autosing.schemas.sample import (
     CodecRecord,

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from autosing.codecs.base import CodecSpec
+from autosing.codecs.spec import CodecSpec
 from autosing.models.presets import SHAPES
 from autosing.models.sm2a import SM2A, SM2AConfig
 from autosing.models.t2s import T2S, T2SConfig

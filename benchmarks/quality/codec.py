@@ -28,7 +28,8 @@ import torch
 
 from autosing.audio.io import decode, resample
 from autosing.audio.pitch import load_tracker
-from autosing.codecs import Codec, codec_digest, load_codec
+from autosing.codecs import codec_digest, load_codec
+from autosing.codecs.base import Codec
 from autosing.ids import seed_of
 from autosing.metrics.pitch import pitch_scores
 from autosing.models.whisper import load_whisper

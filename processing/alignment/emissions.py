@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from autosing.models.letters import FRAME_RATE_HZ
 from autosing.text.letters import UNKNOWN
-from autosing.timebase import num_frames_to_cover
+from autosing.timebase import LETTER_RATE_HZ, num_frames_to_cover
 from processing.alignment.chain import BETWEEN, CLASSES, NUM_CLASSES, PAUSE, SILENCE
 
 SAMPLE_RATE_HZ = 16_000
@@ -19,7 +18,7 @@ _WINDOW_FRAMES = 1500
 """Whisper hears 30 s at once."""
 _MARGIN_FRAMES = 125
 """Windows overlap: what lies nearer than 2.5 s to an inner edge is taken from the neighbour."""
-_FRAME_SAMPLES = SAMPLE_RATE_HZ // FRAME_RATE_HZ
+_FRAME_SAMPLES = SAMPLE_RATE_HZ // LETTER_RATE_HZ
 _NO_START = -6.0
 """Log-odds: what lies beyond, either way, counts no more."""
 _NEAR_FRAMES = 5
@@ -43,10 +42,11 @@ class Listener:
     """Whisper's encoder with the letter head on it; about 2.5 CPU s a minute of audio."""
 
     def __init__(self, device: str = "cpu") -> None:
-        from autosing.models.letters import ENCODER, load_letters
+        from autosing.models.bundled import LETTERS_ENCODER
+        from autosing.models.letters import load_letters
         from autosing.models.whisper import load_whisper
 
-        self.whisper: Any = load_whisper(ENCODER, device)
+        self.whisper: Any = load_whisper(LETTERS_ENCODER, device)
         head, log_prior_L = load_letters()
         self._head, self._device = head.to(device), device
         self.log_prior_L = log_prior_L.numpy()
@@ -56,7 +56,7 @@ class Listener:
         import torch
         import whisper
 
-        num_frames = max(1, num_frames_to_cover(len(voice_S) / SAMPLE_RATE_HZ, FRAME_RATE_HZ))
+        num_frames = max(1, num_frames_to_cover(len(voice_S) / SAMPLE_RATE_HZ, LETTER_RATE_HZ))
         letter_TL = np.full((num_frames, len(self.log_prior_L)), np.log(1e-4), np.float32)
         letter_TL[:, 0] = 0.0
         start_T = np.full(num_frames, _NO_START, np.float32)

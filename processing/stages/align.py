@@ -11,10 +11,10 @@ from autosing.clock import in_model
 from autosing.config import Config
 from autosing.device import device_of
 from autosing.ids import seed_of
-from autosing.models.letters import FRAME_RATE_HZ
 from autosing.schemas.tables import Line, Lyrics, Word
 from autosing.stage import Rejected, Stage
 from autosing.text.normalize import main_script, written_in
+from autosing.timebase import LETTER_RATE_HZ
 from processing.alignment.chain import Costs
 from processing.alignment.emissions import QUIET, SAMPLE_RATE_HZ, Heard, Hearing, Listener, class_scores, start_scores
 from processing.alignment.guess import fill_gaps
@@ -78,10 +78,10 @@ class Align(Stage[SongToAlign, Lyrics]):
     config: AlignConfig
 
     def weights(self) -> dict[str, str]:
-        from autosing.models.letters import ENCODER, letters_digest
+        from autosing.models.bundled import LETTERS_ENCODER, letters_digest
         from autosing.pretrained import digest
 
-        return {ENCODER: digest(ENCODER), "letters": letters_digest()}
+        return {LETTERS_ENCODER: digest(LETTERS_ENCODER), "letters": letters_digest()}
 
     def setup(self) -> None:
         self.listen = Listener(device_of(self.config.device))
@@ -130,9 +130,9 @@ class Align(Stage[SongToAlign, Lyrics]):
         costs = Costs(config.silent_letter_cost, config.absent_line_cost)
         offset_s = ratio = None
         if source == PLAIN:
-            placed, _ = place_plain(scores, lines, costs, FRAME_RATE_HZ)
+            placed, _ = place_plain(scores, lines, costs, LETTER_RATE_HZ)
         else:
-            placed, offset = place_stamped(scores, lines, costs, FRAME_RATE_HZ)
+            placed, offset = place_stamped(scores, lines, costs, LETTER_RATE_HZ)
             if source == LRC:
                 offset_s, ratio = offset.offset_s + config.onset_shift_s, offset.inlier_ratio
         spans = fill_gaps(placed, lines, offset_s or 0.0, config.onset_shift_s, duration_s)

@@ -38,7 +38,7 @@ class TokenizeSemantic(Stage[Voice, Semantic]):
 
     def weights(self) -> dict[str, str]:
         from autosing import pretrained
-        from autosing.models.semantic import semantic_digest, semantic_encoder
+        from autosing.models.bundled import semantic_digest, semantic_encoder
 
         encoder = semantic_encoder(self.config.codebook)
         return {"codebook": semantic_digest(self.config.codebook), encoder: pretrained.digest(encoder)}

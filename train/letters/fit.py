@@ -14,8 +14,9 @@ from torch.nn import functional as F
 
 from autosing.config import Config
 from autosing.ids import seed_of
-from autosing.models.letters import FRAME_RATE_HZ, NUM_LETTERS, LetterHead
+from autosing.models.letters import NUM_LETTERS, LetterHead
 from autosing.text.letters import ALPHABET, letters
+from autosing.timebase import LETTER_RATE_HZ
 from train.letters.states import HeardWindow
 
 
@@ -76,8 +77,8 @@ def place_letters(window: HeardWindow, score_TL: np.ndarray | None) -> np.ndarra
     label_T = np.zeros(len(window.states_TD), np.int64)
     for word in window.words:
         classes = [ALPHABET.index(char) + 1 for char in letters(word.text) if char in ALPHABET]
-        first = round(word.start_s * FRAME_RATE_HZ)
-        span = slice(first, min(len(label_T), max(first + 1, round(word.end_s * FRAME_RATE_HZ))))
+        first = round(word.start_s * LETTER_RATE_HZ)
+        span = slice(first, min(len(label_T), max(first + 1, round(word.end_s * LETTER_RATE_HZ))))
         length = span.stop - span.start
         if not classes or length <= 0:
             continue
@@ -92,7 +93,7 @@ def word_starts(window: HeardWindow) -> np.ndarray:
     """wanted_T: 1 in the frame in which a word starts, a half beside it."""
     wanted_T = np.zeros(len(window.states_TD), np.float32)
     for word in window.words:
-        frame = round(word.start_s * FRAME_RATE_HZ)
+        frame = round(word.start_s * LETTER_RATE_HZ)
         for at, value in ((frame, 1.0), (frame - 1, 0.5), (frame + 1, 0.5)):
             if 0 <= at < len(wanted_T):
                 wanted_T[at] = max(wanted_T[at], value)

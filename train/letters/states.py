@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from autosing import console
-from autosing.models.letters import ENCODER
+from autosing.models.bundled import LETTERS_ENCODER
 from train.letters.windows import TimedWord, make_window
 
 
@@ -46,7 +46,7 @@ def _make(path: Path, seed: int, index: int) -> None:
 
     from autosing.models.whisper import load_encoder
 
-    window, encoder = make_window(seed, index), load_encoder(ENCODER)
+    window, encoder = make_window(seed, index), load_encoder(LETTERS_ENCODER)
     with torch.inference_mode():
         mel_MT = whisper.log_mel_spectrogram(whisper.pad_or_trim(window.audio_S), encoder.conv1.in_channels)
         states_TD = encoder(mel_MT[None])[0].half().numpy()

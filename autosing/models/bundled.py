@@ -1,0 +1,55 @@
+"""What a corpus owes to small models of ours: their digests, and what stands in their headers. Loads no torch.
+
+A process that plans, hands out work or tells of it asks no more than this, and stays small.
+"""
+
+import hashlib
+from pathlib import Path
+
+import autosing
+from autosing.checkpoint import WEIGHTS, describe_model
+from autosing.errors import InputError
+
+_WEIGHTS = Path(autosing.__file__).parent / "weights"
+LETTERS = _WEIGHTS / "letters"
+"""The folder of the aligner's head (autosing.models.letters)."""
+LETTERS_ENCODER = "whisper-base"
+"""Whose states it reads."""
+SEMANTIC = "autosing-semantic"
+"""The codebook that comes with the package (autosing/weights/semantic, see its card)."""
+
+
+def letters_digest() -> str:
+    """sha256 of the aligner's head."""
+    return _digest(LETTERS)
+
+
+def semantic_folder(name: str = SEMANTIC) -> Path:
+    """A codebook's folder: that of a run as it is, or what is bundled under that name."""
+    return _WEIGHTS / "semantic" if name == SEMANTIC else Path(name)
+
+
+def semantic_digest(name: str = SEMANTIC) -> str:
+    """sha256 of the codebook's file: two corpora speak the same codes if and only if it is equal."""
+    path = semantic_folder(name) / WEIGHTS
+    if not path.is_file():
+        raise InputError(
+            f"semantic codebook {name}: no {path}; name {SEMANTIC!r} or the run folder of 'autosing train semantic'"
+        )
+    return _digest(path.parent)
+
+
+def semantic_encoder(name: str = SEMANTIC) -> str:
+    """The name of the pretrained encoder under the codebook."""
+    encoder: str = describe_model(semantic_folder(name), "semantic").config["encoder"]
+    return encoder
+
+
+def semantic_size(name: str = SEMANTIC) -> int:
+    """The number of codes in the book."""
+    size: int = describe_model(semantic_folder(name), "semantic").config["codes"]
+    return size
+
+
+def _digest(folder: Path) -> str:
+    return hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
