@@ -7,6 +7,7 @@ that both are there, and rejects of another attempt are told from its own.
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,10 +19,12 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from autosing.audio.encoded import Descriptor, FileBytes, Scratch
 from autosing.errors import InputError
 from autosing.remote import Remote
 from autosing.schemas.base import arrow_schema, from_row, to_row
 from autosing.schemas.cells import as_table, layout
+from autosing.schemas.pages import Where, places
 from autosing.stage import Rejected
 from autosing.store import Place, attempt, put
 
@@ -30,6 +33,8 @@ P = TypeVar("P", Path, Remote, Place)
 
 _META = b"autosing"
 _ROW_GROUP_BYTES = 32 << 20
+_PIECE = 1 << 20
+"""Copied from a store at a time."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +183,29 @@ def read_rows(path: Place, record: type[R], batch_rows: int = 8) -> Iterator[R]:
                 yield from_row(record, row)
 
 
+def open_cells(path: Place, file: pq.ParquetFile, name: str) -> Iterator[FileBytes | None] | None:
+    """The values of a column of encoded audio, left where they lie. Of a store they are copied into a file, one by one.
+
+    None: the column is laid out so that its values must be read to be had. Raises as `open_table` says, within it.
+    """
+    if isinstance(path, Path):
+        held = Descriptor(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        found = places(lambda offset, count: os.pread(held.fileno(), count, offset), file, name)
+        return None if found is None else (None if where is None else FileBytes(held, *where) for where in found)
+    stream = path.open()
+
+    def read(offset: int, count: int) -> bytes:
+        stream.seek(offset)
+        return stream.read(count)
+
+    def copied(where: Where) -> FileBytes:
+        offset, length = where
+        return Scratch().put(read(offset + at, min(_PIECE, length - at)) for at in range(0, length, _PIECE))
+
+    found = places(read, file, name)
+    return None if found is None else (None if where is None else copied(where) for where in found)
+
+
 def broken_table(path: Place, error: Exception) -> InputError:
     remedy = "import again" if path.stem == "index" else "remove it and run the same command again"
     found = str(error).splitlines()[0].removesuffix(".") if str(error) else type(error).__name__
@@ -248,9 +276,9 @@ class TableWriter:
         for record in records:
             row = to_row(record)
             self._rows.append(row)
-            self._bytes += sum(len(v) for v in row.values() if isinstance(v, bytes)) + 1024
-        if self._bytes >= _ROW_GROUP_BYTES:
-            self._flush()
+            self._bytes += sum(len(v) for v in row.values() if isinstance(v, (bytes, FileBytes))) + 1024
+            if self._bytes >= _ROW_GROUP_BYTES:
+                self._flush()
 
     def commit(self, stage: str, version: int, rows_in: int, details: dict[str, Any]) -> TableMeta:
         """Check the counts, put rejects, then the table. Returns what the table says of itself."""

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from autosing.audio.encoded import Stem
 from autosing.audio.io import Audio, Writer, decode, encode
 from autosing.config import Config
 from autosing.schemas.tables import Clip, Song
@@ -38,7 +39,7 @@ def main() -> None:
 @dataclass(frozen=True)
 class Stems:
     id: str
-    vocals: bytes
+    vocals: Stem
 
 
 class CutEvery(Stage[Stems, Clip]):

@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,21 +12,12 @@ import pyarrow as pa
 
 from autosing.clock import spent, timed
 from autosing.errors import InputError
-from autosing.schemas.base import arrow_schema, from_row
-from autosing.stage import Rejected, Stage
+from autosing.stage import Stage
 from autosing.store import Place, place
-from autosing.tables import (
-    TableMeta,
-    TableWriter,
-    check_kinds,
-    kinds_of,
-    open_table,
-    read_meta,
-    rejects_path,
-    table_path,
-)
+from autosing.tables import TableMeta, TableWriter, read_meta, rejects_path, table_path
 from processing.inhand import apply_all
 from processing.pipeline import details_of, missing_input
+from processing.rows import joined
 
 
 @dataclass(frozen=True)
@@ -106,7 +97,7 @@ def make_table(stage: Stage[Any, Any], corpus: Place, partition: int) -> TableMe
     target = table_path(corpus, partition, stage.name)
     rows_in = 0
     with TableWriter(target, stage.gives, rejects_path(corpus, partition, stage.name)) as writer:
-        for result in apply_all(stage, _joined(paths, stage.takes), partition):
+        for result in apply_all(stage, joined(paths, stage.takes), partition):
             rows_in += 1
             with spent("tables"):
                 writer.add(result)
@@ -115,7 +106,6 @@ def make_table(stage: Stage[Any, Any], corpus: Place, partition: int) -> TableMe
                 f"{target}: another run put other tables in place of {', '.join(stage.reads)} while they were read; "
                 "run one at a time"
             )
-        assert rows_in == held[stage.reads[0]].rows, f"{paths[0]}: {held[stage.reads[0]].rows} rows, {rows_in} read"
         inputs = {table: meta.fingerprint for table, meta in held.items()}
         with spent("tables"):
             return writer.commit(stage.name, stage.version, rows_in, details_of(stage, inputs))
@@ -130,67 +120,3 @@ def _inputs(stage: Stage[Any, Any], corpus: Place, partition: int) -> dict[str, 
             raise missing_input(corpus, partition, stage, table)
         inputs[table] = held
     return inputs
-
-
-def _joined(paths: Sequence[Place], record: type) -> Iterator[tuple[str, Any]]:
-    """(id, record or Rejected) for each row of the first table, the others joined by id while all are streamed.
-
-    A column comes from the first table that has it. A null where the record needs a value is a Rejected, so one null
-    row does not take its partition with it.
-    """
-    schema = arrow_schema(record)
-    owner: dict[str, int] = {}
-    held = [_columns(path, record) for path in paths]
-    for name in schema.names:
-        tables = [i for i, names in enumerate(held) if name in names]
-        if tables:
-            owner[name] = tables[0]
-        elif not schema.field(name).nullable:
-            raise InputError(f"{paths[0].parent}: no column {name} in {', '.join(p.name for p in paths)}; import again")
-    columns = [["id", *(name for name, i in owner.items() if i == k and name != "id")] for k in range(len(paths))]
-    others = [_Finder(path, wanted) for path, wanted in zip(paths[1:], columns[1:], strict=True)]
-    for number, row in enumerate(_rows(paths[0], columns[0])):
-        row_id = row["id"]
-        if row_id is None:
-            yield f"row-{number}", Rejected(f"row-{number}", "no_id", f"row {number} of {paths[0].name} has a null id")
-            continue
-        for other in others:
-            row = {**other.find(row_id), **row}
-        null = [f.name for f in schema if not f.nullable and row.get(f.name) is None]
-        yield row_id, Rejected(row_id, f"no_{null[0]}", f"{null[0]} is null") if null else from_row(record, row)
-
-
-class _Finder:
-    """Finds rows of a table by id. Tables keep their partition's order, so it only ever reads on."""
-
-    def __init__(self, path: Place, columns: list[str]) -> None:
-        self._path = path
-        self._rows = _rows(path, columns)
-
-    def find(self, row_id: str) -> dict[str, Any]:
-        for row in self._rows:
-            if row["id"] == row_id:
-                return row
-        raise InputError(
-            f"{self._path}: no row {row_id} where it should stand; ids must be unique and in one order in all tables "
-            f"of a partition; run 'autosing import' to make such a corpus"
-        )
-
-
-def _columns(path: Place, record: type) -> list[str]:
-    """Raises InputError for a table that cannot be read, or whose columns are of other kinds than the record's."""
-    with open_table(path) as file:
-        check_kinds(path, file.schema_arrow, {**kinds_of(record), "id": "text"})
-        return list(file.schema_arrow.names)
-
-
-def _rows(path: Place, columns: list[str]) -> Iterator[dict[str, Any]]:
-    with open_table(path) as file:
-        batches = file.iter_batches(batch_size=1, columns=columns)
-        while True:
-            with spent("tables"):
-                row = next((batch.to_pylist()[0] for batch in batches), None)
-            if row is None:
-                return
-            yield row
-            del row  # a song's audio may be hundreds of megabytes: none is held while the next is read

@@ -214,7 +214,8 @@ def test_a_song_without_lrc_or_artist_passes_from_table_to_table(tmp_path):
         index.commit("index", 1, 3, {})
     with TableWriter(table_path(tmp_path, 0, "separate"), Separated) as separate:
         for name in ("a", "b", "silent"):
-            separate.add(Separated(name, encode(noise(0.1, 6)) if name == "silent" else audio, None, 6.0))
+            heard = encode(noise(0.1, 6)) if name == "silent" else audio
+            separate.add(Separated(name, 0, 0.0, 6.0, heard, None))
         separate.commit("separate", 1, 3, {})
     with TableWriter(table_path(tmp_path, 0, "align"), Lyrics) as align:
         for name in ("a", "b", "silent"):

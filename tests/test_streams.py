@@ -19,7 +19,7 @@ from autosing.errors import InputError
 from autosing.models.separation import Known, split_blocks
 from autosing.schemas.base import arrow_schema
 from autosing.schemas.cells import as_table, layout
-from autosing.schemas.tables import Clip, Separated, Song
+from autosing.schemas.tables import Clip, Song
 from autosing.stage import Rejected, Stage
 from autosing.tables import TableWriter, read_rows, rejects_path, table_path
 from processing.stages.segment import _Cutter
@@ -148,6 +148,14 @@ def test_seconds_count_once_for_the_innermost_and_threads_take_turns_in_the_mode
 
 
 @dataclass(frozen=True)
+class Stems:
+    id: str
+    vocals: bytes
+    instrumental: bytes | None
+    duration_s: float
+
+
+@dataclass(frozen=True)
 class Heard:
     id: str
     audio: bytes
@@ -223,7 +231,7 @@ def test_audio_goes_into_tables_as_it_is(tmp_path):
     """Of 100 MB of stems zstd and a dictionary saved nothing and cost two more copies."""
     rows = [{"id": "a", "vocals": b"abc", "instrumental": None, "duration_s": 1.0}]
     rows.append({"id": "b", "vocals": b"", "instrumental": b"x" * 1000, "duration_s": 2.0})
-    schema = arrow_schema(Separated)
+    schema = arrow_schema(Stems)
     table = as_table(rows, schema)
     assert table.to_pylist() == rows and table.equals(pa.Table.from_pylist(rows, schema=schema))
     pq.write_table(table, tmp_path / "t.parquet", **layout(schema))

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
+from autosing.audio.encoded import Encoded
+
 _RATES_HZ = (44_100, 48_000, 32_000)
 _KBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _KBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
@@ -17,27 +19,31 @@ _BEGIN, _END = 2, 4
 """Flags of an Ogg page: the first and the last of a stream."""
 
 
-def readable(data: bytes) -> bytes:
-    """The same audio, so that libsndfile reads all of it.
+def what_is_missing(data: Encoded) -> tuple[bytes, int]:
+    """(what must be put in, where), so that libsndfile reads all of it.
 
     An MP3 of varying bitrate whose encoder left no count of its frames is read only as far as the first frame's bitrate
     makes it seem; it gets a frame with the count (Xing's). Before an MP3 without a tag an empty one is put: without it,
     libsndfile looks for a file named `._` in the working folder before it looks at the bytes.
     """
     if data[:1] != b"\xff" and data[:3] != b"ID3":
-        return data
+        return b"", 0
     start = _after_id3(data)
     first = _frame(data, start)
     if first is None:
-        return data
+        return b"", 0
+    missing = b"" if start else _NO_TAG
     if not any(mark in data[start : start + first.size] for mark in (b"Xing", b"Info", b"VBRI")):
-        frames = list(_frames(data, start))
-        if len({frame.kbits for frame in frames}) > 1:
-            data = data[:start] + _count_frame(data[start : start + 4], len(frames)) + data[start:]
-    return data if start else _NO_TAG + data
+        num_frames, bitrates = 0, set()
+        for frame in _frames(data, start):
+            num_frames += 1
+            bitrates.add(frame.kbits)
+        if len(bitrates) > 1:
+            missing += _count_frame(data[start : start + 4], num_frames)
+    return missing, start
 
 
-def why_incomplete(data: bytes) -> tuple[str, str] | None:
+def why_incomplete(data: Encoded) -> tuple[str, str] | None:
     """(reason, what was found) where an Ogg file was cut short, or a file holds several songs of which one is read."""
     if data[:4] != b"OggS":
         return _CHAINED if _goes_on(data) else None
@@ -53,7 +59,7 @@ def why_incomplete(data: bytes) -> tuple[str, str] | None:
     return None
 
 
-def share_held(data: bytes) -> float:
+def share_held(data: Encoded) -> float:
     """What is there of the bytes that a RIFF or AIFF header promises, at most 1; libsndfile counts what is there."""
     if data[:4] not in (b"RIFF", b"FORM"):
         return 1.0
@@ -66,7 +72,7 @@ class _Frame(NamedTuple):
     kbits: int
 
 
-def _after_id3(data: bytes) -> int:
+def _after_id3(data: Encoded) -> int:
     """Where the audio begins: behind a tag, whose size is written in bytes of seven bits."""
     if data[:3] != b"ID3" or len(data) < 10:
         return 0
@@ -76,7 +82,7 @@ def _after_id3(data: bytes) -> int:
     return 10 + size + (10 if data[5] & 0x10 else 0)
 
 
-def _frame(data: bytes, at: int) -> _Frame | None:
+def _frame(data: Encoded, at: int) -> _Frame | None:
     """The Layer III frame whose header stands at `at`; None where there is none."""
     if at + 4 > len(data) or data[at] != 0xFF or data[at + 1] & 0xE6 != 0xE2:
         return None
@@ -88,7 +94,7 @@ def _frame(data: bytes, at: int) -> _Frame | None:
     return _Frame((144 if version == 3 else 72) * kbits * 1000 // rate_hz + (data[at + 2] >> 1 & 1), kbits)
 
 
-def _frames(data: bytes, at: int) -> Iterator[_Frame]:
+def _frames(data: Encoded, at: int) -> Iterator[_Frame]:
     """All frames; what lies between is passed over where two frames follow upon each other again."""
     while at < len(data):
         frame = _frame(data, at)
@@ -103,7 +109,7 @@ def _frames(data: bytes, at: int) -> Iterator[_Frame]:
             return
 
 
-def _goes_on(data: bytes) -> bool:
+def _goes_on(data: Encoded) -> bool:
     """Whether more frames follow behind all those that an MP3's first frame counts (Xing's header, flags 1 and 2)."""
     start = _after_id3(data)
     first = _frame(data, start)
@@ -125,7 +131,7 @@ def _count_frame(header: bytes, frames: int) -> bytes:
     return said.ljust(size.size, b"\0")
 
 
-def _ogg_pages(data: bytes) -> Iterator[tuple[int, int]]:
+def _ogg_pages(data: Encoded) -> Iterator[tuple[int, int]]:
     """(where it ends, its flags) of each page, in order; the last may end behind the data."""
     at = 0
     while 0 <= at <= len(data) - 27:

@@ -1,7 +1,7 @@
 """Encoded bytes -> samples or facts, decoded in a process apart: what crashes or hangs the decoder is an InputError.
 
-The process lives on from file to file, within bounds of memory and CPU time, and is replaced when it dies. Samples come
-back through shared memory, so what this costs a file is a message, not a copy.
+The process lives on from file to file, within bounds of memory and CPU time, and is replaced when it dies. It reads the
+audio where that lies, and samples come back through shared memory, so what this costs a file is a message, not a copy.
 """
 
 import json
@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from autosing.audio.encoded import Descriptor, Encoded, FileBytes
 from autosing.audio.io import Audio, AudioReader, Inspected, inspect, read_tags
 from autosing.errors import InputError
 
@@ -37,7 +38,7 @@ class Limits:
     seconds_per_mb: float = 60
     """CPU time. Opus of 6 kbit/s, the dearest of all, takes up to 10 s a megabyte."""
     memory_mb: int = 1024
-    """Address space, beside three times the file itself. The samples do not count: they are written block by block."""
+    """Address space. Neither the file nor its samples count: they are read and written block by block."""
 
     def cpu_s(self, num_bytes: int) -> int:
         return int(self.seconds + self.seconds_per_mb * num_bytes / 1e6) + 1
@@ -51,25 +52,25 @@ class Guard:
     """One process that decodes. Not for two threads at once.
 
     Raises InputError as `decode` does, and decoder_crash, decoder_hang, decoder_memory; RuntimeError where the process
-    cannot be started or is killed from outside.
+    cannot be started or is killed from outside; OSError where the audio lies in a file that cannot be read.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or LIMITS
         self._process: subprocess.Popen[bytes] | None = None
 
-    def decode(self, audio: bytes, name: str = "audio") -> Audio:
-        with _Shared() as sink:
-            said = self._ask("decode", audio, name, sink.fd)
-            channels, held, stride = said["channels"], said["held"], said["stride"]
-            plane = mmap.mmap(sink.fd, 4 * channels * stride)
+    def decode(self, audio: Encoded, name: str = "audio") -> Audio:
+        sink = _memory()
+        said = self._ask("decode", audio, name, sink)
+        channels, held, stride = said["channels"], said["held"], said["stride"]
+        plane = mmap.mmap(sink.fileno(), 4 * channels * stride)
         samples_CS = np.frombuffer(plane, np.float32).reshape(channels, stride)[:, :held]
         return Audio(np.ascontiguousarray(samples_CS), said["rate"])
 
-    def inspect(self, audio: bytes, name: str = "audio") -> Inspected:
+    def inspect(self, audio: Encoded, name: str = "audio") -> Inspected:
         return Inspected(**self._ask("inspect", audio, name))
 
-    def tags(self, audio: bytes) -> dict[str, str]:
+    def tags(self, audio: Encoded) -> dict[str, str]:
         """None of what is no audio, or crashes or hangs the decoder."""
         try:
             return self._ask("tags", audio, "audio")
@@ -86,23 +87,27 @@ class Guard:
     def __del__(self) -> None:
         self.close()
 
-    def _ask(self, task: str, audio: bytes, name: str, sink: int | None = None, again: bool = True) -> dict[str, Any]:
+    def _ask(
+        self, task: str, audio: Encoded, name: str, sink: Descriptor | None = None, again: bool = True
+    ) -> dict[str, Any]:
         if self._process is None:
             self._start()
         assert self._process is not None
         cpu_s = self._limits.cpu_s(len(audio))
-        wanted = {"task": task, "name": name, "cpu_s": cpu_s, "memory": (self._limits.memory_mb << 20) + 3 * len(audio)}
-        with _Shared(audio) as source:
-            handles = [source.fd] if sink is None else [source.fd, sink]
-            try:
-                self._socket.settimeout(_PATIENCE * cpu_s)
-                socket.send_fds(self._socket, [json.dumps(wanted).encode()], handles)
-                answer = self._socket.recv(_MESSAGE_BYTES)
-            except TimeoutError:
-                self.close()
-                raise InputError(f"{name}: the decoder did not end in {_PATIENCE * cpu_s} s", "decoder_hang") from None
-            except (BrokenPipeError, ConnectionResetError):
-                answer = b""
+        if isinstance(audio, bytes):
+            audio = FileBytes(_memory(audio), 0, len(audio))
+        limits = {"cpu_s": cpu_s, "memory": self._limits.memory_mb << 20}
+        wanted = {"task": task, "name": name, "start": audio.start, "length": len(audio), **limits}
+        handles = [held.fileno() for held in (audio.file, sink) if held is not None]
+        try:
+            self._socket.settimeout(_PATIENCE * cpu_s)
+            socket.send_fds(self._socket, [json.dumps(wanted).encode()], handles)
+            answer = self._socket.recv(_MESSAGE_BYTES)
+        except TimeoutError:
+            self.close()
+            raise InputError(f"{name}: the decoder did not end in {_PATIENCE * cpu_s} s", "decoder_hang") from None
+        except (BrokenPipeError, ConnectionResetError):
+            answer = b""
         if not answer:
             died = self._process.wait()
             self.close()
@@ -110,6 +115,8 @@ class Guard:
                 return self._ask(task, audio, name, sink, again=False)
             _refuse(died, name, cpu_s)
         said: dict[str, Any] = json.loads(answer)
+        if "errno" in said:
+            raise OSError(said["errno"], said["message"])
         if "reason" in said:
             raise InputError(said["message"], said["reason"])
         return said
@@ -140,17 +147,17 @@ def guard_of_thread() -> Guard:
     return guard
 
 
-def decode_apart(audio: bytes, name: str = "audio") -> Audio:
+def decode_apart(audio: Encoded, name: str = "audio") -> Audio:
     """`decode`, of bytes that nobody has vouched for."""
     return guard_of_thread().decode(audio, name)
 
 
-def inspect_apart(audio: bytes, name: str = "audio") -> Inspected:
+def inspect_apart(audio: Encoded, name: str = "audio") -> Inspected:
     """`inspect`, of bytes that nobody has vouched for."""
     return guard_of_thread().inspect(audio, name)
 
 
-def tags_apart(audio: bytes) -> dict[str, str]:
+def tags_apart(audio: Encoded) -> dict[str, str]:
     """`read_tags`, of bytes that nobody has vouched for."""
     return guard_of_thread().tags(audio)
 
@@ -165,31 +172,32 @@ def serve() -> None:
             message, handles, _, _ = socket.recv_fds(channel, _MESSAGE_BYTES, 2)
             if not message:
                 return
+            wanted = json.loads(message)
             try:
-                answer = _answer(json.loads(message), handles)
+                answer = _answer(wanted, [Descriptor(handle) for handle in handles])
             except InputError as error:
                 answer = {"reason": error.reason, "message": str(error)}
             except MemoryError:
-                name = json.loads(message)["name"]
-                answer = {"reason": "decoder_memory", "message": f"{name}: takes more memory to decode than is allowed"}
-            for handle in handles:
-                os.close(handle)
+                said = f"{wanted['name']}: takes more memory to decode than is allowed"
+                answer = {"reason": "decoder_memory", "message": said}
+            except OSError as error:
+                answer = {"errno": error.errno, "message": f"{wanted['name']}: {error.strerror}"}
             channel.send(json.dumps(answer).encode())
 
 
-def _answer(wanted: dict[str, Any], handles: list[int]) -> dict[str, Any]:
+def _answer(wanted: dict[str, Any], files: list[Descriptor]) -> dict[str, Any]:
     spent = resource.getrusage(resource.RUSAGE_SELF)
     _limit(resource.RLIMIT_CPU, int(spent.ru_utime + spent.ru_stime) + 1 + wanted["cpu_s"])
     _limit(resource.RLIMIT_AS, wanted["memory"])
-    audio = os.pread(handles[0], os.fstat(handles[0]).st_size, 0)
+    audio = FileBytes(files[0], wanted["start"], wanted["length"])
     if wanted["task"] == "tags":
         return {key: text[:_TAG_CHARS] for key, text in read_tags(audio).items()}
     if wanted["task"] == "inspect":
         return vars(inspect(audio, wanted["name"]))
-    return _decode_into(handles[1], audio, wanted["name"])
+    return _decode_into(files[1].fileno(), audio, wanted["name"])
 
 
-def _decode_into(sink: int, audio: bytes, name: str) -> dict[str, Any]:
+def _decode_into(sink: int, audio: Encoded, name: str) -> dict[str, Any]:
     """Lay the channels one behind the other, block by block; `stride` samples lie between their beginnings."""
     at = 0
     with AudioReader(audio, name) as reader:
@@ -218,16 +226,9 @@ def _refuse(died: int, name: str, cpu_s: int) -> NoReturn:
     )
 
 
-class _Shared:
+def _memory(content: bytes = b"") -> Descriptor:
     """Memory with a file's handle, which another process may open."""
-
-    def __init__(self, content: bytes = b"") -> None:
-        self.fd = os.memfd_create("autosing-audio")
-        with open(self.fd, "wb", closefd=False) as file:
-            file.write(content)
-
-    def __enter__(self) -> "_Shared":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self.fd)
+    memory = Descriptor(os.memfd_create("autosing-audio"))
+    with open(memory.fileno(), "wb", closefd=False) as file:
+        file.write(content)
+    return memory

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from autosing.audio.containers import readable, share_held
+from autosing.audio.containers import share_held, what_is_missing
+from autosing.audio.encoded import Encoded, EncodedFile, Stem
 from autosing.clock import spent
 from autosing.errors import InputError
 
@@ -59,24 +60,20 @@ class Audio:
 
 
 class AudioReader:
-    """Encoded bytes, opened and within the caps, read block by block.
+    """Encoded audio, opened and within the caps, read block by block; what is in parts is heard as one.
 
     Raises InputError by reason: not_audio, too_long, too_many_channels, odd_rate; while reading: damaged, no_samples,
-    not_finite, too_long.
+    not_finite, too_long. Raises OSError where it lies in a file that cannot be read.
     """
 
-    def __init__(self, data: bytes, name: str = "audio", max_samples: int | None = None) -> None:
+    def __init__(self, data: Stem, name: str = "audio", max_samples: int | None = None) -> None:
         self.name, self._max_samples = name, MAX_SAMPLES if max_samples is None else max_samples
-        try:
-            self._file = sf.SoundFile(io.BytesIO(readable(data)))
-        except sf.LibsndfileError as error:
-            raise self._unreadable(error, "not_audio") from None
-        # Else soundfile would seek, after each block, to where it is: slow, and it fails where the length is unknown.
-        self._file.seekable = lambda: False
+        first, *self._others = data if isinstance(data, tuple) else (data,)
+        self._open(first)
         self.sample_rate_hz: int = self._file.samplerate
         self.channels: int = self._file.channels
         frames: int = self._file.frames
-        self.promised = frames if frames < _UNKNOWN else None
+        self.promised = frames if frames < _UNKNOWN and not self._others else None
         """Samples a channel by the header; None where it does not say."""
         self._check_caps(self.promised or 0)
 
@@ -94,21 +91,44 @@ class AudioReader:
     def blocks(self) -> Iterator[np.ndarray]:
         """samples_SC float32, in order, 65,536 at a time; at least one."""
         held = 0
-        try:
+        for _ in self._parts():
             while len(block_SC := self._read()):
                 held += len(block_SC)
                 self._check_caps(held)
                 if not np.isfinite(block_SC).all():
                     raise InputError(f"{self.name}: holds NaN or infinite samples; export it again", "not_finite")
                 yield block_SC
-        except sf.LibsndfileError as error:
-            raise self._unreadable(error, "damaged") from None
         if held == 0:
             raise InputError(f"{self.name}: holds no samples; need at least one", "no_samples")
 
+    def _parts(self) -> Iterator[None]:
+        """Once for each part, while it is open."""
+        yield
+        for data in self._others:
+            self._file.close()
+            self._open(data)
+            found, needed = (self._file.samplerate, self._file.channels), (self.sample_rate_hz, self.channels)
+            if found != needed:
+                raise InputError(f"{self.name}: a part of (Hz, channels) {found} after one of {needed}", "damaged")
+            yield
+
+    def _open(self, data: Encoded) -> None:
+        self._source = EncodedFile(data, *what_is_missing(data))
+        try:
+            self._file = sf.SoundFile(io.BufferedReader(self._source, _BLOCK))
+        except sf.LibsndfileError as error:
+            raise self._source.failed or self._unreadable(error, "not_audio") from None
+        # Else soundfile would seek, after each block, to where it is: slow, and it fails where the length is unknown.
+        self._file.seekable = lambda: False
+
     def _read(self) -> np.ndarray:
         with spent("decode"):
-            block_SC: np.ndarray = self._file.read(_BLOCK, dtype="float32", always_2d=True)
+            try:
+                block_SC: np.ndarray = self._file.read(_BLOCK, dtype="float32", always_2d=True)
+            except sf.LibsndfileError as error:
+                raise self._source.failed or self._unreadable(error, "damaged") from None
+            if self._source.failed:
+                raise self._source.failed
             return block_SC
 
     @property
@@ -134,7 +154,7 @@ class AudioReader:
         return InputError(f"{self.name}: {found}", reason)
 
 
-def decode(source: bytes | Path, name: str = "audio", max_samples: int | None = None) -> Audio:
+def decode(source: Stem | Path, name: str = "audio", max_samples: int | None = None) -> Audio:
     """Any format that libsndfile reads; at most `max_samples` of all channels together.
 
     Raises InputError (no such file, and what AudioReader refuses).
@@ -154,7 +174,7 @@ def decode(source: bytes | Path, name: str = "audio", max_samples: int | None = 
     return Audio(samples_CS, reader.sample_rate_hz)
 
 
-def decode_mono(data: bytes, name: str, sample_rate_hz: int) -> tuple[Audio, float]:
+def decode_mono(data: Stem, name: str, sample_rate_hz: int) -> tuple[Audio, float]:
     """(one channel at that rate, seconds): channels are mixed, then resampled, block by block; only that is held.
 
     Raises InputError as `decode` does.
@@ -191,7 +211,7 @@ class Inspected:
     """Of the mean of the channels."""
 
 
-def inspect(data: bytes, name: str = "audio") -> Inspected:
+def inspect(data: Encoded, name: str = "audio") -> Inspected:
     """Decode all of it, keep nothing. Raises InputError as `decode` does."""
     held, peak, squares, total, mono_squares = 0, 0.0, 0.0, 0.0, 0.0
     with AudioReader(data, name) as reader:
@@ -208,7 +228,7 @@ def inspect(data: bytes, name: str = "audio") -> Inspected:
     return Inspected(reader.sample_rate_hz, reader.channels, held, promised, peak, rms, mean, std)
 
 
-def read_tags(data: bytes) -> dict[str, str]:
+def read_tags(data: Encoded) -> dict[str, str]:
     """The tags of an audio file (title, artist, album, license ...), empty ones left out; none of what is none."""
     try:
         with AudioReader(data) as reader:
@@ -217,19 +237,22 @@ def read_tags(data: bytes) -> dict[str, str]:
         return {}
 
 
+def rate_kept(sample_rate_hz: int, format: str) -> int:
+    """The rate at which a format keeps audio of this one: opus has five and takes the others at 48 kHz."""
+    return 48_000 if format == "opus" and sample_rate_hz not in OPUS_RATES_HZ else sample_rate_hz
+
+
 class Writer:
     """Samples, block by block -> encoded bytes: wav, flac (both 16 bit), ogg, opus or mp3. Clips outside [-1, 1]."""
 
     def __init__(self, sample_rate_hz: int, channels: int, format: str = "flac") -> None:
         if format not in _FORMATS:
             raise InputError(f"audio format {format!r}: unknown; need one of {', '.join(_FORMATS)}")
-        self._resample: Resampler | None = None
-        if format == "opus" and sample_rate_hz not in OPUS_RATES_HZ:
-            self._resample = Resampler(sample_rate_hz, 48_000, channels)
-            sample_rate_hz = 48_000
+        kept_hz = rate_kept(sample_rate_hz, format)
+        self._resample = None if kept_hz == sample_rate_hz else Resampler(sample_rate_hz, kept_hz, channels)
         container, subtype = _FORMATS[format]
         self._sink = io.BytesIO()
-        self._file = sf.SoundFile(self._sink, "w", sample_rate_hz, channels, subtype, format=container)
+        self._file = sf.SoundFile(self._sink, "w", kept_hz, channels, subtype, format=container)
 
     def write(self, samples_CS: np.ndarray) -> None:
         self._encode(self._resample.push(samples_CS) if self._resample else samples_CS)

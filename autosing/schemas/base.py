@@ -1,6 +1,8 @@
 """A record class <-> an Arrow schema and its rows: what lies in each table is written once, as a dataclass."""
 
 import dataclasses
+import functools
+import operator
 import types
 import typing
 from collections.abc import Mapping
@@ -10,10 +12,13 @@ from typing import Annotated, Any, TypeVar, Union
 import numpy as np
 import pyarrow as pa
 
+from autosing.audio.encoded import Encoded, Stem
+
 R = TypeVar("R")
 
 _PLAIN: dict[Any, pa.DataType] = {
     str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), bytes: pa.large_binary(),
+    Encoded: pa.large_binary(), Stem: pa.large_binary(),
 }  # fmt: skip
 
 Float32s = Annotated[np.ndarray, pa.float32()]
@@ -38,6 +43,11 @@ def from_row(record: type[R], row: Mapping[str, Any]) -> R:
     return record(**{name: _revive(kind, row.get(name)) for name, kind in kinds.items()})
 
 
+def columns_of(record: Any, *kinds: Any) -> set[str]:
+    """The fields of these kinds, or None."""
+    return {name for name, kind in _hints(record).items() if _without_none(kind)[0] in kinds}
+
+
 @cache
 def _hints(record: Any) -> dict[str, Any]:
     hints = typing.get_type_hints(record, include_extras=True)
@@ -46,8 +56,8 @@ def _hints(record: Any) -> dict[str, Any]:
 
 def _without_none(kind: Any) -> tuple[Any, bool]:
     if typing.get_origin(kind) in (Union, types.UnionType):
-        (inner,) = [arg for arg in typing.get_args(kind) if arg is not type(None)]
-        return inner, True
+        args = [arg for arg in typing.get_args(kind) if arg is not type(None)]
+        return functools.reduce(operator.or_, args), len(args) < len(typing.get_args(kind))
     return kind, False
 
 

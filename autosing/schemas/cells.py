@@ -8,9 +8,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from autosing.audio.encoded import Encoded
+
 
 def as_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """The rows as a table. Bytes are taken as they lie in memory: a song's stems can be a gigabyte."""
+    """The rows as a table. Bytes are taken as they lie in memory; what lies in a file is read here."""
     columns = []
     for field in schema:
         cells = [row.get(field.name) for row in rows]
@@ -32,9 +34,10 @@ def layout(schema: pa.Schema) -> dict[str, Any]:
     }
 
 
-def _cell(value: bytes | None) -> pa.Array:
+def _cell(value: Encoded | None) -> pa.Array:
     if value is None:
         return pa.nulls(1, pa.large_binary())
+    value = bytes(value)
     offsets = pa.py_buffer(b"".join(n.to_bytes(8, "little") for n in (0, len(value))))
     return pa.LargeBinaryArray.from_buffers(pa.large_binary(), 1, [None, offsets, pa.py_buffer(value)])
 

@@ -5,6 +5,7 @@ index (songs) -> separate -> align -> segment (clips) -> pitch, singer, semantic
 
 from dataclasses import dataclass
 
+from autosing.audio.encoded import Encoded
 from autosing.schemas.base import Float32s, Int32s
 
 
@@ -24,12 +25,18 @@ class Song:
 
 @dataclass(frozen=True)
 class Separated:
-    """separate.parquet: voice and rest, encoded, as long as the song. An a-cappella song has no instrumental."""
+    """separate.parquet: a part of a song's voice and rest, encoded. An a-cappella song has no instrumental.
+
+    The parts of a song stand one behind the other and are as long as it, each stem of each part a file of its own.
+    """
 
     id: str
-    vocals: bytes
-    instrumental: bytes | None
+    part: int
+    """From 0."""
+    start_s: float
     duration_s: float
+    vocals: Encoded
+    instrumental: Encoded | None
 
 
 @dataclass(frozen=True)

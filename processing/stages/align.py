@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from autosing.audio.encoded import Stem
 from autosing.audio.io import decode_mono
 from autosing.clock import in_model
 from autosing.config import Config
@@ -58,8 +59,8 @@ class SongToAlign:
     """What is read of a song."""
 
     id: str
-    vocals: bytes
-    instrumental: bytes | None
+    vocals: Stem
+    instrumental: Stem | None
     """None: the song is a cappella."""
     lrc_lyrics: str | None
     raw_lyrics: str | None

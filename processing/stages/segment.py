@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from autosing.audio.blocks import Tape
+from autosing.audio.encoded import Stem
 from autosing.audio.io import Audio, AudioReader, decode_mono, encode
 from autosing.config import Config
 from autosing.errors import InputError
@@ -51,8 +52,8 @@ class Aligned:
     language: str
     lines: list[Line]
     words: list[Word]
-    vocals: bytes
-    instrumental: bytes | None
+    vocals: Stem
+    instrumental: Stem | None
     artist: str | None
     licence: str | None
 
@@ -134,7 +135,7 @@ class Segment(Stage[Aligned, Clip]):
 class _Cutter:
     """Cuts windows, each begun after the one before, out of encoded audio; one is held. None stays None."""
 
-    def __init__(self, data: bytes | None) -> None:
+    def __init__(self, data: Stem | None) -> None:
         self._reader = None if data is None else AudioReader(data)
         self._at = 0
 

@@ -1,13 +1,17 @@
-"""song -> vocals and instrumental: two stems that add up to the song, sample for sample."""
+"""song -> vocals and instrumental, in parts: two stems that add up to the song, sample for sample."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from pydantic import Field
 
+from autosing.audio.encoded import Encoded, FileBytes
 from autosing.audio.guard import inspect_apart, tags_apart
-from autosing.audio.io import Audio, AudioReader, Writer
+from autosing.audio.io import Audio, AudioReader
+from autosing.audio.parts import PART_S, PartsWriter
 from autosing.clock import spent
 from autosing.models.separation import (
     Known,
@@ -36,14 +40,14 @@ class SongAudio:
     """What is read of a song."""
 
     id: str
-    audio: bytes
+    audio: Encoded
 
 
 class Separate(Stage[SongAudio, Separated]):
     """By Spleeter's or Demucs's networks, or not at all."""
 
     name = "separate"
-    version = 2
+    version = 3
     reads = ("index",)
     takes = SongAudio
     gives = Separated
@@ -57,10 +61,10 @@ class Separate(Stage[SongAudio, Separated]):
         self.vocals_of = load_separator(self.config)
         tags_apart(b"")  # starts the process that decodes
 
-    def apply(self, row: SongAudio) -> Separated | Rejected:
+    def apply(self, row: SongAudio) -> list[Separated] | Rejected:
         """The song is decoded twice: first apart, to be checked and for its level; then block by block, as it is used.
 
-        So what is held beside encoded audio is a window of the song, however long that is.
+        So what is held is a window of the song and a part of its stems, however long it is.
         """
         with spent("decode"):
             found = inspect_apart(row.audio, row.id)  # the one stage that decodes what others encoded
@@ -72,14 +76,25 @@ class Separate(Stage[SongAudio, Separated]):
         rate, channels = found.sample_rate_hz, found.channels if found.channels <= 2 else 1
         rms = found.rms if found.channels <= 2 else math.hypot(found.mono_mean, found.mono_std)
         known = Known(found.num_samples, rms, found.mono_mean, found.mono_std)
-        vocals, rest = (Writer(rate, channels, self.config.audio_format) for _ in range(2))
+        vocals, rest = (PartsWriter(rate, channels, self.config.audio_format, duration_s) for _ in range(2))
         with AudioReader(row.audio, row.id) as song:
             mix = (at_most_stereo(Audio(block_SC.T, rate)).samples_CS for block_SC in song.blocks())
             if self.config.separator == "none":
                 for block_CS in mix:
                     vocals.write(block_CS)
-                return Separated(row.id, vocals.finish(), None, duration_s)
+                return _rows(row.id, duration_s, vocals.finish(), None)
             for vocals_CS, rest_CS in split_blocks(mix, rate, known, self.vocals_of):
                 vocals.write(vocals_CS)
                 rest.write(rest_CS)
-        return Separated(row.id, vocals.finish(), rest.finish(), duration_s)
+        return _rows(row.id, duration_s, vocals.finish(), rest.finish())
+
+
+def _rows(
+    song: str, duration_s: float, vocals: Sequence[FileBytes], rest: Sequence[FileBytes] | None
+) -> list[Separated]:
+    """One for each part, with when it begins and how long it is."""
+    starts_s = [float(PART_S * part) for part in range(len(vocals))]
+    return [
+        Separated(song, part, start_s, end_s - start_s, vocals[part], rest[part] if rest else None)
+        for part, (start_s, end_s) in enumerate(pairwise([*starts_s, duration_s]))
+    ]

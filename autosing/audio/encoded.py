@@ -1,0 +1,160 @@
+"""Encoded audio that lies in a file -> its bytes, a piece at a time, so that what is held does not grow with it."""
+
+import errno
+import io
+import os
+import tempfile
+from collections.abc import Iterable
+from typing import Any, Protocol, TypeAlias, overload
+
+_WINDOW = 1 << 16
+"""Read from a file at a time where less is asked for."""
+
+
+class HasFileno(Protocol):
+    """An open file."""
+
+    def fileno(self) -> int: ...
+
+
+class Descriptor:
+    """An open file, closed once nobody holds it."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    def fileno(self) -> int:
+        return self._handle
+
+    def __del__(self) -> None:
+        os.close(self._handle)
+
+
+class FileBytes:
+    """Some bytes of an open file. They are measured, sliced and searched like `bytes`; a slice is read, and is bytes.
+
+    Raises OSError where the file cannot be read, or ends before they do. May be shared by threads.
+    """
+
+    def __init__(self, file: HasFileno, start: int, length: int) -> None:
+        self.file, self.start, self._length = file, start, length
+        self._window = (0, b"")
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __bytes__(self) -> bytes:
+        return self[:]
+
+    @overload
+    def __getitem__(self, where: int) -> int: ...
+    @overload
+    def __getitem__(self, where: slice) -> bytes: ...
+    def __getitem__(self, where: int | slice) -> int | bytes:
+        if isinstance(where, slice):
+            start, stop, step = where.indices(self._length)
+            assert step == 1, where
+            return self._read(start, max(start, stop))
+        if not -self._length <= where < self._length:
+            raise IndexError(where)
+        at = where % self._length
+        return self._read(at, at + 1)[0]
+
+    def find(self, wanted: bytes, start: int = 0, stop: int | None = None) -> int:
+        """As `bytes.find`, of at least one byte."""
+        at, end = start, len(self) if stop is None else min(stop, len(self))
+        while at + len(wanted) <= end:
+            piece = self._read(at, min(at + _WINDOW, end))
+            found = piece.find(wanted)
+            if found >= 0:
+                return at + found
+            at += len(piece) - len(wanted) + 1
+        return -1
+
+    def _read(self, start: int, stop: int) -> bytes:
+        if stop - start >= _WINDOW:
+            return self._from_file(start, stop)
+        held_from, held = self._window
+        if not held_from <= start <= stop <= held_from + len(held):
+            held_from, held = start, self._from_file(start, min(start + _WINDOW, self._length))
+            self._window = (held_from, held)
+        return held[start - held_from : stop - held_from]
+
+    def _from_file(self, start: int, stop: int) -> bytes:
+        pieces, at = [], start
+        while at < stop:
+            piece = os.pread(self.file.fileno(), stop - at, self.start + at)
+            if not piece:
+                raise OSError(errno.EIO, f"the file ends {stop - at} bytes before the audio in it does")
+            pieces.append(piece)
+            at += len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+Encoded: TypeAlias = bytes | FileBytes
+"""A file of audio: in memory, or where it lies."""
+Stem: TypeAlias = bytes | FileBytes | tuple[bytes | FileBytes, ...]
+"""One audio: a file, or several to be heard one after another."""
+
+
+class Scratch:
+    """A file without a name, in $TMPDIR, which is gone with the last that reads it."""
+
+    def __init__(self) -> None:
+        with tempfile.TemporaryFile() as file:
+            self._file = Descriptor(os.dup(file.fileno()))
+        self._end = 0
+
+    def put(self, pieces: Iterable[bytes]) -> FileBytes:
+        """Lay them down, one behind the other."""
+        start = self._end
+        for piece in pieces:
+            left = memoryview(piece)
+            while left:
+                done = os.pwrite(self._file.fileno(), left, self._end)
+                left, self._end = left[done:], self._end + done
+        return FileBytes(self._file, start, self._end - start)
+
+
+class EncodedFile(io.RawIOBase):
+    """Encoded audio as a file to be read, with `put_in` standing in it at `at`.
+
+    An error of reading is kept in `failed` and looks like the end of the file: libsndfile's callbacks cannot raise.
+    """
+
+    def __init__(self, data: Encoded, put_in: bytes = b"", at: int = 0) -> None:
+        self._data, self._put_in, self._put_at = data, put_in, at
+        self._size, self._at = len(data) + len(put_in), 0
+        self.failed: OSError | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence])
+        return self._at
+
+    def readinto(self, into: Any) -> int:
+        try:
+            piece = self._next(len(into))
+        except OSError as error:
+            self.failed = error
+            return 0
+        into[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
+
+    def _next(self, count: int) -> bytes:
+        end = self._at + count
+        if self._at < self._put_at:
+            return self._data[self._at : min(end, self._put_at)]
+        shift = len(self._put_in)
+        if self._at < self._put_at + shift:
+            return self._put_in[self._at - self._put_at : end - self._put_at]
+        return self._data[self._at - shift : end - shift]

@@ -1,0 +1,118 @@
+"""A partition's tables -> the rows that a stage takes: joined by id, one at a time, encoded audio left where it lies.
+
+A field of the kind `bytes` is read, one of the kinds `Encoded` and `Stem` is not. A stem may be in parts: the rows of a
+table with a column `part`, from 0 on, are one song's, and its stems are tuples.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from autosing.audio.encoded import Encoded, Stem
+from autosing.clock import spent
+from autosing.errors import InputError
+from autosing.schemas.base import arrow_schema, columns_of, from_row
+from autosing.stage import Rejected
+from autosing.store import Place
+from autosing.tables import broken_table, check_kinds, kinds_of, open_cells, open_table
+
+_PART = "part"
+
+
+def joined(paths: Sequence[Place], record: type) -> Iterator[tuple[str, Any]]:
+    """(id, record or Rejected) for each row (song) of the first table, the others joined while all are streamed.
+
+    A column comes from the first table that has it. A null where the record needs a value is a Rejected, so one null
+    row does not take its partition with it.
+    """
+    schema = arrow_schema(record)
+    owner: dict[str, int] = {}
+    held = [_columns(path, record) for path in paths]
+    for name in schema.names:
+        tables = [i for i, names in enumerate(held) if name in names]
+        if tables:
+            owner[name] = tables[0]
+        elif not schema.field(name).nullable:
+            raise InputError(f"{paths[0].parent}: no column {name} in {', '.join(p.name for p in paths)}; import again")
+    columns = [["id", *(name for name, i in owner.items() if i == k and name != "id")] for k in range(len(paths))]
+    first, *others = (
+        _songs(path, wanted, record) if _in_parts(names, wanted, record) else _rows(path, wanted, record)
+        for path, names, wanted in zip(paths, held, columns, strict=True)
+    )
+    finders = [_Finder(path, rows) for path, rows in zip(paths[1:], others, strict=True)]
+    for number, row in enumerate(first):
+        row_id = row["id"]
+        if row_id is None:
+            yield f"row-{number}", Rejected(f"row-{number}", "no_id", f"row {number} of {paths[0].name} has a null id")
+            continue
+        for finder in finders:
+            row = {**finder.find(row_id), **row}
+        null = [f.name for f in schema if not f.nullable and row.get(f.name) is None]
+        yield row_id, Rejected(row_id, f"no_{null[0]}", f"{null[0]} is null") if null else from_row(record, row)
+
+
+class _Finder:
+    """Finds rows of a table by id. Tables keep their partition's order, so it only ever reads on."""
+
+    def __init__(self, path: Place, rows: Iterator[dict[str, Any]]) -> None:
+        self._path, self._rows = path, rows
+
+    def find(self, row_id: str) -> dict[str, Any]:
+        for row in self._rows:
+            if row["id"] == row_id:
+                return row
+        raise InputError(
+            f"{self._path}: no row {row_id} where it should stand; ids must be unique and in one order in all tables "
+            f"of a partition; run 'autosing import' to make such a corpus"
+        )
+
+
+def _columns(path: Place, record: type) -> list[str]:
+    """Raises InputError for a table that cannot be read, or whose columns are of other kinds than the record's."""
+    with open_table(path) as file:
+        check_kinds(path, file.schema_arrow, {**kinds_of(record), "id": "text"})
+        return list(file.schema_arrow.names)
+
+
+def _in_parts(held: Sequence[str], wanted: Sequence[str], record: type) -> bool:
+    stems = columns_of(record, Stem).intersection(wanted)
+    if not stems or _PART not in held:
+        return False
+    assert stems | {"id"} == set(wanted), f"{record.__name__}: of a table in parts only stems, not {wanted}"
+    return True
+
+
+def _songs(path: Place, columns: Sequence[str], record: type) -> Iterator[dict[str, Any]]:
+    parts: list[dict[str, Any]] = []
+    for row in _rows(path, [*columns, _PART], record):
+        if parts and row[_PART] == 0:
+            yield _song(parts)
+            parts = []
+        if row[_PART] != len(parts) or (parts and row["id"] != parts[0]["id"]):
+            raise broken_table(path, ValueError(f"part {row[_PART]} of {row['id']} where part {len(parts)} should be"))
+        parts.append(row)
+    if parts:
+        yield _song(parts)
+
+
+def _song(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    stems = {name: tuple(part[name] for part in parts) for name in parts[0] if name not in ("id", _PART)}
+    return {"id": parts[0]["id"], **{name: None if None in stem else stem for name, stem in stems.items()}}
+
+
+def _rows(path: Place, columns: Sequence[str], record: type) -> Iterator[dict[str, Any]]:
+    with open_table(path) as file:
+        encoded = columns_of(record, Encoded, Stem).intersection(columns)
+        opened = {name: open_cells(path, file, name) for name in encoded}
+        cells = {name: values for name, values in opened.items() if values is not None}
+        batches = file.iter_batches(batch_size=1, columns=[name for name in columns if name not in cells])
+        read = 0
+        while True:
+            with spent("tables"):
+                row = next((batch.to_pylist()[0] for batch in batches), None)
+                if row is None:
+                    break
+                row |= {name: next(values) for name, values in cells.items()}
+            read += 1
+            yield row
+            del row  # audio that is not left where it lies may be hundreds of megabytes: one is held, not two
+        assert read == file.metadata.num_rows, f"{path}: {file.metadata.num_rows} rows, {read} read"
