@@ -32,7 +32,7 @@ R = TypeVar("R")
 P = TypeVar("P", Path, Remote, Place)
 
 _META = b"autosing"
-_ROW_GROUP_BYTES = 32 << 20
+_ROW_GROUP_BYTES = 16 << 20
 _PIECE = 1 << 20
 """Copied from a store at a time."""
 

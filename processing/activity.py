@@ -1,15 +1,15 @@
 """Separated vocals -> singing activity: one yes or no every 20 ms.
 
-Shapes: S samples, T frames of 20 ms, N samples a frame.
+Shapes: C channels (one), S samples, T frames of 20 ms, N samples a frame.
 """
 
 import numpy as np
 
-from autosing.audio.io import Audio
+from autosing.audio.blocks import Blocks, Tape, padded
 
 STEP_MS = 20
 RATE_HZ = 16_000
-"""What is looked at; other rates are resampled to it."""
+"""Of what is looked at."""
 _HOP = RATE_HZ * STEP_MS // 1000
 _FRAME = 2 * _HOP
 _LOWEST_HZ, _HIGHEST_HZ = 65, 1100
@@ -17,9 +17,10 @@ _BLOCK_FRAMES = 2048
 """Frames looked at together: 2048 of 640 samples are 5 MB, however long the song."""
 
 
-def singing_activity(vocals: Audio, rest: Audio | None, below_loud_db: float, periodicity: float) -> np.ndarray:
+def singing_activity(vocals: Blocks, rest: Blocks | None, below_loud_db: float, periodicity: float) -> np.ndarray:
     """sung_T bool: where the voice is loud and periodic, short gaps (consonants, 0.4 s) filled, bursts (0.1 s) dropped.
 
+    vocals, rest: samples_CS at RATE_HZ. First the one is read to its end, then the other; what is held is the frames'.
     Loud is within `below_loud_db` of the loud frames (95th percentile) of the whole mix, so that what a separator
     leaves of a song without a voice is silence. Periodic is a normalised autocorrelation of `periodicity` at a lag of
     65 to 1100 Hz.
@@ -49,26 +50,27 @@ def covered(spans_ms: np.ndarray, frames: int) -> np.ndarray:
     return np.cumsum(change[:-1]) > 0
 
 
-def _measure(audio: Audio, with_pitch: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """(mean power_T, periodicity_T 0..1). The autocorrelation by FFT, corrected for the overlap at each lag."""
-    mono_S = Audio(audio.mono_S()[None], audio.sample_rate_hz).resampled(RATE_HZ).samples_CS[0]
-    frames = -(-len(mono_S) // _HOP)
-    padded_S = np.pad(mono_S, (_FRAME // 4, _FRAME + _HOP))
-    views_TN = np.lib.stride_tricks.sliding_window_view(padded_S, _FRAME)[::_HOP][:frames]
-    power_T = np.empty(frames, np.float32)
-    periodic_T = np.zeros(frames, np.float32)
+def _measure(blocks: Blocks, with_pitch: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """(mean power_T, periodicity_T 0..1). The autocorrelation by FFT, corrected for the overlap at each lag.
+
+    Silence stands around the samples, so that there are as many frames as steps, the last one begun included.
+    """
+    tape = Tape(padded(blocks, _FRAME // 4, _FRAME - _FRAME // 4 - 1, channels=1))
+    power, periodic = [], []
     lags = np.arange(RATE_HZ // _HIGHEST_HZ, RATE_HZ // _LOWEST_HZ)
-    for start in range(0, frames, _BLOCK_FRAMES):
-        block_TN = views_TN[start : start + _BLOCK_FRAMES]
+    while len(heard_S := tape.look(_FRAME + (_BLOCK_FRAMES - 1) * _HOP)[0]) >= _FRAME:
+        block_TN = np.lib.stride_tricks.sliding_window_view(heard_S, _FRAME)[::_HOP]
         block_TN = block_TN - block_TN.mean(axis=1, keepdims=True)
-        here = slice(start, start + len(block_TN))
-        power_T[here] = np.square(block_TN).mean(axis=1)
+        power_T = np.square(block_TN).mean(axis=1)
+        power.append(power_T)
         if with_pitch:
             spectrum = np.fft.rfft(block_TN, 2 * _FRAME)
             correlation = np.fft.irfft(spectrum.real**2 + spectrum.imag**2)[:, lags]
-            whole = power_T[here, None] * (_FRAME - lags) + 1e-9
-            periodic_T[here] = (correlation / whole).max(axis=1)
-    return power_T, periodic_T
+            whole = power_T[:, None] * (_FRAME - lags) + 1e-9
+            periodic.append((correlation / whole).max(axis=1).astype(np.float32))
+        tape.skip(_BLOCK_FRAMES * _HOP)
+    none_T = np.zeros(0, np.float32)
+    return np.concatenate([none_T, *power]), np.concatenate([none_T, *periodic])
 
 
 def _match(power_T: np.ndarray, frames: int) -> np.ndarray:

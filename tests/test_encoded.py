@@ -56,6 +56,8 @@ def test_bytes_of_a_file_are_bytes(data, start, stop, size):
     assert [found[i] for i in {0, len(data) // 2, len(data) - 1, -1} if data] == [
         data[i] for i in {0, len(data) // 2, len(data) - 1, -1} if data
     ]
+    assert found == data and found == lying(data, b"")
+    assert found != data + b"x" and (not data or found != lying(data[:-1] + bytes([data[-1] ^ 1])))
     for wanted in (data[len(data) // 2 :][:size] or b"x", b"\xff\xff", b"\xff\x00"):
         assert found.find(wanted) == data.find(wanted)
         assert found.find(wanted, max(start, 0)) == data.find(wanted, max(start, 0))
@@ -289,7 +291,7 @@ import json, sys
 from pathlib import Path
 from processing.pipeline import PipelineConfig, build_stages
 from processing.worker import process_partition
-(stage,) = build_stages(PipelineConfig(separate={"separator": "none"}), ["separate"])
+(stage,) = build_stages(PipelineConfig(rows_in_hand=1, separate={"separator": "none"}), ["separate"])
 stage.setup()
 done = process_partition(stage, Path(sys.argv[1]), 0)
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))

@@ -198,11 +198,15 @@ def test_a_row_after_a_broken_one_is_as_if_alone():
 @pytest.mark.parametrize("f0_hz", [82.0, 220.0, 880.0])
 def test_activity_is_where_the_voice_is(f0_hz):
     spans = [(1.0, 3.0), (4.0, 4.06), (5.0, 7.0), (7.2, 9.0)]
-    sung_T = singing_activity(voice(spans, 10.0, f0_hz), None, 30, 0.5)
+    heard_CS = voice(spans, 10.0, f0_hz).samples_CS
+    sung_T = singing_activity(iter([heard_CS]), None, 30, 0.5)
     expected_T = np.zeros(500, bool)
     for start, end in [(1.0, 3.0), (5.0, 9.0)]:
         expected_T[round(start * 50) : round(end * 50)] = True
     assert (sung_T != expected_T).sum() <= 8, "two frames at each edge; the gap is filled, the burst dropped"
+    for size in (1000, 70_001):
+        blocks = (heard_CS[:, i : i + size] for i in range(0, heard_CS.shape[1], size))
+        np.testing.assert_array_equal(singing_activity(blocks, None, 30, 0.5), sung_T)
 
 
 def test_a_song_without_lrc_or_artist_passes_from_table_to_table(tmp_path):

@@ -31,7 +31,7 @@ class Descriptor:
 
 
 class FileBytes:
-    """Some bytes of an open file. They are measured, sliced and searched like `bytes`; a slice is read, and is bytes.
+    """Some bytes of an open file: measured, sliced, searched and compared like `bytes`. A slice is read, and is bytes.
 
     Raises OSError where the file cannot be read, or ends before they do. May be shared by threads.
     """
@@ -45,6 +45,12 @@ class FileBytes:
 
     def __bytes__(self) -> bytes:
         return self[:]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, (bytes, FileBytes)):
+            return NotImplemented
+        pieces = (slice(at, at + _WINDOW) for at in range(0, len(self), _WINDOW))
+        return len(self) == len(other) and all(self[piece] == other[piece] for piece in pieces)
 
     @overload
     def __getitem__(self, where: int) -> int: ...

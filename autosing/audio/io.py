@@ -75,6 +75,8 @@ class AudioReader:
         frames: int = self._file.frames
         self.promised = frames if frames < _UNKNOWN and not self._others else None
         """Samples a channel by the header; None where it does not say."""
+        self.num_read = 0
+        """Samples a channel so far."""
         self._check_caps(self.promised or 0)
 
     def __enter__(self) -> "AudioReader":
@@ -90,16 +92,30 @@ class AudioReader:
 
     def blocks(self) -> Iterator[np.ndarray]:
         """samples_SC float32, in order, 65,536 at a time; at least one."""
-        held = 0
         for _ in self._parts():
             while len(block_SC := self._read()):
-                held += len(block_SC)
-                self._check_caps(held)
+                self.num_read += len(block_SC)
+                self._check_caps(self.num_read)
                 if not np.isfinite(block_SC).all():
                     raise InputError(f"{self.name}: holds NaN or infinite samples; export it again", "not_finite")
                 yield block_SC
-        if held == 0:
+        if self.num_read == 0:
             raise InputError(f"{self.name}: holds no samples; need at least one", "no_samples")
+
+    def mono_blocks(self, sample_rate_hz: int) -> Iterator[np.ndarray]:
+        """samples_CS of one channel at that rate: channels are mixed, then resampled. Raises as `blocks` does."""
+        same = self.sample_rate_hz == sample_rate_hz
+        resampler = None if same else Resampler(self.sample_rate_hz, sample_rate_hz, 1)
+        for block_SC in self.blocks():
+            mono_CS = block_SC.mean(axis=1, dtype=np.float32)[None]
+            yield resampler.push(mono_CS) if resampler else mono_CS
+        if resampler:
+            yield resampler.finish()
+
+    @property
+    def read_s(self) -> float:
+        """Seconds read so far."""
+        return self.num_read / self.sample_rate_hz
 
     def _parts(self) -> Iterator[None]:
         """Once for each part, while it is open."""
@@ -175,22 +191,10 @@ def decode(source: Stem | Path, name: str = "audio", max_samples: int | None = N
 
 
 def decode_mono(data: Stem, name: str, sample_rate_hz: int) -> tuple[Audio, float]:
-    """(one channel at that rate, seconds): channels are mixed, then resampled, block by block; only that is held.
-
-    Raises InputError as `decode` does.
-    """
-    held = 0
+    """(one channel at that rate, seconds): `AudioReader.mono_blocks` as one. Raises InputError as `decode` does."""
     with AudioReader(data, name) as reader:
-        same = reader.sample_rate_hz == sample_rate_hz
-        resampler = None if same else Resampler(reader.sample_rate_hz, sample_rate_hz, 1)
-        parts = []
-        for block_SC in reader.blocks():
-            held += len(block_SC)
-            mono_CS = block_SC.mean(axis=1, dtype=np.float32)[None]
-            parts.append(resampler.push(mono_CS) if resampler else mono_CS)
-        if resampler:
-            parts.append(resampler.finish())
-        return Audio(np.concatenate(parts, axis=1), sample_rate_hz), held / reader.sample_rate_hz
+        samples_CS = np.concatenate(list(reader.mono_blocks(sample_rate_hz)), axis=1)
+        return Audio(samples_CS, sample_rate_hz), reader.read_s
 
 
 @dataclass(frozen=True)

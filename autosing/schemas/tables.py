@@ -88,8 +88,8 @@ class Clip:
     start_s: float
     duration_s: float
     singing_fraction: float
-    vocals: bytes
-    instrumental: bytes | None
+    vocals: Encoded
+    instrumental: Encoded | None
     lines: list[Line]
     words: list[Word]
 

@@ -175,12 +175,11 @@ def serve_treacherously() -> None:
     opened = AudioReader.__init__
 
     def open_or_not(self: AudioReader, data: Stem, name: str = "audio", max_samples: int | None = None) -> None:
-        held = b"" if isinstance(data, tuple) else bytes(data)
-        if held == CRASHES:
+        if data == CRASHES:
             os.kill(os.getpid(), signal.SIGSEGV)
-        while held == HANGS:
+        while data == HANGS:
             pass
-        if held == TAKES_ALL:
+        if data == TAKES_ALL:
             bytearray(1 << 40)
         opened(self, data, name, max_samples)
 

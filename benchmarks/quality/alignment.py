@@ -15,13 +15,16 @@ from typing import Any
 
 import torch
 
+from autosing.audio.encoded import Stem
+from autosing.audio.io import AudioReader
 from autosing.config import load_config
 from autosing.errors import InputError
 from autosing.ids import clean_id
 from autosing.metrics.alignment import onset_errors
-from autosing.schemas.tables import Lyrics, Separated
-from autosing.tables import partitions, read_rows, table_path
+from autosing.schemas.tables import Lyrics
+from autosing.tables import partitions, table_path
 from autosing.text.lrc import LrcLine, write_lrc
+from processing.rows import joined
 from processing.stages.align import Align, AlignConfig, SongToAlign
 
 MODES = ("lrc", "plain")
@@ -41,9 +44,13 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class Named:
+class Sung:
+    """A separated song."""
+
     id: str
     language: str | None
+    vocals: Stem
+    instrumental: Stem | None
 
 
 def read_labels(path: Path) -> Labels:
@@ -90,24 +97,27 @@ def main() -> None:
     print(json.dumps({"what": "word onsets", "config": stage.config.dump(), **report}, indent=1, ensure_ascii=False))
 
 
-def _labelled(corpus: Path, folder: Path | None) -> list[tuple[Separated, Labels]]:
+def _labelled(corpus: Path, folder: Path | None) -> list[tuple[Sung, Labels]]:
     """The songs that have labels, in the order of their ids. Raises InputError where none has."""
     beside = {clean_id(path.stem): path for path in folder.glob("*.json")} if folder else {}
     found = []
     for k in partitions(corpus):
-        languages = {row.id: row.language for row in read_rows(table_path(corpus, k, "index"), Named)}
-        for row in read_rows(table_path(corpus, k, "separate"), Separated, batch_rows=1):
-            path = beside.get(row.id, corpus / "truth" / row.id / "truth.json")
+        for song, row in joined([table_path(corpus, k, "separate"), table_path(corpus, k, "index")], Sung):
+            path = beside.get(song, corpus / "truth" / song / "truth.json")
             if path.is_file():
                 labels = read_labels(path)
-                found.append((row, Labels(labels.lines, labels.words, labels.language or languages[row.id])))
+                found.append((row, Labels(labels.lines, labels.words, labels.language or row.language)))
     if not found:
         raise InputError(f"{corpus}: no labels for any song; give --labels FOLDER or a corpus of 'autosing songs'")
     return sorted(found, key=lambda pair: pair[0].id)
 
 
-def _measure(stage: Align, songs: list[tuple[Separated, Labels]], mode: str) -> dict[str, Any]:
-    rows, truth_s, found_s, minutes, started = [], [], [], 0.0, time.process_time()
+def _measure(stage: Align, songs: list[tuple[Sung, Labels]], mode: str) -> dict[str, Any]:
+    rows, truth_s, found_s, minutes = [], [], [], 0.0
+    for song, _ in songs:
+        with AudioReader(song.vocals, song.id) as reader:
+            minutes += sum(len(block_SC) for block_SC in reader.blocks()) / reader.sample_rate_hz / 60
+    started = time.process_time()
     for song, labels in songs:
         lrc = write_lrc(LrcLine(t, w[0][1]) for t, w in zip(labels.lines, labels.words, strict=True))
         given = (lrc, None) if mode == "lrc" else (None, "\n".join(labels.lines))
@@ -121,7 +131,6 @@ def _measure(stage: Align, songs: list[tuple[Separated, Labels]], mode: str) -> 
         )
         truth_s += labels.onsets_s
         found_s += onsets_s
-        minutes += song.duration_s / 60
     whole = {key: round(sum(r[key] * r["words"] for r in rows) / len(truth_s), 4) for key in ("aae_s", "pco")}
     errors = sorted(abs(a - b) for a, b in zip(truth_s, found_s, strict=True))
     cpu_s = round((time.process_time() - started) / minutes, 2)

@@ -1,5 +1,6 @@
 """song with words -> clips: the best disjoint windows of singing, cut where nobody sings a word."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
@@ -7,8 +8,8 @@ import numpy as np
 from pydantic import Field
 
 from autosing.audio.blocks import Tape
-from autosing.audio.encoded import Stem
-from autosing.audio.io import Audio, AudioReader, decode_mono, encode
+from autosing.audio.encoded import Encoded, FileBytes, Scratch, Stem
+from autosing.audio.io import Audio, AudioReader, encode
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.ids import clip_id
@@ -71,11 +72,7 @@ class Segment(Stage[Aligned, Clip]):
 
     def apply(self, row: Aligned) -> list[Clip] | Rejected:
         config = self.config
-        vocals, duration_s = decode_mono(row.vocals, f"vocals of {row.id}", RATE_HZ)
-        rest = None
-        if row.instrumental is not None:
-            rest, _ = decode_mono(row.instrumental, f"instrumental of {row.id}", RATE_HZ)
-        sung_T = singing_activity(vocals, rest, config.below_loud_db, config.periodicity)
+        sung_T, duration_s = self._sung(row)
         sung_s = float(sung_T.sum()) * STEP_MS / 1000
         if sung_s < config.min_singing_s:
             found = f"{sung_s:.2f} s of singing in {duration_s:.1f} s, need {config.min_singing_s:g} s"
@@ -101,35 +98,52 @@ class Segment(Stage[Aligned, Clip]):
             return Rejected(
                 row.id, "no_window", f"{found}{config.max_s:g} s is sung for {config.min_singing_fraction:.0%}"
             )
-        clips = []
+        clips, scratch = [], Scratch()
         with _Cutter(row.vocals) as voice, _Cutter(row.instrumental) as music:
             for i, j in windows:
                 start_s, end_s = float(times_ms[i] / 1000), float(times_ms[j] / 1000)
                 fraction = float((sung_ms[j] - sung_ms[i]) / (times_ms[j] - times_ms[i]))
-                clips.append(self._clip(row, voice, music, start_s, end_s, fraction))
+                vocals, rest = (self._cut(stem, start_s, end_s, scratch) for stem in (voice, music))
+                clips.append(_clip(row, vocals, rest, start_s, end_s, fraction))
         return clips
 
-    def _clip(
-        self, row: Aligned, voice: "_Cutter", music: "_Cutter", start_s: float, end_s: float, fraction: float
-    ) -> Clip:
-        vocals, rest = (stem.cut(start_s, round(end_s - start_s, 3)) for stem in (voice, music))
-        assert vocals is not None, row.id
-        lines, words = rebase(row.lines, row.words, start_s, end_s, row.language)
-        duration_s = round(end_s - start_s, 3)
-        return Clip(
-            id=clip_id(row.id, start_s),
-            song=row.id,
-            singer=row.artist,
-            language=row.language,
-            licence=row.licence,
-            start_s=start_s,
-            duration_s=duration_s,
-            singing_fraction=fraction,
-            vocals=encode(vocals, self.config.audio_format),
-            instrumental=None if rest is None else encode(rest, self.config.audio_format),
-            lines=lines,
-            words=words,
-        )
+    def _sung(self, row: Aligned) -> tuple[np.ndarray, float]:
+        """(sung_T, seconds of the song), block by block."""
+        with ExitStack() as files:
+            vocals, *rest = (
+                files.enter_context(AudioReader(stem, f"{name} of {row.id}"))
+                for name, stem in (("vocals", row.vocals), ("instrumental", row.instrumental))
+                if stem is not None
+            )
+            voice, *music = (stem.mono_blocks(RATE_HZ) for stem in (vocals, *rest))
+            config, mix = self.config, music[0] if music else None
+            return singing_activity(voice, mix, config.below_loud_db, config.periodicity), vocals.read_s
+
+    def _cut(self, stem: "_Cutter", start_s: float, end_s: float, scratch: Scratch) -> FileBytes | None:
+        """A song's clips together are as long as it, so they lie in a file until they are in their table."""
+        found = stem.cut(start_s, round(end_s - start_s, 3))
+        return None if found is None else scratch.put([encode(found, self.config.audio_format)])
+
+
+def _clip(
+    row: Aligned, vocals: Encoded | None, rest: Encoded | None, start_s: float, end_s: float, fraction: float
+) -> Clip:
+    assert vocals is not None, row.id
+    lines, words = rebase(row.lines, row.words, start_s, end_s, row.language)
+    return Clip(
+        id=clip_id(row.id, start_s),
+        song=row.id,
+        singer=row.artist,
+        language=row.language,
+        licence=row.licence,
+        start_s=start_s,
+        duration_s=round(end_s - start_s, 3),
+        singing_fraction=fraction,
+        vocals=vocals,
+        instrumental=rest,
+        lines=lines,
+        words=words,
+    )
 
 
 class _Cutter:
