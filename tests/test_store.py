@@ -2,17 +2,23 @@
 
 import json
 import pickle
+from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import typer
 import webdataset.writer  # noqa: F401  (imports torch: once here, not in each fork)
 from typer.testing import CliRunner
 
+from autosing.audio.encoded import Stem
+from autosing.audio.io import Audio, decode, encode
 from autosing.errors import InputError
 from autosing.remote import Remote
 from autosing.schemas.sample import DatasetIndex
+from autosing.schemas.tables import Song
 from autosing.shards import read_shard
 from autosing.store import files_in, place, put_bytes
+from autosing.tables import TableWriter, table_path
 from autosing.testing.datasets import make_dataset
 from autosing.testing.faults import FAULTS, FaultyProxy
 from autosing.testing.killing import in_process
@@ -22,7 +28,10 @@ from dataset_builder import build as room
 from dataset_builder.config import BuildConfig
 from processing.pipeline import PipelineConfig
 from processing.plan import Target, forecast, measure
+from processing.rows import joined
 from processing.runner import run
+from processing.stages.separate import Separate, SeparateConfig
+from processing.worker import process_partition
 from train import cluster, launch
 
 CONFIG = BuildConfig(members=("meta", "pitch", "audio"), valid=0.2, test=0.2, seed=1, shard_rows=6)
@@ -33,6 +42,12 @@ OTHER = CONFIG.model_copy(update={"seed": 2})
 def port():
     with s3_server() as port:
         yield port
+
+
+@dataclass(frozen=True)
+class Sung:
+    id: str
+    vocals: Stem
 
 
 def all_of_it(home):
@@ -110,6 +125,23 @@ def test_addresses_that_cannot_be_are_refused(port):
         with pytest.raises(InputError, match=words) as caught:
             place(wrong)
         assert "secret" not in str(caught.value)
+
+
+def test_songs_in_a_store_are_separated_into_parts_as_on_a_disk(port, tmp_path):
+    hum_CS = 0.1 * np.sin(np.arange(130 * 8000, dtype=np.float32))[None]
+    cells, stems = [encode(Audio(hum_CS[:, :end], 8000)) for end in (16_000, None)], []
+    for corpus in (tmp_path, place(address(port, "parts"))):
+        with TableWriter(table_path(corpus, 0, "index"), Song) as writer:
+            for number, cell in enumerate(cells):
+                writer.add(Song(f"s{number}", cell))
+            writer.commit("index", 1, len(cells), {})
+        stage = Separate(SeparateConfig(separator="none"))
+        assert process_partition(stage, corpus, 0).meta.rows == 3
+        stems.append(table_path(corpus, 0, "separate").read_bytes())
+        songs = [song for _, song in joined([table_path(corpus, 0, name) for name in ("separate", "index")], Sung)]
+        assert [len(song.vocals) for song in songs] == [1, 2]
+        np.testing.assert_array_equal(decode(songs[1].vocals).samples_CS, decode(cells[1]).samples_CS)
+    assert stems[0] == stems[1]
 
 
 def test_a_dataset_in_a_store_is_verified_and_read_from_there(port):
