@@ -211,13 +211,14 @@ def test_chain_has_a_state_for_each_letter_and_between_lines():
 
 @pytest.mark.parametrize("num_frames", [1, 1499, 1500, 1501, 2750, 2751, 12345])
 def test_windows_hear_every_frame_once_and_with_a_margin(num_frames):
-    spans = windows(num_frames)
-    keeps = [keep for _, keep, _ in spans]
-    ends = [*keeps[1:], num_frames]
-    assert keeps[0] == 0
-    assert all(begin <= keep < end <= stop for (begin, keep, stop), end in zip(spans, ends, strict=True))
-    assert all(stop - begin <= 1500 for begin, _, stop in spans)
-    assert all(keep - begin == 125 for begin, keep, _ in spans[1:])
+    voice_S = np.arange(num_frames * 320 - 7, dtype=np.float32)
+    found = list(windows(voice_S[None, i : i + 65_536] for i in range(0, len(voice_S), 65_536)))
+    counted = [begin + frame for _, begin, _, first, end in found for frame in range(first, end)]
+    assert counted == list(range(num_frames))
+    for samples_S, begin, num, first, end in found:
+        np.testing.assert_array_equal(samples_S, voice_S[begin * 320 : (begin + 1500) * 320])
+        assert end <= num <= 1500 and num == -(-len(samples_S) // 320)
+        assert first == (125 if begin else 0) and num - end == (125 if begin + num < num_frames else 0)
 
 
 def test_lyrics_are_taken_from_lrc_then_text_and_null_is_none():
@@ -250,9 +251,10 @@ class _Ears:
     log_prior_L = PRIOR_L
     whisper = None
 
-    def __call__(self, voice_S):
+    def __call__(self, voice):
+        voice_S = np.concatenate(list(voice), axis=1)[0]
         loud = np.abs(voice_S).max() > 1e-3
-        return Heard(_heard(750, SONG), np.full(750, -3.0), {"en": 1.0} if loud else {})
+        return Heard(_heard(750, SONG), np.full(750, -3.0), {"en": 1.0} if loud else {}, len(voice_S) / 16_000)
 
 
 @pytest.fixture
@@ -270,8 +272,12 @@ def _row(lrc=None, raw=None, language=None, level=0.1, rest=None):
 def test_some_of_the_accompaniment_is_heard_beside_the_voice(stage):
     rest = Audio(0.2 * np.cos(np.arange(14 * 16000, dtype=np.float32))[None], 16000)
     heard = []
-    stage.listen = lambda voice_S: heard.append(voice_S) or _Ears()(voice_S)
-    stage.listen.log_prior_L = PRIOR_L
+
+    def listen(voice):
+        heard.append(np.concatenate(list(voice), axis=1)[0])
+        return _Ears()(iter([heard[-1][None]]))
+
+    stage.listen, listen.log_prior_L = listen, PRIOR_L
     stage.apply(_row(raw="river stone", rest=rest))
     stage.apply(_row(raw="river stone"))
     with_rest_S, alone_S = heard

@@ -65,6 +65,16 @@ def fork(blocks: Blocks) -> tuple[Blocks, Blocks]:
     return read(ahead[0], ahead[1]), read(ahead[1], ahead[0])
 
 
+def mixed(blocks: Blocks, others: Blocks, share: float) -> Blocks:
+    """The blocks with so much of the others in them, which may be longer or shorter."""
+    beside = Tape(others)
+    for block_CS in blocks:
+        other_CS = beside.take(block_CS.shape[1])
+        both_CS = block_CS.copy()
+        both_CS[:, : other_CS.shape[1]] += share * other_CS
+        yield both_CS
+
+
 def padded(blocks: Blocks, before: int, after: int, channels: int = 2) -> Blocks:
     """Silence of so many samples, the blocks, and silence again."""
     silences = [np.zeros((channels, count), np.float32) for count in (before, after)]

@@ -3,13 +3,16 @@
 Shapes: S samples at 16 kHz, T frames of 20 ms, C classes of processing.alignment.chain, K languages.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from autosing.audio.blocks import Blocks, Tape
+from autosing.clock import in_model
 from autosing.text.letters import UNKNOWN
-from autosing.timebase import LETTER_RATE_HZ, num_frames_to_cover
+from autosing.timebase import LETTER_RATE_HZ
 from processing.alignment.chain import BETWEEN, CLASSES, NUM_CLASSES, PAUSE, SILENCE
 
 SAMPLE_RATE_HZ = 16_000
@@ -18,6 +21,7 @@ _WINDOW_FRAMES = 1500
 """Whisper hears 30 s at once."""
 _MARGIN_FRAMES = 125
 """Windows overlap: what lies nearer than 2.5 s to an inner edge is taken from the neighbour."""
+_STEP_FRAMES = _WINDOW_FRAMES - 2 * _MARGIN_FRAMES
 _FRAME_SAMPLES = SAMPLE_RATE_HZ // LETTER_RATE_HZ
 _NO_START = -6.0
 """Log-odds: what lies beyond, either way, counts no more."""
@@ -36,6 +40,7 @@ class Heard:
     """Log-odds that a word starts."""
     languages: dict[str, float]
     """How likely each is; empty where there is no voice."""
+    duration_s: float
 
 
 class Listener:
@@ -51,46 +56,60 @@ class Listener:
         self._head, self._device = head.to(device), device
         self.log_prior_L = log_prior_L.numpy()
 
-    def __call__(self, voice_S: np.ndarray) -> Heard:
-        """Windows of 30 s, one at a time: memory does not grow with the song but for its own samples and frames."""
+    def __call__(self, voice: Blocks) -> Heard:
+        """samples_CS of one channel. A window is held at a time: memory grows with the song's frames alone."""
+        letters, starts, votes, num_samples = [], [], dict[str, float](), 0
+        for window in windows(voice):
+            letter_TL = np.full((window.num_frames, len(self.log_prior_L)), np.log(1e-4), np.float32)
+            letter_TL[:, 0] = 0.0
+            start_T = np.full(window.num_frames, _NO_START, np.float32)
+            if np.abs(window.samples_S).max(initial=0.0) >= QUIET:
+                with in_model():  # the next window is decoded outside: others may have the model
+                    letter_TL[:], start_T[:], languages = self._hear(window)
+                for name, probability in languages.items():
+                    votes[name] = votes.get(name, 0.0) + probability
+            letters.append(letter_TL[window.first : window.end])
+            starts.append(start_T[window.first : window.end])
+            num_samples = window.begin * _FRAME_SAMPLES + len(window.samples_S)
+        total = sum(votes.values())
+        languages = {name: votes[name] / total for name in sorted(votes)} if total else {}
+        return Heard(np.concatenate(letters), np.concatenate(starts), languages, num_samples / SAMPLE_RATE_HZ)
+
+    def _hear(self, window: "Window") -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
         import torch
         import whisper
 
-        num_frames = max(1, num_frames_to_cover(len(voice_S) / SAMPLE_RATE_HZ, LETTER_RATE_HZ))
-        letter_TL = np.full((num_frames, len(self.log_prior_L)), np.log(1e-4), np.float32)
-        letter_TL[:, 0] = 0.0
-        start_T = np.full(num_frames, _NO_START, np.float32)
-        votes: dict[str, float] = {}
-        for begin, keep, end in windows(num_frames):
-            samples_S = voice_S[begin * _FRAME_SAMPLES : end * _FRAME_SAMPLES]
-            loud = float(np.abs(samples_S).max(initial=0.0))
-            if loud < QUIET:
-                continue
-            padded_S = whisper.pad_or_trim(np.ascontiguousarray(samples_S, dtype=np.float32))
-            mel_MT = whisper.log_mel_spectrogram(padded_S, self.whisper.dims.n_mels)
-            with torch.inference_mode():
-                states_TD = self.whisper.encoder(mel_MT[None].to(self._device))[0]
-                _, language = self.whisper.detect_language(states_TD)
-                heard_1TL, start_1T = self._head(states_TD[None, : end - begin])
-            letter_TL[keep:end] = heard_1TL[0, keep - begin :].cpu().numpy()
-            start_T[keep:end] = start_1T[0, keep - begin :].cpu().numpy()
-            for name, probability in language.items():
-                votes[name] = votes.get(name, 0.0) + probability
-        total = sum(votes.values())
-        return Heard(letter_TL, start_T, {name: votes[name] / total for name in sorted(votes)} if total else {})
+        padded_S = whisper.pad_or_trim(np.ascontiguousarray(window.samples_S, dtype=np.float32))
+        mel_MT = whisper.log_mel_spectrogram(padded_S, self.whisper.dims.n_mels)
+        with torch.inference_mode():
+            states_TD = self.whisper.encoder(mel_MT[None].to(self._device))[0]
+            _, languages = self.whisper.detect_language(states_TD)
+            heard_1TL, start_1T = self._head(states_TD[None, : window.num_frames])
+        return heard_1TL[0].cpu().numpy(), start_1T[0].cpu().numpy(), languages
 
 
-def windows(num_frames: int) -> list[tuple[int, int, int]]:
-    """(begin, first frame to keep, end) of overlapping windows; from its keep on the one before counts no more."""
-    step = _WINDOW_FRAMES - 2 * _MARGIN_FRAMES
-    found = []
-    begin = 0
-    while True:
-        end = min(begin + _WINDOW_FRAMES, num_frames)
-        found.append((begin, begin + _MARGIN_FRAMES if begin else 0, end))
-        if end == num_frames:
-            return found
-        begin += step
+class Window(NamedTuple):
+    """Up to 30 s of a song, of whose frames those from `first` up to `end` count: a neighbour hears the others."""
+
+    samples_S: np.ndarray
+    begin: int
+    """Its first frame in the song."""
+    num_frames: int
+    first: int
+    end: int
+
+
+def windows(voice: Blocks) -> Iterator[Window]:
+    """samples_CS of one channel -> overlapping windows. One that reaches over the song's end is the last."""
+    tape, begin, last = Tape(voice), 0, False
+    while not last:
+        samples_S = tape.look(_WINDOW_FRAMES * _FRAME_SAMPLES + 1)[0]
+        last = len(samples_S) <= _WINDOW_FRAMES * _FRAME_SAMPLES
+        num_frames = min(_WINDOW_FRAMES, max(1, -(-len(samples_S) // _FRAME_SAMPLES)))
+        first, end = _MARGIN_FRAMES if begin else 0, num_frames if last else _WINDOW_FRAMES - _MARGIN_FRAMES
+        yield Window(samples_S[: _WINDOW_FRAMES * _FRAME_SAMPLES], begin, num_frames, first, end)
+        tape.skip(_STEP_FRAMES * _FRAME_SAMPLES)
+        begin += _STEP_FRAMES
 
 
 @dataclass(frozen=True)

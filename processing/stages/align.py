@@ -1,13 +1,15 @@
 """voice and lyrics -> when each word is sung, with a score; songs without lyrics are transcribed first."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
+from autosing.audio.blocks import mixed
 from autosing.audio.encoded import Stem
-from autosing.audio.io import decode_mono
+from autosing.audio.io import AudioReader, decode_mono
 from autosing.clock import in_model
 from autosing.config import Config
 from autosing.device import device_of
@@ -94,34 +96,32 @@ class Align(Stage[SongToAlign, Lyrics]):
         if language and script and not written_in(language, script):
             found = f"lyrics in {script.title()} letters; need lyrics as {language} is written, or another language"
             return Rejected(row.id, "other_alphabet", found)
-        voice_S = decode_mono(row.vocals, f"vocals of {row.id}", SAMPLE_RATE_HZ)[0].samples_CS[0]
-        if np.abs(voice_S).max(initial=0.0) < QUIET:
-            return Rejected(row.id, "no_voice", f"{len(voice_S) / SAMPLE_RATE_HZ:.1f} s of vocals, all below -60 dBFS")
-        both_S = self._with_some_instrumental(row, voice_S)
-        with in_model():
-            heard = self.listen(both_S)
+        with AudioReader(row.vocals, f"vocals of {row.id}") as vocals:
+            if all(np.abs(block_CS).max(initial=0.0) < QUIET for block_CS in vocals.mono_blocks(SAMPLE_RATE_HZ)):
+                return Rejected(row.id, "no_voice", f"{vocals.read_s:.1f} s of vocals, all below -60 dBFS")
+        heard = self._hear(row)
         if not lines:
             if not self.config.transcribe:
                 return Rejected(row.id, "no_lyrics", "no line with words in lrc_lyrics and raw_lyrics")
+            voice_S = decode_mono(row.vocals, f"vocals of {row.id}", SAMPLE_RATE_HZ)[0].samples_CS[0]
             with in_model():
                 lines, language = transcribe(self.listen.whisper, voice_S, language, seed_of(self.name, row.id))
             source = TRANSCRIBED
             if not lines:
-                return Rejected(row.id, "no_words", f"no word heard in {len(voice_S) / SAMPLE_RATE_HZ:.1f} s of voice")
+                return Rejected(row.id, "no_words", f"no word heard in {heard.duration_s:.1f} s of voice")
         language = language or likely_language(heard.languages, script)
-        return self._placed(row.id, source, language, lines, heard, len(voice_S) / SAMPLE_RATE_HZ)
+        return self._placed(row.id, source, language, lines, heard)
 
-    def _with_some_instrumental(self, row: SongToAlign, voice_S: np.ndarray) -> np.ndarray:
-        if row.instrumental is None or self.config.instrumental_share == 0:
-            return voice_S
-        rest_S = decode_mono(row.instrumental, f"instrumental of {row.id}", SAMPLE_RATE_HZ)[0].samples_CS[0]
-        both_S = voice_S.copy()
-        both_S[: len(rest_S)] += self.config.instrumental_share * rest_S[: len(voice_S)]
-        return both_S
+    def _hear(self, row: SongToAlign) -> Heard:
+        with ExitStack() as files:
+            vocals = files.enter_context(AudioReader(row.vocals, f"vocals of {row.id}"))
+            voice = vocals.mono_blocks(SAMPLE_RATE_HZ)
+            if row.instrumental is not None and self.config.instrumental_share > 0:
+                music = files.enter_context(AudioReader(row.instrumental, f"instrumental of {row.id}"))
+                voice = mixed(voice, music.mono_blocks(SAMPLE_RATE_HZ), self.config.instrumental_share)
+            return self.listen(voice)
 
-    def _placed(
-        self, song: str, source: str, language: str, lines: list[SungLine], heard: Heard, duration_s: float
-    ) -> Lyrics:
+    def _placed(self, song: str, source: str, language: str, lines: list[SungLine], heard: Heard) -> Lyrics:
         config = self.config
         hearing = Hearing(
             config.prior_weight, config.mishearing, config.held_weight, config.pause_cost, config.between_cost
@@ -136,7 +136,7 @@ class Align(Stage[SongToAlign, Lyrics]):
             placed, offset = place_stamped(scores, lines, costs, LETTER_RATE_HZ)
             if source == LRC:
                 offset_s, ratio = offset.offset_s + config.onset_shift_s, offset.inlier_ratio
-        spans = fill_gaps(placed, lines, offset_s or 0.0, config.onset_shift_s, duration_s)
+        spans = fill_gaps(placed, lines, offset_s or 0.0, config.onset_shift_s, heard.duration_s)
         out_lines, out_words = [], []
         for number, (line, found, words) in enumerate(zip(lines, placed, spans, strict=True)):
             score = round(found.score, 4)
