@@ -127,7 +127,8 @@ def verdict(found: dict[str, list[Any]]) -> dict[str, Any]:
         pairs = list(zip(found["share"], found["empty"], strict=True))
         said["ray_share"] = [round(b["seconds"] / a["seconds"], 4) for a, b in pairs]
     if "long" in found:
-        said["long_song_memory_ratio"] = round(found["long"][1]["peak_mb"] / found["long"][0]["peak_mb"], 2)
+        short_mb, long_mb = (run["peak_mb"] for run in found["long"])
+        said |= {"long_song_memory_ratio": round(long_mb / short_mb, 2), "long_song_grows_mb": long_mb - short_mb}
     return said
 
 

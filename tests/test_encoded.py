@@ -23,7 +23,7 @@ from autosing.audio.io import Audio, AudioReader, Writer, decode, decode_mono, e
 from autosing.audio.parts import PART_S, PartsWriter
 from autosing.errors import InputError
 from autosing.schemas.cells import as_table, layout
-from autosing.schemas.tables import Separated, Song
+from autosing.schemas.tables import Lyrics, Separated, Song
 from autosing.stage import Rejected
 from autosing.tables import TableWriter, open_cells, open_table, table_path
 from processing.rows import joined
@@ -286,32 +286,40 @@ def test_the_parts_of_the_stems_add_up_to_the_song(tmp_path, monkeypatch):
     ]
 
 
-_PEAK = """
+_PEAKS = """
 import json, sys
 from pathlib import Path
 from processing.pipeline import PipelineConfig, build_stages
 from processing.worker import process_partition
-(stage,) = build_stages(PipelineConfig(rows_in_hand=1, separate={"separator": "none"}), ["separate"])
-stage.setup()
-done = process_partition(stage, Path(sys.argv[1]), 0)
-peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(json.dumps([done.meta.rows, int(peak.split()[1]) / 1024]))
+found = {}
+for stage in build_stages(PipelineConfig(rows_in_hand=1, separate={"separator": "none"}), ["separate", "segment"]):
+    stage.setup()
+    rows = process_partition(stage, Path(sys.argv[1]), 0).meta.rows
+    peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+    found[stage.name] = [rows, int(peak.split()[1]) / 1024]
+print(json.dumps(found))
 """
 
 
 def test_the_memory_of_a_stage_does_not_grow_with_the_song(tmp_path):
-    """The song of 60 minutes weighs 30 times the song of 2."""
-    minute, peaks_mb = noise(60), {}
-    for minutes in (2, 60):
+    """The song of 40 minutes weighs 20 times the song of 2; what it weighs was held several times over."""
+    seconds_S, hum = np.arange(60 * 8000) / 8000, noise(60)
+    hum.samples_CS[0] += 0.4 * np.sign(np.sin(2 * np.pi * 220 * seconds_S)) * (seconds_S % 20 < 15)
+    found = {}
+    for minutes in (2, 40):
         corpus = tmp_path / str(minutes)
-        song = Writer(minute.sample_rate_hz, 1)
+        song = Writer(8000, 1)
         for _ in range(minutes):
-            song.write(minute.samples_CS)
+            song.write(hum.samples_CS)
         write(table_path(corpus, 0, "index"), Song, [Song("a", song.finish())])
-        command = [sys.executable, "-c", _PEAK, str(corpus)]
-        found = subprocess.run(
-            command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(Path.cwd())}
-        )
-        rows, peaks_mb[minutes] = json.loads(found.stdout)
-        assert rows == minutes and table_path(corpus, 0, "separate").stat().st_size > 750_000 * minutes
-    assert peaks_mb[60] < 1.3 * peaks_mb[2]
+        write(table_path(corpus, 0, "align"), Lyrics, [Lyrics("a", "plain", "en", [], [], None, None)])
+        child = subprocess.run(
+            [sys.executable, "-c", _PEAKS, str(corpus)], check=True, capture_output=True,
+            env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        )  # fmt: skip
+        found[minutes] = json.loads(child.stdout)
+        assert found[minutes]["separate"][0] == minutes and found[minutes]["segment"][0] >= 2 * minutes
+        for stage in ("separate", "segment"):
+            assert table_path(corpus, 0, stage).stat().st_size > 600_000 * minutes
+    for stage in ("separate", "segment"):
+        assert found[40][stage][1] < 1.3 * found[2][stage][1]
