@@ -35,6 +35,8 @@ _META = b"autosing"
 _ROW_GROUP_BYTES = 16 << 20
 _PIECE = 1 << 20
 """Copied from a store at a time."""
+_SCRATCH_BYTES = 64 << 20
+"""What is copied lies in files of so much, each gone with the last row in it; one a value would be too many."""
 
 
 @dataclass(frozen=True)
@@ -192,15 +194,18 @@ def open_cells(path: Place, file: pq.ParquetFile, name: str) -> Iterator[FileByt
         held = Descriptor(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
         found = places(lambda offset, count: os.pread(held.fileno(), count, offset), file, name)
         return None if found is None else (None if where is None else FileBytes(held, *where) for where in found)
-    stream = path.open()
+    stream, scratch = path.open(), Scratch()
 
     def read(offset: int, count: int) -> bytes:
         stream.seek(offset)
         return stream.read(count)
 
     def copied(where: Where) -> FileBytes:
+        nonlocal scratch
+        if len(scratch) > _SCRATCH_BYTES:
+            scratch = Scratch()
         offset, length = where
-        return Scratch().put(read(offset + at, min(_PIECE, length - at)) for at in range(0, length, _PIECE))
+        return scratch.put(read(offset + at, min(_PIECE, length - at)) for at in range(0, length, _PIECE))
 
     found = places(read, file, name)
     return None if found is None else (None if where is None else copied(where) for where in found)

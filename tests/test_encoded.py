@@ -80,6 +80,15 @@ def test_bytes_put_into_a_file_are_read_as_if_they_stood_there(data, put_in, at,
         assert file.read() == whole.read()
 
 
+def test_a_full_disk_says_which(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    scratch = Scratch()
+    monkeypatch.setattr(os, "pwrite", lambda *_: os.write(full.fileno(), b"x"))
+    full = Descriptor(os.open("/dev/full", os.O_WRONLY))
+    with pytest.raises(OSError, match=f"No space left.*{tmp_path.name}"):
+        scratch.put([b"abc"])
+
+
 def test_a_file_that_cannot_be_read_is_no_damaged_audio():
     """Audio that cannot be decoded is a reject, a disk that fails is not."""
     data = encode(noise(30))
@@ -169,6 +178,9 @@ def test_a_page_that_is_not_as_the_footer_says_names_the_table(tmp_path):
             except InputError as error:
                 assert "t.parquet: not a whole Parquet table" in str(error)
                 wrong += 1
+    path.write_bytes(whole[:at] + b"\x1c" * 1000 + whole[at + 1000 :])
+    with pytest.raises(InputError, match="has no end"):
+        values(path)
     assert wrong > 50
 
 

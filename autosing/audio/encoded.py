@@ -112,14 +112,21 @@ class Scratch:
         self._end = 0
 
     def put(self, pieces: Iterable[bytes]) -> FileBytes:
-        """Lay them down, one behind the other."""
+        """Lay them down, one behind the other. Raises OSError where there is no room."""
         start = self._end
         for piece in pieces:
             left = memoryview(piece)
             while left:
-                done = os.pwrite(self._file.fileno(), left, self._end)
+                try:
+                    done = os.pwrite(self._file.fileno(), left, self._end)
+                except OSError as error:
+                    error.filename = tempfile.gettempdir()
+                    raise
                 left, self._end = left[done:], self._end + done
         return FileBytes(self._file, start, self._end - start)
+
+    def __len__(self) -> int:
+        return self._end
 
 
 class EncodedFile(io.RawIOBase):

@@ -8,7 +8,7 @@ Source: the Parquet format, Encodings.md and parquet.thrift.
 
 import io
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -26,6 +26,8 @@ _HEADER_BYTES = 1 << 16
 _DATA_PAGE, _PLAIN, _RLE = 0, 0, 3
 _I32, _STRUCT = 5, 12
 """Types of fields in Thrift's compact protocol."""
+_DEPTH = 4
+"""A header holds a struct, and that one of statistics."""
 
 
 def places(read: Read, file: pq.ParquetFile, name: str) -> Iterator[Where | None] | None:
@@ -74,7 +76,7 @@ def _of_chunks(read: Read, chunks: list[Any], nullable: bool) -> Iterator[Where 
 
 
 def _of_page(read: Read, at: int, end: int, num_values: int, nullable: bool) -> Iterator[Where | None]:
-    defined = iter([True] * num_values)
+    defined: Iterator[bool] = repeat(True, num_values)
     if nullable:
         size = _length(read, at, end)
         defined = _levels(read(at + 4, size), num_values)
@@ -104,14 +106,15 @@ def _levels(data: bytes, num_values: int) -> Iterator[bool]:
     while left > 0:
         header = _varint(held)
         if header & 1:
-            bits = (byte >> i & 1 for byte in held.read(header >> 1) for i in range(8))
-            run = [bool(bit) for bit in islice(bits, left)]
+            groups = held.read(header >> 1)
+            count = min(8 * len(groups), left)
+            yield from islice((bool(byte >> i & 1) for byte in groups for i in range(8)), count)
         else:
-            run = [bool(_byte(held))] * min(header >> 1, left)
-        if not run:
+            count = min(header >> 1, left)
+            yield from repeat(bool(_byte(held)), count)
+        if not count:
             raise pa.ArrowInvalid("a page's levels hold an empty run")
-        yield from run
-        left -= len(run)
+        left -= count
 
 
 def _page(read: Read, at: int) -> tuple[Struct, int]:
@@ -120,16 +123,18 @@ def _page(read: Read, at: int) -> tuple[Struct, int]:
     return _struct(data), at + data.tell()
 
 
-def _struct(data: io.BytesIO) -> Struct:
+def _struct(data: io.BytesIO, depth: int = 0) -> Struct:
+    if depth > _DEPTH:
+        raise pa.ArrowInvalid("a page's header has no end")
     found: Struct = {}
     field = 0
     while kind := _byte(data):
         field = field + (kind >> 4) if kind >> 4 else _zigzag(data)
-        found[field, kind & 15] = _value(data, kind & 15)
+        found[field, kind & 15] = _value(data, kind & 15, depth)
     return found
 
 
-def _value(data: io.BytesIO, kind: int) -> Any:
+def _value(data: io.BytesIO, kind: int, depth: int) -> Any:
     if kind in (1, 2):
         return kind == 1
     if kind in (4, _I32, 6):
@@ -137,7 +142,7 @@ def _value(data: io.BytesIO, kind: int) -> Any:
     if kind == 8:
         return data.read(_varint(data))
     if kind == _STRUCT:
-        return _struct(data)
+        return _struct(data, depth + 1)
     raise pa.ArrowInvalid(f"a page's header holds a field of type {kind}")
 
 
