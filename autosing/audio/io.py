@@ -19,6 +19,8 @@ from autosing.errors import InputError
 
 _BLOCK = 65_536
 """Vorbis writes of millions of frames in one call crash libsndfile; longer audio is written block by block."""
+_CLIP = 1 << 20
+"""Audio of so many samples a channel is decoded at once: it is not copied together out of blocks."""
 MAX_DURATION_S = 4 * 3600
 MAX_CHANNELS = 8
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
@@ -90,13 +92,13 @@ class AudioReader:
         held: dict[str, str] = self._file.copy_metadata()
         return {key: text.strip() for key, text in held.items() if text.strip()}
 
-    def blocks(self) -> Iterator[np.ndarray]:
-        """samples_SC float32, in order, 65,536 at a time; at least one."""
+    def blocks(self, at_once: int = _BLOCK) -> Iterator[np.ndarray]:
+        """samples_SC float32, in order, so many at a time; at least one."""
         for _ in self._parts():
-            while len(block_SC := self._read()):
+            while len(block_SC := self._read(at_once)):
                 self.num_read += len(block_SC)
                 self._check_caps(self.num_read)
-                if not np.isfinite(block_SC).all():
+                if not self._file.subtype.startswith("PCM_") and not np.isfinite(block_SC).all():
                     raise InputError(f"{self.name}: holds NaN or infinite samples; export it again", "not_finite")
                 yield block_SC
         if self.num_read == 0:
@@ -137,10 +139,10 @@ class AudioReader:
         # Else soundfile would seek, after each block, to where it is: slow, and it fails where the length is unknown.
         self._file.seekable = lambda: False
 
-    def _read(self) -> np.ndarray:
+    def _read(self, at_once: int) -> np.ndarray:
         with spent("decode"):
             try:
-                block_SC: np.ndarray = self._file.read(_BLOCK, dtype="float32", always_2d=True)
+                block_SC: np.ndarray = self._file.read(at_once, dtype="float32", always_2d=True)
             except sf.LibsndfileError as error:
                 raise self._source.failed or self._unreadable(error, "damaged") from None
             if self._source.failed:
@@ -180,7 +182,9 @@ def decode(source: Stem | Path, name: str = "audio", max_samples: int | None = N
             raise InputError(f"{source}: no such file")
         source, name = source.read_bytes(), str(source)
     with AudioReader(source, name, max_samples) as reader:
-        blocks = deque(reader.blocks())
+        blocks = deque(reader.blocks(_BLOCK if reader.promised is None else min(max(reader.promised, 1), _CLIP)))
+    if len(blocks) == 1:
+        return Audio(np.ascontiguousarray(blocks[0].T), reader.sample_rate_hz)
     samples_CS = np.empty((reader.channels, sum(len(block_SC) for block_SC in blocks)), np.float32)
     at = 0
     while blocks:  # each block is let go once it is copied, so the audio is held once
