@@ -10,7 +10,7 @@ from autosing.metrics.alignment import onset_errors
 from autosing.stage import Rejected
 from autosing.text.letters import letters
 from processing.alignment.chain import BETWEEN, CLASSES, NUM_CLASSES, PAUSE, Costs, LineToPlace, build_chain
-from processing.alignment.emissions import Heard, Hearing, class_scores, windows
+from processing.alignment.emissions import Heard, Hearing, change, class_scores, windows
 from processing.alignment.lyrics import known_language, likely_language, read_lyrics
 from processing.alignment.offset import estimate_offset
 from processing.alignment.place import Scores, SungLine, place_plain, place_stamped
@@ -341,3 +341,16 @@ def test_onset_errors_are_those_of_the_field():
     assert errors.aae_s == pytest.approx(1.3 / 4)
     assert errors.median_s == pytest.approx(0.1)
     assert errors.bias_s == pytest.approx(0.1)
+
+
+def test_what_changes_is_heard_alike_after_three_hours():
+    """Running sums in float32 were off by 0.03 there."""
+    rng = np.random.default_rng(0)
+    letter_TL = np.log(rng.dirichlet(np.full(27, 0.1), 200) + 1e-6).astype(np.float32)
+    late_TL = np.concatenate([np.tile(letter_TL, (2700, 1)), letter_TL])
+    for first in (10, 50, 195):
+        start = len(late_TL) - 200 + first
+        np.testing.assert_allclose(change(late_TL, start, len(late_TL)), change(letter_TL, first, 200), atol=1e-6)
+    np.testing.assert_array_equal(
+        np.concatenate([change(letter_TL, 0, 90), change(letter_TL, 90, 200)]), change(letter_TL, 0, 200)
+    )

@@ -23,6 +23,8 @@ _MARGIN_FRAMES = 125
 """Windows overlap: what lies nearer than 2.5 s to an inner edge is taken from the neighbour."""
 _STEP_FRAMES = _WINDOW_FRAMES - 2 * _MARGIN_FRAMES
 _FRAME_SAMPLES = SAMPLE_RATE_HZ // LETTER_RATE_HZ
+_BLOCK_FRAMES = 1 << 14
+"""Scored at a time: the arithmetic needs ten times the memory of what comes of it."""
 _NO_START = -6.0
 """Log-odds: what lies beyond, either way, counts no more."""
 _NEAR_FRAMES = 5
@@ -136,6 +138,31 @@ def start_scores(start_T: np.ndarray, weight: float) -> np.ndarray:
 
 def class_scores(letter_TL: np.ndarray, log_prior_L: np.ndarray, hearing: Hearing) -> np.ndarray:
     """log-probabilities_TL -> scores_TC: silence, letters, an unknown sound, silence within a line, what is between."""
+    scores_TC = np.empty((len(letter_TL), NUM_CLASSES), np.float32)
+    for first in range(0, len(letter_TL), _BLOCK_FRAMES):
+        last = min(first + _BLOCK_FRAMES, len(letter_TL))
+        weight_T = hearing.held_weight + (1 - hearing.held_weight) * change(letter_TL, first, last)
+        scores_TC[first:last] = _class_scores(letter_TL[first:last], log_prior_L, hearing) * weight_T[:, None]
+    return scores_TC
+
+
+def change(letter_TL: np.ndarray, first: int, last: int) -> np.ndarray:
+    """How far what is heard in the 0.1 s after each of these frames differs from the 0.1 s before: change_T, 0..1.
+
+    Frames of one held note say the same thing again and again; counted in full, ten seconds of it outweigh a verse.
+    """
+    begin, end = max(first - _NEAR_FRAMES, 0), min(last + _NEAR_FRAMES, len(letter_TL))
+    heard_TL = np.exp(letter_TL[begin:end])
+    sums_TL = np.concatenate([np.zeros((1, heard_TL.shape[1])), np.cumsum(heard_TL, axis=0, dtype=np.float64)])
+    frame_T = np.arange(first, last) - begin
+    first_T, last_T = np.maximum(frame_T - _NEAR_FRAMES, 0), np.minimum(frame_T + 1 + _NEAR_FRAMES, end - begin)
+    past_TL = (sums_TL[frame_T] - sums_TL[first_T]) / np.maximum(frame_T - first_T, 1)[:, None]
+    next_TL = (sums_TL[last_T] - sums_TL[frame_T + 1]) / np.maximum(last_T - frame_T - 1, 1)[:, None]
+    return np.clip(np.abs(next_TL - past_TL).sum(axis=1) / 2, 0, 1).astype(np.float32)
+
+
+def _class_scores(letter_TL: np.ndarray, log_prior_L: np.ndarray, hearing: Hearing) -> np.ndarray:
+    """As if every frame counted alike."""
     sung_T1 = np.log(np.maximum(-np.expm1(letter_TL[:, :1]), 1e-6))
     scores_TC = np.empty((len(letter_TL), NUM_CLASSES), np.float32)
     scores_TC[:, SILENCE] = letter_TL[:, 0] - hearing.prior_weight * log_prior_L[0]
@@ -145,19 +172,4 @@ def class_scores(letter_TL: np.ndarray, log_prior_L: np.ndarray, hearing: Hearin
     scores_TC[:, UNKNOWN_CLASS] = scores_TC[:, 1:UNKNOWN_CLASS].max(axis=1) - 1.0
     scores_TC[:, PAUSE] = scores_TC[:, SILENCE] - hearing.pause_cost
     scores_TC[:, BETWEEN] = np.maximum(scores_TC[:, SILENCE], any_T1[:, 0] - hearing.between_cost)
-    return scores_TC * (hearing.held_weight + (1 - hearing.held_weight) * change(letter_TL))[:, None]
-
-
-def change(letter_TL: np.ndarray) -> np.ndarray:
-    """How far what is heard in the 0.1 s after each frame differs from the 0.1 s before: change_T, 0..1.
-
-    Frames of one held note say the same thing again and again; counted in full, ten seconds of it outweigh a verse.
-    """
-    num_frames = len(letter_TL)
-    sums_TL = np.concatenate([np.zeros((1, letter_TL.shape[1])), np.cumsum(np.exp(letter_TL), axis=0)])
-    frame_T = np.arange(num_frames)
-    first_T, last_T = np.maximum(frame_T - _NEAR_FRAMES, 0), np.minimum(frame_T + 1 + _NEAR_FRAMES, num_frames)
-    after_T = np.minimum(frame_T + 1, num_frames)
-    past_TL = (sums_TL[frame_T] - sums_TL[first_T]) / np.maximum(frame_T - first_T, 1)[:, None]
-    next_TL = (sums_TL[last_T] - sums_TL[after_T]) / np.maximum(last_T - after_T, 1)[:, None]
-    return np.clip(np.abs(next_TL - past_TL).sum(axis=1) / 2, 0, 1).astype(np.float32)
+    return scores_TC
