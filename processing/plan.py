@@ -27,7 +27,7 @@ from processing.inhand import computes_on_gpu
 from processing.pipeline import PipelineConfig
 from processing.runner import run
 from processing.schedule import Job
-from processing.simulate import Played, StageCost, bounds, machines_that_help, play
+from processing.simulate import Crews, Played, StageCost, bounds, busiest, machines_that_help, play, times
 from processing.worker import Done
 
 _PLAYED_JOBS = 1_000_000
@@ -65,7 +65,7 @@ class Measure:
     """The numbers of the partitions that were run."""
     sampled_bytes: int
     sampled_songs: int
-    workers: int
+    crews: Crews
     gpus: int
     """Of this machine."""
     wall_s: float
@@ -141,10 +141,11 @@ def measure(
         found = [_measured(stage, place, own, result.done) for stage in stages]
     shares = [size / sum(own.values()) for size in own.values()]
     costs = [StageCost(s.name, s.reads, [s.seconds * share for share in shares], s.setup_s) for s in found]
-    start_s = max(0.0, wall_s - play(costs, result.workers).wall_s)
+    crews = _of_stages(result.crews, {stage.name for stage in stages})
+    start_s = max(0.0, wall_s - play(costs, crews).wall_s)
     return Measure(
         found, [sizes[k] for k in numbers], sum(rows.values()), chosen, sum(sizes[k] for k in chosen),
-        sum(rows[k] for k in chosen), result.workers, _gpus(), wall_s, start_s,
+        sum(rows[k] for k in chosen), crews, _gpus(), wall_s, start_s,
     )  # fmt: skip
 
 
@@ -156,22 +157,23 @@ def forecast(known: Measure, target: Target) -> Forecast:
     scale = target.songs * sum(known.index_bytes) / known.songs / sum(sizes)
     shares = [size * scale / known.sampled_bytes for size in sizes]
     costs = [StageCost(s.name, s.reads, [s.seconds * share for share in shares], s.setup_s) for s in known.stages]
-    at_once = max(1, known.workers // known.gpus) if target.gpus and _on_gpus(known) else known.workers
-    workers = at_once * (target.gpus if target.gpus and _on_gpus(known) else target.machines)
+    by_gpu = target.gpus > 0 and on_gpus(known)
+    at_once = times(known.crews, 1 / known.gpus) if by_gpu else known.crews
+    crews = times(known.crews, target.gpus / known.gpus if by_gpu else target.machines)
+    workers = sum(count for _, count in crews)
     whole = sum(shares)
     read = sum(s.read_bytes for s in known.stages) * whole
     written = sum(s.written_bytes for s in known.stages) * whole
     storage_s = (read + written) / 1e6 / target.storage_mb_s if target.storage_mb_s else 0.0
-    limits = bounds(costs, workers, storage_s)
+    limits = bounds(costs, crews, storage_s)
     if count * len(costs) <= _PLAYED_JOBS:
-        played = play(costs, workers)
+        played = play(costs, crews)
     else:
-        played = Played(limits.work_s + limits.chain_s, limits.work_s * workers, workers)
+        played = Played(limits.work_s + limits.chain_s, sum(sum(cost.seconds) for cost in costs), workers)
     wall_s = known.start_s + max(played.wall_s, limits.storage_s)
     helping, then = machines_that_help(costs, at_once, storage_s)
-    rows = [_row(s, whole, max(1, known.workers // max(known.gpus, 1))) for s in known.stages]
-    busiest = max(known.stages, key=lambda s: s.seconds).name
-    binds = f"stage {busiest}" if limits.binding() == "work" else limits.binding()
+    rows = [_row(s, whole, known) for s in known.stages]
+    binds = f"stage {busiest(costs, crews)}" if limits.binding() == "work" else limits.binding()
     stored = target.songs * sum(known.index_bytes) / known.songs + written
     return Forecast(
         count, workers, wall_s, known.start_s, binds, played.idle_share, rows, round(read), round(written),
@@ -192,22 +194,29 @@ def _lend(table: Place, target: Path) -> None:
         shutil.copyfileobj(source, sink, 1 << 20)
 
 
-def _row(stage: StageMeasure, whole: float, workers_a_gpu: int) -> dict[str, Any]:
+def _row(stage: StageMeasure, whole: float, known: Measure) -> dict[str, Any]:
+    mine = sum(count for names, count in known.crews if stage.name in names)
     return {
         "stage": stage.name,
         "measured_on": "gpu" if stage.on_gpu else "cpu",
         "in_models": f"{stage.in_models:.0%}",
         "worker_hours": stage.seconds * whole / 3600,
         "cpu_hours": stage.cpu_seconds * whole / 3600,
-        "gpu_hours": stage.seconds * whole / 3600 / workers_a_gpu if stage.on_gpu else None,
+        "gpu_hours": stage.seconds * whole / 3600 * max(known.gpus, 1) / mine if stage.on_gpu else None,
         "gb_read": stage.read_bytes * whole / 1e9,
         "gb_written": stage.written_bytes * whole / 1e9,
         "rows_out": round(stage.rows_out * whole),
     }
 
 
-def _on_gpus(known: Measure) -> bool:
+def on_gpus(known: Measure) -> bool:
+    """Whether a stage was measured on a GPU."""
     return known.gpus > 0 and any(stage.on_gpu for stage in known.stages)
+
+
+def _of_stages(crews: Crews, stages: set[str]) -> Crews:
+    """The kinds that do some of these stages."""
+    return [(names & stages, count) for names, count in crews if names & stages]
 
 
 def _measured(

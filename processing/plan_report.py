@@ -8,7 +8,7 @@ from autosing.config import load_config
 from autosing.console import note, summary
 from autosing.store import Place
 from processing.pipeline import PipelineConfig, build_stages
-from processing.plan import Forecast, Measure, Target, forecast, measure
+from processing.plan import Forecast, Measure, Target, forecast, measure, on_gpus
 
 
 def plan_corpus(
@@ -34,11 +34,11 @@ def plan_corpus(
 
 def facts(known: Measure, found: Forecast, gpus: int) -> dict[str, Any]:
     """What is said beside the stages' table."""
-    on_gpus = known.gpus > 0 and any(stage.on_gpu for stage in known.stages)
+    of_gpus, workers = on_gpus(known), sum(count for _, count in known.crews)
     traffic_mb = (found.read_bytes + found.written_bytes) / 1e6
     said: dict[str, Any] = {
         "measured": f"{len(known.sampled)} of {len(known.index_bytes)} partitions, {known.sampled_songs} songs, "
-        f"{known.wall_s:.0f} s on {known.workers} workers, on {'GPU' if on_gpus else 'CPU'}; seconds, bytes and rows",
+        f"{known.wall_s:.0f} s on {workers} workers, on {'GPU' if of_gpus else 'CPU'}; seconds, bytes and rows",
         "extrapolated": "all figures here, by the bytes of the songs; the wall time by playing the runner's order",
         "partitions": found.partitions,
         "workers": found.workers,
@@ -47,7 +47,7 @@ def facts(known: Measure, found: Forecast, gpus: int) -> dict[str, Any]:
         "of_it_start_seconds": round(found.start_s, 1),
         "worker_hours": sum(row["worker_hours"] for row in found.stages),
         "cpu_hours": sum(row["cpu_hours"] for row in found.stages),
-        "gpu_hours": sum(row["gpu_hours"] or 0 for row in found.stages) if on_gpus else "not measured",
+        "gpu_hours": sum(row["gpu_hours"] or 0 for row in found.stages) if of_gpus else "not measured",
         "gb_read": found.read_bytes / 1e9,
         "gb_written": found.written_bytes / 1e9,
         "gb_stored": found.stored_bytes / 1e9,
@@ -57,7 +57,7 @@ def facts(known: Measure, found: Forecast, gpus: int) -> dict[str, Any]:
         "machines_that_help": f"{found.machines_that_help}; beyond, twice as many save less than a tenth: "
         f"{found.then_binds} binds",
     }
-    if gpus and not on_gpus:
+    if gpus and not of_gpus:
         said["note"] = (
             f"the stages were measured on a CPU, so the {gpus} GPUs are not in these figures; "
             "run 'autosing plan' where there is one"

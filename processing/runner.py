@@ -72,6 +72,8 @@ class RunResult:
     at_work: dict[int, AtWork] = field(default_factory=dict)
     failures: list[SetAside] = field(default_factory=list)
     workers: int = 0
+    crews: list[tuple[frozenset[str], int]] = field(default_factory=list)
+    """Which stages so many of the workers do: one kind, or two, with a GPU and without."""
     names: dict[int, str] = field(default_factory=dict)
     """The workers that are up."""
 
@@ -125,6 +127,7 @@ def drive(crew: Crew, result: RunResult, retries: int, tell: Tell) -> None:
     """
     schedule, at_work, names = result.schedule, result.at_work, result.names
     result.workers = crew.size
+    result.crews = list(Counter(crew.can(worker) for worker in range(crew.size)).items())
     loaded: dict[int, set[str]] = {}
     deaths: Counter[Job] = Counter()
     nodes: Counter[Job] = Counter()

@@ -1,13 +1,17 @@
 """What partitions take in each stage, and so many workers -> how long the whole takes, played in the runner's order.
 
-A worker takes a job whose inputs are committed, rather of a stage that it has loaded, then of the earliest stage, then
-the largest partition. Storage and network are not played; `Bounds` says how fast they would have to be.
+Workers are of kinds (with a GPU, without), and each kind has stages of its own. A worker takes a job whose inputs are
+committed, rather of a stage that it has loaded, then of the earliest stage, then the largest partition. Storage and
+network are not played; `Bounds` says how fast they would have to be.
 """
 
 import bisect
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
+Crews = Sequence[tuple[frozenset[str], int]]
+"""Kinds of workers: the stages that they do, which no other kind does, and how many they are."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +43,11 @@ class Played:
         return 1 - self.busy_s / whole if whole else 0.0
 
 
-def play(stages: Sequence[StageCost], workers: int) -> Played:
+def play(stages: Sequence[StageCost], crews: Crews) -> Played:
     """List scheduling of every stage on every partition. A million jobs take some ten seconds."""
-    assert workers > 0, workers
+    assert all(count > 0 for _, count in crews) and {s.name for s in stages} == set().union(*(n for n, _ in crews)), (
+        crews
+    )
     needs = [[k for k, other in enumerate(stages) if other.name in stage.reads] for stage in stages]
     feeds = [[k for k, inner in enumerate(needs) if j in inner] for j in range(len(stages))]
     count = len(stages[0].seconds) if stages else 0
@@ -52,25 +58,28 @@ def play(stages: Sequence[StageCost], workers: int) -> Played:
         if not inner:
             ready[k] = [(-size[i], i) for i in range(count)]
             heapq.heapify(ready[k])
-    idle = list(range(workers))
-    loaded: list[set[int]] = [set() for _ in range(workers)]
+    own = [[k for k, stage in enumerate(stages) if stage.name in names] for names, _ in crews]
+    kind_of = [kind for kind, (_, count) in enumerate(crews) for _ in range(count)]
+    idle = [[worker for worker, its in enumerate(kind_of) if its == kind] for kind in range(len(crews))]
+    loaded: list[set[int]] = [set() for _ in kind_of]
     running: list[tuple[float, int, int, int]] = []
     now = busy = 0.0
     while True:
-        while idle and (choices := [k for k, jobs in enumerate(ready) if jobs]):
-            worker = idle.pop(0)
-            choice = min((k not in loaded[worker], k) for k in choices)[1]
-            _, partition = heapq.heappop(ready[choice])
-            took = stages[choice].seconds[partition]
-            if choice not in loaded[worker]:
-                loaded[worker].add(choice)
-                took += stages[choice].setup_s
-            busy += took
-            heapq.heappush(running, (now + took, worker, choice, partition))
+        for free, can in zip(idle, own, strict=True):
+            while free and (choices := [k for k in can if ready[k]]):
+                worker = free.pop(0)
+                choice = min((k not in loaded[worker], k) for k in choices)[1]
+                _, partition = heapq.heappop(ready[choice])
+                took = stages[choice].seconds[partition]
+                if choice not in loaded[worker]:
+                    loaded[worker].add(choice)
+                    took += stages[choice].setup_s
+                busy += took
+                heapq.heappush(running, (now + took, worker, choice, partition))
         if not running:
-            return Played(now, busy, workers)
+            return Played(now, busy, len(kind_of))
         now, worker, stage, partition = heapq.heappop(running)
-        bisect.insort(idle, worker)
+        bisect.insort(idle[kind_of[worker]], worker)
         for k in feeds[stage]:
             missing[k][partition] -= 1
             if missing[k][partition] == 0:
@@ -82,7 +91,7 @@ class Bounds:
     """What no number of workers, or no storage, can go below. Seconds."""
 
     work_s: float
-    """All jobs, shared out evenly."""
+    """All jobs of the kind of workers that has most to do, shared out evenly."""
     chain_s: float
     """The largest partition through the stages that wait for one another, its models loaded."""
     storage_s: float
@@ -98,14 +107,26 @@ class Bounds:
         return max(self.work_s, self.chain_s, self.storage_s)
 
 
-def bounds(stages: Sequence[StageCost], workers: int, storage_s: float = 0.0) -> Bounds:
+def bounds(stages: Sequence[StageCost], crews: Crews, storage_s: float = 0.0) -> Bounds:
     """storage_s: all bytes at the storage's rate."""
     longest = max((_chain(stages, i) for i in range(len(stages[0].seconds))), default=0.0)
-    return Bounds(_work_s(stages, workers), longest, storage_s)
+    return Bounds(max(_work_s(stages, *crew) for crew in crews), longest, storage_s)
 
 
-def _work_s(stages: Sequence[StageCost], workers: int) -> float:
-    return sum(sum(stage.seconds) + stage.setup_s * min(workers, len(stage.seconds)) for stage in stages) / workers
+def busiest(stages: Sequence[StageCost], crews: Crews) -> str:
+    """The stage that takes most of the workers that have most to do."""
+    names, _ = max(crews, key=lambda crew: _work_s(stages, *crew))
+    return max((stage for stage in stages if stage.name in names), key=lambda stage: sum(stage.seconds)).name
+
+
+def times(crews: Crews, factor: float) -> Crews:
+    """So many times as many of each kind, at least one."""
+    return [(names, max(1, round(count * factor))) for names, count in crews]
+
+
+def _work_s(stages: Sequence[StageCost], names: frozenset[str], count: int) -> float:
+    mine = [stage for stage in stages if stage.name in names]
+    return sum(sum(stage.seconds) + stage.setup_s * min(count, len(stage.seconds)) for stage in mine) / count
 
 
 def _chain(stages: Sequence[StageCost], partition: int) -> float:
@@ -116,11 +137,12 @@ def _chain(stages: Sequence[StageCost], partition: int) -> float:
     return max(ends.values(), default=0.0)
 
 
-def machines_that_help(stages: Sequence[StageCost], at_once: int, storage_s: float = 0.0) -> tuple[int, str]:
+def machines_that_help(stages: Sequence[StageCost], at_once: Crews, storage_s: float = 0.0) -> tuple[int, str]:
     """(machines of `at_once` workers from which twice as many would save less than a tenth, what then binds)."""
     machines, here = 1, bounds(stages, at_once, storage_s)
     while True:
-        twice = replace(here, work_s=_work_s(stages, 2 * machines * at_once))
+        more = times(at_once, 2 * machines)
+        twice = replace(here, work_s=max(_work_s(stages, *crew) for crew in more))
         if twice.wall_s > 0.9 * here.wall_s:
             return machines, twice.binding()
         machines, here = 2 * machines, twice

@@ -116,7 +116,9 @@ def test_measuring_changes_nothing_and_names_what_is_missing(tmp_path, hours):
 def known() -> Measure:
     """Ten songs of 1 MB in two partitions; one stage: 60 s, half of it in models, 8 of 10 rows out."""
     stage = StageMeasure("separate", ("index",), False, 60, 58, 5, 0.5, 10_000_000, 30_000_000, 10, 8)
-    return Measure([stage], [5_000_000, 5_000_000], 10, [0, 1], 10_000_000, 10, 2, 0, 40, 10)
+    return Measure(
+        [stage], [5_000_000, 5_000_000], 10, [0, 1], 10_000_000, 10, [(frozenset({"separate"}), 2)], 0, 40, 10
+    )
 
 
 def test_a_forecast_by_hand():
@@ -146,3 +148,15 @@ def test_more_jobs_than_can_be_played_are_bounded(monkeypatch):
     monkeypatch.setattr(plan, "_PLAYED_JOBS", 10)
     bounded = forecast(known(), Target(4000, machines=4))
     assert played.wall_s <= bounded.wall_s < 1.02 * played.wall_s
+
+
+def test_a_gpu_node_s_other_workers_do_not_count_for_the_gpu():
+    """Four workers share the GPU, twelve take the other cores: 64 such make 256, not 1024."""
+    on_gpu = replace(known().stages[0], on_gpu=True)
+    cut = replace(known().stages[0], name="segment", reads=("separate",), seconds=6.0)
+    crews = [(frozenset({"separate"}), 4), (frozenset({"segment"}), 12)]
+    node = replace(known(), gpus=1, stages=[on_gpu, cut], crews=crews)
+    found = forecast(node, Target(10_000, gpus=64))
+    assert found.workers == 64 * 16 and found.binds == "stage separate"
+    assert found.wall_s == pytest.approx(10 + 5 + 60_000 / 256, rel=0.1)
+    assert facts(node, found, 64)["gpu_hours"] == pytest.approx(60_000 / 3600 / 4)

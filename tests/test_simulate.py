@@ -4,11 +4,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processing.simulate import StageCost, bounds, machines_that_help, play
+from processing import simulate
+from processing.simulate import StageCost, busiest
 
 
 def stage(name: str, seconds, reads=("index",), setup_s: float = 0.0) -> StageCost:
     return StageCost(name, reads, seconds, setup_s)
+
+
+def alike(function):
+    """With so many workers of one kind."""
+    return lambda stages, count, *more, **how: function(
+        stages, [(frozenset(s.name for s in stages), count)], *more, **how
+    )
+
+
+play, bounds, machines_that_help = map(alike, (simulate.play, simulate.bounds, simulate.machines_that_help))
 
 
 def test_one_worker_takes_the_sum():
@@ -59,3 +70,14 @@ def test_machines_stop_helping_where_the_longest_partition_or_the_storage_binds(
     machines, binds = machines_that_help([stage("a", [1.0] * 1024)], 1, storage_s=128)
     assert (machines, binds) == (8, "storage")
     assert bounds([stage("a", [1.0] * 64)], 4).binding() == "work"
+
+
+def test_kinds_of_workers_do_not_help_each_other_out():
+    """A hundred without a GPU make nothing faster that needs one."""
+    stages = [stage("a", [2.0] * 8), stage("b", [4.0] * 8, ("a",)), stage("c", [1.0] * 8, ("b",))]
+    gpus = [(frozenset("b"), 2), (frozenset("ac"), 100)]
+    assert simulate.play(stages, gpus).wall_s == 2 + 8 * 4 / 2 + 1
+    assert simulate.bounds(stages, gpus).work_s == 16 and busiest(stages, gpus) == "b"
+    assert busiest(stages, [(frozenset("b"), 100), (frozenset("ac"), 2)]) == "a"
+    machines, binds = simulate.machines_that_help(stages, gpus)
+    assert (machines, binds) == (4, "the longest partition")
