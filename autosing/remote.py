@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from autosing.errors import InputError
+from autosing.ranges import RangeFile
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem
@@ -182,45 +183,23 @@ class Remote:
         raise AssertionError(_TRIES)
 
 
-class _Reader(io.RawIOBase):
+class _Reader(RangeFile):
     """Reads ranges of one object, each of them patiently."""
 
     def __init__(self, place: Remote) -> None:
-        self._place, self._at = place, 0
+        self._place = place
         self._file = place._patiently(lambda: place._system().open_input_file(place.key))
-        self._size = self._file.size()
+        super().__init__(self._file.size())
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence])
-        return self._at
-
-    def readinto(self, into: Any) -> int:
-        wanted = min(len(into), max(0, self._size - self._at))
-        if not wanted:
-            return 0
-        data = self._place._patiently(self._read_at(wanted))
-        into[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-    def _read_at(self, wanted: int) -> Callable[[], bytes]:
+    def piece(self, at: int, count: int) -> bytes:
         def once() -> bytes:
-            self._file.seek(self._at)
-            data = self._file.read(wanted)
-            if len(data) != wanted:
-                raise OSError(f"{len(data)} of {wanted} bytes came")
+            self._file.seek(at)
+            data: bytes = self._file.read(count)
+            if len(data) != count:
+                raise OSError(f"{len(data)} of {count} bytes came")
             return data
 
-        return once
+        return self._place._patiently(once)
 
 
 @cache

@@ -1,11 +1,12 @@
 """Encoded audio that lies in a file -> its bytes, a piece at a time, so that what is held does not grow with it."""
 
 import errno
-import io
 import os
 import tempfile
 from collections.abc import Iterable
-from typing import Any, Protocol, TypeAlias, overload
+from typing import Protocol, TypeAlias, overload
+
+from autosing.ranges import RangeFile
 
 _WINDOW = 1 << 16
 """Read from a file at a time where less is asked for."""
@@ -129,45 +130,25 @@ class Scratch:
         return self._end
 
 
-class EncodedFile(io.RawIOBase):
+class EncodedFile(RangeFile):
     """Encoded audio as a file to be read, with `put_in` standing in it at `at`.
 
     An error of reading is kept in `failed` and looks like the end of the file: libsndfile's callbacks cannot raise.
     """
 
     def __init__(self, data: Encoded, put_in: bytes = b"", at: int = 0) -> None:
+        super().__init__(len(data) + len(put_in))
         self._data, self._put_in, self._put_at = data, put_in, at
-        self._size, self._at = len(data) + len(put_in), 0
         self.failed: OSError | None = None
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence])
-        return self._at
-
-    def readinto(self, into: Any) -> int:
+    def piece(self, at: int, count: int) -> bytes:
+        end, shift = at + count, len(self._put_in)
         try:
-            piece = self._next(len(into))
+            if at < self._put_at:
+                return self._data[at : min(end, self._put_at)]
+            if at < self._put_at + shift:
+                return self._put_in[at - self._put_at : end - self._put_at]
+            return self._data[at - shift : end - shift]
         except OSError as error:
             self.failed = error
-            return 0
-        into[: len(piece)] = piece
-        self._at += len(piece)
-        return len(piece)
-
-    def _next(self, count: int) -> bytes:
-        end = self._at + count
-        if self._at < self._put_at:
-            return self._data[self._at : min(end, self._put_at)]
-        shift = len(self._put_in)
-        if self._at < self._put_at + shift:
-            return self._put_in[self._at - self._put_at : end - self._put_at]
-        return self._data[self._at - shift : end - shift]
+            return b""
