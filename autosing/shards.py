@@ -19,7 +19,7 @@ import numpy as np
 
 from autosing.errors import InputError
 from autosing.ids import check_id
-from autosing.schemas.sample import GROUPS, META, Layout, Sample, ShardRecord, array_layout
+from autosing.schemas.sample import GROUPS, META, Sample, ShardRecord, array_layout
 from autosing.store import Place
 from autosing.tars import Member, members_of
 
@@ -31,21 +31,22 @@ _MADV_POPULATE_READ = 22
 
 
 class Row(NamedTuple):
-    """Where a sample's files lie: its meta, its arrays, and the others. Tuples: the garbage collector passes over them.
+    """Where a sample's files lie: its meta, its arrays, and the others.
 
-    An array's place is what numpy's constructor takes, so that nothing is looked up in the file again.
+    Flat tuples of what numpy's constructor takes: nothing is looked up in the file again, little in memory, and the
+    garbage collector passes over them.
     """
 
     key: str
     meta: tuple[int, int]
-    arrays: tuple[tuple[str, int, Layout], ...]
-    """(file, bytes, place)."""
+    arrays: tuple[tuple[str, int, *tuple[Any, ...]], ...]
+    """(file, bytes, *its Layout)."""
     others: tuple[tuple[str, int, int], ...]
     """(file, begin, end)."""
 
     def sizes(self) -> dict[str, int]:
         """File -> its bytes, meta left out."""
-        return {file: size for file, size, _ in self.arrays} | {file: end - begin for file, begin, end in self.others}
+        return {file: size for file, size, *_ in self.arrays} | {file: end - begin for file, begin, end in self.others}
 
 
 class ShardFile:
@@ -136,7 +137,7 @@ class Shard:
         key, (begin, end), arrays, others = self._rows[row]
         tar = self._tar
         files: dict[str, Any] = {
-            file: np.ndarray(shape, dtype, tar, first, None, order) for file, _, (shape, dtype, first, order) in arrays
+            file: np.ndarray(shape, dtype, tar, first, None, order) for file, _, shape, dtype, first, order in arrays
         }
         for file, first, last in others:
             files[file] = tar[first:last]
@@ -233,7 +234,7 @@ def _row(path: Place, tar: memoryview, key: str, held: dict[str, Member], files:
             continue
         if file.endswith(".npy"):
             layout = array_layout(tar, begin, end, f"shard {path}: {key}.{file}")
-            arrays.append((sys.intern(file), end - begin, layout))
+            arrays.append((sys.intern(file), end - begin, *layout))
         else:
             others.append((sys.intern(file), begin, end))
     return Row(key, (meta.start, meta.end), tuple(arrays), tuple(others))

@@ -94,7 +94,7 @@ class SampleStream(IterableDataset[Chunk | InputError]):
             yield chunk
 
     def _sample(self, number: int, row: int) -> Sample:
-        if self._room <= 0 and not self._cache:
+        if not self._cache_bytes:
             return self._shard(number).sample(row)
         held = self._cache.get((number, row))
         if held is not None:

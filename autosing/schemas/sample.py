@@ -99,6 +99,8 @@ class Sample:
     `keeps`: what has been decoded is held for the next time (as 16 bits where FLAC held no more: lossless).
     """
 
+    __slots__ = ("_files", "_meta", "id", "keeps")
+
     def __init__(
         self, id: str, meta: SampleMeta | bytes | memoryview, files: dict[str, Any], keeps: bool = False
     ) -> None:
