@@ -19,15 +19,20 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from autosing.errors import InputError
 from autosing.remote import SCHEME, Remote
 
 Place: TypeAlias = Path | Remote
+A = TypeVar("A")
+B = TypeVar("B")
+_QUESTIONS = 32
+"""So many are asked of a store at once."""
 
 POINTS = {
     "attempt": "an attempt's folder is made",
@@ -100,6 +105,15 @@ def files_in(folder: Place) -> dict[str, tuple[int, float]]:
             if path.is_file():
                 found[path.relative_to(folder).as_posix()] = (path.stat().st_size, path.stat().st_mtime)
     return found
+
+
+def of_each(items: Iterable[A], ask: Callable[[A], B], where: Place) -> Iterator[B]:
+    """`ask` of each item, in order: of a store many at a time, as each waits for the network."""
+    if isinstance(where, Path):
+        yield from map(ask, items)
+        return
+    with ThreadPoolExecutor(_QUESTIONS) as pool:
+        yield from pool.map(ask, items)
 
 
 @contextmanager

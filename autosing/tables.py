@@ -26,7 +26,7 @@ from autosing.schemas.base import arrow_schema, from_row, to_row
 from autosing.schemas.cells import as_table, layout
 from autosing.schemas.pages import Where, places
 from autosing.stage import Rejected
-from autosing.store import Place, attempt, put
+from autosing.store import Place, attempt, of_each, put
 
 R = TypeVar("R")
 P = TypeVar("P", Path, Remote, Place)
@@ -80,8 +80,13 @@ class StageCount:
 
 def count_stage(corpus: Place, numbers: Sequence[int], stage: str) -> StageCount:
     """What the committed tables of these partitions say of themselves, and why they left rows out."""
-    metas = [meta for k in numbers if (meta := read_meta(table_path(corpus, k, stage))) is not None]
-    reasons = Counter(row.reason for k in numbers for row in read_rejects(corpus, k, stage))
+
+    def look(partition: int) -> tuple[TableMeta | None, list[Rejected]]:
+        return read_meta(table_path(corpus, partition, stage)), read_rejects(corpus, partition, stage)
+
+    found = list(of_each(numbers, look, corpus))
+    metas = [meta for meta, _ in found if meta is not None]
+    reasons = Counter(row.reason for _, rejects in found for row in rejects)
     rows_in, sources, rows, rejected = (
         sum(getattr(meta, name) for meta in metas) for name in ("rows_in", "sources", "rows", "rejected")
     )

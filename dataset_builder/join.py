@@ -14,7 +14,7 @@ from autosing.audio.io import decode, encode
 from autosing.errors import InputError
 from autosing.schemas.sample import SampleMeta, write_array
 from autosing.schemas.tables import Acoustic, Line, Pitch, Semantic, Singer, Word
-from autosing.store import Place
+from autosing.store import Place, of_each
 from autosing.tables import TableMeta, partitions, read_meta, read_rejects, read_rows, table_path
 
 TABLES: dict[str, type] = {"semantic": Semantic, "singer": Singer, "acoustic": Acoustic, "pitch": Pitch}
@@ -69,10 +69,15 @@ class Source:
 
 def sources(corpus: Place, groups: Collection[str]) -> list[Source]:
     """The tables that the groups need. Raises InputError: one missing, or made from another `segment` than is there."""
-    found = []
-    for partition in partitions(corpus):
-        for table in ("segment", *(name for name in TABLES if name in groups)):
-            meta = read_meta(table_path(corpus, partition, table))
+    tables = ("segment", *(name for name in TABLES if name in groups))
+
+    def look(partition: int) -> list[TableMeta | None]:
+        return [read_meta(table_path(corpus, partition, table)) for table in tables]
+
+    found: list[Source] = []
+    numbers = partitions(corpus)
+    for partition, metas in zip(numbers, of_each(numbers, look, corpus), strict=True):
+        for table, meta in zip(tables, metas, strict=True):
             if meta is None:
                 raise InputError(
                     f"corpus {corpus}: partition {partition} has no {table}.parquet; run 'autosing process {corpus}'"

@@ -12,7 +12,7 @@ from typing import Any
 from autosing.errors import InputError
 from autosing.ids import check_id
 from autosing.stage import Stage
-from autosing.store import Place, sweep_dead
+from autosing.store import Place, of_each, sweep_dead
 from autosing.tables import (
     check_kinds,
     fingerprint,
@@ -43,19 +43,27 @@ class Schedule:
     def __init__(self, corpus: Place, stages: Sequence[Stage[Any, Any]]) -> None:
         """Raises InputError: no corpus, ids that are not valid, an input that is neither there nor to be made."""
         self.partitions = partitions(corpus)
-        self.bytes = {k: self.size_of(corpus, k) for k in self.partitions}
         self._reads = {stage.name: stage.reads for stage in stages}
-        self._waiting: dict[tuple[str, int], Job] = {}
-        self._inputs_due: dict[tuple[str, int], int] = {}
-        """For each job, how many of its inputs are still to be made."""
         own = {stage.name: own_details(stage) for stage in stages}  # once: weights are files to be hashed
-        seen: dict[str, int] = {}
-        for partition in self.partitions:
-            _check_ids(table_path(corpus, partition, "index"), seen, partition)
+
+        def look(partition: int) -> tuple[int, list[str], list[Job]]:
             sweep_dead(corpus / str(partition))
-            self._plan(corpus, partition, stages, own)
+            ids = _ids_of(table_path(corpus, partition, "index"))
+            return self.size_of(corpus, partition), ids, _stale(corpus, partition, stages, own)
+
+        self.bytes: dict[int, int] = {}
+        self._waiting: dict[tuple[str, int], Job] = {}
+        seen: dict[str, int] = {}
+        for partition, (size, ids, jobs) in zip(self.partitions, of_each(self.partitions, look, corpus), strict=True):
+            _check_ids(table_path(corpus, partition, "index"), ids, seen, partition)
+            self.bytes[partition] = size
+            self._waiting |= {(job.stage, job.partition): job for job in jobs}
         self.jobs = list(self._waiting.values())
         self.kept = len(self.partitions) * len(stages) - len(self.jobs)
+        self._inputs_due = {
+            (stage, k): sum((table, k) in self._waiting for table in self._reads[stage]) for stage, k in self._waiting
+        }
+        """For each job, how many of its inputs are still to be made."""
         self._ready = {stage: _Largest(self._waiting) for stage in self._reads}
         self._left = {stage: _Largest(self._waiting) for stage in self._reads}
         self.bytes_left = dict.fromkeys(self._reads, 0)
@@ -66,28 +74,6 @@ class Schedule:
     def size_of(self, corpus: Place, partition: int) -> int:
         """The size of its index: what its tables cost to make, to compare by."""
         return table_path(corpus, partition, "index").stat().st_size
-
-    def _plan(
-        self, corpus: Place, partition: int, stages: Sequence[Stage[Any, Any]], own: dict[str, dict[str, Any]]
-    ) -> None:
-        prints: dict[str, str] = {}
-        for stage in stages:
-            for table in stage.reads:
-                if table not in prints:
-                    held = read_meta(table_path(corpus, partition, table))
-                    if held is None:
-                        raise missing_input(corpus, partition, stage, table)
-                    prints[table] = held.fingerprint
-            wanted = {**own[stage.name], "inputs": {table: prints[table] for table in stage.reads}}
-            prints[stage.name] = fingerprint(wanted)
-            held = read_meta(table_path(corpus, partition, stage.name))
-            why = why_stale(held, wanted)
-            if held is not None and why is None and not has_rejects(corpus, partition, stage.name, held):
-                why = "its rejects are missing, or of another run that was killed"
-            if why is not None:
-                self._waiting[stage.name, partition] = Job(stage.name, partition, why)
-                due = sum((table, partition) in self._waiting for table in stage.reads)
-                self._inputs_due[stage.name, partition] = due
 
     @property
     def waiting(self) -> Collection[Job]:
@@ -159,17 +145,43 @@ class _Largest:
         return self._heap[0][1] if self._heap else None
 
 
-def _check_ids(index: Place, seen: dict[str, int], partition: int) -> None:
-    """Ids become keys of tars and names of files, so no work starts on one that cannot."""
+def _stale(
+    corpus: Place, partition: int, stages: Sequence[Stage[Any, Any]], own: Mapping[str, dict[str, Any]]
+) -> list[Job]:
+    """The tables of a partition that are not as wanted. Raises InputError: an input neither there nor to be made."""
+    jobs = []
+    prints: dict[str, str] = {}
+    for stage in stages:
+        for table in stage.reads:
+            if table not in prints:
+                held = read_meta(table_path(corpus, partition, table))
+                if held is None:
+                    raise missing_input(corpus, partition, stage, table)
+                prints[table] = held.fingerprint
+        wanted = {**own[stage.name], "inputs": {table: prints[table] for table in stage.reads}}
+        prints[stage.name] = fingerprint(wanted)
+        held = read_meta(table_path(corpus, partition, stage.name))
+        why = why_stale(held, wanted)
+        if held is not None and why is None and not has_rejects(corpus, partition, stage.name, held):
+            why = "its rejects are missing, or of another run that was killed"
+        if why is not None:
+            jobs.append(Job(stage.name, partition, why))
+    return jobs
+
+
+def _ids_of(index: Place) -> list[str]:
     with open_table(index) as file:
         schema = file.schema_arrow
         if "id" not in schema.names:
             raise InputError(f"{index}: no column id; run 'autosing import' to make a corpus")
         check_kinds(index, schema, {"id": "text"})
         ids = file.read(columns=["id"])["id"].to_pylist()
+    return [row_id for row_id in ids if row_id is not None]
+
+
+def _check_ids(index: Place, ids: Sequence[str], seen: dict[str, int], partition: int) -> None:
+    """Ids become keys of tars and names of files, so no work starts on one that cannot."""
     for row_id in ids:
-        if row_id is None:
-            continue
         check_id(row_id)
         if row_id in seen:
             both = "twice in it" if seen[row_id] == partition else f"in partitions {seen[row_id]} and {partition}"

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from autosing.remote import Remote
 from autosing.schemas.sample import DatasetIndex
 from autosing.schemas.tables import Song
 from autosing.shards import read_shard
-from autosing.store import files_in, place, put_bytes
+from autosing.store import files_in, of_each, place, put_bytes
 from autosing.tables import TableWriter, table_path
 from autosing.testing.datasets import make_dataset
 from autosing.testing.faults import FAULTS, FaultyProxy
@@ -197,3 +198,15 @@ def test_training_from_a_store_is_training_from_a_disk(port, tmp_path, monkeypat
     monkeypatch.setattr(cluster, "carry_out", lambda plan, say: carried.append(plan))
     cluster._be_a_rank(cluster._as_words(plan) | {"folder": "."})
     assert carried == [plan], "a rank on another node knows the store as well"
+
+
+def test_a_store_is_asked_side_by_side_and_answers_in_order():
+    both = threading.Barrier(2)
+    far = Remote("bucket/prefix")
+    assert list(of_each(range(40), lambda k: (both.wait(60), k)[1], far)) == list(range(40))
+    with pytest.raises(InputError, match="seven"):
+        list(of_each(range(40), lambda k: _refuse() if k == 7 else k, far))
+
+
+def _refuse():
+    raise InputError("seven")
