@@ -15,6 +15,8 @@ _A_FEW_FRAMES = 8
 _NO_TAG = b"ID3\x04\0\0\0\0\0\x0a" + bytes(10)
 """An ID3 tag that says nothing."""
 _CHAINED = ("chained", "several files, one after another, of which only the first would be read; save them apart")
+_FLAC_BEGINNINGS = (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22")
+"""The mark and the head of the first block, STREAMINFO of 34 bytes; 0x80: it is also the last."""
 _BEGIN, _END = 2, 4
 """Flags of an Ogg page: the first and the last of a stream."""
 
@@ -46,7 +48,7 @@ def what_is_missing(data: Encoded) -> tuple[bytes, int]:
 def why_incomplete(data: Encoded) -> tuple[str, str] | None:
     """(reason, what was found) where an Ogg file was cut short, or a file holds several songs of which one is read."""
     if data[:4] != b"OggS":
-        return _CHAINED if _goes_on(data) else None
+        return _CHAINED if _goes_on(data) or _another_begins(data) else None
     flags, end, links = 0, 0, 0
     for page_end, page_flags in _ogg_pages(data):
         if page_flags & _BEGIN and not flags & _BEGIN:
@@ -118,6 +120,17 @@ def _goes_on(data: Encoded) -> bool:
         return False
     end = start + int.from_bytes(data[at + 12 : at + 16], "big")
     return len(list(islice(_frames(data, end), _A_FEW_FRAMES))) == _A_FEW_FRAMES
+
+
+def _another_begins(data: Encoded) -> bool:
+    """Whether a second FLAC or RIFF file stands behind the first."""
+    if data[:4] == b"fLaC":
+        return any(data.find(beginning, 4) > 0 for beginning in _FLAC_BEGINNINGS)
+    if data[:4] != b"RIFF":
+        return False
+    size = int.from_bytes(data[4:8], "little")
+    end = 8 + size + size % 2
+    return data[end : end + 4] == b"RIFF"
 
 
 def _count_frame(header: bytes, frames: int) -> bytes:

@@ -152,6 +152,8 @@ MEDIA = (
     MediaCase("five hours.flac", lambda: silence(5 * 3600, 4000), "too_long"),
     MediaCase("two songs.ogg", lambda: song("first", "ogg") + song("second", "ogg"), "chained"),
     MediaCase("two songs.mp3", lambda: song("first", "mp3") + song("second", "mp3", 30_000), "chained"),
+    MediaCase("two songs.flac", lambda: song("first", "flac") + song("second", "flac"), "chained"),
+    MediaCase("two songs.wav", lambda: song("first", "wav") + song("second", "wav"), "chained"),
     MediaCase("nine channels.wav", lambda: song("nine", channels=9), "too_many_channels"),
     MediaCase("slow.wav", lambda: song("slow", rate_hz=100), "odd_rate"),
     MediaCase("fast.wav", lambda: song("fast", rate_hz=2**31 - 1), "odd_rate"),
