@@ -1,8 +1,8 @@
 """A dataset's shards -> prepared items in an order that is a function of (seed, epoch) alone -> batches.
 
-What is shuffled are addresses (see train.order); a sample is read when its turn comes, with one read, and decoded as
-far as its task asks. So memory does not grow with a shard or a window of them, ranks and workers only share out one
-global order, nothing is dropped, nothing comes twice, and a run resumes without reading what lies before it.
+What is shuffled are addresses (see train.order); shards are mapped, and a sample is views of its shard, decoded as far
+as its task asks. So nothing of a shard is held but where its samples lie, ranks and workers only share out one global
+order, nothing is dropped, nothing comes twice, and a run resumes without reading what lies before it.
 """
 
 from collections.abc import Iterator, Sequence
