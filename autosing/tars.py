@@ -1,6 +1,6 @@
 """A tar -> where its members lie, without reading them; or an InputError that says what is not plain about it.
 
-One small read a header, no tarfile object a member. A header either has the one plain shape that `autosing build`
+One look at each header, no tarfile object a member. A header either has the one plain shape that `autosing build`
 writes, or it is looked at closely to say what it is: a link, a device, a path, a bomb, a header of another kind.
 """
 

@@ -21,7 +21,7 @@ Item = dict[str, Any]
 Chunk = list[tuple[int, Item | None]]
 KEPT_ROWS, KEPT_SHARDS = 1 << 16, 256
 """Shards stay open while they have so few rows, and are so few, or while their window lasts: a row's place costs about
-700 bytes."""
+900 bytes."""
 SEEN_BYTES = 1 << 30
 """So much of them is in this process's sight at once, or a window. It is the system's page cache, not held besides."""
 FEW_READERS = 8
