@@ -72,6 +72,7 @@ def share_held(data: Encoded) -> float:
 class _Frame(NamedTuple):
     size: int
     kbits: int
+    rate_hz: int
 
 
 def _after_id3(data: Encoded) -> int:
@@ -93,7 +94,7 @@ def _frame(data: Encoded, at: int) -> _Frame | None:
         return None
     kbits = (_KBITS_1 if version == 3 else _KBITS_2)[index]
     rate_hz = _RATES_HZ[rate] // {3: 1, 2: 2, 0: 4}[version]
-    return _Frame((144 if version == 3 else 72) * kbits * 1000 // rate_hz + (data[at + 2] >> 1 & 1), kbits)
+    return _Frame((144 if version == 3 else 72) * kbits * 1000 // rate_hz + (data[at + 2] >> 1 & 1), kbits, rate_hz)
 
 
 def _frames(data: Encoded, at: int) -> Iterator[_Frame]:
@@ -112,12 +113,18 @@ def _frames(data: Encoded, at: int) -> Iterator[_Frame]:
 
 
 def _goes_on(data: Encoded) -> bool:
-    """Whether more frames follow behind all those that an MP3's first frame counts (Xing's header, flags 1 and 2)."""
+    """Whether more frames follow behind all those that an MP3's first frame counts (Xing's header, flags 1 and 2).
+
+    Where it counts none: whether frames of another sample rate follow, where decoders stop.
+    """
     start = _after_id3(data)
     first = _frame(data, start)
-    at = -1 if first is None else max(data.find(mark, start, start + first.size) for mark in (b"Xing", b"Info"))
-    if at < 0 or data[at + 7] & 3 != 3:
+    if first is None:
         return False
+    at = max(data.find(mark, start, start + first.size) for mark in (b"Xing", b"Info"))
+    if at < 0 or data[at + 7] & 3 != 3:
+        others = (frame for frame in _frames(data, start) if frame.rate_hz != first.rate_hz)
+        return len(list(islice(others, _A_FEW_FRAMES))) == _A_FEW_FRAMES
     end = start + int.from_bytes(data[at + 12 : at + 16], "big")
     return len(list(islice(_frames(data, end), _A_FEW_FRAMES))) == _A_FEW_FRAMES
 

@@ -48,6 +48,11 @@ def song(name: str, format: str = "wav", samples: int = 8000, channels: int = 1,
     return encode(Audio(noise(name, samples, channels), rate_hz), format)
 
 
+def _uncounted(name: str, rate_hz: int = _RATE_HZ) -> bytes:
+    """An MP3 whose first frame does not say how many follow."""
+    return song(name, "mp3", rate_hz=rate_hz).replace(b"Info", bytes(4)).replace(b"Xing", bytes(4))
+
+
 def silence(seconds: int, rate_hz: int = 8000) -> bytes:
     """A FLAC of silence of any length, written block by block: 3 hours take 0.3 MB."""
     sink, block = io.BytesIO(), np.zeros(rate_hz * 60, np.int16)
@@ -152,6 +157,7 @@ MEDIA = (
     MediaCase("five hours.flac", lambda: silence(5 * 3600, 4000), "too_long"),
     MediaCase("two songs.ogg", lambda: song("first", "ogg") + song("second", "ogg"), "chained"),
     MediaCase("two songs.mp3", lambda: song("first", "mp3") + song("second", "mp3", 30_000), "chained"),
+    MediaCase("two rates.mp3", lambda: _uncounted("first") + _uncounted("second", rate_hz=22_050), "chained"),
     MediaCase("two songs.flac", lambda: song("first", "flac") + song("second", "flac"), "chained"),
     MediaCase("two songs.wav", lambda: song("first", "wav") + song("second", "wav"), "chained"),
     MediaCase("nine channels.wav", lambda: song("nine", channels=9), "too_many_channels"),

@@ -76,9 +76,9 @@ def _check(entry: Entry, song: Song | Rejected, known_audio: set[str]) -> Checke
             # A decoder that meets a second file behind the first says that it lost its way.
             joined = why_incomplete(song.audio) if error.reason in ("damaged", "not_audio") else None
             return Checked(entry, *(joined or (error.reason, str(error))))
+        if incomplete := why_incomplete(song.audio):
+            return Checked(entry, *incomplete)
         if found.num_samples < _TRUNCATED * found.promised_samples:
             held = f"{found.num_samples} of {found.promised_samples} samples are there"
             return Checked(entry, "truncated", f"{held}; copy or download the file again")
-        if incomplete := why_incomplete(song.audio):
-            return Checked(entry, *incomplete)
     return Checked(entry, None, "", audio, row, len(song.audio))
