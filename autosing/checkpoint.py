@@ -52,24 +52,25 @@ def save_model(
 
 def load_model(folder: Path, kind: str | None = None, device: str | torch.device = "cpu") -> ModelFile:
     """Read a run or model folder. Raises InputError: nothing there, not ours, or not of the wanted kind."""
-    return _read(folder, kind, "pt", str(device), with_weights=True)
+    return _read(folder, kind, str(device))
 
 
 def describe_model(folder: Path, kind: str | None = None) -> ModelFile:
     """As load_model, without the weights and without torch."""
-    return _read(folder, kind, "numpy", "cpu", with_weights=False)
+    return _read(folder, kind, None)
 
 
-def _read(folder: Path, kind: str | None, framework: str, device: str, with_weights: bool) -> ModelFile:
+def _read(folder: Path, kind: str | None, device: str | None) -> ModelFile:
+    """`device`: where the weights shall be; None: they are left out."""
     from safetensors import SafetensorError, safe_open
 
     path = folder / WEIGHTS
     if not path.is_file():
         raise InputError(f"model {folder}: no {WEIGHTS} in it; give a run folder of 'autosing train'")
     try:
-        with safe_open(path, framework=framework, device=device) as file:
+        with safe_open(path, framework="pt" if device else "numpy", device=device or "cpu") as file:
             text = (file.metadata() or {}).get(_HEADER)
-            names = file.keys() if with_weights else ()
+            names = file.keys() if device else ()
             state = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: not readable as safetensors ({error}); fetch or train it again") from None

@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from autosing.console import note
 from autosing.errors import InputError
+from autosing.store import digest_of
 
 LEDGER = "_demo.json"
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
@@ -231,8 +232,7 @@ def _config_digests(args: Sequence[str]) -> dict[str, str]:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+    return digest_of(path)[:32]
 
 
 def _digest_of_code() -> str:

@@ -4,7 +4,6 @@ A hostile tar can hold links, devices, absolute names, `..`, too many members, o
 is skipped in silence: the shard is refused whole, by name, before any member is read (see autosing.tars).
 """
 
-import hashlib
 import mmap
 import os
 import shutil
@@ -20,7 +19,7 @@ import numpy as np
 from autosing.errors import InputError
 from autosing.ids import check_id
 from autosing.schemas.sample import GROUPS, META, Sample, ShardRecord, array_layout
-from autosing.store import Place
+from autosing.store import Place, digest_of
 from autosing.tars import Member, members_of
 
 MAX_ROWS = 100_000
@@ -72,12 +71,6 @@ class ShardFile:
         self._tar.close()
         self._stream.close()
         return ShardRecord(path=name, rows=self.rows, bytes=self._path.stat().st_size, sha256=digest_of(self._path))
-
-
-def digest_of(path: Place) -> str:
-    """sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def files_of(groups: Collection[str]) -> frozenset[str]:

@@ -53,6 +53,11 @@ class Stage(ABC, Generic[In, Out]):
     def __init__(self, config: Config) -> None:
         self.config = config
 
+    @property
+    def device(self) -> str:
+        """Where its models run, as its config has it: auto, cpu or cuda; cpu where it does not say."""
+        return str(getattr(self.config, "device", "cpu"))
+
     def weights(self) -> dict[str, str]:
         """name -> sha256 of all that `setup` loads: part of the fingerprint. Cheap; loads nothing."""
         return {}

@@ -14,6 +14,7 @@ itself never holds a part of a file.
 """
 
 import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -105,6 +106,12 @@ def files_in(folder: Place) -> dict[str, tuple[int, float]]:
             if path.is_file():
                 found[path.relative_to(folder).as_posix()] = (path.stat().st_size, path.stat().st_mtime)
     return found
+
+
+def digest_of(file: Place) -> str:
+    """sha256 of its bytes."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def of_each(items: Iterable[A], ask: Callable[[A], B], where: Place) -> Iterator[B]:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,9 +24,9 @@ from autosing.errors import InputError
 from autosing.remote import Remote
 from autosing.schemas.base import arrow_schema, from_row, to_row
 from autosing.schemas.cells import as_table, layout
-from autosing.schemas.pages import Where, places
+from autosing.schemas.pages import Read, Where, places
 from autosing.stage import Rejected
-from autosing.store import Place, attempt, of_each, put
+from autosing.store import Place, attempt, digest_of, of_each, put
 
 R = TypeVar("R")
 P = TypeVar("P", Path, Remote, Place)
@@ -149,8 +149,7 @@ def read_meta(path: Place) -> TableMeta | None:
 @lru_cache(maxsize=4096)
 def _digest(path: Place, size: int, changed: float) -> str:
     """Of a file that says nothing of itself; it is read again only where it was changed."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+    return digest_of(path)[:32]
 
 
 def read_rejects(corpus: Place, partition: int, stage: str) -> list[Rejected]:
@@ -195,10 +194,17 @@ def open_cells(path: Place, file: pq.ParquetFile, name: str) -> Iterator[FileByt
 
     None: the column is laid out so that its values must be read to be had. Raises as `open_table` says, within it.
     """
-    if isinstance(path, Path):
-        held = Descriptor(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
-        found = places(lambda offset, count: os.pread(held.fileno(), count, offset), file, name)
-        return None if found is None else (None if where is None else FileBytes(held, *where) for where in found)
+    read, lying = _on_disk(path) if isinstance(path, Path) else _in_store(path)
+    found = places(read, file, name)
+    return None if found is None else (None if where is None else lying(where) for where in found)
+
+
+def _on_disk(path: Path) -> tuple[Read, Callable[[Where], FileBytes]]:
+    held = Descriptor(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    return lambda offset, count: os.pread(held.fileno(), count, offset), lambda where: FileBytes(held, *where)
+
+
+def _in_store(path: Remote) -> tuple[Read, Callable[[Where], FileBytes]]:
     stream, scratch = path.open(), Scratch()
 
     def read(offset: int, count: int) -> bytes:
@@ -212,8 +218,7 @@ def open_cells(path: Place, file: pq.ParquetFile, name: str) -> Iterator[FileByt
         offset, length = where
         return scratch.put(read(offset + at, min(_PIECE, length - at)) for at in range(0, length, _PIECE))
 
-    found = places(read, file, name)
-    return None if found is None else (None if where is None else copied(where) for where in found)
+    return read, copied
 
 
 def broken_table(path: Place, error: Exception) -> InputError:

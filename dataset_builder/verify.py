@@ -11,8 +11,8 @@ import numpy as np
 
 from autosing.errors import InputError
 from autosing.schemas.sample import GROUPS, OPTIONAL, DatasetIndex, Sample, ShardRecord
-from autosing.shards import digest_of, read_shard
-from autosing.store import Place
+from autosing.shards import read_shard
+from autosing.store import Place, digest_of
 from autosing.timebase import PITCH_RATE_HZ, SEMANTIC_RATE_HZ
 
 SINGER_SIZE = 256

@@ -83,11 +83,11 @@ def make_pools(stages: Sequence[Stage[Any, Any]], held: Mapping[str, float], con
     """
     total_cpus, total_gpus = held.get("CPU", 1.0), held.get("GPU", 0.0)
     for stage in stages:
-        if _device(stage) == "cuda" and not total_gpus:
+        if stage.device == "cuda" and not total_gpus:
             raise InputError(
                 f"{stage.name}.device is cuda, but Ray holds no GPU; set it to cpu or auto, or add a GPU node"
             )
-    on_gpu = [s for s in stages if total_gpus and (s.resources.gpus or _device(s) in ("auto", "cuda"))]
+    on_gpu = [s for s in stages if total_gpus and (s.resources.gpus or s.device in ("auto", "cuda"))]
     others = [stage for stage in stages if stage not in on_gpu]
     most = config.workers or math.inf
     pools = []
@@ -105,11 +105,6 @@ def make_pools(stages: Sequence[Stage[Any, Any]], held: Mapping[str, float], con
 
 def _pool(stages: Sequence[Stage[Any, Any]], cpus: float, gpus: float, room: float) -> Pool:
     return Pool(frozenset(stage.name for stage in stages), cpus, gpus, max(1, int(room)))
-
-
-def _device(stage: Stage[Any, Any]) -> str:
-    """Of a stage that can compute on either: auto, cpu or cuda."""
-    return str(getattr(stage.config, "device", "cpu"))
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def rows_in_hand(stage: Stage[Any, Any]) -> int:
 
 def computes_on_gpu(stage: Stage[Any, Any]) -> bool:
     """Whether the stage's models run on a GPU on this machine."""
-    return device_of(getattr(stage.config, "device", "cpu")) == "cuda"
+    return device_of(stage.device) == "cuda"
 
 
 def _threads() -> int:

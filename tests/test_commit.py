@@ -10,8 +10,7 @@ import webdataset.writer  # noqa: F401  (imports torch: once here, not in each f
 from autosing import store
 from autosing.errors import InputError
 from autosing.schemas.sample import DatasetIndex
-from autosing.shards import digest_of
-from autosing.store import POINTS, attempt, others_at_work
+from autosing.store import POINTS, attempt, digest_of, others_at_work
 from autosing.tables import read_meta, read_rejects, read_rows, rejects_path, table_path
 from autosing.testing import stages as cheap
 from autosing.testing.killing import in_process

@@ -24,7 +24,8 @@ from autosing.schemas.sample import (
     array_layout,
     write_array,
 )
-from autosing.shards import Shard, ShardFile, digest_of, read_shard
+from autosing.shards import Shard, ShardFile, read_shard
+from autosing.store import digest_of
 from autosing.testing.datasets import make_dataset
 from dataset_builder.verify import verify
 from train.data import Batches, SampleStream

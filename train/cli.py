@@ -23,10 +23,10 @@ def train(
     from autosing import console
     from train import launch
 
-    if address is None:
-        row = launch.train(task, data, run, config, set_ or [], resume, console.note)
-    else:
-        from train.cluster import train_on_cluster
+    carry = None
+    if address is not None:
+        from train.cluster import carry_to
 
-        row = train_on_cluster(task, data, run, config, set_ or [], resume, console.note, address, ranks)
+        carry = carry_to(address, ranks)
+    row = launch.train(task, data, run, config, set_ or [], resume, console.note, carry)
     console.summary(f"train {task}", [row], as_json, run=str(run))

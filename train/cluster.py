@@ -8,7 +8,6 @@ dataset must lie where every node sees them.
 
 import os
 import tempfile
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,34 +15,24 @@ from typing import Any
 from autosing.cluster import ray_at
 from autosing.console import note
 from autosing.errors import InputError
-from autosing.store import Place, place
+from autosing.store import place
 from train.config import TrainConfig
-from train.launch import Plan, carry_out, done_already, make_plan
-from train.record import Say
+from train.launch import Carry, Plan, carry_out
 
 _RESTARTS = 2
 """After so many failures of a worker the run ends. Machines taken back by their owner are not counted."""
 
 
-def train_on_cluster(
-    task_name: str,
-    data: Place,
-    run: Path,
-    config: Path | None = None,
-    overrides: Sequence[str] = (),
-    resume: bool = False,
-    say: Say = lambda line: None,
-    address: str = "auto",
-    ranks: int | None = None,
-) -> dict[str, Any]:
-    """As train.launch.train, on `ranks` processes of a cluster: by default one for each of its GPUs, or one.
+def carry_to(address: str = "auto", ranks: int | None = None) -> Carry:
+    """For train.launch.train: on `ranks` processes of a cluster, by default one for each of its GPUs, or one.
 
     A rank takes `batch_size` samples for a backward pass: more ranks make a larger batch. Raises InputError also where
     no Ray answers, where the cluster has no room for so many, and where a node does not see the dataset.
     """
-    plan = make_plan(task_name, data.absolute(), run.absolute(), config, overrides, resume)
-    if not isinstance(plan, Plan):
-        return done_already(plan, say)
+    return lambda plan, say: _carry(plan, address, ranks)
+
+
+def _carry(plan: Plan, address: str, ranks: int | None) -> dict[str, Any]:
     # Ray Train keeps notes of its own, for this one start; checkpoints go into the run as ever.
     with ray_at(address, log_to_driver=True) as ray, tempfile.TemporaryDirectory() as notes:
         from ray.train import FailureConfig, RunConfig, ScalingConfig
@@ -72,7 +61,7 @@ def train_on_cluster(
 
 
 def _as_words(plan: Plan) -> dict[str, Any]:
-    return asdict(plan) | {"data": str(plan.data), "run": str(plan.run)}
+    return asdict(plan) | {"data": str(plan.data.absolute()), "run": str(plan.run.absolute())}
 
 
 def _be_a_rank(words: dict[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """`autosing train`: a task's name, a dataset and a config -> a run begun, resumed, or found done."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import yaml
@@ -41,6 +41,10 @@ class Plan:
     """A TrainConfig's values."""
 
 
+Carry: TypeAlias = Callable[[Plan, Say], dict[str, Any]]
+"""A plan carried out -> its summary row."""
+
+
 def train(
     task_name: str,
     data: Place,
@@ -49,14 +53,19 @@ def train(
     overrides: Sequence[str] = (),
     resume: bool = False,
     say: Say = lambda line: None,
+    carry: Carry | None = None,
 ) -> dict[str, Any]:
     """Train until the config's steps are done. Returns a summary row: task, status, steps, losses, seconds.
 
     A run that is done stays as it is. One that was interrupted goes on with `resume` and is refused without it.
+    `carry`: who carries the plan out, by default this process (train.cluster.carry_to: the ranks of a cluster).
     Raises InputError: no dataset, members missing, an unknown key, a run of another task, dataset or config.
     """
     plan = make_plan(task_name, data, run, config, overrides, resume)
-    return carry_out(plan, say) if isinstance(plan, Plan) else done_already(plan, say)
+    if isinstance(plan, Plan):
+        return (carry or carry_out)(plan, say)
+    say(f"{task_name}: the run's {plan['steps']} steps are done; nothing to do")
+    return plan
 
 
 def make_plan(
@@ -79,12 +88,6 @@ def make_plan(
                 "add --resume to go on, or give another --run"
             )
     return Plan(task_name, data, run, settled.dump())
-
-
-def done_already(row: dict[str, Any], say: Say) -> dict[str, Any]:
-    """Say that a run's steps are done."""
-    say(f"{row['task']}: the run's {row['steps']} steps are done; nothing to do")
-    return row
 
 
 def carry_out(plan: Plan, say: Say = lambda line: None) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 A process that plans, hands out work or tells of it asks no more than this, and stays small.
 """
 
-import hashlib
 from pathlib import Path
 
 import autosing
 from autosing.checkpoint import WEIGHTS, describe_model
 from autosing.errors import InputError
+from autosing.store import digest_of
 
 _WEIGHTS = Path(autosing.__file__).parent / "weights"
 LETTERS = _WEIGHTS / "letters"
@@ -21,7 +21,7 @@ SEMANTIC = "autosing-semantic"
 
 def letters_digest() -> str:
     """sha256 of the aligner's head."""
-    return _digest(LETTERS)
+    return digest_of(LETTERS / WEIGHTS)
 
 
 def semantic_folder(name: str = SEMANTIC) -> Path:
@@ -36,7 +36,7 @@ def semantic_digest(name: str = SEMANTIC) -> str:
         raise InputError(
             f"semantic codebook {name}: no {path}; name {SEMANTIC!r} or the run folder of 'autosing train semantic'"
         )
-    return _digest(path.parent)
+    return digest_of(path)
 
 
 def semantic_encoder(name: str = SEMANTIC) -> str:
@@ -49,7 +49,3 @@ def semantic_size(name: str = SEMANTIC) -> int:
     """The number of codes in the book."""
     size: int = describe_model(semantic_folder(name), "semantic").config["codes"]
     return size
-
-
-def _digest(folder: Path) -> str:
-    return hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()

@@ -3,7 +3,6 @@
 Shapes: C channels, S samples.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from autosing.clock import in_model
 from autosing.config import Config
 from autosing.device import device_of
 from autosing.errors import InputError
+from autosing.store import digest_of
 
 _HTDEMUCS = "955717e8"
 """The signature under which demucs' own loader finds the file of `htdemucs`."""
@@ -74,7 +74,7 @@ def separator_digests(config: SeparatorConfig) -> dict[str, str]:
     if config.repo is None:
         return {"htdemucs": digest("htdemucs")}
     files = sorted(file for file in config.repo.glob("*") if file.suffix in (".th", ".yaml"))
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    return {file.name: digest_of(file) for file in files}
 
 
 def split(mix: Audio, vocals_of: VocalsOf) -> tuple[Audio, Audio]:
