@@ -10,9 +10,9 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from autosing.errors import InputError
+from autosing.store import write_whole
 
 if TYPE_CHECKING:
     import torch
@@ -91,10 +91,3 @@ def restore(model: nn.Module, file: ModelFile, folder: Path) -> None:
         raise InputError(
             f"model {folder}: its weights are not of this version's {file.kind} ({first} ...); train it again"
         ) from None
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """The file under its name is the old one or the new one, never a part."""
-    beside = path.with_name(f".{path.name}.{uuid4().hex[:12]}.part")
-    beside.write_bytes(data)
-    beside.replace(path)

@@ -6,7 +6,7 @@ for, so that `autosing --help` answers at once.
 
 import importlib
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -67,12 +67,23 @@ def autosing() -> None:
 
 
 def main() -> None:
-    """Run one command. Bad input is one clear line on stderr and exit code 2."""
+    """Run one command. Bad input, or a full disk, is one clear line on stderr and exit code 2."""
     try:
         app()
     except InputError as error:
-        sys.stderr.write(f"autosing: {error}\n")
-        sys.exit(2)
+        _stop(str(error))
+    except OSError as error:
+        from autosing.store import is_full
+
+        if not is_full(error):
+            raise
+        where = error.filename or "a file"
+        _stop(f"{where}: not written ({error.strerror}); make room, then run the same command again")
+
+
+def _stop(message: str) -> NoReturn:
+    sys.stderr.write(f"autosing: {message}\n")
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 import logging
 import os
+import shutil
 import signal
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,10 @@ from autosing.errors import InputError
 _OBJECT_STORE_BYTES = 100 << 20
 """No audio travels through Ray, so what it stores of a run is small."""
 _LATE = "timed out during startup"
+_LONGEST_TMPDIR = 40
+"""Bytes. Ray's sockets lie some 60 below its folder, and the path of a socket has at most 107."""
+_SHORT = (Path("/tmp"), Path("/dev/shm"))
+"""Where Ray's folder is made if $TMPDIR is of no use to it."""
 
 
 @contextmanager
@@ -30,24 +36,51 @@ def ray_at(address: str, log_to_driver: bool = False) -> Iterator[Any]:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     import ray
 
+    own = ExitStack()
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": log_to_driver}
     try:
         with _own_sigterm():
             if address == "local":
-                _start(ray, quiet)
+                _start(ray, quiet, own.enter_context(_ray_folder()))
             else:
                 _join(ray, address, quiet)
         yield ray
     finally:
         ray.shutdown()  # ends the Ray that was started here; of another's cluster it only takes leave
+        own.close()
 
 
-def _start(ray: Any, quiet: dict[str, Any]) -> None:
+@contextmanager
+def _ray_folder() -> Iterator[str | None]:
+    """A short folder of our own where $TMPDIR is too long for sockets or not ASCII; None: Ray's own choice will do.
+
+    Raises InputError where none can be made.
+    """
+    wanted = tempfile.gettempdir()
+    if wanted.isascii() and len(wanted) <= _LONGEST_TMPDIR:
+        yield None
+        return
+    home = next((folder for folder in _SHORT if os.access(folder, os.W_OK | os.X_OK)), None)
+    if home is None:
+        raise InputError(
+            f"TMPDIR {wanted}: Ray needs a temporary folder of at most {_LONGEST_TMPDIR} ASCII characters, and neither "
+            f"{' nor '.join(map(str, _SHORT))} can be written to; set TMPDIR to another, or use --address inline"
+        )
+    folder = tempfile.mkdtemp(prefix="autosing-", dir=home)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(ray: Any, quiet: dict[str, Any], folder: str | None) -> None:
     """On a machine under load a node may not be up within the 30 s that Ray gives it: then once more."""
     known = _children()
     for attempt in (1, 2):
         try:
-            ray.init("local", include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES, **quiet)
+            ray.init(
+                "local", include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES, _temp_dir=folder, **quiet
+            )
             return
         except Exception as error:
             # Ray raises the bare class here, so the words must tell; anything else is not for us.

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from autosing.console import note
 from autosing.errors import InputError
-from autosing.store import digest_of
+from autosing.store import digest_of, write_whole
 
 LEDGER = "_demo.json"
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
@@ -246,6 +246,4 @@ def _digest_of_code() -> str:
 
 
 def _write(path: Path, values: dict[str, Any]) -> None:
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_text(json.dumps(values, indent=1, ensure_ascii=False), encoding="utf-8")
-    beside.replace(path)
+    write_whole(path, json.dumps(values, indent=1, ensure_ascii=False).encode())

@@ -13,6 +13,7 @@ itself never holds a part of a file.
 `POINTS` lists everything that becomes visible or vanishes; `watch` lets a test stand just before and after each.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -22,7 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -127,21 +128,75 @@ def of_each(items: Iterable[A], ask: Callable[[A], B], where: Place) -> Iterator
 def attempt(target: Place) -> Iterator[Path]:
     """An empty folder to write `target` in: on its file system, or in $TMPDIR where it lies in a store.
 
-    What killed processes left beside it is swept. Gone at the end, with what was not put.
+    What killed processes left beside it is swept. Gone at the end, with what was not put. Raises InputError where the
+    disk is full.
     """
+    with ExitStack() as stack:
+        with commit_point("attempt"):
+            folder = stack.enter_context(_locked_folder(target))
+        yield folder
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write, which takes the name `path` at the end: whole, or not at all.
+
+    What killed processes left beside it is swept. Raises InputError where the disk is full.
+    """
+    with _locked_folder(path) as folder:
+        yield folder / path.name
+        with (folder / path.name).open("rb") as stream:
+            os.fsync(stream.fileno())
+        (folder / path.name).replace(path)
+    _sync_folder(path.parent)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """The file under its name is the old one or the new one, never a part."""
+    with replacing(path) as file:
+        file.write_bytes(data)
+
+
+@contextmanager
+def _locked_folder(target: Place) -> Iterator[Path]:
+    """Beside the target, locked while this process lives, gone at the end."""
     home, stem = _home(target)
     sweep_dead(home)
-    held = None
-    with commit_point("attempt"):
+    held = folder = None
+    try:
         while held is None:
             home.mkdir(parents=True, exist_ok=True)
             folder = Path(tempfile.mkdtemp(suffix=".part", prefix=stem, dir=home))
             held = _lock(folder, unless_held=True)
-    try:
         yield folder
+    except (OSError, RuntimeError) as error:  # torch raises its own out of the system's
+        if not is_full(error):
+            raise
+        raise InputError(_full_disk(target, home), "disk_full") from error
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(held)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        if held is not None:
+            os.close(held)
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether the system said that there is no room, in this error or the one it arose from."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _full_disk(target: Place, home: Path) -> str:
+    """Which of the disks that were written to is full, as far as can be told afterwards."""
+    folders = dict.fromkeys([home, Path(tempfile.gettempdir())])
+    free = [f"{folder}: {shutil.disk_usage(folder).free / 1e6:.0f} MB free" for folder in folders]
+    return (
+        f"{target}: not written, the disk is full or a quota or limit of file sizes is reached ({'; '.join(free)}); "
+        "nothing of it is left behind. Make room, then run the same command again"
+    )
 
 
 def others_at_work(target: Path, mine: Path) -> bool:

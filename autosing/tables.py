@@ -55,13 +55,25 @@ class TableMeta:
 
 
 def find_partitions(corpus: Place) -> list[int]:
-    """The numbers of a corpus's partitions, in order; none where there is no corpus."""
+    """The numbers of a corpus's partitions, in order; none where there is no corpus.
+
+    Raises InputError for a numbered folder that holds tables, but not as one index.parquet: its songs would be passed
+    over in silence.
+    """
     if not corpus.is_dir():
         return []
-    names = [p.name for p in corpus.iterdir() if p.name.isdecimal() and (p / "index.parquet").is_file()]
-    if odd := [name for name in sorted(names) if name != str(int(name))]:
+    numbered = [p for p in corpus.iterdir() if p.name.isdecimal()]
+    whole = [p.name for p in numbered if (p / "index.parquet").is_file()]
+    for folder in (p for p in numbered if p.name not in whole and p.is_dir()):
+        if tables := sorted(p.name for p in folder.iterdir() if p.name.endswith(".parquet")):
+            found = "a folder of part files" if "index.parquet" in tables else f"no index.parquet, but {tables[0]}"
+            raise InputError(
+                f"corpus {corpus}: partition {folder.name} has {found}; need one file {folder.name}/index.parquet with "
+                "the columns id and audio: join the parts, or rename the file"
+            )
+    if odd := [name for name in sorted(whole) if name != str(int(name))]:
         raise InputError(f"corpus {corpus}: partition {odd[0]} must be called {int(odd[0])}; rename the folder")
-    return sorted(map(int, names))
+    return sorted(map(int, whole))
 
 
 @dataclass(frozen=True)

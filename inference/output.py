@@ -1,5 +1,6 @@
 """What was sung -> files: out.wav (the mix), out.vocals.wav, out.lrc (what was asked for), out.json (how)."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from autosing.audio.io import save
-from autosing.checkpoint import write_whole
 from autosing.errors import InputError
+from autosing.store import write_whole
 from inference.lyrics_plan import as_lrc
 from inference.sing import Candidate, Sung
 
@@ -35,8 +36,9 @@ def write(sung: Sung, out: Path, codes: bool = False, remark: str = "") -> list[
         save(candidate.mix.mix, path)
         save(candidate.mix.vocals, path.with_suffix(f".vocals{out.suffix}"))
         if codes:
-            with path.with_suffix(".npz").open("wb") as file:
-                np.savez(file, semantic=candidate.semantic_N, acoustic=candidate.acoustic)
+            sink = io.BytesIO()
+            np.savez(sink, semantic=candidate.semantic_N, acoustic=candidate.acoustic)
+            write_whole(path.with_suffix(".npz"), sink.getvalue())
         rows.append(_row(path, candidate))
     write_whole(out.with_suffix(".lrc"), as_lrc(sung.brief.lines).encode())
     facts = _facts(sung) | {"remark": remark, "candidates": rows}

@@ -17,7 +17,7 @@ from autosing.store import Place, place, sweep_dead
 from autosing.tables import partitions, table_path
 from processing.pipeline import PipelineConfig
 from processing.schedule import Job
-from processing.worker import Done, Worker
+from processing.worker import Done, Worker, is_of_machine
 
 _STILLBORN = 3
 """As often as this, for each of its workers, a crew hires again while all of them die before they are up."""
@@ -53,7 +53,7 @@ Event: TypeAlias = Ready | Done | Died | Failed
 
 
 class Crew(Protocol):
-    """Workers 0..size-1. Each is Ready first, and has one job at a time; one that Died is Ready again later."""
+    """Workers 0..size-1. Each is Ready first, and has one job at a time; one that Died is Ready again once replaced."""
 
     size: int
 
@@ -64,6 +64,9 @@ class Crew(Protocol):
 
     def wait(self, seconds: float) -> tuple[int, Event] | None:
         """What happened next, and to whom. None: nothing within so many seconds."""
+
+    def replace(self, worker: int) -> None:
+        """Start a new process for a worker that Died."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,9 @@ class _Inline:
     def wait(self, seconds: float) -> tuple[int, Event]:
         return 0, self._event
 
+    def replace(self, worker: int) -> None:
+        raise AssertionError("the process that runs the pipeline is its one worker")
+
 
 @dataclass(frozen=True)
 class _Seat:
@@ -208,15 +214,25 @@ class _RayCrew:
         except self._ray.exceptions.RayTaskError as error:
             self._pass_on(error)
             notes = "; ".join(getattr(error.cause, "__notes__", []))
+            if is_of_machine(error.cause):
+                self._end(worker, job)
+                return worker, Died(f"its worker was ended after an error of its machine ({notes}: {error.cause})")
             return worker, Failed(f"{notes}\n{error}")
         except (self._ray.exceptions.RayActorError, self._ray.exceptions.OutOfMemoryError) as error:
             # Out of reach is what Ray says of a node that went without a word, before it knows.
             silent = isinstance(error, self._ray.exceptions.ActorUnavailableError)
-            lost = self._seats.pop(worker).node not in self._living() or silent
-            self._ray.kill(self._actors[worker], no_restart=True)  # it may only be out of reach
-            sweep_dead(place(self._corpus) / str(job.partition))
-            self._hire(worker)
+            lost = self._seats[worker].node not in self._living() or silent
+            self._end(worker, job)
             return worker, Died("its node was lost" if lost else f"its worker died ({_cause(error)})", lost)
+
+    def replace(self, worker: int) -> None:
+        self._hire(worker)
+
+    def _end(self, worker: int, job: Job) -> None:
+        """End a process that is dead, broken or out of reach, and take away what it had begun."""
+        del self._seats[worker]
+        self._ray.kill(self._actors[worker], no_restart=True)
+        sweep_dead(place(self._corpus) / str(job.partition))
 
     def _came(self, reference: Any) -> tuple[int, Event] | None:
         worker = self._coming.pop(reference)

@@ -7,8 +7,9 @@ is in the model, others are decoded and encoded; the results are the same.
 import sys
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
+from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
@@ -31,18 +32,25 @@ def apply_all(stage: Stage[Any, Any], rows: Iterator[tuple[str, Any]], partition
         for row_id, row in rows:
             yield _apply(stage, partition, row_id, row)
         return
-    with ThreadPoolExecutor(count, initializer=_compute_with, initargs=(_threads(),)) as pool:
-        waiting: deque[Future[Any]] = deque()
-        try:
-            for row_id, row in rows:
-                waiting.append(pool.submit(copy_context().run, _apply, stage, partition, row_id, row))
-                if len(waiting) == count:
-                    yield waiting.popleft().result()
-            while waiting:
+    pool = _pool(count, _threads())
+    waiting: deque[Future[Any]] = deque()
+    try:
+        for row_id, row in rows:
+            waiting.append(pool.submit(copy_context().run, _apply, stage, partition, row_id, row))
+            if len(waiting) == count:
                 yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+        wait(waiting)  # what is half applied must not outlive its partition's table
+
+
+@lru_cache
+def _pool(count: int, threads: int) -> ThreadPoolExecutor:
+    """One for the life of the process: each of its threads has a decoding process of its own (autosing.audio.guard)."""
+    return ThreadPoolExecutor(count, "apply", _compute_with, (threads,))
 
 
 def rows_in_hand(stage: Stage[Any, Any]) -> int:

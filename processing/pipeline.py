@@ -75,9 +75,10 @@ def details_of(stage: Stage[Any, Any], inputs: Mapping[str, str]) -> dict[str, A
 
 
 def why_stale(held: TableMeta | None, wanted: Mapping[str, Any]) -> str | None:
-    """Why a table must be made (again), for people: "config changed: min_s 3 -> 4". None where it is as wanted."""
+    """Why a table must be made (again), for people: "config changed: min_s 3 -> 4", or "new". None where it is as
+    wanted."""
     if held is None:
-        return "not made yet"
+        return "new"
     old, name = held.details, wanted["stage"]
     if old == wanted:
         return None

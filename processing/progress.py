@@ -39,6 +39,13 @@ def seconds_left(result: RunResult, now: float) -> float | None:
     return max((sum(at_work_s) + waiting_s) / len(result.names), *at_work_s, *longest_s)
 
 
+def left(seconds: float | None) -> str:
+    """about 40 s left. Nothing is promised of the last seconds: what is at work may take longer than its like did."""
+    if seconds is None:
+        return "time left not known yet"
+    return f"about {duration(seconds)} left" if seconds >= 1 else "finishing"
+
+
 def duration(seconds: float) -> str:
     """40 s, 12 min, 3 h 05 min."""
     if seconds < 100:
@@ -84,9 +91,7 @@ class Progress:
     def pace(self, result: RunResult, now: float) -> str:
         """2.3 rows/s, about 4 min left."""
         rows = sum(sums.rows for sums in result.sums.values())
-        left_s = seconds_left(result, now)
-        left = "time left not known yet" if left_s is None else f"about {duration(left_s)} left"
-        return f"{rows / max(now - self._began, 1e-9):.2g} rows/s, {left}"
+        return f"{rows / max(now - self._began, 1e-9):.2g} rows/s, {left(seconds_left(result, now))}"
 
     def _tell(self, result: RunResult, job: Job, event: Event, now: float) -> None:
         if isinstance(event, Died) and not any(failure.job == job for failure in result.failures):
@@ -124,7 +129,7 @@ def words_of(facts: Mapping[str, Any]) -> dict[str, str]:
         words["last_run"] = f"{run['run']}: {run['state']}, {run['made']} of {run['jobs']} tables made in "
         words["last_run"] += duration(run["seconds"]) + (f" ({run['why']})" if run["why"] else "")
         if run["seconds_left"] is not None:
-            words["last_run"] += f", about {duration(run['seconds_left'])} left"
+            words["last_run"] += f", {left(run['seconds_left'])}"
         words["at_work"] = ", ".join(
             f"{a['stage']} partition {a['partition']} ({duration(a['seconds'])}, {a['worker']})" for a in run["at_work"]
         )

@@ -9,6 +9,9 @@ from autosing.tables import count_stage, partitions
 from processing.pipeline import STAGES
 from processing.runner import RunResult
 
+_ROWS_ARE = {"index": "songs", "separate": "parts of up to 1 min", "segment": "clips"}
+"""Stage -> what its rows are, where that differs from the rows that it takes in."""
+
 
 def status(corpus: Place) -> list[dict[str, Any]]:
     """One row a stage, the index first: partitions done, rows in, out and rejected, reasons with their counts."""
@@ -19,7 +22,12 @@ def status(corpus: Place) -> list[dict[str, Any]]:
 def for_people(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The same rows under short names that fit a terminal, reasons as words: "no_singing 2, not_audio 1"."""
     names = {"rows_in": "in", "rows_out": "out", "made_now": "made", "worker_seconds": "seconds"}
-    words = [row | {"reasons": ", ".join(f"{k} {n}" for k, n in row["reasons"].items())} for row in rows]
+    words = [
+        row
+        | {"reasons": ", ".join(f"{k} {n}" for k, n in row["reasons"].items())}
+        | {"rows_out": f"{row['rows_out']} {_ROWS_ARE.get(row['stage'], '')}".rstrip()}
+        for row in rows
+    ]
     return [{names.get(key, key): value for key, value in row.items()} for row in words]
 
 

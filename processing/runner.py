@@ -6,7 +6,7 @@ Who the workers are, and Ray, is processing.crew's matter.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -22,6 +22,8 @@ _BEAT_S = 5.0
 """Progress is told at least so often."""
 _PATIENCE_S = 600.0
 """How long a run waits while nobody is at work and there is work: a cluster that grows may take minutes."""
+_BROKEN = 3
+"""A worker that dies over so many different jobs in a row, with none done between, is broken, and not replaced."""
 _LOST_NODES = 10
 """So many nodes may be lost under one partition: a cluster of borrowed machines loses them often."""
 
@@ -122,8 +124,9 @@ def run(
 def drive(crew: Crew, result: RunResult, retries: int, tell: Tell) -> None:
     """Give jobs to workers until none is left that can be done.
 
-    A job whose worker died goes to another, `retries` times; the next death sets the partition aside. Raises
-    InputError where for minutes no worker comes up that could do what is left.
+    A job whose worker died goes to another, `retries` times; the next death sets the partition aside. A worker that
+    dies over one job after the other (its GPU is broken) is replaced a few times, then no more. Raises InputError where
+    for minutes no worker comes up that could do what is left, or all are broken.
     """
     schedule, at_work, names = result.schedule, result.at_work, result.names
     result.workers = crew.size
@@ -131,10 +134,12 @@ def drive(crew: Crew, result: RunResult, retries: int, tell: Tell) -> None:
     loaded: dict[int, set[str]] = {}
     deaths: Counter[Job] = Counter()
     nodes: Counter[Job] = Counter()
+    died_over: dict[int, list[Job]] = {worker: [] for worker in range(crew.size)}
+    """Worker -> the jobs that it died over since it last did one."""
     moved = time.monotonic()
     while at_work or schedule.waiting:
         for worker in sorted(names.keys() - at_work.keys()):
-            job = schedule.next(loaded[worker], crew.can(worker))
+            job = _next_job(crew, schedule, worker, loaded[worker], died_over, names)
             if job is not None:
                 at_work[worker] = AtWork(job, names[worker], time.monotonic())
                 loaded[worker].add(job.stage)
@@ -155,8 +160,19 @@ def drive(crew: Crew, result: RunResult, retries: int, tell: Tell) -> None:
         if isinstance(event, Done):
             schedule.done(job)
             result.add(job, event, names[worker])
+            died_over[worker].clear()
         elif isinstance(event, Died):
             del names[worker]
+            if not event.with_node:
+                died_over[worker].append(job)
+            if not _is_broken(died_over[worker]):
+                crew.replace(worker)
+            elif all(map(_is_broken, died_over.values())):
+                raise InputError(
+                    f"every worker dies over one partition after the other; the last: {job.stage}, partition "
+                    f"{job.partition}: {event.text}. What is committed is kept; mend the machine, then run the same "
+                    "command again"
+                )
             (nodes if event.with_node else deaths)[job] += 1
             if deaths[job] <= retries and nodes[job] <= _LOST_NODES:
                 schedule.again(job)
@@ -165,6 +181,29 @@ def drive(crew: Crew, result: RunResult, retries: int, tell: Tell) -> None:
         else:
             _set_aside(result, job, event, deaths[job] + nodes[job])
         tell(result, job, event)
+
+
+def _is_broken(died_over: Sequence[Job]) -> bool:
+    return len(set(died_over)) >= _BROKEN
+
+
+def _next_job(
+    crew: Crew, schedule: Schedule, worker: int, loaded: set[str], died_over: Mapping[int, list[Job]],
+    names: Mapping[int, str],
+) -> Job | None:  # fmt: skip
+    """A job for this worker; not one that it died over, while another worker is up that could take it."""
+
+    def left_to_another(job: Job) -> bool:
+        return job in died_over[worker] and any(
+            other != worker and job not in died_over[other] and job.stage in crew.can(other) for other in names
+        )
+
+    passed_over: list[Job] = []
+    while (job := schedule.next(loaded, crew.can(worker))) is not None and left_to_another(job):
+        passed_over.append(job)
+    for other in passed_over:
+        schedule.again(other)
+    return job
 
 
 def _set_aside(result: RunResult, job: Job, event: Died | Failed, deaths: int) -> None:

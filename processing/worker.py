@@ -1,5 +1,6 @@
 """One stage and one partition -> its committed table: read, apply, count, commit. Knows nothing of Ray."""
 
+import errno
 import os
 import socket
 import sys
@@ -47,6 +48,18 @@ def limit_threads(threads: int) -> None:
         os.environ[name] = str(threads)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
+
+
+_OF_A_DEVICE = ("CUDA", "cuDNN", "CUBLAS", "CUFFT", "HIP error")
+_OF_A_DISK = frozenset({errno.EIO, errno.ENXIO, errno.ENODEV, errno.EROFS, errno.ESTALE, errno.EMFILE, errno.ENFILE})
+
+
+def is_of_machine(error: BaseException | None) -> bool:
+    """Whether an error is likely of the process or machine (its GPU, memory, disk), so that another may do the job."""
+    if isinstance(error, OSError):
+        return error.errno in _OF_A_DISK
+    is_of_device = isinstance(error, RuntimeError) and any(word in str(error) for word in _OF_A_DEVICE)
+    return isinstance(error, MemoryError) or is_of_device
 
 
 class Worker:

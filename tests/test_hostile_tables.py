@@ -171,6 +171,17 @@ def test_a_table_of_ours_that_was_damaged_is_named_with_the_remedy(tmp_path):
     assert len(run(corpus, [Measure(Config())], PipelineConfig(), "inline").done) == 1
 
 
+@pytest.mark.parametrize("name", ["1/data.parquet", "1/index.parquet/part-00000.parquet"])
+def test_songs_in_files_of_other_names_are_not_passed_over_in_silence(tmp_path, name):
+    for path in (tmp_path / "c" / "0" / "index.parquet", tmp_path / "c" / name):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table({"id": [path.stem], "audio": [b"x"]}), path)
+    with pytest.raises(InputError, match=r"partition 1 has (no index.parquet, but data|a folder of part files).*join"):
+        partitions(tmp_path / "c")
+    with pytest.raises(InputError, match=r"need one file 1/index\.parquet"):
+        import_corpus(tmp_path / "c", tmp_path / "copy")
+
+
 @pytest.mark.parametrize("name", ["00", "٠", "²"])
 def test_only_numbers_as_we_write_them_are_partitions(tmp_path, name):
     corpus = corpus_of(tmp_path, held())

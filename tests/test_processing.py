@@ -176,7 +176,7 @@ def test_why_a_table_is_stale(monkeypatch, tmp_path):
     measure = stages()[0]
     held = process_partition(measure, corpus, 0).meta
     inputs = held.details["inputs"]
-    assert why_stale(None, details_of(measure, inputs)) == "not made yet"
+    assert why_stale(None, details_of(measure, inputs)) == "new"
     assert why_stale(held, details_of(measure, inputs)) is None
     monkeypatch.setattr(Measure, "weights_held", "bb")
     assert why_stale(held, details_of(measure, inputs)) == "weights changed: scales aa -> bb"

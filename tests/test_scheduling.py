@@ -25,7 +25,7 @@ from processing import record, runner
 from processing.crew import Died, Failed, Ready, make_pools
 from processing.pipeline import PipelineConfig
 from processing.process import process_corpus
-from processing.progress import duration, seconds_left
+from processing.progress import duration, left, seconds_left
 from processing.record import last_run
 from processing.runner import AtWork, RunResult, drive
 from processing.schedule import Schedule
@@ -95,8 +95,9 @@ class MadeUp:
         meta = TableMeta(job.stage, 1, "f", 2, 2, 2, 0, {})
         event = planned.pop(0) if planned else Done(meta, seconds)
         heapq.heappush(self.heap, (self.now_s + seconds, worker, event))
-        if isinstance(event, Died):
-            heapq.heappush(self.heap, (self.now_s + seconds + 1e-3, worker, Ready(f"w{worker}'")))
+
+    def replace(self, worker):
+        heapq.heappush(self.heap, (self.now_s + 1e-3, worker, Ready(f"w{worker}'")))
 
     def wait(self, seconds):
         if not self.heap:
@@ -221,9 +222,10 @@ def test_the_time_left_is_what_the_bytes_left_cost(tmp_path):
     per_byte = 1e-3
     result.add(job, Done(meta, schedule.bytes[1] * per_byte), "w0")
     result.at_work[0] = AtWork(schedule.next(set()), "w0", since=100.0)
-    left = 3 * (schedule.bytes[0] + schedule.bytes[1]) - schedule.bytes[1]
-    assert seconds_left(result, 100.0) == pytest.approx(left * per_byte / 2)
-    assert seconds_left(result, 103.0) == pytest.approx((left * per_byte - 3) / 2)
+    work_s = 3 * (schedule.bytes[0] + schedule.bytes[1]) - schedule.bytes[1]
+    assert seconds_left(result, 100.0) == pytest.approx(work_s * per_byte / 2)
+    assert seconds_left(result, 103.0) == pytest.approx((work_s * per_byte - 3) / 2)
+    assert [left(s) for s in (None, 4.4, 0.2)] == ["time left not known yet", "about 4 s left", "finishing"]
     assert [duration(s) for s in (4.4, 240, 11_100)] == ["4 s", "4 min", "3 h 05 min"]
 
 

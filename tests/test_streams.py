@@ -4,6 +4,7 @@ import threading
 import time
 import tracemalloc
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from autosing.audio.blocks import Tape, overlap_add, resampled
+from autosing.audio.guard import guard_of_thread
 from autosing.audio.io import Audio, Resampler, Writer, decode, decode_mono, encode, inspect, resample
 from autosing.clock import MODEL, in_model, spent, timed
 from autosing.config import Config
@@ -215,6 +217,23 @@ def test_rows_in_hand_give_the_same_tables_and_one_is_in_the_model(tmp_path):
         assert done.spent[MODEL] >= 0.02 and done.began_at <= time.time()
     assert made[1] == made[3]
     assert [row.reason for row in read_rows(paths[1], Rejected)] == ["unlucky"]
+
+
+def test_the_processes_that_decode_are_started_once_a_worker_not_once_a_partition(tmp_path):
+    class Decoding(InTurn):
+        pids: ClassVar[list[int]] = []
+
+        def apply(self, row):
+            guard = guard_of_thread()
+            guard.decode(encode(Audio(np.zeros((1, 100), np.float32), 16_000), "wav"))
+            self.pids.append(guard._process.pid)
+            return super().apply(row)
+
+    stage = Decoding()
+    stage.rows_in_hand = 2
+    for name in "abc":
+        process_partition(stage, make_corpus(tmp_path / name, [bytes([i]) for i in range(1, 9)]), 0)
+    assert len(Decoding.pids) == 24 and len(set(Decoding.pids)) <= 2
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -9,12 +9,11 @@ from typing import Any, TypeAlias
 import torch
 import yaml
 
-from autosing.checkpoint import write_whole
 from autosing.config import load_config
 from autosing.errors import InputError
 from autosing.ids import seed_of
 from autosing.schemas.sample import DatasetIndex
-from autosing.store import Place
+from autosing.store import Place, write_whole
 from train.callbacks import Callback, Run, keep, listen, validate
 from train.config import CHANGEABLE, TrainConfig
 from train.data import Batches, SampleStream, check_members, split_of

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from autosing.audio.io import Audio, save
-from autosing.checkpoint import write_whole
+from autosing.store import write_whole
 
 Say = Callable[[str], None]
 _SECONDS_BETWEEN_LINES = 5.0

@@ -5,19 +5,18 @@ Schedules are functions of the number, and random generators are seeded anew for
 neither needs storing.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from autosing.errors import InputError
+from autosing.store import replacing
 from train.order import Position
 
 
@@ -93,17 +92,9 @@ def checkpoints(run: Path) -> list[Path]:
 
 def write_checkpoint(run: Path, state: TrainState, origin: dict[str, str], keep: int) -> Path:
     """Beside first, then one rename; then all but the last `keep` are removed. `origin`: the task and the dataset."""
-    folder = run / "checkpoints"
-    folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(".step-*.part"):
-        left.unlink()
-    path = folder / f"step-{state.step:09d}.pt"
-    beside = folder / f".{path.name}.{uuid4().hex[:12]}.part"
-    with beside.open("wb") as file:
+    path = run / "checkpoints" / f"step-{state.step:09d}.pt"
+    with replacing(path) as file:
         torch.save({**state.state_dict(), "origin": origin}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
     for old in checkpoints(run)[:-keep]:
         old.unlink()
     return path

@@ -26,6 +26,9 @@ from autosing.errors import InputError
 _PROGRAM = "from autosing.audio.guard import serve; serve()"
 _MESSAGE_BYTES = 1 << 16
 _TAG_CHARS = 4096
+_ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
+"""BLAS reserves about 41 MB of address space a thread when numpy is loaded, and starts one for each core: on 24 cores
+that alone is all that `Limits.memory_mb` allows."""
 _PATIENCE = 20
 """Wall clock may be so many times the CPU time allowed, on a busy machine, before a file counts as hanging."""
 
@@ -130,7 +133,7 @@ class Guard:
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 cwd="/",  # libsndfile looks into the working folder for files of its own
-                env={**os.environ, "PYTHONPATH": path},
+                env={**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
             )
         if not self._socket.recv(_MESSAGE_BYTES):
             raise RuntimeError(f"the decoding process did not start (exit code {self._process.wait()})")

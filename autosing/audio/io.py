@@ -16,6 +16,7 @@ from autosing.audio.containers import share_held, what_is_missing
 from autosing.audio.encoded import Encoded, EncodedFile, Stem
 from autosing.clock import spent
 from autosing.errors import InputError
+from autosing.store import write_whole
 
 _BLOCK = 65_536
 """Vorbis writes of millions of frames in one call crash libsndfile; longer audio is written block by block."""
@@ -288,11 +289,7 @@ def encode(audio: Audio, format: str = "flac") -> bytes:
 
 def save(audio: Audio, path: Path) -> None:
     """Write a file whose ending names the format; beside it first, then under its name."""
-    data = encode(audio, path.suffix.lstrip(".").lower())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_bytes(data)
-    beside.replace(path)
+    write_whole(path, encode(audio, path.suffix.lstrip(".").lower()))
 
 
 class Resampler:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from autosing.audio.io import Audio, decode
-from autosing.checkpoint import write_whole
 from autosing.errors import InputError
+from autosing.store import write_whole
 from autosing.tables import StageCount
 from autosing.timebase import PITCH_RATE_HZ
 from inference.report.collect import Exhibit, codes_given_back, exhibits, metrics, split_rows, stage_counts

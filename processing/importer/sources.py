@@ -15,7 +15,7 @@ from autosing.errors import InputError
 from autosing.ids import clean_id
 from autosing.schemas.tables import Song
 from autosing.stage import Rejected
-from autosing.tables import check_kinds, kind_of, open_table, partitions
+from autosing.tables import check_kinds, find_partitions, kind_of, open_table, partitions
 from processing.importer.lyrics import Facts, facts_beside, facts_of, is_table, read_table
 
 AUDIO_SUFFIXES = (".mp3", ".flac", ".ogg", ".opus", ".wav", ".m4a", ".aac", ".aif", ".aiff", ".wma", ".mp4", ".webm")
@@ -57,7 +57,7 @@ def open_source(path: Path, table: Path | None) -> Source:
     if not path.is_dir():
         found = "a file" if path.exists() else "nothing"
         raise InputError(f"source {path}: found {found}, need a folder of songs; give the folder that holds them")
-    if any(p.name.isdecimal() and (p / "index.parquet").is_file() for p in path.iterdir()):
+    if find_partitions(path):
         if table is not None:
             raise InputError(f"--table {table}: {path} is a corpus, whose facts are in its columns; leave --table out")
         return CorpusSource(path)
