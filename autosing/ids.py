@@ -7,16 +7,18 @@ import unicodedata
 from autosing.errors import InputError
 
 _VALID = re.compile(r"[A-Za-z0-9_-]+")
+_LONGEST = 120
+"""Bytes. Clips and members add some 40, and the name of a file has at most 255."""
 
 
 def clean_id(text: str) -> str:
-    """Any name -> a valid id. What is lost in cleaning is kept apart by eight digits of the name's digest."""
+    """Any name -> a valid id of at most 120 bytes. What is lost is kept apart by eight digits of the name's digest."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     cleaned = re.sub(r"[^A-Za-z0-9_-]+", "_", plain).strip("_")
-    if cleaned and cleaned == text:
+    if cleaned and cleaned == text and len(cleaned) <= _LONGEST:
         return cleaned
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return f"{cleaned}_{digest}" if cleaned else digest
+    return f"{cleaned[: _LONGEST - 9]}_{digest}" if cleaned else digest
 
 
 def check_id(text: str) -> str:

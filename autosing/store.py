@@ -168,6 +168,7 @@ def _locked_folder(target: Place) -> Iterator[Path]:
             home.mkdir(parents=True, exist_ok=True)
             folder = Path(tempfile.mkdtemp(suffix=".part", prefix=stem, dir=home))
             held = _lock(folder, unless_held=True)
+        assert folder is not None
         yield folder
     except (OSError, RuntimeError) as error:  # torch raises its own out of the system's
         if not is_full(error):

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -199,6 +199,16 @@ def read_rows(path: Place, record: type[R], batch_rows: int = 8) -> Iterator[R]:
         for batch in file.iter_batches(batch_size=batch_rows, columns=names):
             for row in batch.to_pylist():
                 yield from_row(record, row)
+
+
+def columns_bytes(file: pq.ParquetFile, names: Collection[str], compressed: bool = False) -> int:
+    """The bytes of some columns, from the table's footer alone: as they are in memory, or as they lie in the file."""
+    total = 0
+    for group in (file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)):
+        for column in (group.column(i) for i in range(file.metadata.num_columns)):
+            if column.path_in_schema.split(".")[0] in names:
+                total += column.total_compressed_size if compressed else column.total_uncompressed_size
+    return total
 
 
 def open_cells(path: Place, file: pq.ParquetFile, name: str) -> Iterator[FileBytes | None] | None:

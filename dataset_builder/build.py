@@ -11,18 +11,20 @@ from typing import Any
 from autosing.errors import InputError
 from autosing.schemas.sample import CodecRecord, DatasetIndex, SemanticRecord, SplitRecord
 from autosing.shards import files_of
-from autosing.store import Place, attempt
-from autosing.tables import fingerprint, partitions, table_path
+from autosing.store import Place, attempt, of_each
+from autosing.tables import fingerprint, partitions
 from dataset_builder.books import codec_of, semantic_of
 from dataset_builder.card import card_text
 from dataset_builder.commit import Edition, begin, check_place, is_whole, standing, sweep
 from dataset_builder.config import BuildConfig
-from dataset_builder.join import TABLES, ClipKey, clip_files, clip_keys, sources
+from dataset_builder.join import ClipKey, clip_files, clip_keys, sample_bytes, sources
 from dataset_builder.shards import Shuffler, num_buckets, order_of
 from dataset_builder.split import Part, assign_songs
 
-VERSION = 1
+VERSION = 2
 """Counted up whenever the same tables would give another dataset."""
+_LONGEST_ID = 200
+"""Bytes. With a member's name behind it, what a file system takes for a name (255)."""
 Say = Callable[[str], None]
 
 
@@ -66,7 +68,29 @@ def build(corpus: Place, dataset: Place, config: BuildConfig, say: Say = lambda 
         if sources(corpus, groups) != made_from:
             raise InputError(f"corpus {corpus}: its tables changed while they were read; run the build again")
         edition.commit(index)
+    if warning := split_warning(index, config):
+        say(warning)
     return summary_rows(index, "built")
+
+
+def split_warning(index: DatasetIndex, config: BuildConfig) -> str | None:
+    """What whole songs and singers made of the shares that were asked for, where a user would want to know."""
+    total_s = sum(split.seconds for split in index.splits.values())
+    asked = {"valid": config.valid, "test": config.test}
+    off = []
+    for name, share in asked.items():
+        found = index.splits[name].seconds / total_s
+        if share and (not found or found > 2 * share + 0.02):
+            off.append(
+                f"{name} is {found:.0%} of the seconds ({index.splits[name].songs} songs), asked for {share:.0%}"
+            )
+    if not off:
+        return None
+    songs = sum(split.songs for split in index.splits.values())
+    return (
+        f"warning: {songs} songs are few for three splits, as no song and no singer is in two: {'; '.join(off)}; "
+        f"train has {index.splits['train'].songs} songs. To train on all of them: --set valid=0 --set test=0"
+    )
 
 
 def make_plan(corpus: Place, groups: Sequence[str], config: BuildConfig) -> Plan:
@@ -85,6 +109,12 @@ def make_plan(corpus: Place, groups: Sequence[str], config: BuildConfig) -> Plan
     twice = [id for id, count in Counter(clip.id for clip in kept).items() if count > 1]
     if twice:
         raise InputError(f"corpus {corpus}: clip {twice[0]} is in it twice; run 'autosing import' to make ids unique")
+    longest = max((clip.id for clip in kept), key=len)
+    if len(longest) > _LONGEST_ID:
+        raise InputError(
+            f"clip {longest}: its id has {len(longest)} bytes, so tars of such clips cannot be unpacked; need at most "
+            f"{_LONGEST_ID}; run 'autosing import {corpus} NEW_CORPUS', which shortens ids, and process that"
+        )
     parts = [Part(clip.song, clip.singer, clip.duration_s) for clip in kept]
     split_of = assign_songs(parts, {"valid": config.valid, "test": config.test}, config.seed)
     clips: dict[str, list[ClipKey]] = {"train": [], "valid": [], "test": []}
@@ -97,10 +127,8 @@ def _write(
     corpus: Place, edition: Edition, plan: Plan, groups: Sequence[str], config: BuildConfig,
     codec: CodecRecord | None, semantic: SemanticRecord | None,
 ) -> DatasetIndex:  # fmt: skip
-    tables = [
-        table_path(corpus, k, t) for k in partitions(corpus) for t in ("segment", *TABLES) if t in (*groups, "segment")
-    ]
-    buckets = num_buckets(tables, config.shuffle_mb << 20)
+    num_bytes = sum(of_each(partitions(corpus), lambda k: sample_bytes(corpus, k, groups), corpus))
+    buckets = num_buckets(num_bytes, config.shuffle_mb << 20)
     place = {clip.id: split for split, clips in plan.clips.items() for clip in clips}
     shufflers = {
         split: Shuffler(order_of((clip.id for clip in clips), split, config.seed), edition.scratch / split, buckets)

@@ -12,10 +12,20 @@ import numpy as np
 
 from autosing.audio.io import decode, encode
 from autosing.errors import InputError
+from autosing.schemas.base import arrow_schema
 from autosing.schemas.sample import SampleMeta, write_array
 from autosing.schemas.tables import Acoustic, Line, Pitch, Semantic, Singer, Word
 from autosing.store import Place, of_each
-from autosing.tables import TableMeta, partitions, read_meta, read_rejects, read_rows, table_path
+from autosing.tables import (
+    TableMeta,
+    columns_bytes,
+    open_table,
+    partitions,
+    read_meta,
+    read_rejects,
+    read_rows,
+    table_path,
+)
 
 TABLES: dict[str, type] = {"semantic": Semantic, "singer": Singer, "acoustic": Acoustic, "pitch": Pitch}
 """Group -> the record of the table of the same name. meta and audio come from `segment`."""
@@ -104,6 +114,16 @@ def clip_keys(corpus: Place, partition: int, groups: Collection[str]) -> Iterato
         yield clip, reasons[0] if reasons else None
     for reader in readers.values():
         reader.check_end()
+
+
+def sample_bytes(corpus: Place, partition: int, groups: Collection[str]) -> int:
+    """About how many bytes the samples of a partition have: the columns that are read, as they are in memory."""
+    clip: type = ClipWhole if "audio" in groups else ClipText
+    total = 0
+    for table, record in {"segment": clip, **{name: kind for name, kind in TABLES.items() if name in groups}}.items():
+        with open_table(table_path(corpus, partition, table)) as file:
+            total += columns_bytes(file, arrow_schema(record).names)
+    return total
 
 
 def clip_files(

@@ -5,16 +5,20 @@ consecutive ranks; then each bucket is read whole, put in order and written on. 
 much memory there was, and any partitioning of equal clips gives equal shards.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from autosing.ids import seed_of
 from autosing.schemas.sample import ShardRecord
 from autosing.shards import ShardFile
-from autosing.store import Place
 from dataset_builder.commit import Edition
+
+OPEN_FILES = 64
+"""Spill files of one split that are open at once; a process may often have no more than 1024 for everything."""
 
 
 def order_of(ids: Iterable[str], split: str, seed: int) -> dict[str, int]:
@@ -31,31 +35,46 @@ class Shuffler:
         self._ranks, self._folder = ranks, folder
         self._buckets = max(1, min(buckets, len(ranks)))
         folder.mkdir(parents=True, exist_ok=True)
-        self._files = [(folder / f"{k}.spill").open("wb") for k in range(self._buckets)]
-        self._held: list[list[tuple[int, str, dict[str, tuple[int, int]]]]] = [[] for _ in self._files]
+        self._open: OrderedDict[int, BinaryIO] = OrderedDict()
+        self._sizes = [0] * self._buckets
+        self._held: list[list[tuple[int, str, dict[str, tuple[int, int]]]]] = [[] for _ in range(self._buckets)]
 
     def add(self, id: str, files: Mapping[str, bytes]) -> None:
-        """Spill one sample: its bytes to its bucket, their places to memory (about 100 bytes a member)."""
+        """Spill one sample: its bytes to its bucket, their offsets to memory (about 100 bytes a member)."""
         rank = self._ranks[id]
         bucket = rank * self._buckets // len(self._ranks)
-        places = {}
+        spill, offsets = self._spill(bucket), {}
         for name, data in files.items():
-            places[name] = (self._files[bucket].tell(), len(data))
-            self._files[bucket].write(data)
-        self._held[bucket].append((rank, id, places))
+            offsets[name] = (self._sizes[bucket], len(data))
+            spill.write(data)
+            self._sizes[bucket] += len(data)
+        self._held[bucket].append((rank, id, offsets))
 
     def finish(self, edition: Edition, split: str, max_bytes: int, max_rows: int) -> list[ShardRecord]:
         """Put <split>/NNNNNN.tar and take the spill away."""
         writer = _Roller(edition, split, max_bytes, max_rows)
-        for file, held in zip(self._files, self._held, strict=True):
-            file.close()
-            path = Path(file.name)
-            data = path.read_bytes()
-            for _, id, places in sorted(held):
-                writer.add(id, {name: data[start : start + size] for name, (start, size) in places.items()})
-            path.unlink()
+        while self._open:
+            self._open.popitem()[1].close()
+        for bucket, held in enumerate(self._held):
+            data = self._path(bucket).read_bytes() if held else b""
+            for _, id, offsets in sorted(held):
+                writer.add(id, {name: data[start : start + size] for name, (start, size) in offsets.items()})
+            self._path(bucket).unlink(missing_ok=True)
         self._folder.rmdir()
         return writer.close()
+
+    def _spill(self, bucket: int) -> BinaryIO:
+        """The bucket's file, to append to. Few are open at once, however many there are."""
+        file = self._open.get(bucket)
+        if file is None:
+            if len(self._open) == OPEN_FILES:
+                self._open.popitem(last=False)[1].close()
+            file = self._open[bucket] = self._path(bucket).open("ab")
+        self._open.move_to_end(bucket)
+        return file
+
+    def _path(self, bucket: int) -> Path:
+        return self._folder / f"{bucket}.spill"
 
 
 class _Roller:
@@ -86,6 +105,6 @@ class _Roller:
             self._open = None
 
 
-def num_buckets(tables: Sequence[Place], memory_bytes: int) -> int:
-    """So many that a bucket of the tables' bytes fits the memory; compressed columns count threefold."""
-    return 1 + 3 * sum(path.stat().st_size for path in tables) // memory_bytes
+def num_buckets(num_bytes: int, memory_bytes: int) -> int:
+    """So many that a bucket of all samples together takes about a third of the memory: some are larger than most."""
+    return 1 + 3 * num_bytes // memory_bytes

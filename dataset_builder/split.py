@@ -2,8 +2,8 @@
 
 Songs that share a singer, and singers that share a song, belong together: a component. The largest component is
 always train, so train is never empty. The others are ranked by a hash of their name and the seed; valid, then test,
-take those that bring them nearest to their share of the seconds, and at least one (the smallest) while there is one.
-All the rest is train. With one singer there is only train; with two, train and valid.
+take those that bring them nearest to their share of the seconds, and at least one (the smallest) where train keeps half
+of the seconds without it. All the rest is train. With one singer there is only train; of three alike, none is for test.
 """
 
 from collections.abc import Iterable
@@ -38,8 +38,10 @@ def assign_songs(parts: Iterable[Part], shares: dict[str, float], seed: int) -> 
                 rest.remove(name)
         if share > 0 and not taken and rest:
             smallest = min(rest, key=lambda name: seconds[name])
-            split_of[smallest] = split
-            rest.remove(smallest)
+            train = sum(seconds[name] for name, owner in split_of.items() if owner == "train")
+            if 2 * (train - seconds[smallest]) >= total:
+                split_of[smallest] = split
+                rest.remove(smallest)
     return {song: split_of[name] for name, songs in members.items() for song in songs}
 
 

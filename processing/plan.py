@@ -15,14 +15,12 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from autosing.clock import MODEL
 from autosing.errors import InputError
 from autosing.schemas.base import arrow_schema
 from autosing.stage import Stage
 from autosing.store import Place
-from autosing.tables import open_table, partitions, rejects_path, table_path
+from autosing.tables import columns_bytes, open_table, partitions, rejects_path, table_path
 from processing.inhand import computes_on_gpu
 from processing.pipeline import PipelineConfig
 from processing.runner import run
@@ -249,14 +247,9 @@ def _bytes_read(stage: Stage[Any, Any], corpus: Path, partition: int) -> int:
     """Of the columns that the stage takes, as they lie in Parquet; each from the first table that has it."""
     left, total = set(arrow_schema(stage.takes).names), 0
     for table in stage.reads:
-        held = pq.read_metadata(table_path(corpus, partition, table))
-        found = set()
-        for group in range(held.num_row_groups):
-            for column in (held.row_group(group).column(i) for i in range(held.num_columns)):
-                name = column.path_in_schema.split(".")[0]
-                if name in left or name == "id":
-                    found.add(name)
-                    total += column.total_compressed_size
+        with open_table(table_path(corpus, partition, table)) as file:
+            found = left & set(file.schema_arrow.names)
+            total += columns_bytes(file, found | {"id"}, compressed=True)
         left -= found
     return total
 

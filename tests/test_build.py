@@ -23,6 +23,7 @@ from autosing.tables import TableMeta, TableWriter, fingerprint, rejects_path, t
 from autosing.testing.datasets import SEMANTIC_SIZE, SPEC, make_dataset
 from dataset_builder import books as books_room
 from dataset_builder import build as room
+from dataset_builder import shards as shards_room
 from dataset_builder.config import BuildConfig
 from dataset_builder.join import Source
 from dataset_builder.split import Part, assign_songs
@@ -130,7 +131,8 @@ def test_a_second_build_does_nothing_and_equal_inputs_give_equal_bytes(corpus, t
 def test_partitioning_and_memory_change_no_shard(corpus, tmp_path, monkeypatch):
     room.build(corpus, tmp_path / "a", CONFIG)
     make_corpus(tmp_path / "c", partitions=((0,), (1, 2, 3, 4), (5, 6), (7,)))
-    monkeypatch.setattr(room, "num_buckets", lambda tables, memory: 5)
+    monkeypatch.setattr(room, "num_buckets", lambda num_bytes, memory: 5)
+    monkeypatch.setattr(shards_room, "OPEN_FILES", 2)
     room.build(tmp_path / "c", tmp_path / "b", CONFIG)
     shards = [{k: v for k, v in digests(tmp_path / name).items() if k.endswith(".tar")} for name in "ab"]
     assert shards[0] == shards[1]
