@@ -7,6 +7,7 @@ a step instead of through a wrapper, so module names stay as they are and severa
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 import torch
@@ -89,3 +90,19 @@ def gather(value: T, world: int) -> list[T]:
     found: list[Any] = [None] * world
     dist.all_gather_object(found, value)
     return found
+
+
+def rows_of_all_ranks(x_MD: Tensor, rows_of_clips: Sequence[int]) -> Tensor:
+    """The rows of every rank's clips, in the order of the stream: as one rank with all the clips would have them.
+
+    rows_of_clips: how many rows each clip of this rank has. Rank r of R has every R-th clip from r on (train.order).
+    """
+    if not dist.is_initialized():
+        return x_MD
+    counts = gather(list(rows_of_clips), dist.get_world_size())
+    longest = max(map(sum, counts))
+    padded_MD = torch.cat([x_MD, x_MD.new_zeros(longest - len(x_MD), *x_MD.shape[1:])]).contiguous()
+    parts = [torch.empty_like(padded_MD) for _ in counts]
+    dist.all_gather(parts, padded_MD)
+    clips = [part_MD[: sum(rows)].split(rows) for part_MD, rows in zip(parts, counts, strict=True)]
+    return torch.cat([rows_MD for turn in zip_longest(*clips) for rows_MD in turn if rows_MD is not None])

@@ -228,7 +228,11 @@ class SourceFilter(nn.Module):
             self.out.bias[3 * self.bands : 3 * self.bands + self.bins] = -6.0
 
     def forward(self, x_BDF: Tensor, gains_BGF: Tensor, pulses_BS: Tensor, noise_BS: Tensor) -> Tensor:
-        y_BDF = self.out(x_BDF.mT).mT.float()
+        y_BDF, gains_BGF = self.out(x_BDF.mT).mT.float(), gains_BGF.float()
+        with torch.autocast(y_BDF.device.type, enabled=False):  # phases are no good in bf16
+            return self._sound(y_BDF, gains_BGF, pulses_BS, noise_BS)
+
+    def _sound(self, y_BDF: Tensor, gains_BGF: Tensor, pulses_BS: Tensor, noise_BS: Tensor) -> Tensor:
         pulse_BMF, noise_BMF, phase_BMF = y_BDF[:, : 3 * self.bands].unflatten(1, (3, self.bands)).unbind(1)
         pulse_BKF = self.curves_KM @ (pulse_BMF + gains_BGF[:, : self.bands])
         noise_BKF = self.curves_KM @ (noise_BMF + gains_BGF[:, self.bands :])

@@ -117,9 +117,11 @@ class ResidualQuantizer(nn.Module):
     def forward(self, z_BDF: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """-> (quantised z_BDF with the gradient passed straight through, commitment loss, [what each level was
         asked to place, x_MD]): the last for `follow`."""
+        z_BDF = z_BDF.float()
         if not bool(self.started):
             return z_BDF, z_BDF.new_zeros(()), []
-        _, heard_BDF, asked = self._walk(z_BDF)
+        with torch.autocast(z_BDF.device.type, enabled=False):  # distances of neighbours are lost in bf16
+            _, heard_BDF, asked = self._walk(z_BDF)
         commitment = (z_BDF - heard_BDF.detach()).pow(2).mean()
         return z_BDF + (heard_BDF - z_BDF).detach(), commitment, asked
 

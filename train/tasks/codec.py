@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -28,6 +27,7 @@ from autosing.nn.excitation import pulses
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.timebase import PITCH_RATE_HZ
 from train.augment import equalise, pitch_at, to_peak, varispeed, with_noise, with_silence
+from train.distributed import rows_of_all_ranks
 from train.heard import HeardLoss
 from train.spectral import SpectralLoss
 from train.task import Task
@@ -89,7 +89,11 @@ class TrainCodec(Task):
         self.heard = None
         if config.heard_weight > 0:
             self.heard = self.modules["heard"] = HeardLoss(config.model.sample_rate_hz, config.listener)
-        self._asked: list[Tensor] = []
+        self._placed: list[list[Tensor]] = []
+        """Of this step's micro-batches: what each level of the quantiser was asked to place; before it starts, the
+        latents alone."""
+        self._clips = 0
+        """In them."""
         self._prompt: dict[str, Tensor] = {}
         self._instrumental_hz: dict[str, np.ndarray] = {}
 
@@ -130,8 +134,8 @@ class TrainCodec(Task):
             parts["heard"] = self.heard(made_BS, audio_BS)
             loss = loss + self.settings.heard_weight * parts["heard"]
         if model.training:
-            self._asked = asked
-            self._remember(latent_BDF, step)
+            self._placed.append(asked or [latent_BDF.detach().float()])
+            self._clips += len(latent_BDF)
         elif not self._prompt:
             self._prompt = {name: tensor[:1] for name, tensor in batch.items()}
         return loss + self.settings.commitment * commitment, {**parts, "commitment": commitment}
@@ -139,9 +143,18 @@ class TrainCodec(Task):
     @torch.no_grad()
     def after_step(self, step: int) -> None:
         generator = torch.Generator().manual_seed(seed_of("codebooks", step))
+        placed = []
+        for parts in zip(*self._placed, strict=True):
+            rows = torch.cat(parts)
+            placed.append(rows_of_all_ranks(rows, [len(rows) // self._clips] * self._clips))
+        self._placed, self._clips = [], 0
         if bool(self.model.quantizer.started):
-            self.model.quantizer.follow([_of_all_ranks(x_MD) for x_MD in self._asked], generator)
-        elif step >= self.settings.unquantised_steps:
+            self.model.quantizer.follow(placed, generator)
+            return
+        (latent_BDF,) = placed
+        at_B = (step * len(latent_BDF) + torch.arange(len(latent_BDF), device=latent_BDF.device)) % len(self._reservoir)
+        self._reservoir[at_B] = latent_BDF
+        if step >= self.settings.unquantised_steps:
             self.model.quantizer.start(self._reservoir, generator)
 
     def listen(self, step: int) -> dict[str, Audio]:
@@ -164,13 +177,6 @@ class TrainCodec(Task):
     def _reservoir(self) -> Tensor:
         return self.modules["reservoir"].get_buffer("latents_RDF")
 
-    @torch.no_grad()
-    def _remember(self, latent_BDF: Tensor, step: int) -> None:
-        if not bool(self.model.quantizer.started):
-            size, count = len(self._reservoir), len(latent_BDF)
-            at_B = (step * count + torch.arange(count, device=latent_BDF.device)) % size
-            self._reservoir[at_B] = latent_BDF.detach().to(self._reservoir.dtype)
-
     def _instrumental_pitch(self, key: str, audio: Audio) -> np.ndarray:
         """What the encoder will take for f0 in an accompaniment; tracked once a process and kept."""
         if key not in self._instrumental_hz:
@@ -188,14 +194,6 @@ def _begin_with(model: CodecModel, folder: Path) -> None:
         model.load_state_dict(state | {k: v for k, v in model.state_dict().items() if k.startswith("quantizer.")})
     except RuntimeError as error:
         raise InputError(f"begin_with {folder}: a codec of another shape than task.model asks for: {error}") from error
-
-
-def _of_all_ranks(x_MD: Tensor) -> Tensor:
-    if not dist.is_initialized():
-        return x_MD
-    parts = [torch.empty_like(x_MD) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, x_MD.contiguous())
-    return torch.cat(parts)
 
 
 def _disguise(audio_S: np.ndarray, rng: np.random.Generator, sample_rate_hz: int) -> np.ndarray:

@@ -25,6 +25,7 @@ from autosing.models.semantic import CODE_SAMPLES, SAMPLE_RATE_HZ, SemanticCodeb
 from autosing.nn.quantize import Level
 from autosing.schemas.sample import DatasetIndex, Sample
 from train.augment import equalise, varispeed
+from train.distributed import rows_of_all_ranks
 from train.task import Task
 
 
@@ -69,10 +70,10 @@ class Statistics(nn.Module):
         self.total_EE += wide_ME.mT @ wide_ME
         self.moved_EE += moved_ME.mT @ moved_ME / 2
 
-    def remember(self, features_ME: Tensor, step: int, steps: int) -> None:
+    def remember(self, features_ME: Tensor, step: int, steps: int, generator: torch.Generator) -> None:
         """Fill this step's share of the reservoir with features drawn at random."""
         first, last = (len(self.points_RE) * (step - 1)) // steps, (len(self.points_RE) * step) // steps
-        drawn = torch.randint(len(features_ME), (last - first,), device="cpu").to(features_ME.device)
+        drawn = torch.randint(len(features_ME), (last - first,), generator=generator).to(features_ME.device)
         self.points_RE[first:last] = features_ME[drawn]
 
     def solve(self, dim: int, floor: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -112,7 +113,10 @@ class TrainSemantic(Task):
         )
         self.hear: Callable[[Tensor], Tensor] | None = None
         """audio_BS -> features_BNE; the config's encoder, loaded at the first step."""
-        self._points_MD: Tensor | None = None
+        self._heard: list[tuple[Tensor, ...]] = []
+        """Of this step's micro-batches: both hearings' features until the codes have started, then the points."""
+        self._codes: list[list[int]] = []
+        """How many of these are of each clip."""
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any] | None:
         voice = sample.audio("vocals")
@@ -139,33 +143,45 @@ class TrainSemantic(Task):
         }
 
     def loss(self, phase: str, batch: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        with torch.no_grad(), torch.autocast(batch["audio_BS"].device.type, enabled=False):
+        with torch.autocast(batch["audio_BS"].device.type, enabled=False):  # distances need fp32
+            return self._loss(batch)
+
+    def _loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        with torch.no_grad():
             features_ME, again_ME = self._hear_twice(batch)
-        if not bool(self.statistics.started):
+        started = bool(self.statistics.started)
+        if not started:
             if self.read.training:
-                self.statistics.add(features_ME, again_ME)
-                self.statistics.remember(features_ME, step, self.settings.statistics_steps)
+                self._heard.append((features_ME, again_ME))
+                self._codes.append(batch["codes_B"].tolist())
             return sum(parameter.sum() * 0 for parameter in self.read.parameters()), {}  # type: ignore[return-value]
-        points_MD = self.book.points(features_ME)
+        points_MD, again_MD = self.book.points(features_ME), self.book.points(again_ME)
         codes_M = self.level.nearest(points_MD)
         wanted_ME = (features_ME - self.book.mean_E) * self.book.scale_E
         loss = (self.read(self.level.vectors_VD[codes_M]) - wanted_ME).square().mean()
         if self.read.training:
-            self._points_MD = points_MD
+            self._heard.append((points_MD,))
+            self._codes.append(batch["codes_B"].tolist())
         share_V = torch.bincount(codes_M, minlength=self.settings.model.codes) / len(codes_M)
         return loss, {
             "explained": 1 - loss.detach(),
-            "steady": (self.level.nearest(self.book.points(again_ME)) == codes_M).float().mean(),
+            "steady": (self.level.nearest(again_MD) == codes_M).float().mean(),
             "perplexity": torch.special.entr(share_V).sum().exp(),
         }
 
     @torch.no_grad()
     def after_step(self, step: int) -> None:
         generator = torch.Generator().manual_seed(seed_of("semantic codes", step))
-        if bool(self.statistics.started):
-            if self._points_MD is not None:
-                self.level.follow(self._points_MD, generator)
-        elif step >= self.settings.statistics_steps:
+        codes = [count for batch in self._codes for count in batch]
+        heard = [rows_of_all_ranks(torch.cat(parts), codes) for parts in zip(*self._heard, strict=True)]
+        self._heard, self._codes = [], []
+        if len(heard) == 1:
+            self.level.follow(heard[0], generator)
+        elif heard:
+            self.statistics.add(heard[0], heard[1])
+            drawing = torch.Generator().manual_seed(seed_of("reservoir", step))
+            self.statistics.remember(heard[0], step, self.settings.statistics_steps, drawing)
+        if not bool(self.statistics.started) and step >= self.settings.statistics_steps:
             self._start(generator)
 
     def export(self) -> ModelFile:

@@ -1,0 +1,44 @@
+"""Every task trains in bf16, on any device: what must not be rounded so far is computed in fp32."""
+
+import math
+
+import pytest
+import torch
+
+from autosing.testing.datasets import make_dataset
+from tests.test_train_codec import SMALL
+from train import launch
+from train.record import read_metrics
+from train.tasks import TASKS
+from train.tasks.semantic import TrainSemantic
+
+SINGING = ["task.size=debug", "task.semantic=null"]
+WORDS = {
+    "codec": [*SMALL, "task.unquantised_steps=1", "task.crop_blocks=8", "task.reservoir_clips=16"],
+    "semantic": ["task.statistics_steps=1", "task.crop_codes=25", "task.model.codes=16", "task.reservoir=64"],
+    "t2s": SINGING,
+    "sm2a": SINGING,
+}
+
+
+@pytest.fixture
+def hearing(monkeypatch):
+    """Stands for Whisper's encoder."""
+    generator = torch.Generator().manual_seed(0)
+    weight_ES = torch.randn(512, 640, generator=generator)
+    init = TrainSemantic.__init__
+
+    def with_ears(self, config, index):
+        init(self, config, index)
+        self.hear = lambda audio_BS: audio_BS.unflatten(1, (-1, 640)) @ weight_ES.mT
+
+    monkeypatch.setattr(TrainSemantic, "__init__", with_ears)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_trains_in_bf16(task, tmp_path, hearing):
+    make_dataset(tmp_path / "data")
+    words = [*WORDS[task], "steps=3", "batch_size=4", "precision=bf16", "device=cpu", "log_every=1", "valid_every=3"]
+    launch.train(task, tmp_path / "data", tmp_path / "run", overrides=words)
+    rows = [row for row in read_metrics(tmp_path / "run") if "refused" in row]
+    assert len(rows) == 3 and all(math.isfinite(row["loss"]) and not row["refused"] for row in rows)

@@ -1,0 +1,68 @@
+"""What a task gathers beside its gradients, two ranks gather as one with twice the batch. Run as a script: one rank."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from autosing.testing.datasets import make_dataset
+from tests.test_loop import _free_port
+from train.launch import train
+from train.tasks.semantic import TrainSemantic
+
+ROOT = Path(__file__).parents[1]
+# A rate that moves no weight: each rank draws noise of its own, so that weights would part.
+STILL = ["lr=1e-12", "schedule=const", "device=cpu"]
+WORDS = {
+    "semantic": ["steps=2", "task.statistics_steps=3", "task.crop_codes=50", "task.model.codes=8", "task.reservoir=64"],
+    "codec": [
+        "steps=2", "task.crop_blocks=8", "task.unquantised_steps=3", "task.reservoir_clips=8", "task.model.latent=8",
+        "task.instrumental_share=0", *(
+            f"task.model.{part}_{size}={value}" for part in ("encoder", "decoder")
+            for size, value in (("width", 16), ("hidden", 16), ("blocks", 1))
+        ), "task.model.strides=[4, 2, 1]", "task.model.codebook_sizes=[8, 512, 8]",
+    ],
+}  # fmt: skip
+GATHERED = {"semantic": "statistics.", "codec": "reservoir."}
+
+
+def stand_in_for_the_encoder() -> None:
+    weight_ES = torch.randn(512, 640, generator=torch.Generator().manual_seed(0))
+    init = TrainSemantic.__init__
+
+    def with_ears(self, config, index):
+        init(self, config, index)
+        self.hear = lambda audio_BS: audio_BS.unflatten(1, (-1, 640)) @ weight_ES.mT
+
+    TrainSemantic.__init__ = with_ears
+
+
+def one_rank(task: str, data: Path, run: Path, batch_size: int) -> None:
+    torch.set_num_threads(1)
+    stand_in_for_the_encoder()
+    train(task, data, run, overrides=[*STILL, *WORDS[task], f"batch_size={batch_size}"])
+
+
+@pytest.mark.parametrize("task", WORDS)
+def test_two_ranks_gather_what_one_with_twice_the_batch_does(task, tmp_path):
+    make_dataset(tmp_path / "data", {"train": 12, "valid": 0}, groups=("meta", "pitch", "audio"))
+    world = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    script = [sys.executable, "-m", "tests.test_ranks", task, str(tmp_path / "data")]
+    two = [*script, str(tmp_path / "two"), "2"]
+    ranks = [subprocess.Popen(two, env=world | {"RANK": str(k)}, cwd=ROOT) for k in range(2)]
+    ranks.append(subprocess.Popen([*script, str(tmp_path / "one"), "4"], cwd=ROOT))
+    assert [rank.wait(200) for rank in ranks] == [0, 0, 0]
+    held = {}
+    for name in ("one", "two"):
+        (path,) = (tmp_path / name / "checkpoints").iterdir()
+        modules = torch.load(path, weights_only=True)["modules"]
+        held[name] = {key: value for key, value in modules.items() if key.startswith(GATHERED[task])}
+    assert held["one"] and held["one"].keys() == held["two"].keys()
+    torch.testing.assert_close(held["one"], held["two"])
+
+
+if __name__ == "__main__":
+    one_rank(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
