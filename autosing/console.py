@@ -15,6 +15,14 @@ def note(text: str) -> None:
     sys.stderr.flush()
 
 
+def duration(seconds: float) -> str:
+    """40 s, 12 min, 3 h 05 min."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
 def summary(title: str, rows: Sequence[Mapping[str, Any]], as_json: bool = False, **facts: Any) -> None:
     """The one table that ends a command. With `as_json`: {"title", "rows", ...facts} on stdout and nothing else."""
     if as_json:

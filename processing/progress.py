@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
-from autosing.console import note
+from autosing.console import duration, note
 from processing.crew import Died, Event
 from processing.runner import RunResult
 from processing.schedule import Job
@@ -44,14 +44,6 @@ def left(seconds: float | None) -> str:
     if seconds is None:
         return "time left not known yet"
     return f"about {duration(seconds)} left" if seconds >= 1 else "finishing"
-
-
-def duration(seconds: float) -> str:
-    """40 s, 12 min, 3 h 05 min."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
 class Progress:

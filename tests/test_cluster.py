@@ -271,6 +271,7 @@ def test_two_ranks_of_ray_train_learn_as_one_with_twice_the_batch(cluster, tmp_p
         *("--set", "steps=4"),
         *("--set", "task.drop_text=0.0"),
         *("--set", "task.size=debug"),
+        *("--set", "task.semantic=null"),
         *("--set", "log_every=1"),
         *("--set", "device=cpu"),
     ]

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from autosing.cluster import ray_at
 from autosing.config import Config
+from autosing.console import duration
 from autosing.errors import InputError
 from autosing.stage import Resources, Stage
 from autosing.tables import TableMeta
@@ -25,7 +26,7 @@ from processing import record, runner
 from processing.crew import Died, Failed, Ready, make_pools
 from processing.pipeline import PipelineConfig
 from processing.process import process_corpus
-from processing.progress import duration, left, seconds_left
+from processing.progress import left, seconds_left
 from processing.record import last_run
 from processing.runner import AtWork, RunResult, drive
 from processing.schedule import Schedule

@@ -188,7 +188,7 @@ def test_training_from_a_store_is_training_from_a_disk(port, tmp_path, monkeypat
     home = place(address(port, "learnt")) / "d"
     for name in files_in(tmp_path / "d"):
         put_bytes((tmp_path / "d" / name).read_bytes(), home / name, "run")
-    words = ["steps=2", "batch_size=2", "task.size=debug", "log_every=1"]
+    words = ["steps=2", "batch_size=2", "task.size=debug", "task.semantic=null", "log_every=1"]
     near, far = (
         launch.train("t2s", data, tmp_path / f"run{k}", None, words) for k, data in enumerate((tmp_path / "d", home))
     )

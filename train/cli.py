@@ -5,28 +5,41 @@ from typing import Annotated
 
 import typer
 
+from autosing.errors import InputError
 from autosing.store import place
 
 
 def train(
     task: Annotated[str, typer.Argument(help="t2s, sm2a, codec or semantic.")],
-    data: Annotated[Path, typer.Option(parser=place, help="Dataset of 'autosing build': folder or s3:// address.")],
-    run: Annotated[Path, typer.Option(help="Run folder: config, checkpoints, model, metrics, samples.")],
+    data: Annotated[
+        Path | None, typer.Option(parser=place, help="Dataset of 'autosing build': folder or s3:// address.")
+    ] = None,
+    run: Annotated[Path | None, typer.Option(help="Run folder: config, checkpoints, model, metrics, samples.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML of what differs from the defaults.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, for example task.size=tiny.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
     address: Annotated[str | None, typer.Option(help="Train on a Ray cluster: auto or HOST:PORT; local.")] = None,
     ranks: Annotated[int | None, typer.Option(help="Processes there; by default one for each GPU.", min=1)] = None,
+    show_config: Annotated[
+        bool, typer.Option("--show-config", help="Print the config that would be used, as YAML, and do nothing.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")] = False,
 ) -> None:
     """Train one task on a dataset. A second run of the same command does nothing once the steps are done."""
     from autosing import console
     from train import launch
 
+    if show_config:
+        typer.echo(launch.show_config(task, config, set_ or []), nl=False)
+        return
+    if data is None or run is None:
+        raise InputError(f"train {task}: --data DATASET and --run FOLDER are needed (or --show-config alone)")
     carry = None
     if address is not None:
         from train.cluster import carry_to
 
         carry = carry_to(address, ranks)
     row = launch.train(task, data, run, config, set_ or [], resume, console.note, carry)
-    console.summary(f"train {task}", [row], as_json, run=str(run))
+    warning = row.pop("warning", None)
+    facts = {"run": str(run), **({"warning": warning} if warning else {})}
+    console.summary(f"train {task}", [row], as_json, **facts)

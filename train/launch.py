@@ -1,7 +1,7 @@
 """`autosing train`: a task's name, a dataset and a config -> a run begun, resumed, or found done."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,7 +21,7 @@ from train.distributed import Ranks, join, leave
 from train.loop import run_steps
 from train.optim import build_optimisers
 from train.order import Lane
-from train.record import Recorder, Say, commit
+from train.record import Recorder, Say, commit, read_metrics
 from train.state import TrainState, checkpoints, read_checkpoint
 from train.task import Task
 from train.tasks import task_class
@@ -107,11 +107,13 @@ def carry_out(plan: Plan, say: Say = lambda line: None) -> dict[str, Any]:
             under_way.recorder.close()
     finally:
         leave()
-    return {
+    row = {
         "task": plan.task, "status": "resumed" if first else "trained", "steps": under_way.state.step,
         "loss": under_way.last_loss, "valid_loss": under_way.last_valid_loss, "parameters": _parameters(under_way),
         "seconds": round(time.monotonic() - started, 1),
     }  # fmt: skip
+    warning = overfitting(read_metrics(plan.run)) if ranks.leads else None
+    return row | ({"warning": warning} if warning else {})
 
 
 def _latest(run: Path) -> dict[str, Any] | None:
@@ -125,10 +127,32 @@ def _parameters(run: Run) -> int:
 
 def _opening(run: Run) -> str:
     clips = ", ".join(f"{name} {split.rows}" for name, split in run.index.splits.items())
+    chosen = "".join(f"; {name}: {choice}" for name, choice in run.task.describe().items())
     return (
         f"{run.task.name}: {_parameters(run) / 1e6:.2f} M parameters on {run.ranks.world} x {run.ranks.device.type}, "
-        f"{run.config.precision}; clips: {clips}; steps {run.state.step} to {run.config.steps}"
+        f"{run.config.precision}{chosen}; clips: {clips}; steps {run.state.step} to {run.config.steps}"
     )
+
+
+def overfitting(rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """A warning where the valid loss of a run's metrics has risen well above its lowest; None where it has not."""
+    valid = [(row["valid/loss"], row["step"]) for row in rows if row.get("valid/loss") is not None]
+    if not valid:
+        return None
+    (lowest, step), (last, _) = min(valid), valid[-1]
+    if last <= lowest + 0.05 * abs(lowest):
+        return None
+    return (
+        f"the valid loss rises: {lowest:.3g} at step {step}, {last:.3g} now, so the model learns its clips by heart; "
+        f"for songs that it has not seen, train on more songs, or for about {step} steps"
+    )
+
+
+def show_config(task_name: str, config: Path | None = None, overrides: Sequence[str] = ()) -> str:
+    """YAML of all that a run of the task would be configured by: what is given, and the defaults of the rest."""
+    settled = _settle(task_class(task_name), Path(), config, overrides, begun=False)
+    text: str = yaml.safe_dump(settled.dump(), sort_keys=False, allow_unicode=True)
+    return text
 
 
 def _settle(cls: type[Task], run: Path, config: Path | None, overrides: Sequence[str], begun: bool) -> TrainConfig:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
+from autosing.errors import InputError
 from autosing.ids import seed_of
 from train.callbacks import Callback, Run, autocast, on_device
 from train.data import Batches
@@ -41,9 +42,7 @@ def run_steps(run: Run, batches: Batches, callbacks: Sequence[Callback]) -> None
         state.step = update + 1
         state.refused = 0 if good else state.refused + 1
         if state.refused >= config.max_refused:
-            raise FloatingPointError(
-                f"step {state.step}: {state.refused} updates in a row had non-finite gradients; lower lr or use fp32"
-            )
+            raise _diverged(run)
         if good:
             with torch.no_grad():
                 task.after_step(state.step)
@@ -55,6 +54,16 @@ def run_steps(run: Run, batches: Batches, callbacks: Sequence[Callback]) -> None
             window.log(rate, batches)
         for callback in callbacks:
             callback(run)
+
+
+def _diverged(run: Run) -> InputError:
+    config, state = run.config, run.state
+    remedy = f"--set lr={config.lr / 3:.2g}" + (" or --set precision=fp32" if config.precision != "fp32" else "")
+    return InputError(
+        f"run {run.folder}: step {state.step}: the gradients of {state.refused} updates in a row were not finite "
+        f"(lr {config.lr:g}, {config.precision}); begin another --run with {remedy}; the last checkpoint here is kept",
+        "diverged",
+    )
 
 
 def _step(run: Run, optimiser: Optimizer, phase: str, window: "_Window") -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from autosing.audio.io import Audio, save
+from autosing.console import duration
 from autosing.store import write_whole
 
 Say = Callable[[str], None]
@@ -27,6 +28,7 @@ class Recorder:
         from torch.utils.tensorboard import SummaryWriter
 
         self._run, self._steps, self._say = run, steps, say
+        self._first, self._began = step, time.monotonic()
         self._path = run / "metrics.jsonl"
         run.mkdir(parents=True, exist_ok=True)
         kept = [row for row in read_metrics(run) if row["step"] <= step]
@@ -48,7 +50,13 @@ class Recorder:
             self._said = now
             told = {name: value for name, value in values.items() if name.split("/")[-1] in _TOLD}
             shown = "  ".join(f"{name} {value:.4g}" for name, value in told.items())
-            self._say(f"step {step}/{self._steps}  {shown}")
+            self._say(f"step {step}/{self._steps}  {shown}{self._left(step, now)}")
+
+    def _left(self, step: int, now: float) -> str:
+        """The time left at the pace so far."""
+        if not self._first < step < self._steps:
+            return ""
+        return f"  about {duration((self._steps - step) * (now - self._began) / (step - self._first))} left"
 
     def sound(self, step: int, name: str, audio: Audio) -> None:
         """A wav under samples/, an audio player and a spectrogram in TensorBoard."""

@@ -42,6 +42,10 @@ class Task(ABC):
         """Build `self.modules`. Raises InputError where the dataset does not fit (codec, codebook sizes)."""
         self.config, self.index = config, index
 
+    def describe(self) -> dict[str, str]:
+        """What was chosen, for people, where the config or the dataset leave a choice: {"size": "small"}."""
+        return {}
+
     def parameter_groups(self, phase: str) -> list[dict[str, Any]]:
         """[{"params", "lr_scale": float, "weight_decay": float}], other AdamW options (betas, eps) allowed.
 

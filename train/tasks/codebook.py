@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from autosing.errors import InputError
+from autosing.models.presets import Shape
 from autosing.schemas.sample import SemanticRecord
 
 RANDOM_WIDTH = 64
@@ -23,6 +24,15 @@ def semantic_codebook(name: str | None, record: SemanticRecord) -> Tensor:
     if tokenizer.digest != record.digest:
         raise InputError(
             f"semantic {name!r}: its codebook is {tokenizer.digest[:12]}, but the dataset's codes are of "
-            f"{record.digest[:12]}; name the one it was processed with"
+            f"{record.digest[:12]}; name the one it was processed with by --set task.semantic=NAME_OR_RUN"
         )
     return torch.from_numpy(tokenizer.codebook_KD).float()
+
+
+def described(size: str, shape: Shape | None, semantic: str | None, singer: bool) -> dict[str, str]:
+    """What a user would want to know of a run before it takes days."""
+    return {
+        "size": size if shape is None else f"own shape of width {shape.width}",
+        "codebook": semantic or "none, random vectors stand for the codes (--set task.semantic=NAME_OR_RUN)",
+        "singer": "told to the model" if singer else "not told to the model",
+    }

@@ -19,6 +19,7 @@ from autosing.checkpoint import ModelFile
 from autosing.codecs.delay import multiscale
 from autosing.config import Config
 from autosing.errors import InputError
+from autosing.models.bundled import SEMANTIC
 from autosing.models.conditions import crop_blocks, music_item, semantic_item, singer_item, stack
 from autosing.models.presets import SHAPES, Shape, Size
 from autosing.models.sm2a import SM2A, SM2AConfig
@@ -26,18 +27,18 @@ from autosing.nn.mup import Tunables, parameter_groups
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.timebase import SEMANTIC_RATE_HZ
 from train.task import Task
-from train.tasks.codebook import semantic_codebook
+from train.tasks.codebook import described, semantic_codebook
 
 
 class SM2ASettings(Config):
     """The YAML's `task:` mapping of `autosing train sm2a`."""
 
-    size: Size = "demo"
+    size: Size = "small"
     shape: Shape | None = None
     """Widths and depths of its own instead of a named size."""
     tunables: Tunables = Tunables()
-    semantic: str | None = None
-    """Whose codebook the codes are of: a name or a run; None: random vectors stand for the codes."""
+    semantic: str | None = SEMANTIC
+    """Whose codebook the codes are of: a name or a run; null: random vectors stand for the codes."""
     context_s: float = Field(default=30.0, gt=0)
     p_coarse: float = Field(default=0.75, ge=0, le=1)
     """How often a clip is learned in coarse columns rather than a stretch of fine ones."""
@@ -73,6 +74,9 @@ class TrainSM2A(Task):
         self.modules = nn.ModuleDict({"model": self.model})
         self._prompts: dict[bool, dict[str, Tensor]] = {}
         """Whether in training -> the first clip seen there."""
+
+    def describe(self) -> dict[str, str]:
+        return described(self.config.size, self.config.shape, self.config.semantic, True)
 
     def parameter_groups(self, phase: str) -> list[dict[str, Any]]:
         return parameter_groups(self.model, self.config.tunables)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from autosing.checkpoint import ModelFile
 from autosing.config import Config
 from autosing.errors import InputError
+from autosing.models.bundled import SEMANTIC
 from autosing.models.conditions import music_item, music_window, singer_item, stack, text_item
 from autosing.models.presets import SHAPES, Shape, Size
 from autosing.models.t2s import RATE_HZ, T2S, T2SConfig
@@ -23,7 +24,7 @@ from autosing.nn.mup import Tunables, parameter_groups
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.text.tokenizer import EOT, TimedText, TimingLevel
 from train.task import Task
-from train.tasks.codebook import semantic_codebook
+from train.tasks.codebook import described, semantic_codebook
 
 IGNORED = -100
 LEVELS: tuple[TimingLevel, ...] = ("word", "line", "none")
@@ -32,16 +33,16 @@ LEVELS: tuple[TimingLevel, ...] = ("word", "line", "none")
 class T2SSettings(Config):
     """The YAML's `task:` mapping of `autosing train t2s`."""
 
-    size: Size = "demo"
+    size: Size = "small"
     shape: Shape | None = None
     """Widths and depths of its own instead of a named size."""
     tunables: Tunables = Tunables()
-    semantic: str | None = None
-    """Whose codebook the codes are of: a name or a run; None: random vectors stand for the codes."""
+    semantic: str | None = SEMANTIC
+    """Whose codebook the codes are of: a name or a run; null: random vectors stand for the codes."""
     music_levels: int = Field(default=2, ge=1)
     context_s: float = Field(default=30.0, gt=0)
     causal_text: bool = True
-    use_singer: bool = False
+    use_singer: bool = True
     text_loss: float = Field(default=0.1, ge=0)
     timing_word: float = Field(default=0.6, ge=0)
     """How often, against timing_line and timing_none, the lyrics' times are told down to the word."""
@@ -85,6 +86,9 @@ class TrainT2S(Task):
         )  # fmt: skip
         self.model = T2S(self.model_config, codebook_KW)
         self.modules = nn.ModuleDict({"model": self.model})
+
+    def describe(self) -> dict[str, str]:
+        return described(self.config.size, self.config.shape, self.config.semantic, self.config.use_singer)
 
     def parameter_groups(self, phase: str) -> list[dict[str, Any]]:
         return parameter_groups(self.model, self.config.tunables)
