@@ -4,15 +4,18 @@ Only typer and the standard library are imported here, and a room's door is open
 for, so that `autosing --help` answers at once.
 """
 
+import difflib
 import importlib
+import os
 import sys
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from autosing.errors import InputError
 
+QUIET = "--quiet"
 COMMANDS = {
     "demo": ("autosing.demo_cli:demo", "The main job end to end, on songs it makes itself."),
     "songs": ("autosing.testing.cli:songs", "Make songs of known truth: voices, lyrics, stems, times."),
@@ -38,9 +41,17 @@ class _Doors(TyperGroup):
 
     def get_command(self, ctx: Any, name: str) -> Any:
         if name not in COMMANDS:
-            return None
+            if ctx.resilient_parsing:
+                return None
+            near = difflib.get_close_matches(name, COMMANDS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(COMMANDS)}"
+            raise InputError(f"no command {name!r}; {hint}")
         door, line = COMMANDS[name]
-        if ctx.resilient_parsing or _lists_commands():
+        if ctx.resilient_parsing:  # a shell completes a line: the door of the command in it is opened
+            shut = name not in os.environ.get("COMP_WORDS", "").split()
+        else:
+            shut = _lists_commands()
+        if shut:
             return typer.main.get_command(_app(lambda: None, name, line))
         module, _, attribute = door.partition(":")
         target = getattr(importlib.import_module(module), attribute)
@@ -53,21 +64,44 @@ def _lists_commands() -> bool:
 
 
 def _app(function: Any, name: str, line: str | None) -> typer.Typer:
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings=HELP)
     app.command(name, help=line)(function)
     return app
 
 
-app = typer.Typer(cls=_Doors, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+HELP = {"help_option_names": ["-h", "--help"]}
+app = typer.Typer(cls=_Doors, pretty_exceptions_enable=False, no_args_is_help=True, context_settings=HELP)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"autosing {version('autosing')}")
+        raise typer.Exit
 
 
 @app.callback()
-def autosing() -> None:
+def autosing(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option(QUIET, help="No notes and no progress; also behind a command. Summary and errors stay.")
+    ] = False,
+) -> None:
     """From folders of songs to models that sing."""
+    assert not version  # answered before
+    if quiet:
+        from autosing.console import be_quiet
+
+        be_quiet()
 
 
 def main() -> None:
     """Run one command. Bad input, or a full disk, is one clear line on stderr and exit code 2."""
+    if QUIET in sys.argv[2:]:  # commands need not know of it
+        sys.argv = [sys.argv[0], QUIET, *(word for word in sys.argv[1:] if word != QUIET)]
     try:
         app()
     except InputError as error:

@@ -23,6 +23,10 @@ class Config(BaseModel):
         """Validate plain values (as YAML or JSON gives them). Raises InputError naming the key and the remedy."""
         try:
             return cls.model_validate_json(json.dumps(values))
+        except TypeError as error:  # what YAML knows and JSON does not: dates, sets, bytes
+            raise InputError(
+                f"{origin}: a value is neither number, text, list nor mapping ({error}); quote what is meant as text"
+            ) from None
         except ValidationError as error:
             raise InputError(f"{origin}: " + "; ".join(_explain(cls, e) for e in error.errors())) from None
 
@@ -52,7 +56,13 @@ def load_config(cls: type[C], path: Path | None = None, overrides: Sequence[str]
         key, equals, text = word.partition("=")
         if not equals or not key:
             raise InputError(f"override {word!r}: found no key=value; write for example --set batch_size=8")
-        value: Any = yaml.load(text, _Yaml)
+        try:
+            value: Any = yaml.load(text, _Yaml)
+        except yaml.YAMLError as error:
+            found = str(error).splitlines()[0]
+            raise InputError(
+                f"override {word!r}: {text!r} is not readable as YAML ({found}); mend or quote it"
+            ) from None
         for part in reversed(key.split(".")):
             value = {part: value}
         values = _merge(values, value)
@@ -62,9 +72,12 @@ def load_config(cls: type[C], path: Path | None = None, overrides: Sequence[str]
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file (an empty file is an empty mapping)."""
     if not path.is_file():
-        raise InputError(f"config {path}: no such file; give a YAML file or leave --config out for the defaults")
+        found = "is a folder" if path.is_dir() else "no such file"
+        raise InputError(f"config {path}: {found}; give a YAML file or leave --config out for the defaults")
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _Yaml)
+    except OSError as error:
+        raise InputError(f"config {path}: cannot be read ({error.strerror}); mend its permissions") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"config {path}: not readable as YAML ({error}); mend the file") from None
     if values is None:

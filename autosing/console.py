@@ -1,16 +1,36 @@
 """What a command says: notes and progress on stderr, one summary table (or the same as JSON) on stdout."""
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
+_quiet = False
+
+
+def be_quiet() -> None:
+    """From now on no notes and no progress; the summary and errors stay."""
+    global _quiet
+    _quiet = True
+
+
+def has_bar() -> bool:
+    """Whether progress is shown as a bar: on a terminal."""
+    return sys.stderr.isatty() and not _quiet
+
+
+def command(*words: object) -> str:
+    """What to type for `autosing WORDS`, quoted for a shell where a path needs it."""
+    return " ".join(["autosing", *(shlex.quote(str(word)) for word in words)])
 
 
 def note(text: str) -> None:
     """One plain line on stderr."""
+    if _quiet:
+        return
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
@@ -37,7 +57,7 @@ def summary(title: str, rows: Sequence[Mapping[str, Any]], as_json: bool = False
     table = Table(title=title, title_justify="left")
     for column in columns:
         numeric = all(isinstance(row.get(column, 0), int | float) for row in rows)
-        table.add_column(column.replace("_", " "), justify="right" if numeric else "left")
+        table.add_column(column.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_show(row.get(column, "")) for column in columns))
     out = Console(highlight=False)
@@ -48,7 +68,7 @@ def summary(title: str, rows: Sequence[Mapping[str, Any]], as_json: bool = False
 
 def progress(items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
     """The items, with a bar on a terminal and a plain line about every ten seconds elsewhere."""
-    if sys.stderr.isatty():
+    if has_bar():
         from rich.console import Console
         from rich.progress import track
 

@@ -4,9 +4,12 @@ from typing import Annotated
 
 import typer
 
+from autosing.errors import InputError
+
 app = typer.Typer(
-    add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True, help="Pretrained weights."
-)
+    add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True, help="Pretrained weights.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="The same as JSON on stdout.")]
 
 
@@ -27,12 +30,19 @@ def list_models(as_json: Json = False) -> None:
 
 
 @app.command()
-def fetch(names: list[str], as_json: Json = False) -> None:
+def fetch(
+    names: Annotated[list[str] | None, typer.Argument(help="Names of 'autosing models list'.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every weight there is.")] = False,
+    as_json: Json = False,
+) -> None:
     """Bring weights into the cache and check them. What is there already is only checked."""
     from autosing.console import summary
-    from autosing.pretrained import digest
+    from autosing.pretrained import REGISTRY, digest
     from autosing.pretrained import fetch as bring
 
+    if every == bool(names):
+        raise InputError("models fetch: give names of 'autosing models list', or --all")
+    names = list(REGISTRY) if every else names or []
     rows = [{"name": name, "path": str(bring(name)), "sha256": digest(name)} for name in names]
     summary("fetched", rows, as_json)
 

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from autosing.store import place
+from autosing import console
+from autosing.store import Place, place
 
 
 def build(
@@ -21,14 +22,13 @@ def build(
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")] = False,
 ) -> None:
     """Join the stages' tables into shards, split by singer and song. A second run from the same tables does nothing."""
-    from autosing import console
     from autosing.config import load_config
     from dataset_builder import build as room
     from dataset_builder.config import BuildConfig
 
     words = [*(set_ or []), *([f"members=[{members}]"] if members else [])]
     rows = room.build(corpus, dataset, load_config(BuildConfig, config, words), console.note)
-    console.summary(f"build {dataset}", rows, as_json)
+    console.summary(f"build {dataset}", rows, as_json, next=next_command(dataset))
 
 
 def verify(
@@ -36,8 +36,18 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")] = False,
 ) -> None:
     """Open every shard and check every promise: digests, counts, members, shapes, splits. Changes nothing."""
-    from autosing import console
     from dataset_builder import verify as room
 
     rows = room.verify(dataset)
-    console.summary(f"verify {dataset}: every promise held", rows, as_json)
+    console.summary(f"verify {dataset}: every promise held", rows, as_json, next=next_command(dataset))
+
+
+def next_command(dataset: Place) -> str:
+    """What to type next: the training that the dataset has the members for."""
+    from autosing.schemas.sample import DatasetIndex
+
+    members = DatasetIndex.load(dataset).members
+    task = "t2s" if {"semantic", "acoustic"} <= set(members) else "semantic" if "audio" in members else None
+    if task is None:
+        return console.command("build", "CORPUS", dataset)
+    return console.command("train", task, "--data", dataset, "--run", f"runs/{task}")

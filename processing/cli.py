@@ -10,6 +10,7 @@ from autosing.store import place
 Corpus = Annotated[
     Path, typer.Argument(parser=place, help="Folder or s3:// address of partitions, each with an index.parquet.")
 ]
+STAGES_HELP = "Comma-separated, of: separate, align, segment, pitch, singer, semantic, acoustic; all by default."
 AsJson = Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")]
 
 
@@ -21,17 +22,17 @@ def import_songs(
     as_json: AsJson = False,
 ) -> None:
     """Songs of any kind -> a corpus of balanced partitions. Run again, it keeps what it holds and adds what is new."""
-    from autosing.console import note, summary
+    from autosing.console import command, note, summary
     from processing.importer.importer import import_corpus
 
     report = import_corpus(source, corpus, table, partition_mb, tell=note)
     facts = {"corpus": str(corpus), "partitions": report.partitions, "report": str(corpus / "_import.json")}
-    summary(f"import {source}", report.rows(), as_json, **facts, next=report.next_run())
+    summary(f"import {source}", report.rows(), as_json, **facts, next=command("process", corpus))
 
 
 def process(
     corpus: Corpus,
-    stages: Annotated[str | None, typer.Option(help="Comma-separated names; all by default.")] = None,
+    stages: Annotated[str | None, typer.Option(help=STAGES_HELP)] = None,
     config: Annotated[Path | None, typer.Option(help="YAML of what differs from the defaults.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, e.g. segment.min_s=4")] = None,
     address: Annotated[str, typer.Option(help="local, auto or HOST:PORT of a Ray; inline: without Ray.")] = "local",
@@ -54,7 +55,7 @@ def plan(
     songs: Annotated[int, typer.Option(help="Songs of the whole.", min=1)],
     gpus: Annotated[int, typer.Option(help="GPUs of the whole; used where stages were measured on one.", min=0)] = 0,
     machines: Annotated[int, typer.Option(help="Machines like this one, where there is no GPU.", min=1)] = 1,
-    stages: Annotated[str | None, typer.Option(help="Comma-separated names; all by default.")] = None,
+    stages: Annotated[str | None, typer.Option(help=STAGES_HELP)] = None,
     config: Annotated[Path | None, typer.Option(help="YAML of what differs from the defaults.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, e.g. segment.min_s=4")] = None,
     workers: Annotated[int | None, typer.Option(help="Workers of this machine; one for each core.", min=1)] = None,
@@ -75,10 +76,11 @@ def status(corpus: Corpus, as_json: AsJson = False) -> None:
     from autosing.console import summary
     from processing.progress import words_of
     from processing.record import last_run
-    from processing.report import for_people, status
+    from processing.report import for_people, next_command, status
 
     rows, facts = status(corpus), last_run(corpus)
+    following = next_command(corpus)
     if as_json:
-        summary(f"status of {corpus}", rows, as_json, **facts)
+        summary(f"status of {corpus}", rows, as_json, **facts, next=following)
     else:
-        summary(f"status of {corpus}", for_people(rows), False, **words_of(facts))
+        summary(f"status of {corpus}", for_people(rows), False, **words_of(facts), next=following)

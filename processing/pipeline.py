@@ -1,5 +1,6 @@
 """A config -> the stages that a song passes, in order, and what each partition's tables are made from."""
 
+import difflib
 import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -51,7 +52,9 @@ def build_stages(config: PipelineConfig, names: Sequence[str] | None = None) -> 
     """The chosen stages (all by default) in the pipeline's order, nothing loaded. Raises InputError on a wrong key."""
     for name in names or ():
         if name not in STAGES:
-            raise InputError(f"stage {name!r}: unknown; need some of {', '.join(STAGES)}")
+            near = difflib.get_close_matches(name, STAGES, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise InputError(f"stage {name!r}: unknown; {hint}need some of {', '.join(STAGES)}")
     stages = []
     for name, door in STAGES.items():
         if names is None or name in names:

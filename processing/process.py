@@ -17,7 +17,7 @@ from processing.crew import Event
 from processing.pipeline import PipelineConfig, build_stages
 from processing.progress import Progress, seconds_left
 from processing.record import Record
-from processing.report import for_people, summarize
+from processing.report import for_people, next_command, summarize
 from processing.runner import RunResult, run
 from processing.schedule import Job
 
@@ -48,7 +48,7 @@ def process_corpus(
     for failure in result.failures:
         note(f"failed: {failure}")
     rows = summarize(corpus, chosen, result)
-    facts["next"] = _next_run(chosen, result)
+    facts["next"] = next_command(corpus)
     summary(f"process {corpus}", rows if as_json else for_people(rows), as_json, **facts)
     return not result.failures
 
@@ -110,9 +110,3 @@ def _terminable() -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGTERM, held)
-
-
-def _next_run(stages: Sequence[Stage[Any, Any]], result: RunResult) -> str:
-    if result.failures:
-        return f"a second run tries the {len(result.failures)} partitions set aside again and keeps the others"
-    return f"a second run keeps all {len(result.done) + result.kept} tables of {len(stages)} stages"

@@ -1,13 +1,12 @@
 """A run as it goes -> lines for people: what was made, how fast, how long still. On a terminal also a bar."""
 
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
-from autosing.console import duration, note
+from autosing.console import duration, has_bar, note
 from processing.crew import Died, Event
 from processing.runner import RunResult
 from processing.schedule import Job
@@ -56,7 +55,7 @@ class Progress:
         self._bar: Any = None
 
     def __enter__(self) -> "Progress":
-        if sys.stderr.isatty():
+        if has_bar():
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
             from rich.progress import Progress as Bar

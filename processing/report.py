@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from autosing.console import command
 from autosing.stage import Stage
-from autosing.store import Place
-from autosing.tables import count_stage, partitions
+from autosing.store import Place, of_each
+from autosing.tables import count_stage, partitions, table_path
 from processing.pipeline import STAGES
 from processing.runner import RunResult
 
@@ -17,6 +18,19 @@ def status(corpus: Place) -> list[dict[str, Any]]:
     """One row a stage, the index first: partitions done, rows in, out and rejected, reasons with their counts."""
     numbers = partitions(corpus)
     return [_count(corpus, numbers, name) for name in ("index", *STAGES)]
+
+
+def next_command(corpus: Place) -> str:
+    """What to type next: the stages that a partition still lacks, or the build of the whole."""
+    numbers = partitions(corpus)
+
+    def has(stage: str) -> bool:
+        return all(of_each(numbers, lambda k: table_path(corpus, k, stage).is_file(), corpus))
+
+    lacking = [stage for stage in STAGES if not has(stage)]
+    if lacking:
+        return command("process", corpus, *(["--stages", ",".join(lacking)] if len(lacking) < len(STAGES) else []))
+    return command("build", corpus, corpus.parent / "dataset")
 
 
 def for_people(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,16 +1,20 @@
 """`autosing train`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from autosing import console
 from autosing.errors import InputError
 from autosing.store import place
 
 
 def train(
-    task: Annotated[str, typer.Argument(help="t2s, sm2a, codec or semantic.")],
+    task: Annotated[
+        Literal["t2s", "sm2a", "codec", "semantic"],
+        typer.Argument(help="Lyrics to semantic tokens, these to codec tokens, or the tokenizers of the two."),
+    ],
     data: Annotated[
         Path | None, typer.Option(parser=place, help="Dataset of 'autosing build': folder or s3:// address.")
     ] = None,
@@ -26,7 +30,6 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")] = False,
 ) -> None:
     """Train one task on a dataset. A second run of the same command does nothing once the steps are done."""
-    from autosing import console
     from train import launch
 
     if show_config:
@@ -41,5 +44,17 @@ def train(
         carry = carry_to(address, ranks)
     row = launch.train(task, data, run, config, set_ or [], resume, console.note, carry)
     warning = row.pop("warning", None)
-    facts = {"run": str(run), **({"warning": warning} if warning else {})}
+    facts = {"run": str(run), **({"warning": warning} if warning else {}), "next": next_command(task, data, run)}
     console.summary(f"train {task}", [row], as_json, **facts)
+
+
+def next_command(task: str, data: object, run: Path) -> str:
+    """What to type after a run of the task."""
+    if task == "t2s":
+        return console.command("train", "sm2a", "--data", data, "--run", run.with_name("sm2a"))
+    if task == "sm2a":
+        t2s = run.with_name("t2s")
+        options = ("--reference", "song.mp3", "--lyrics", "words to sing", "--out", "out.wav")
+        return console.command("sing", "--t2s", t2s, "--sm2a", run, *options)
+    stage, key = {"codec": ("acoustic", "codec"), "semantic": ("semantic", "codebook")}[task]
+    return console.command("process", "CORPUS", "--set", f"{stage}.{key}={run}")

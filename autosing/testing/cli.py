@@ -43,5 +43,5 @@ def songs(
         songs=made.songs,
         kept=sum(p.songs for p in made.partitions if p.kept),
         wall_s=round(made.wall_s, 1),
-        again="a second run with the same arguments keeps every finished partition",
+        next=console.command("process", out),
     )
