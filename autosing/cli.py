@@ -47,10 +47,9 @@ class _Doors(TyperGroup):
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(COMMANDS)}"
             raise InputError(f"no command {name!r}; {hint}")
         door, line = COMMANDS[name]
-        if ctx.resilient_parsing:  # a shell completes a line: the door of the command in it is opened
-            shut = name not in os.environ.get("COMP_WORDS", "").split()
-        else:
-            shut = _lists_commands()
+        # Where a shell completes a line, the door of the command in it is opened.
+        named = os.environ.get("COMP_WORDS", "").split()
+        shut = name not in named if ctx.resilient_parsing else _lists_commands()
         if shut:
             return typer.main.get_command(_app(lambda: None, name, line))
         module, _, attribute = door.partition(":")

@@ -41,12 +41,19 @@ def _unchanged(table: str, name: str, made: str, now: str) -> str:
 def _agreed(made_from: Sequence[Source], table: str) -> dict[str, Any]:
     """The config and weights that all partitions of a table were made with."""
     held = [source for source in made_from if source.table == table]
-    first = {key: held[0].meta.details.get(key) for key in ("config", "weights")}
+    first = _made_with(held[0])
     for source in held:
-        found = {key: source.meta.details.get(key) for key in ("config", "weights")}
+        found = _made_with(source)
         if found != first:
             raise InputError(
                 f"{table}.parquet of partition {source.partition} was made with {found}, that of partition "
                 f"{held[0].partition} with {first}; run 'autosing process' over the whole corpus"
             )
     return first
+
+
+def _made_with(source: Source) -> dict[str, Any]:
+    """Config and weights; where the models ran is nobody's matter."""
+    made = {key: dict(source.meta.details.get(key) or {}) for key in ("config", "weights")}
+    made["config"].pop("device", None)
+    return made

@@ -68,8 +68,20 @@ def build_stages(config: PipelineConfig, names: Sequence[str] | None = None) -> 
 def own_details(stage: Stage[Any, Any]) -> dict[str, Any]:
     """What a table owes to its stage alone: name, version, resolved config, weights' digests."""
     return {
-        "stage": stage.name, "version": stage.version, "config": stage.config.dump(), "weights": dict(stage.weights()),
+        "stage": stage.name, "version": stage.version, "config": _of_content(stage.config.dump()),
+        "weights": dict(stage.weights()),
     }  # fmt: skip
+
+
+def as_now(stage: Stage[Any, Any], details: Mapping[str, Any]) -> dict[str, Any]:
+    """The details of a held table as they would be told today: keys that its config lacks have their defaults."""
+    held = _of_content(details.get("config", {}))
+    return {**details, "config": {**_of_content(type(stage.config)().dump()), **held}} if held else dict(details)
+
+
+def _of_content(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a config decides a table's content. Where the models run does not."""
+    return {key: value for key, value in config.items() if key != "device"}
 
 
 def details_of(stage: Stage[Any, Any], inputs: Mapping[str, str]) -> dict[str, Any]:
@@ -77,12 +89,12 @@ def details_of(stage: Stage[Any, Any], inputs: Mapping[str, str]) -> dict[str, A
     return {**own_details(stage), "inputs": {name: inputs[name] for name in stage.reads}}
 
 
-def why_stale(held: TableMeta | None, wanted: Mapping[str, Any]) -> str | None:
+def why_stale(held: TableMeta | None, wanted: Mapping[str, Any], stage: Stage[Any, Any]) -> str | None:
     """Why a table must be made (again), for people: "config changed: min_s 3 -> 4", or "new". None where it is as
     wanted."""
     if held is None:
         return "new"
-    old, name = held.details, wanted["stage"]
+    old, name = as_now(stage, held.details), wanted["stage"]
     if old == wanted:
         return None
     if held.version != wanted["version"]:

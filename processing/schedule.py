@@ -159,9 +159,9 @@ def _stale(
                     raise missing_input(corpus, partition, stage, table)
                 prints[table] = held.fingerprint
         wanted = {**own[stage.name], "inputs": {table: prints[table] for table in stage.reads}}
-        prints[stage.name] = fingerprint(wanted)
         held = read_meta(table_path(corpus, partition, stage.name))
-        why = why_stale(held, wanted)
+        why = why_stale(held, wanted, stage)
+        prints[stage.name] = held.fingerprint if held is not None and why is None else fingerprint(wanted)
         if held is not None and why is None and not has_rejects(corpus, partition, stage.name, held):
             why = "its rejects are missing, or of another run that was killed"
         if why is not None:

@@ -6,6 +6,7 @@ import pytest
 from autosing.audio import pitch
 from autosing.audio.io import Audio, encode
 from autosing.audio.pitch import load_tracker
+from autosing.errors import InputError
 from autosing.metrics.pitch import pitch_scores
 from autosing.stage import Rejected
 from processing.stages.pitch import ClipVocals, PitchConfig, TrackPitch
@@ -31,6 +32,28 @@ def test_a_vibrato_is_followed_in_pitch_and_time(name, median_cents):
     inside = slice(10, 190)
     cents_T = 1200 * np.abs(np.log2(tracked_T[inside] / f0_T[inside]))
     assert np.median(cents_T) < median_cents and (cents_T < 50).mean() > 0.98
+
+
+def soprano(hz: float) -> np.ndarray:
+    """A voice that high, with vibrato and a little breath."""
+    seconds_S = np.arange(2 * RATE_HZ) / RATE_HZ
+    phase_S = 2 * np.pi * np.cumsum(hz * 2 ** (0.3 / 12 * np.sin(2 * np.pi * 5.5 * seconds_S))) / RATE_HZ
+    voice_S = sum(np.sin(k * phase_S) / k**1.3 for k in range(1, int(RATE_HZ / 2 / hz)))
+    return (0.2 * voice_S + 1e-3 * np.random.default_rng(0).standard_normal(len(voice_S))).astype(np.float32)
+
+
+def test_a_high_soprano_is_found_by_a_tracker_that_reaches_so_far():
+    voice_S = soprano(1200)
+    found_T = load_tracker("swiftf0")(voice_S, RATE_HZ)
+    assert (np.abs(1200 * np.log2(np.maximum(found_T, 1) / 1200)) < 60).mean() > 0.95
+    stage = TrackPitch(PitchConfig())
+    stage.setup()
+    rejected = stage.apply(ClipVocals("a", encode(Audio(voice_S[None], RATE_HZ))))
+    assert rejected.reason == "mostly_unvoiced" and "(fcpe, 32.7 to 1100 Hz)" in rejected.measurement
+    with pytest.raises(InputError, match=r"fcpe hears 32\.7 to 1100 Hz; give --set pitch\.tracker=swiftf0"):
+        PitchConfig.build({"max_hz": 1300.0})
+    narrow_T = load_tracker("swiftf0", range_hz=(50.0, 1100.0))(voice_S, RATE_HZ)
+    assert not narrow_T.any() and PitchConfig(tracker="swiftf0", max_hz=1300).range_hz == (47.0, 1300)
 
 
 def test_pauses_are_zero_and_level_does_not_matter():

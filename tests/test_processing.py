@@ -18,12 +18,13 @@ from autosing.config import Config, load_config
 from autosing.errors import InputError
 from autosing.schemas.tables import Song
 from autosing.stage import Rejected, Stage
-from autosing.tables import read_meta, read_rows, rejects_path, table_path
+from autosing.tables import TableMeta, read_meta, read_rows, rejects_path, table_path
 from processing import runner
 from processing.pipeline import PipelineConfig, build_stages, details_of, why_stale
 from processing.process import process_corpus
 from processing.report import status
 from processing.runner import run
+from processing.stages.pitch import PitchConfig, TrackPitch
 from processing.worker import process_partition
 
 
@@ -176,13 +177,24 @@ def test_why_a_table_is_stale(monkeypatch, tmp_path):
     measure = stages()[0]
     held = process_partition(measure, corpus, 0).meta
     inputs = held.details["inputs"]
-    assert why_stale(None, details_of(measure, inputs)) == "new"
-    assert why_stale(held, details_of(measure, inputs)) is None
+    assert why_stale(None, details_of(measure, inputs), measure) == "new"
+    assert why_stale(held, details_of(measure, inputs), measure) is None
     monkeypatch.setattr(Measure, "weights_held", "bb")
-    assert why_stale(held, details_of(measure, inputs)) == "weights changed: scales aa -> bb"
-    assert "input index changed" in why_stale(held, details_of(measure, {"index": "other"}))
+    assert why_stale(held, details_of(measure, inputs), measure) == "weights changed: scales aa -> bb"
+    assert "input index changed" in why_stale(held, details_of(measure, {"index": "other"}), measure)
     monkeypatch.setattr(Measure, "version", 2)
-    assert why_stale(held, details_of(measure, inputs)) == "measure v1 -> v2"
+    assert why_stale(held, details_of(measure, inputs), measure) == "measure v1 -> v2"
+
+
+def test_a_table_of_before_a_key_or_made_on_another_device_is_not_stale(tmp_path):
+    stage = TrackPitch(PitchConfig(device="cpu"))
+    inputs = {"segment": "f"}
+    wanted = details_of(stage, inputs)
+    config = {"tracker": "fcpe", "min_voiced_fraction": 0.05, "device": "cuda"}
+    old = TableMeta("pitch", 1, "f", 1, 1, 1, 0, {**wanted, "config": config})
+    assert "device" not in wanted["config"] and why_stale(old, wanted, stage) is None
+    low = TrackPitch(PitchConfig(min_hz=60))
+    assert why_stale(old, details_of(low, inputs), low) == "config changed: min_hz None -> 60.0"
 
 
 @pytest.mark.parametrize(

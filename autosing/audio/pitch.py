@@ -13,9 +13,16 @@ import numpy as np
 
 from autosing.audio.io import resample
 from autosing.clock import in_model
+from autosing.errors import InputError
 from autosing.timebase import PITCH_RATE_HZ, num_frames
 
 TrackerName = Literal["fcpe", "crepe", "crepe-tiny", "swiftf0"]
+REACH_HZ: dict[str, tuple[float, float]] = {
+    "fcpe": (32.7, 1100.0), "crepe": (50.0, 2000.0), "crepe-tiny": (50.0, 2000.0), "swiftf0": (47.0, 2090.0),
+}  # fmt: skip
+"""What a tracker can hear, measured on made voices: above, FCPE finds nothing."""
+USUAL_HZ = (50.0, 1100.0)
+"""What is looked for by default. CREPE, which is told where to look, errs more in a wider range."""
 _RATE_HZ = 16_000
 _HOP = 160
 _CHUNK_FRAMES = 2000
@@ -79,19 +86,19 @@ class Crepe(PitchTracker):
 
     threshold = 0.21
 
-    def __init__(self, device: str, size: str) -> None:
+    def __init__(self, device: str, size: str, range_hz: tuple[float, float]) -> None:
         import torch
         import torchcrepe
 
-        self._torch, self._crepe, self._device, self._size = torch, torchcrepe, device, size
+        self._torch, self._crepe, self._device, self._size, self._range_hz = torch, torchcrepe, device, size, range_hz
 
     def track(self, audio_S: np.ndarray) -> np.ndarray:
         f0_BT, periodicity_BT = self._crepe.predict(
             self._torch.from_numpy(audio_S)[None],
             _RATE_HZ,
             hop_length=_HOP,
-            fmin=50.0,
-            fmax=1100.0,
+            fmin=self._range_hz[0],
+            fmax=self._range_hz[1],
             model=self._size,
             batch_size=512,
             device=self._device,
@@ -124,14 +131,43 @@ class SwiftF0(PitchTracker):
         return f0_hz_T
 
 
+class _Within(PitchTracker):
+    """Another tracker, of whose frames those outside a range count as unvoiced."""
+
+    def __init__(self, tracker: PitchTracker, range_hz: tuple[float, float]) -> None:
+        self._tracker, self._range_hz = tracker, range_hz
+
+    def track(self, audio_S: np.ndarray) -> np.ndarray:
+        f0_hz_T = self._tracker.track(audio_S)
+        low, high = self._range_hz
+        return np.where((f0_hz_T >= low) & (f0_hz_T <= high), f0_hz_T, 0).astype(np.float32)
+
+
 @functools.cache
-def load_tracker(name: TrackerName = "fcpe", device: str = "cpu") -> PitchTracker:
-    """A tracker with its weights, which lie in its package, loaded once a process."""
-    if name == "fcpe":
-        return Fcpe(device)
-    if name == "swiftf0":
-        return SwiftF0()
-    return Crepe(device, "tiny" if name == "crepe-tiny" else "full")
+def load_tracker(
+    name: TrackerName = "fcpe", device: str = "cpu", range_hz: tuple[float, float] | None = None
+) -> PitchTracker:
+    """A tracker with its weights, which lie in its package, loaded once a process.
+
+    range_hz: frames outside are unvoiced; by default all that it finds (of CREPE: 50 to 1100 Hz).
+    Raises InputError where the tracker does not reach so far.
+    """
+    if range_hz is not None:
+        check_reach(name, *range_hz)
+    if name in ("crepe", "crepe-tiny"):
+        return Crepe(device, "tiny" if name == "crepe-tiny" else "full", range_hz or USUAL_HZ)
+    tracker = Fcpe(device) if name == "fcpe" else SwiftF0()
+    return tracker if range_hz is None else _Within(tracker, range_hz)
+
+
+def check_reach(name: TrackerName, min_hz: float, max_hz: float) -> None:
+    """Raises InputError where a tracker does not hear all of a range, naming those that do."""
+    low, high = REACH_HZ[name]
+    if low <= min_hz < max_hz <= high:
+        return
+    fit = [other for other, (lowest, highest) in REACH_HZ.items() if lowest <= min_hz < max_hz <= highest]
+    remedy = f"give --set pitch.tracker={fit[-1]}" if fit else f"give a range within {REACH_HZ[name]}"
+    raise InputError(f"pitch from {min_hz:g} to {max_hz:g} Hz: {name} hears {low:g} to {high:g} Hz; {remedy}")
 
 
 def tracker_version(name: TrackerName) -> str:

@@ -1,12 +1,14 @@
 """clip -> codec codes of its voice and of its accompaniment, levels laid end to end."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from autosing.audio.io import decode
 from autosing.clock import in_model
 from autosing.config import Config
+from autosing.device import device_of
 from autosing.schemas.tables import Acoustic
 from autosing.stage import Stage
 
@@ -16,6 +18,7 @@ class AcousticConfig(Config):
 
     codec: str = "autosing-24khz"
     """A codec's name, or the folder of a run of `autosing train codec`."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class TokenizeAcoustic(Stage[Stems, Acoustic]):
     def setup(self) -> None:
         from autosing.codecs import load_codec
 
-        self._codec = load_codec(self.config.codec)
+        self._codec = load_codec(self.config.codec, device_of(self.config.device))
 
     def apply(self, row: Stems) -> Acoustic:
         return Acoustic(

@@ -6,8 +6,9 @@ from typing import Literal
 from pydantic import Field
 
 from autosing.audio.io import decode
-from autosing.audio.pitch import TrackerName, load_tracker, tracker_version
+from autosing.audio.pitch import REACH_HZ, USUAL_HZ, TrackerName, check_reach, load_tracker, tracker_version
 from autosing.config import Config
+from autosing.device import device_of
 from autosing.schemas.tables import Pitch
 from autosing.stage import Rejected, Stage
 
@@ -16,10 +17,27 @@ class PitchConfig(Config):
     """Who tracks, and what is too little."""
 
     tracker: TrackerName = "fcpe"
-    """fcpe (default), crepe (ten times dearer), crepe-tiny, or swiftf0 (a third of fcpe's cost)."""
+    """fcpe (default; up to 1100 Hz, C#6), crepe (ten times dearer; up to 2000 Hz), crepe-tiny, or swiftf0 (a third of
+    fcpe's cost; up to 2090 Hz: for high sopranos)."""
+    min_hz: float | None = Field(None, gt=0)
+    """Frames of a lower pitch count as unvoiced; by default what the tracker hears (crepe: 50 Hz)."""
+    max_hz: float | None = Field(None, gt=0)
+    """Frames of a higher pitch count as unvoiced; by default what the tracker hears (crepe: 1100 Hz)."""
     min_voiced_fraction: float = Field(0.05, ge=0, le=1)
     """A clip with less singing than this is rejected."""
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @property
+    def range_hz(self) -> tuple[float, float] | None:
+        """None: all that the tracker finds by default."""
+        if self.min_hz is None and self.max_hz is None:
+            return None
+        usual = USUAL_HZ if self.tracker != "swiftf0" else REACH_HZ["swiftf0"]
+        return self.min_hz or usual[0], self.max_hz or usual[1]
+
+    def model_post_init(self, _: object) -> None:
+        if self.range_hz is not None:
+            check_reach(self.tracker, *self.range_hz)
 
 
 @dataclass(frozen=True)
@@ -45,12 +63,14 @@ class TrackPitch(Stage[ClipVocals, Pitch]):
         return {self.config.tracker: tracker_version(self.config.tracker)}
 
     def setup(self) -> None:
-        self.track = load_tracker(self.config.tracker, self.config.device)
+        self.track = load_tracker(self.config.tracker, device_of(self.config.device), self.config.range_hz)
 
     def apply(self, row: ClipVocals) -> Pitch | Rejected:
         vocals = decode(row.vocals, f"vocals of {row.id}")
         f0_hz_T = self.track(vocals.mono_S(), vocals.sample_rate_hz)
         voiced, needed = float((f0_hz_T > 0).mean()) if len(f0_hz_T) else 0.0, self.config.min_voiced_fraction
         if voiced < needed:
-            return Rejected(row.id, "mostly_unvoiced", f"{voiced:.1%} of frames voiced, need {needed:.1%}")
+            low, high = self.config.range_hz or REACH_HZ[self.config.tracker]
+            found = f"{voiced:.1%} of frames voiced, need {needed:.1%}"
+            return Rejected(row.id, "mostly_unvoiced", f"{found} ({self.config.tracker}, {low:g} to {high:g} Hz)")
         return Pitch(row.id, f0_hz_T, voiced)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from autosing.audio.io import decode
 from autosing.config import Config
+from autosing.device import device_of
 from autosing.schemas.tables import Semantic
 from autosing.stage import Stage
 
@@ -14,7 +15,7 @@ class TokenizeSemanticConfig(Config):
 
     codebook: str = "autosing-semantic"
     """The bundled one, or the folder of a run of `autosing train semantic`."""
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class TokenizeSemantic(Stage[Voice, Semantic]):
     def setup(self) -> None:
         from autosing.models.semantic import load_semantic
 
-        self._tokenizer = load_semantic(self.config.codebook, self.config.device)
+        self._tokenizer = load_semantic(self.config.codebook, device_of(self.config.device))
         self._tokenizer.load()
 
     def apply(self, row: Voice) -> Semantic:

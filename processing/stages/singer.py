@@ -6,6 +6,7 @@ from typing import Literal
 from autosing.audio.io import decode
 from autosing.clock import in_model
 from autosing.config import Config
+from autosing.device import device_of
 from autosing.schemas.tables import Singer
 from autosing.stage import Stage
 
@@ -13,7 +14,7 @@ from autosing.stage import Stage
 class SingerConfig(Config):
     """Where the network runs."""
 
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class EmbedSinger(Stage[ClipVocals, Singer]):
     def setup(self) -> None:
         from autosing.models.speaker import load_speaker_encoder
 
-        self.encoder = load_speaker_encoder(self.config.device)
+        self.encoder = load_speaker_encoder(device_of(self.config.device))
 
     def apply(self, row: ClipVocals) -> Singer:
         vocals = decode(row.vocals, f"vocals of {row.id}")
