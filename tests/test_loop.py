@@ -30,21 +30,23 @@ class PairSettings(Config):
 
 
 class Pair(Task):
-    """A generator and a discriminator over semantic codes, with dropout and a buffer that after_step moves."""
+    """A GAN over semantic codes: a generator of the next code, with dropout and a buffer that after_step moves, and a
+    discriminator of what it makes."""
 
     name, Settings, members = "pair", PairSettings, ("semantic",)
-    phases = ("generator", "discriminator")
+    phases = ("discriminator", "generator")
     dtypes: ClassVar[set[torch.dtype]] = set()
+    calls = 0
+    """Of the generator."""
 
     def __init__(self, config, index):
         super().__init__(config, index)
         size = index.semantic.size
-        self.modules = nn.ModuleDict({
-            phase: nn.Sequential(
-                nn.Embedding(size, config.width), nn.Dropout(config.dropout), nn.Linear(config.width, size)
-            )
-            for phase in self.phases
-        })  # fmt: skip
+        generator = nn.Sequential(
+            nn.Embedding(size, config.width), nn.Dropout(config.dropout), nn.Linear(config.width, size)
+        )
+        discriminator = nn.Sequential(nn.Linear(size, config.width), nn.GELU(), nn.Linear(config.width, 1))
+        self.modules = nn.ModuleDict({"discriminator": discriminator, "generator": generator})
         self.modules["generator"].register_buffer("seen", torch.zeros(()))
 
     def prepare(self, sample, rng):
@@ -55,16 +57,23 @@ class Pair(Task):
     def collate(self, items):
         return {"codes_BN": torch.as_tensor(np.stack([item["codes"] for item in items]))}
 
-    def loss(self, phase, batch, step):
+    def losses(self, batch, step, counts):
         codes_BN = batch["codes_BN"]
-        logits_BNV = self.modules[phase](codes_BN[:, :-1])
+        Pair.calls += 1
+        logits_BNV = self.modules["generator"](codes_BN[:, :-1])
         Pair.dtypes.add(logits_BNV.dtype)
-        other = "discriminator" if phase == "generator" else "generator"
-        logits_BNV = logits_BNV + 0.1 * self.modules[other](codes_BN[:, :-1])
+        made_BNV = logits_BNV.float().softmax(2)
+        true_BNV = nn.functional.one_hot(codes_BN[:, 1:], made_BNV.shape[2]).float()
+        discriminate = self.modules["discriminator"]
+        apart = nn.functional.softplus
+        loss = apart(-discriminate(true_BNV)).mean() + apart(discriminate(made_BNV.detach())).mean()
+        yield "discriminator", self.spoilt(loss, step), {}
         loss = nn.functional.cross_entropy(logits_BNV.flatten(0, 1).float(), codes_BN[:, 1:].flatten())
-        if step in self.config.nan_at:
-            loss = loss * float("nan")
-        return loss, {"perplexity": loss.detach().exp()}
+        loss = loss + 0.1 * apart(-discriminate(made_BNV)).mean()
+        yield "generator", self.spoilt(loss, step), {"perplexity": loss.detach().exp()}
+
+    def spoilt(self, loss, step):
+        return loss * float("nan") if step in self.config.nan_at else loss
 
     def after_step(self, step):
         self.modules["generator"].seen += step
@@ -208,13 +217,47 @@ def test_a_phase_leaves_no_gradient_in_the_others_module(data, tmp_path, monkeyp
     step = launch.run_steps.__globals__["_step"]
 
     def looking(run, optimiser, phase, window):
-        other = "discriminator" if phase == "generator" else "generator"
-        left.append((phase, [p.grad is None for p in run.task.modules[other].parameters()]))
+        left.append({name: [p.grad is not None for p in module.parameters()] for name, module in
+                     run.task.modules.items()})  # fmt: skip
         return step(run, optimiser, phase, window)
 
     monkeypatch.setitem(launch.run_steps.__globals__, "_step", looking)
     launch.train("pair", data, tmp_path / "run", overrides=("steps=1",))
-    assert left[0] == ("generator", [True] * 3)
+    assert left[0] == {"discriminator": [True] * 4, "generator": [False] * 3}
+    assert left[1]["generator"] == [True] * 3
+
+
+def test_a_step_of_a_gan_runs_its_generator_once_a_batch(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(Pair, "calls", 0)
+    launch.train("pair", data, tmp_path / "run", overrides=("steps=3", "accumulate=2", "valid_batches=0"))
+    assert Pair.calls == 3 * 2
+
+
+def test_the_generator_meets_the_discriminator_that_has_just_stepped(data, tmp_path, monkeypatch):
+    seen = []
+    losses = Pair.losses
+
+    def watching(self, batch, step, counts):
+        shown = losses(self, batch, step, counts)
+        first = self.modules["discriminator"][0].weight
+        for phase in self.phases:
+            seen.append((phase, first.detach().clone()))
+            yield next(shown)
+
+    monkeypatch.setattr(Pair, "losses", watching)
+    launch.train("pair", data, tmp_path / "run", overrides=("steps=1", "lr=0.1", "valid_batches=0"))
+    (first, before), (second, after) = seen
+    assert (first, second) == Pair.phases and not torch.equal(before, after)
+
+
+def test_a_phase_may_have_a_rate_of_its_own(data, tmp_path):
+    words = ("steps=1", "lr=0.1", "schedule=const", "valid_batches=0")
+    launch.train("pair", data, tmp_path / "a", overrides=(*words, "phases.generator.lr=1e-12"))
+    launch.train("pair", data, tmp_path / "b", overrides=(*words, "phases={}"))
+    still, moved = (load_model(tmp_path / name).state["2.weight"] for name in "ab")
+    assert (still - moved).abs().max() > 0.05
+    with pytest.raises(InputError, match=r"phases\.critic: task pair has discriminator, generator"):
+        launch.train("pair", data, tmp_path / "c", overrides=("phases.critic.lr=1.0",))
 
 
 def test_two_ranks_train_as_one_with_twice_the_batch(data, tmp_path):

@@ -28,7 +28,7 @@ CHANGED = {
 def made_task(kind: str, tunables: Tunables, shape: Shape = SHAPES["debug"]) -> Any:
     torch.manual_seed(0)
     cls = TASKS[kind]
-    return cls(cls.Settings(shape=shape, tunables=tunables), made_index())
+    return cls(cls.Settings(semantic=None, shape=shape, tunables=tunables), made_index())
 
 
 def batch_of(task: Any) -> dict[str, torch.Tensor]:
@@ -48,7 +48,9 @@ def test_every_tunable_steers_init_forward_or_optimiser(kind: str, field: str) -
     stir(usual.model)
     other.model.load_state_dict(usual.model.state_dict())
     batch = batch_of(usual)
-    forward = not torch.equal(usual.loss("model", batch, 0)[0], other.loss("model", batch, 0)[0])
+    forward = not torch.equal(
+        usual.loss(batch, 0, usual.counts(batch))[0], other.loss(batch, 0, other.counts(batch))[0]
+    )
     expected = {
         "init_std": (True, False, False), "embedding_std": (True, False, False),
         "output_mult": (False, True, False), "query_mult": (False, True, False),
@@ -61,7 +63,12 @@ def test_every_tunable_steers_init_forward_or_optimiser(kind: str, field: str) -
 def test_what_is_set_for_a_run_is_in_the_model_that_sings(kind: str, load: Any, tmp_path: Path) -> None:
     make_dataset(tmp_path / "data", {"train": 2}, groups=("meta", "semantic", "acoustic", "singer"))
     words = [f"task.tunables.{field}={value}" for field, value in CHANGED.items()]
-    train(kind, tmp_path / "data", tmp_path / "run", overrides=["steps=1", "batch_size=2", "task.size=debug", *words])
+    train(
+        kind,
+        tmp_path / "data",
+        tmp_path / "run",
+        overrides=["steps=1", "batch_size=2", "task.size=debug", "task.semantic=null", *words],
+    )
     model = load(tmp_path / "run")
     assert model.config.tunables == Tunables(**CHANGED)
     assert model.decoder.blocks[0].cross.scale == CHANGED["query_mult"] * 8 / 32
@@ -101,7 +108,7 @@ def test_a_few_steps_move_the_outputs_alike_at_every_width(kind: str) -> None:
         task.model.decoder.blocks[-1].mlp.register_forward_hook(lambda *args: heard.append(args[2].detach()))
         for step in range(5):
             optimiser.zero_grad()
-            task.loss("model", batch, step)[0].backward()
+            task.loss(batch, step, task.counts(batch))[0].backward()
             optimiser.step()
         return float((heard[-1] - heard[0]).square().mean().sqrt())
 

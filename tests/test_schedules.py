@@ -11,7 +11,7 @@ from train.optim import build_optimisers, set_lr
 from train.schedules import lr_factor
 from train.task import decay_groups
 
-NAMES = st.sampled_from(["cosine", "linear", "wsd", "const"])
+NAMES = st.sampled_from(["cosine", "linear", "wsd", "const", "exponential", "noam"])
 
 
 @given(NAMES, st.integers(1, 200), st.integers(0, 50), st.floats(0, 1), st.floats(0, 1))
@@ -21,8 +21,8 @@ def test_a_schedule_climbs_then_never_climbs_again_and_ends_where_it_should(name
     climb, rest = factors[:warmup], factors[warmup:]
     assert climb == sorted(climb) and all(factor > 0 for factor in climb)
     assert rest == sorted(rest, reverse=True)
-    if steps > warmup + 1 and name in ("cosine", "linear"):
-        assert factors[warmup] == 1 and factors[-1] == pytest.approx(final)
+    if steps > warmup + 1 and name in ("cosine", "linear", "exponential"):
+        assert factors[warmup] == 1 and factors[-1] == pytest.approx(final, abs=1e-8)
 
 
 def test_known_points():
@@ -31,6 +31,8 @@ def test_known_points():
     assert [lr_factor(k, 101, "wsd", 10, 0.0, 0.5) for k in (5, 10, 50, 75, 100)] == pytest.approx(
         [6 / 11, 1, 1, 0.5, 0]
     )
+    assert [lr_factor(k, 11, "exponential", final=0.01) for k in (0, 5, 10)] == pytest.approx([1, 0.1, 0.01])
+    assert [lr_factor(k, 999, "noam", 99) for k in (49, 99, 399)] == pytest.approx([0.5, 1, 0.5])
 
 
 class Two:
@@ -48,7 +50,7 @@ def test_groups_keep_their_scale_and_decay():
     config = TrainConfig(lr=1.0, steps=3, schedule="linear", final_lr_ratio=0.0)
     task = Two(lambda m: [{"params": [m.weight], "lr_scale": 0.5, "weight_decay": 0.1}, {"params": [m.bias]}])
     optimiser = build_optimisers(task, config)["model"]
-    assert set_lr(optimiser, config, 1) == 0.5
+    assert set_lr(optimiser, config, "model", 1) == 0.5
     assert [group["lr"] for group in optimiser.param_groups] == [0.25, 0.5]
     assert [group["weight_decay"] for group in optimiser.param_groups] == [0.1, 0.0]
     assert optimiser.param_groups[0]["betas"] == (0.9, 0.95)

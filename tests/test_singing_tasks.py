@@ -30,6 +30,11 @@ def made_task(kind: str, **settings: Any) -> Any:
     return cls(cls.Settings(**{"size": "debug", **bare, **certain, **settings}), made_index())
 
 
+def loss_of(task: Any, items: list[Any], step: int = 0) -> Any:
+    batch = task.collate(items)
+    return task.loss(batch, step, task.counts(batch))
+
+
 def with_meta(sample: Sample, **changes: Any) -> Sample:
     return Sample(sample.id, dataclasses.replace(sample.meta, **changes), sample._files)
 
@@ -163,10 +168,24 @@ def test_sm2a_sings_from_exactly_what_it_learns_from(scale: Scale) -> None:
 
 
 @pytest.mark.parametrize("kind", ["t2s", "sm2a"])
+def test_a_code_counts_the_same_in_one_batch_as_in_several_of_unlike_lengths(kind: str) -> None:
+    """Of one update: the mean of the losses of its batches is the loss of all their clips at once."""
+    task = made_task(kind)
+    task.modules.eval()
+    items = [prepared(task, made_clip(n, seconds), 1)[0] for n, seconds in ((1, 1.0), (2, 6.0), (3, 2.0), (4, 5.5))]
+    whole, _ = loss_of(task, items)
+    batches = [task.collate(items[:2]), task.collate(items[2:])]
+    counted = [task.counts(batch) for batch in batches]
+    counts = {name: torch.stack([c[name].float() for c in counted]).mean() for name in counted[0]}
+    parts = [task.loss(batch, 0, counts)[0] for batch in batches]
+    torch.testing.assert_close(torch.stack(parts).mean(), whole, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["t2s", "sm2a"])
 def test_the_loss_of_a_batch_knows_no_padding(kind: str) -> None:
     task = made_task(kind)
     items = [prepared(task, made_clip(seed, duration), 1)[0] for seed, duration in ((1, 0.7), (2, 2.3))]
-    (alone, metrics), (twice, _) = (task.loss("model", task.collate(x), 0) for x in (items[:1], items[:1] * 2))
+    (alone, metrics), (twice, _) = (loss_of(task, x) for x in (items[:1], items[:1] * 2))
     torch.testing.assert_close(alone, twice)
     longer = task.collate(items)
     for name in ("columns", "codes", "music", "text", "semantic"):
@@ -178,7 +197,7 @@ def test_the_loss_of_a_batch_knows_no_padding(kind: str) -> None:
                 or (row[..., length:] == (task.model.coarse.pad if name == "columns" else 0)).all()
             )
     only_first = {name: value[:1] for name, value in longer.items()}
-    torch.testing.assert_close(task.loss("model", only_first, 0)[0], alone, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(task.loss(only_first, 0, task.counts(only_first))[0], alone, atol=1e-4, rtol=1e-4)
     names = {f"accuracy_row{row}" for row in range(5)} if kind == "sm2a" else {"semantic_accuracy", "text_loss"}
     assert names <= set(metrics)
 
@@ -221,7 +240,7 @@ def learn(task: Any, clips: list[Sample], steps: int, lr: float = 4e-3) -> None:
     )
     rng = np.random.default_rng(0)
     for step in range(steps):
-        loss, _ = task.loss("model", task.collate([task.prepare(clip, rng) for clip in clips]), step)
+        loss, _ = loss_of(task, [task.prepare(clip, rng) for clip in clips], step)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(task.model.parameters(), 1.0)

@@ -10,10 +10,10 @@ from autosing.codecs import codec_digest, load_codec
 from autosing.errors import InputError
 from autosing.testing.datasets import make_dataset
 from train.augment import equalise, pitch_at, to_peak, varispeed, with_silence
-from train.heard import HeardLoss
 from train.launch import train
+from train.losses.perceptual import PerceptualLoss
+from train.losses.spectral import SpectralLoss
 from train.record import read_metrics
-from train.spectral import SpectralLoss
 
 SMALL = [
     f"task.model.{key}={value}"
@@ -70,12 +70,12 @@ def listener(monkeypatch):
     torch.manual_seed(0)
     dims = whisper.model.ModelDimensions(80, 1500, 64, 2, 2, 51864, 448, 64, 2, 1)
     model = whisper.model.Whisper(dims).eval().requires_grad_(False)
-    monkeypatch.setattr("train.heard.load_encoder", lambda name: model.encoder)
+    monkeypatch.setattr("train.losses.perceptual.load_encoder", lambda name: model.encoder)
     return model
 
 
 def test_what_is_heard_is_zero_for_the_same_sound_and_grows_with_noise(listener):
-    heard = HeardLoss(24000, "any")
+    heard = PerceptualLoss(24000, "any")
     sound_BS, noise_BS = 0.1 * torch.randn(2, 1, 12000)
     assert heard(sound_BS, sound_BS) < 1e-5
     assert heard(sound_BS + noise_BS, sound_BS) > heard(sound_BS + 0.1 * noise_BS, sound_BS) > 0

@@ -48,19 +48,22 @@ Callback = Callable[[Run], None]
 
 
 def validate(run: Run) -> None:
-    """The first phase's loss on the start of the valid split, in fixed order and with fixed random draws."""
+    """The last phase's loss (of a GAN the generator's) on the start of the valid split, in fixed order and with fixed
+    random draws."""
     split = run.index.splits.get("valid")
     if not run.due(run.config.valid_every) or split is None or not split.rows or not run.config.valid_batches:
         return
     lane = Lane(run.ranks.rank, run.ranks.world)
     stream = SampleStream(run.data, split, run.task, lane, seed=0, shuffle=False, epochs=1, window=1)
-    phase, sums, samples = run.task.phases[0], {"valid/loss": 0.0}, 0
+    phase, sums, samples = run.task.phases[-1], {"valid/loss": 0.0}, 0
     with run.state.averaged(), torch.no_grad():
         batches = finite_batches(stream, run.task, run.config.batch_size, run.config.valid_batches)
         for number, (count, batch) in enumerate(batches):
             torch.manual_seed(seed_of("valid", number, run.ranks.rank))
+            batch = on_device(batch, run.ranks)
             with autocast(run):
-                loss, metrics = run.task.loss(phase, on_device(batch, run.ranks), run.state.step)
+                shown = run.task.losses(batch, run.state.step, run.task.counts(batch))
+                loss, metrics = next((loss, metrics) for name, loss, metrics in shown if name == phase)
             samples += count
             for name, value in {"loss": loss, **metrics}.items():
                 sums[f"valid/{name}"] = sums.get(f"valid/{name}", 0.0) + float(value) * count

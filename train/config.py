@@ -8,6 +8,14 @@ from autosing.config import Config
 from train.schedules import Schedule
 
 
+class PhaseConfig(Config):
+    """What one phase's optimiser has of its own; None: as the run."""
+
+    lr: float | None = Field(default=None, gt=0)
+    betas: tuple[float, float] | None = None
+    grad_clip: float | None = Field(default=None, ge=0)
+
+
 class TrainConfig(Config):
     """One YAML for a run. What may change on resuming is said in CHANGEABLE."""
 
@@ -29,6 +37,10 @@ class TrainConfig(Config):
     """wsd: the share of the steps in which the rate falls."""
     grad_clip: float = Field(1.0, ge=0)
     """Largest norm of a phase's gradients; 0 leaves them."""
+    phases: dict[str, PhaseConfig] = Field(default_factory=dict)
+    """Phase -> what it has of its own: {discriminator: {lr: 1e-4}}."""
+    compile: bool = False
+    """torch.compile of the regions that the task names; minutes at the start, faster steps on a GPU."""
     max_refused: int = Field(10, ge=1)
     """Updates in a row that may be refused for non-finite gradients before the run ends."""
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -56,9 +68,18 @@ class TrainConfig(Config):
     task: dict[str, Any] = Field(default_factory=dict)
     """The task's settings, see its Settings class."""
 
+    def of_phase(self, phase: str) -> "PhaseConfig":
+        """Rate, betas and clipping of a phase, all of them told."""
+        own = self.phases.get(phase, PhaseConfig())
+        return PhaseConfig(
+            lr=own.lr or self.lr,
+            betas=own.betas or self.betas,
+            grad_clip=self.grad_clip if own.grad_clip is None else own.grad_clip,
+        )
+
 
 CHANGEABLE = frozenset({
     "steps", "max_refused", "device", "log_every", "save_every", "keep_checkpoints", "valid_every", "valid_batches",
-    "listen_every", "workers", "cache_mb",
+    "listen_every", "workers", "cache_mb", "compile",
 })  # fmt: skip
 """What --resume takes anew. Anything else would make another run under the old name."""

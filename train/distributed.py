@@ -69,11 +69,12 @@ def average_gradients(parameters: Sequence[nn.Parameter], world: int) -> None:
             grad.copy_(part.view_as(grad))
 
 
-def share_buffers(modules: nn.Module, world: int) -> None:
-    """Rank 0's buffers (EMA codebooks, running statistics) become everyone's."""
+def share_buffers(modules: nn.Module, prefixes: Sequence[str], world: int) -> None:
+    """Rank 0's buffers become everyone's, of those whose names begin with one of the prefixes."""
     if world > 1:
-        for buffer in modules.buffers():
-            dist.broadcast(buffer, 0)
+        for name, buffer in modules.named_buffers():
+            if name.startswith(tuple(prefixes)):
+                dist.broadcast(buffer, 0)
 
 
 def total(values: Tensor, world: int) -> Tensor:

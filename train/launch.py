@@ -187,6 +187,11 @@ def _set_up(
     task = cls(cls.Settings.build(config.task, "task"), index)
     task.device = ranks.device
     task.modules.to(ranks.device)
+    if unknown := sorted(set(config.phases) - set(task.phases)):
+        raise InputError(f"phases.{unknown[0]}: task {cls.name} has {', '.join(task.phases)}; name one of them")
+    if config.compile:
+        for name in task.compiled:
+            task.modules.get_submodule(name).compile()
     ema = None
     if config.ema_decay is not None:
         ema = {name: p.detach().clone() for name, p in task.modules.named_parameters()}

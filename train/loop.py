@@ -26,19 +26,25 @@ def run_steps(run: Run, batches: Batches, callbacks: Sequence[Callback]) -> None
     run.state.modules.train()
     for update in range(state.step, config.steps):
         micro_batches = [on_device(next(batches), run.ranks) for _ in range(config.accumulate)]
+        counts = mean_counts(run, micro_batches)
+        # Each holds what its phases share until the last of them has stepped: with `accumulate`, so many graphs.
+        under_way = [task.losses(batch, update + 1, counts) for batch in micro_batches]
         good = True
         for phase in task.phases:
             optimiser = state.optimisers[phase]
-            rate = set_lr(optimiser, config, update)
+            rate = set_lr(optimiser, config, phase, update)
             optimiser.zero_grad(set_to_none=True)
-            for number, batch in enumerate(micro_batches):
+            for number, losses in enumerate(under_way):
                 torch.manual_seed(seed_of("step", config.seed, update, phase, number, run.ranks.rank))
                 with autocast(run):
-                    loss, metrics = task.loss(phase, batch, update + 1)
+                    yielded, loss, metrics = next(losses)
+                assert yielded == phase, f"task {task.name}: loss of {yielded}, expected that of {phase}"
                 # Only this phase's parameters: a generator's loss must leave no gradient in the discriminator.
-                (loss / config.accumulate).backward(inputs=parameters_of(optimiser))
+                last = phase == task.phases[-1]
+                (loss / config.accumulate).backward(inputs=parameters_of(optimiser), retain_graph=not last)
                 window.add(phase, {"loss": loss, **metrics})
             good &= _step(run, optimiser, phase, window)
+        del under_way, losses, loss
         state.step = update + 1
         state.refused = 0 if good else state.refused + 1
         if state.refused >= config.max_refused:
@@ -46,7 +52,7 @@ def run_steps(run: Run, batches: Batches, callbacks: Sequence[Callback]) -> None
         if good:
             with torch.no_grad():
                 task.after_step(state.step)
-            share_buffers(state.modules, run.ranks.world)
+            share_buffers(state.modules, task.shared_buffers, run.ranks.world)
         if config.ema_decay is not None:
             state.update_average(config.ema_decay)
         state.position = batches.start.after(gather(batches.taken, run.ranks.world))
@@ -54,6 +60,16 @@ def run_steps(run: Run, batches: Batches, callbacks: Sequence[Callback]) -> None
             window.log(rate, batches)
         for callback in callbacks:
             callback(run)
+
+
+def mean_counts(run: Run, micro_batches: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    """What the losses of one batch of this update are divided by: the mean over its micro-batches on all ranks."""
+    counted = [run.task.counts(batch) for batch in micro_batches]
+    if not counted[0]:
+        return {}
+    sums = torch.stack([torch.stack([counts[name].float() for counts in counted]).sum() for name in counted[0]])
+    means = total(sums, run.ranks.world) / (len(micro_batches) * run.ranks.world)
+    return dict(zip(counted[0], means.clamp(min=1.0), strict=True))
 
 
 def _diverged(run: Run) -> InputError:
@@ -70,7 +86,7 @@ def _step(run: Run, optimiser: Optimizer, phase: str, window: "_Window") -> bool
     """One optimiser's update; refused (False) where the gradients are not finite, on every rank alike."""
     parameters = parameters_of(optimiser)
     average_gradients(parameters, run.ranks.world)
-    norm = clip(parameters, run.config.grad_clip)
+    norm = clip(parameters, run.config.of_phase(phase).grad_clip or 0.0)
     good = bool(torch.isfinite(norm))
     if good:
         optimiser.step()
@@ -108,8 +124,8 @@ class _Window:
         )
         samples = (run.state.step - self._steps) * run.config.batch_size * run.config.accumulate * run.ranks.world
         seconds = time.monotonic() - self._since
-        losses = [value for name, value in values.items() if name == "loss" or name.endswith("/loss")]
-        run.last_loss = next(iter(losses), None)
+        phases = run.task.phases
+        run.last_loss = values.get("loss" if len(phases) == 1 else f"{phases[-1]}/loss")
         values |= {"lr": rate, "refused": self.refused, "skipped": batches.skipped}
         if run.recorder:
             run.recorder.numbers(run.state.step, {**values, "samples_per_s": samples / max(seconds, 1e-9)})

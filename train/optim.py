@@ -32,17 +32,21 @@ def _build(task: Task, phase: str, config: "TrainConfig") -> Optimizer:
     missing = sorted(name for key, name in trained.items() if key not in set(given))
     assert not missing, f"task {task.name}, phase {phase}: no group holds {', '.join(missing)}"
     assert len(given) == len(set(given)), f"task {task.name}, phase {phase}: a parameter is in two groups"
-    return AdamW(groups, lr=config.lr, betas=config.betas)
+    own = config.of_phase(phase)
+    assert own.lr is not None and own.betas is not None
+    return AdamW(groups, lr=own.lr, betas=own.betas)
 
 
-def set_lr(optimiser: Optimizer, config: "TrainConfig", update: int) -> float:
+def set_lr(optimiser: Optimizer, config: "TrainConfig", phase: str, update: int) -> float:
     """Give every group its rate for this update; returns the rate of a group of scale 1."""
     factor = lr_factor(
         update, config.steps, config.schedule, config.warmup_steps, config.final_lr_ratio, config.decay_fraction
     )
+    top = config.of_phase(phase).lr
+    assert top is not None
     for group in optimiser.param_groups:
-        group["lr"] = config.lr * factor * group["lr_scale"]
-    return config.lr * factor
+        group["lr"] = top * factor * group["lr_scale"]
+    return top * factor
 
 
 def parameters_of(optimiser: Optimizer) -> list[nn.Parameter]:

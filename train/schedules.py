@@ -3,7 +3,7 @@
 import math
 from typing import Literal
 
-Schedule = Literal["cosine", "linear", "wsd", "const"]
+Schedule = Literal["cosine", "linear", "wsd", "const", "exponential", "noam"]
 
 
 def lr_factor(
@@ -12,16 +12,22 @@ def lr_factor(
     """The factor of update 0 .. steps-1: a linear climb over `warmup` updates to 1, then down to `final` at the last.
 
     cosine and linear go down from the end of the warm-up; wsd (warm-up, stable, decay) stays at 1 and goes down
-    linearly over the last `decay` share of the steps; const stays at 1.
+    linearly over the last `decay` share of the steps; const stays at 1; exponential falls by the same factor each
+    update, to `final` at the last (VITS's decay of 0.999875 an epoch is of this kind); noam falls with the inverse
+    square root of the update from the end of the warm-up on (Vaswani 2017, equation 3), whatever `final` says.
     """
     if update < warmup:
         return (update + 1) / (warmup + 1)
     start = warmup
     if schedule == "const":
         return 1.0
+    if schedule == "noam":
+        return math.sqrt((warmup + 1) / (update + 1))
     if schedule == "wsd":
         start = max(warmup, steps - 1 - round(decay * steps))
     progress = min(1.0, max(0.0, (update - start) / max(1, steps - 1 - start)))
+    if schedule == "exponential":
+        return max(final, 1e-9) ** progress
     if schedule == "cosine":
         progress = (1 - math.cos(math.pi * progress)) / 2
     return 1.0 + (final - 1.0) * progress

@@ -7,8 +7,8 @@ for each step. So a resumed run equals the uninterrupted one.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from autosing.audio.io import Audio
 from autosing.checkpoint import ModelFile
 from autosing.config import Config
 from autosing.schemas.sample import DatasetIndex, Sample
+
+Counts: TypeAlias = Mapping[str, Tensor]
 
 
 class Task(ABC):
@@ -32,7 +34,12 @@ class Task(ABC):
     """The file whose bytes tell how long a clip is to this task (semantic.npy), so that `bucket` can bring clips of one
     length together; none for a task that crops all to one length."""
     phases: ClassVar[tuple[str, ...]] = ("model",)
-    """In a step every phase has its loss and its optimiser's turn, in this order. GANs: generator, discriminator."""
+    """In a step every phase has its loss and its optimiser's turn, in this order. GANs: discriminator, generator."""
+    shared_buffers: ClassVar[tuple[str, ...]] = ()
+    """Prefixes of the names in `modules` of buffers that ranks would move apart: rank 0's become everyone's after each
+    step. What every rank computes alike needs none."""
+    compiled: ClassVar[tuple[str, ...]] = ()
+    """Names in `modules` that `compile: true` compiles: regions of whole layers, without Python's choices."""
 
     modules: nn.ModuleDict
     device: torch.device = torch.device("cpu")
@@ -62,9 +69,30 @@ class Task(ABC):
     def collate(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
         """Items -> a batch of tensors (the loop moves them to the device)."""
 
-    @abstractmethod
-    def loss(self, phase: str, batch: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """(scalar loss, metrics to log). Called under autocast. In `eval` mode nothing may be updated by it."""
+    def counts(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What the losses of a batch are means over, by name: {"codes": how many}. None: over its samples alone.
+
+        An update may take several batches (`accumulate`, ranks) with unlike many. `loss` divides its sums by the counts
+        that it is given, the means over all of them, so that a token counts the same wherever it stands.
+        """
+        return {}
+
+    def loss(self, batch: dict[str, Tensor], step: int, counts: Counts) -> tuple[Tensor, dict[str, Tensor]]:
+        """(scalar loss, metrics to log), for a task of one phase. Called under autocast. In `eval` mode nothing may be
+        updated by it. `counts`: see above."""
+        raise NotImplementedError(f"task {self.name}: needs loss (one phase) or losses (several)")
+
+    def losses(
+        self, batch: dict[str, Tensor], step: int, counts: Counts
+    ) -> Iterator[tuple[str, Tensor, dict[str, Tensor]]]:
+        """(phase, scalar loss, metrics) for each phase in turn. Several phases share what is computed before a yield.
+
+        A phase's optimiser steps before the next loss is asked for, so a GAN makes its sound once, yields the
+        discriminator's loss of the detached sound, then the generator's loss against the updated discriminator. What a
+        loss has gradients for beyond its phase's parameters is left alone.
+        """
+        loss, metrics = self.loss(batch, step, counts)
+        yield self.phases[0], loss, metrics
 
     def after_step(self, step: int) -> None:  # noqa: B027  (most tasks need none)
         """Under no_grad, once every phase has stepped: EMA codebooks, dead codes."""

@@ -28,9 +28,9 @@ from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.timebase import PITCH_RATE_HZ
 from train.augment import equalise, pitch_at, to_peak, varispeed, with_noise, with_silence
 from train.distributed import rows_of_all_ranks
-from train.heard import HeardLoss
-from train.spectral import SpectralLoss
-from train.task import Task
+from train.losses.perceptual import PerceptualLoss
+from train.losses.spectral import SpectralLoss
+from train.task import Counts, Task
 
 
 class CodecSettings(Config):
@@ -52,7 +52,7 @@ class CodecSettings(Config):
     augment: bool = True
     commitment: float = Field(0.25, ge=0)
     heard_weight: float = Field(0.0, ge=0)
-    """Of the distance that a speech recogniser hears (train.heard); 0: without one."""
+    """Of the distance that a speech recogniser hears (train.losses.perceptual); 0: without one."""
     listener: str = "whisper-tiny.en"
     """That recogniser. Not the one that word errors are counted with."""
     half: bool = True
@@ -88,7 +88,7 @@ class TrainCodec(Task):
         self.modules = nn.ModuleDict({"model": self.model, "spectral": self.spectral, "reservoir": reservoir})
         self.heard = None
         if config.heard_weight > 0:
-            self.heard = self.modules["heard"] = HeardLoss(config.model.sample_rate_hz, config.listener)
+            self.heard = self.modules["heard"] = PerceptualLoss(config.model.sample_rate_hz, config.listener)
         self._placed: list[list[Tensor]] = []
         """Of this step's micro-batches: what each level of the quantiser was asked to place; before it starts, the
         latents alone."""
@@ -121,7 +121,7 @@ class TrainCodec(Task):
             "f0_hz_BF": torch.from_numpy(np.stack([item["f0_hz_F"] for item in items])),
         }
 
-    def loss(self, phase: str, batch: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: dict[str, Tensor], step: int, counts: Counts) -> tuple[Tensor, dict[str, Tensor]]:
         audio_BS, f0_hz_BF = batch["audio_BS"], batch["f0_hz_BF"]
         model, config = self.model, self.model_config
         f0_code_BN = model.f0_codes(f0_hz_BF)

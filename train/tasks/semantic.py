@@ -26,7 +26,7 @@ from autosing.nn.quantize import Level
 from autosing.schemas.sample import DatasetIndex, Sample
 from train.augment import equalise, varispeed
 from train.distributed import rows_of_all_ranks
-from train.task import Task
+from train.task import Counts, Task
 
 
 class SemanticSettings(Config):
@@ -142,7 +142,7 @@ class TrainSemantic(Task):
             "codes_B": torch.tensor([item["codes"] for item in items]),
         }
 
-    def loss(self, phase: str, batch: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: dict[str, Tensor], step: int, counts: Counts) -> tuple[Tensor, dict[str, Tensor]]:
         with torch.autocast(batch["audio_BS"].device.type, enabled=False):  # distances need fp32
             return self._loss(batch)
 

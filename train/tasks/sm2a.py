@@ -26,7 +26,7 @@ from autosing.models.sm2a import SM2A, SM2AConfig
 from autosing.nn.mup import Tunables, parameter_groups
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.timebase import SEMANTIC_RATE_HZ
-from train.task import Task
+from train.task import Counts, Task
 from train.tasks.codebook import described, semantic_codebook
 
 
@@ -114,7 +114,11 @@ class TrainSM2A(Task):
         batch["columns"] = batch["columns"].masked_fill(beyond_BC[:, None], self.model.coarse.pad)
         return batch
 
-    def loss(self, phase: str, batch: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def counts(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        learned_BRC = batch["columns"][:, :, 1:] < self.model.coarse.mask
+        return {f"row{row}": learned_BRC[:, row].sum() for row in range(self.model.num_rows)}
+
+    def loss(self, batch: dict[str, Tensor], step: int, counts: Counts) -> tuple[Tensor, dict[str, Tensor]]:
         if self.model.training not in self._prompts:
             self._prompts[self.model.training] = {name: value[0] for name, value in batch.items()}
         x_PD = self.model(batch).flatten(0, 1)
@@ -126,10 +130,9 @@ class TrainSM2A(Task):
             logits_KV = self.model.row_logits(x_PD[place_K], row)
             target_K = target_PR[place_K, row]
             total = F.cross_entropy(logits_KV.float(), target_K, reduction="sum")
-            count = max(len(place_K), 1)
-            losses.append(total / count)
+            losses.append(total / counts[f"row{row}"].clamp(min=1))
             metrics[f"loss_row{row}"] = losses[-1]
-            metrics[f"accuracy_row{row}"] = (logits_KV.argmax(-1) == target_K).sum() / count
+            metrics[f"accuracy_row{row}"] = (logits_KV.argmax(-1) == target_K).sum() / max(len(place_K), 1)
         return torch.stack(losses).mean(), metrics
 
     def listen(self, step: int) -> dict[str, Audio]:

@@ -23,7 +23,7 @@ from autosing.models.t2s import RATE_HZ, T2S, T2SConfig
 from autosing.nn.mup import Tunables, parameter_groups
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.text.tokenizer import EOT, TimedText, TimingLevel
-from train.task import Task
+from train.task import Counts, Task
 from train.tasks.codebook import described, semantic_codebook
 
 IGNORED = -100
@@ -123,19 +123,28 @@ class TrainT2S(Task):
     def collate(self, items: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
         return stack(items)
 
-    def loss(self, phase: str, batch: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def counts(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        counted = {"codes": (self._targets(batch) != IGNORED).sum()}
+        if self._foresees_text:
+            counted["bytes"] = (text_targets(batch) != IGNORED).sum()
+        return counted
+
+    def loss(self, batch: dict[str, Tensor], step: int, counts: Counts) -> tuple[Tensor, dict[str, Tensor]]:
         logits_BTV, text_logits_BLV = self.model(batch)
-        target_BT = targets(batch["codes"], batch["codes_length"], torch.where(batch["ends"], self.model.end, IGNORED))
-        loss = cross_entropy(logits_BTV, target_BT)
+        target_BT = self._targets(batch)
+        loss = cross_entropy(logits_BTV, target_BT, counts["codes"])
         metrics = {"semantic_loss": loss, "semantic_accuracy": accuracy(logits_BTV, target_BT)}
-        if self.model_config.causal_text and self.config.text_loss:
-            # Place n foresees byte n + 1; the end token foresees nothing, and a dropped text has no bytes.
-            ahead_BL = F.pad(batch["text"][:, 1:], (0, 1), value=EOT)
-            place_L = torch.arange(ahead_BL.shape[1], device=ahead_BL.device)
-            target_BL = torch.where(place_L < batch["text_length"][:, None] - 1, ahead_BL, IGNORED)
-            metrics["text_loss"] = cross_entropy(text_logits_BLV, target_BL)
+        if self._foresees_text:
+            metrics["text_loss"] = cross_entropy(text_logits_BLV, text_targets(batch), counts["bytes"])
             loss = loss + self.config.text_loss * metrics["text_loss"]
         return loss, metrics
+
+    @property
+    def _foresees_text(self) -> bool:
+        return bool(self.model_config.causal_text and self.config.text_loss)
+
+    def _targets(self, batch: dict[str, Tensor]) -> Tensor:
+        return targets(batch["codes"], batch["codes_length"], torch.where(batch["ends"], self.model.end, IGNORED))
 
     def export(self) -> ModelFile:
         return ModelFile("t2s", self.model_config.dump(), self.model.state_dict(), _spoken(self.index))
@@ -149,10 +158,17 @@ def targets(codes_BN: Tensor, length_B: Tensor, after_B: Tensor) -> Tensor:
     return torch.where(past_BT, IGNORED, torch.where(at_BT, after_B[:, None], target_BT))
 
 
-def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """The mean over what is not IGNORED; 0 where all is."""
+def text_targets(batch: dict[str, Tensor]) -> Tensor:
+    """target_BL: place n foresees byte n + 1; the end token foresees nothing, and a dropped text has no bytes."""
+    ahead_BL = F.pad(batch["text"][:, 1:], (0, 1), value=EOT)
+    place_L = torch.arange(ahead_BL.shape[1], device=ahead_BL.device)
+    return torch.where(place_L < batch["text_length"][:, None] - 1, ahead_BL, IGNORED)
+
+
+def cross_entropy(logits: Tensor, target: Tensor, count: Tensor) -> Tensor:
+    """The sum over what is not IGNORED, shared out over `count` targets; 0 where all is."""
     total = F.cross_entropy(logits.flatten(0, -2).float(), target.flatten(), ignore_index=IGNORED, reduction="sum")
-    return total / (target != IGNORED).sum().clamp(min=1)
+    return total / count.clamp(min=1)
 
 
 def accuracy(logits: Tensor, target: Tensor) -> Tensor:

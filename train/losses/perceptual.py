@@ -21,7 +21,7 @@ _VEIL = 0.01
 """The same noise goes over both sounds, 40 dB below the true one: below that nobody hears, but a listener would."""
 
 
-class HeardLoss(nn.Module):
+class PerceptualLoss(nn.Module):
     """Mean absolute difference of the normalised hidden states of a Whisper encoder, over all its blocks.
 
     Raises InputError where the listener's weights cannot be had.
