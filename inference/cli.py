@@ -75,7 +75,7 @@ def sing(
     settings = load_config(SingConfig, config, overrides)
     sung = sing_it(SingRequest(sm2a, t2s, reference, lyrics, singer, semantic_from, codec, codebook, settings))
     rows = write(sung, out, codes_out, remark)
-    summary("sung", rows, as_json=json, length_s=sung.brief.length_s, seconds=sung.seconds)
+    summary("sung", rows, as_json=json, length_s=sung.resolved.length_s, seconds=sung.seconds)
 
 
 def report(

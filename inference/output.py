@@ -38,7 +38,7 @@ def write(sung: Sung, out: Path, codes: bool = False, remark: str = "") -> list[
             with path.with_suffix(".npz").open("wb") as file:
                 np.savez(file, semantic=candidate.semantic_N, acoustic=candidate.acoustic)
         rows.append(_row(path, candidate))
-    write_whole(out.with_suffix(".lrc"), as_lrc(sung.brief.lines).encode())
+    write_whole(out.with_suffix(".lrc"), as_lrc(sung.resolved.lines).encode())
     facts = _facts(sung) | {"remark": remark, "candidates": rows}
     write_whole(out.with_suffix(".json"), json.dumps(facts, ensure_ascii=False, indent=1).encode())
     return rows
@@ -60,15 +60,15 @@ def _row(path: Path, candidate: Candidate) -> dict[str, Any]:
 
 
 def _facts(sung: Sung) -> dict[str, Any]:
-    brief, request = sung.brief, sung.brief.request
+    resolved, request = sung.resolved, sung.resolved.request
     return {
         "t2s": str(request.t2s) if request.t2s else None,
         "sm2a": str(request.sm2a),
-        "reference": {"name": request.reference, "start_s": brief.start_s},
+        "reference": {"name": request.reference, "start_s": resolved.start_s},
         "singer": str(request.singer) if request.singer else None,
         "semantic_from": str(request.semantic_from) if request.semantic_from else None,
-        "length_s": brief.length_s,
-        "lines": [{"text": line.text, "start_s": line.start_s, "end_s": line.end_s} for line in brief.lines],
+        "length_s": resolved.length_s,
+        "lines": [{"text": line.text, "start_s": line.start_s, "end_s": line.end_s} for line in resolved.lines],
         "config": request.config.dump(),
         "seconds": sung.seconds,
     }

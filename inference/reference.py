@@ -13,7 +13,7 @@ from autosing.audio.loudness import integrated_lufs
 from autosing.errors import InputError
 from autosing.models.separation import at_most_stereo, load_separator, split
 from inference.mix import balance_lu
-from inference.request import Brief
+from inference.request import ResolvedRequest
 
 LEAKED_LU = -25.0
 """A separated voice so far below the music is what leaked through: nobody sings there."""
@@ -31,23 +31,23 @@ class Reference:
     """How much louder the reference's own voice is than its instrumental; None where that cannot be heard."""
 
 
-def listen(brief: Brief) -> Reference:
+def listen(resolved: ResolvedRequest) -> Reference:
     """Separate what must be separated, cut the window, hear the singers. Raises InputError where no voice is found."""
-    request, config = brief.request, brief.request.config
-    first_s, last_s = excerpt(brief)
-    vocals, instrumental = _stems(brief, first_s, last_s)
+    request, config = resolved.request, resolved.request.config
+    first_s, last_s = excerpt(resolved)
+    vocals, instrumental = _stems(resolved, first_s, last_s)
     window = None
     if config.music:
         assert instrumental is not None
-        window = instrumental.cut(brief.start_s - first_s, brief.length_s)
+        window = instrumental.cut(resolved.start_s - first_s, resolved.length_s)
     own = other = None
-    if brief.needs_own_voice:
+    if resolved.needs_own_voice:
         assert vocals is not None, "check() asks for a singer where the reference has none"
         if instrumental and integrated_lufs(vocals) - integrated_lufs(instrumental) < LEAKED_LU:
             raise _nobody(f"reference {request.reference}", f"no voice heard in {first_s:.0f}-{last_s:.0f} s of it")
         own = _voice(vocals, f"reference {request.reference}")
-    if brief.singer is not None:
-        other = _voice(brief.singer, f"singer {request.singer}")
+    if resolved.singer is not None:
+        other = _voice(resolved.singer, f"singer {request.singer}")
     balance = balance_lu(vocals, instrumental) if vocals and instrumental else None
     return Reference(window, interpolate(own, other, config.singer_mix), balance)
 
@@ -65,21 +65,21 @@ def interpolate(own: np.ndarray | None, other: np.ndarray | None, share: float) 
     return (between / np.linalg.norm(between)).astype(np.float32)
 
 
-def excerpt(brief: Brief) -> tuple[float, float]:
+def excerpt(resolved: ResolvedRequest) -> tuple[float, float]:
     """(start, end) of what is listened to: the window, widened evenly to `context_s` as far as the song reaches."""
-    if brief.reference is None:
+    if resolved.reference is None:
         return 0.0, 0.0
-    total_s, context_s = brief.reference.mix.duration_s, brief.request.config.context_s
-    start_s, end_s = min(brief.start_s, total_s), min(brief.start_s + brief.length_s, total_s)
+    total_s, context_s = resolved.reference.mix.duration_s, resolved.request.config.context_s
+    start_s, end_s = min(resolved.start_s, total_s), min(resolved.start_s + resolved.length_s, total_s)
     missing_s = max(0.0, context_s - (end_s - start_s))
     first_s = max(0.0, min(start_s - missing_s / 2, total_s - (end_s - start_s) - missing_s))
     return min(first_s, start_s), min(total_s, max(end_s, first_s + context_s))
 
 
-def _stems(brief: Brief, first_s: float, last_s: float) -> tuple[Audio | None, Audio | None]:
+def _stems(resolved: ResolvedRequest, first_s: float, last_s: float) -> tuple[Audio | None, Audio | None]:
     """(vocals, instrumental) of the excerpt, as far as they are needed."""
-    config, source = brief.request.config, brief.reference
-    if source is None or not (config.music or brief.needs_own_voice):
+    config, source = resolved.request.config, resolved.reference
+    if source is None or not (config.music or resolved.needs_own_voice):
         return None, None
     if source.stems is not None:
         vocals, music = source.stems

@@ -79,7 +79,7 @@ class SingRequest:
 
 
 @dataclass(frozen=True)
-class Brief:
+class ResolvedRequest:
     """A checked request: the window is settled, the lyrics have times, files are decoded."""
 
     request: SingRequest
@@ -96,7 +96,7 @@ class Brief:
         return self.singer is None or self.request.config.singer_mix < 1
 
 
-def check(request: SingRequest) -> Brief:
+def check(request: SingRequest) -> ResolvedRequest:
     """Settle everything that can go wrong without a model. Raises InputError, naming what to give instead."""
     config = request.config
     if config.music and request.reference is None:
@@ -116,7 +116,7 @@ def check(request: SingRequest) -> Brief:
     length_s = _length_s(config, timed, texts, source, vocal)
     lines = window(timed, config.start_s, length_s) if timed else lay_out(texts, length_s) if texts else []
     singer = decode(request.singer) if request.singer else None
-    return Brief(request, config.start_s, length_s, lines, source, singer, vocal)
+    return ResolvedRequest(request, config.start_s, length_s, lines, source, singer, vocal)
 
 
 def _lyrics(request: SingRequest, source: Source | None) -> tuple[list[str], list[AskedLine]]:

@@ -22,7 +22,7 @@ from inference.load import Models, load_models
 from inference.lyrics_plan import as_timed_text
 from inference.mix import Mix, lay_over
 from inference.reference import Reference, listen
-from inference.request import Brief, SingRequest, check
+from inference.request import ResolvedRequest, SingRequest, check
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Candidate:
 class Sung:
     """What came of a request: every kept candidate, and what was asked of all of them."""
 
-    brief: Brief
+    resolved: ResolvedRequest
     """The request as it was settled: window, lines with times."""
     candidates: list[Candidate]
     seconds: dict[str, float]
@@ -54,26 +54,26 @@ def sing(request: SingRequest) -> Sung:
 
     Raises InputError for whatever a person gave that cannot be used, before the first step of generation.
     """
-    brief = check(request)
+    resolved = check(request)
     clock = _Clock()
     models = load_models(
         request.sm2a, request.t2s, request.codec, request.codebook, request.hears_content, request.config.scale
     )
     clock.lap("load")
-    reference = listen(brief)
-    music = _music_codes(models, reference.instrumental, brief.length_s)
+    reference = listen(resolved)
+    music = _music_codes(models, reference.instrumental, resolved.length_s)
     clock.lap("reference")
-    semantic = _content(models, brief, music, reference.singer)
+    semantic = _content(models, resolved, music, reference.singer)
     clock.lap("semantic")
-    acoustic = _sound(models, brief, semantic, music, reference.singer)
+    acoustic = _sound(models, resolved, semantic, music, reference.singer)
     clock.lap("acoustic")
     candidates = [
-        _candidate(models, brief, reference, codes, levels) for codes, levels in zip(semantic, acoustic, strict=True)
+        _candidate(models, resolved, reference, codes, levels) for codes, levels in zip(semantic, acoustic, strict=True)
     ]
     clock.lap("mix")
     if request.config.keep == "best" and len(candidates) > 1:
         candidates = [max(candidates, key=lambda candidate: candidate.agreement or 0.0)]
-    return Sung(brief, candidates, clock.seconds)
+    return Sung(resolved, candidates, clock.seconds)
 
 
 def _music_codes(models: Models, instrumental: Audio | None, length_s: float) -> list[np.ndarray] | None:
@@ -85,43 +85,49 @@ def _music_codes(models: Models, instrumental: Audio | None, length_s: float) ->
     return spec.unflatten(models.codec.encode_flat(fitted(mono_S, round(length_s * spec.sample_rate_hz))))
 
 
-def _content(models: Models, brief: Brief, music: Sequence[np.ndarray] | None, singer: np.ndarray) -> list[np.ndarray]:
+def _content(
+    models: Models, resolved: ResolvedRequest, music: Sequence[np.ndarray] | None, singer: np.ndarray
+) -> list[np.ndarray]:
     """Semantic codes, an array a candidate: those of the given vocal, or drawn from the lyrics."""
-    config = brief.request.config
-    if brief.semantic_from is not None:
+    config = resolved.request.config
+    if resolved.semantic_from is not None:
         assert models.tokenizer is not None
-        codes_N = models.tokenizer.tokenize(brief.semantic_from.cut(0, brief.length_s))
+        codes_N = models.tokenizer.tokenize(resolved.semantic_from.cut(0, resolved.length_s))
         return [codes_N.astype(np.int64)] * config.candidates
     assert models.t2s is not None
     sampling = config.semantic.model_copy(update={"seed": seed_of(config.seed, "semantic", config.semantic.seed)})
     return generate_semantic(
-        models.t2s, as_timed_text(brief.lines), music, singer, brief.length_s, sampling, config.candidates,
+        models.t2s, as_timed_text(resolved.lines), music, singer, resolved.length_s, sampling, config.candidates,
         progress=_progress("content"),
     )  # fmt: skip
 
 
 def _sound(
-    models: Models, brief: Brief, semantic: Sequence[np.ndarray], music: Sequence[np.ndarray] | None, singer: np.ndarray
+    models: Models,
+    resolved: ResolvedRequest,
+    semantic: Sequence[np.ndarray],
+    music: Sequence[np.ndarray] | None,
+    singer: np.ndarray,
 ) -> list[np.ndarray]:
     """Flat codec codes of the voice, an array a candidate."""
-    config = brief.request.config
+    config = resolved.request.config
     sampling = config.acoustic.model_copy(update={"seed": seed_of(config.seed, "acoustic", config.acoustic.seed)})
     found = generate_acoustic(
-        models.sm2a, semantic, music, singer, brief.length_s, sampling, scale=models.scale,
+        models.sm2a, semantic, music, singer, resolved.length_s, sampling, scale=models.scale,
         progress=_progress("sound"),
     )  # fmt: skip
     return [models.codec.spec.flatten(levels) for levels in found]
 
 
 def _candidate(
-    models: Models, brief: Brief, reference: Reference, semantic_N: np.ndarray, acoustic: np.ndarray
+    models: Models, resolved: ResolvedRequest, reference: Reference, semantic_N: np.ndarray, acoustic: np.ndarray
 ) -> Candidate:
-    config, spec = brief.request.config, models.codec.spec
+    config, spec = resolved.request.config, models.codec.spec
     rate = config.sample_rate_hz or spec.sample_rate_hz
     # A model that ends at once has sung nothing, and there are codecs that cannot decode nothing.
     sung_S = models.codec.decode_flat(acoustic) if len(acoustic) else np.zeros(0, np.float32)
-    voice = Audio(fitted(sung_S, round(brief.length_s * spec.sample_rate_hz))[None], spec.sample_rate_hz)
-    num_samples = round(brief.length_s * rate)
+    voice = Audio(fitted(sung_S, round(resolved.length_s * spec.sample_rate_hz))[None], spec.sample_rate_hz)
+    num_samples = round(resolved.length_s * rate)
     vocals = Audio(fitted(voice.resampled(rate).samples_CS, num_samples), rate)
     music = None
     if reference.instrumental is not None:

@@ -200,7 +200,7 @@ def test_the_content_of_a_vocal_is_sung_again_code_for_code(runs: Path, song: Pa
     request = replace(asked(runs, song, lyrics=None, start_s=1.0, length_s=2.0), t2s=None, semantic_from=song)
     sung = sing(request)
     np.testing.assert_array_equal(sung.candidates[0].semantic_N, tokenizer.heard[0])
-    assert len(tokenizer.heard[0]) == 50 and sung.brief.lines == []
+    assert len(tokenizer.heard[0]) == 50 and sung.resolved.lines == []
 
 
 def test_the_best_candidate_is_the_one_whose_content_is_heard_again(

@@ -142,7 +142,7 @@ def test_what_was_learnt_by_heart_is_sung_by_heart(world: Path, monkeypatch: pyt
             semantic.append(equal_share(sung.candidates[0].semantic_N, semantic_of(number)))
             shares.append(equal_share(sung.candidates[0].acoustic, vocals_of(number, spec)))
             assert sung.candidates[0].mix.mix.samples_CS.shape[1] == round(CLIP_S * 24_000)
-            assert sung.brief.lines[0].text == LYRICS[number]
+            assert sung.resolved.lines[0].text == LYRICS[number]
     assert np.mean(semantic) >= 0.99, semantic
     assert np.mean(coarse) >= 0.99, coarse
     assert np.mean(fine) >= 0.99, fine
