@@ -31,6 +31,7 @@ def sing(
     temperature: Annotated[float | None, Option(help="0 is greedy.")] = None,
     top_k: Annotated[int | None, Option(help="Draw from the k likeliest codes only.")] = None,
     top_p: Annotated[float | None, Option(help="Draw from the likeliest codes that make up p.")] = None,
+    min_p: Annotated[float | None, Option(help="Draw from codes at least p times as likely as the likeliest.")] = None,
     guidance_text: Annotated[float | None, Option(help="How hard to follow the words; 1 is off.")] = None,
     guidance_music: Annotated[float | None, Option(help="How hard to follow the music; 1 is off.")] = None,
     guidance_singer: Annotated[float | None, Option(help="How hard to follow the singer; 1 is off.")] = None,
@@ -59,7 +60,7 @@ def sing(
         "sample_rate_hz": rate,
     }  # fmt: skip
     drawing = {
-        "temperature": temperature, "top_k": top_k, "top_p": top_p, "guidance_text": guidance_text,
+        "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "guidance_text": guidance_text,
         "guidance_music": guidance_music, "guidance_singer": guidance_singer,
     }  # fmt: skip
     given |= {f"{part}.{key}": value for part in ("semantic", "acoustic") for key, value in drawing.items()}
