@@ -13,10 +13,8 @@ from autosing.errors import InputError
 from autosing.generation.acoustic import Scale
 from autosing.generation.sampling import Sampling
 from autosing.models.separation import SeparatorConfig
-from inference.lyrics_plan import AskedLine, lay_out, needed_s, read_lyrics, window
+from inference.lyrics_plan import MAX_LENGTH_S, MIN_LENGTH_S, AskedLine, lay_out, needed_s, read_lyrics, window
 from inference.sources import Source, open_source
-
-MIN_LENGTH_S, MAX_LENGTH_S = 0.1, 600.0
 
 
 class SingConfig(Config):
@@ -113,8 +111,11 @@ def check(request: SingRequest) -> ResolvedRequest:
         raise InputError(f"reference {source.name}: is a cappella, there is no music to sing over; give --no-music")
     texts, timed = _lyrics(request, source)
     vocal = decode(request.semantic_from) if request.semantic_from else None
-    length_s = _length_s(config, timed, texts, source, vocal)
-    lines = window(timed, config.start_s, length_s) if timed else lay_out(texts, length_s) if texts else []
+    longest_s = _longest_s(config, source)
+    length_s = _length_s(config, longest_s, timed, texts, source, vocal)
+    lines = window(timed, config.start_s, length_s) if timed else []
+    if texts:
+        lines = lay_out(texts, length_s, longest_s)
     singer = decode(request.singer) if request.singer else None
     return ResolvedRequest(request, config.start_s, length_s, lines, source, singer, vocal)
 
@@ -132,22 +133,34 @@ def _lyrics(request: SingRequest, source: Source | None) -> tuple[list[str], lis
     return [], []
 
 
-def _length_s(
-    config: SingConfig, lines: Sequence[AskedLine], texts: Sequence[str], source: Source | None, vocal: Audio | None
-) -> float:
-    """The length asked for, or what a vocal, a clip or the lyrics need; with music, never beyond the reference."""
-    bounded = source if config.music else None
-    left_s = bounded.mix.duration_s - config.start_s if bounded else MAX_LENGTH_S
-    if bounded and left_s <= 0:
+def _longest_s(config: SingConfig, source: Source | None) -> float:
+    """The most that can be sung: with music, never beyond the reference."""
+    if source is None or not config.music:
+        return MAX_LENGTH_S
+    left_s = source.mix.duration_s - config.start_s
+    if left_s <= 0:
         raise InputError(
-            f"sing: --start {config.start_s} lies beyond the end of {bounded.name} ({bounded.mix.duration_s:.2f} s); "
+            f"sing: --start {config.start_s} lies beyond the end of {source.name} ({source.mix.duration_s:.2f} s); "
             "give an earlier start"
         )
+    return min(left_s, MAX_LENGTH_S)
+
+
+def _length_s(
+    config: SingConfig,
+    longest_s: float,
+    lines: Sequence[AskedLine],
+    texts: Sequence[str],
+    source: Source | None,
+    vocal: Audio | None,
+) -> float:
+    """The length asked for, or what a vocal, a clip or the lyrics need, as far as there is so much."""
     if config.length_s is not None:
-        if bounded and config.length_s > left_s + 1e-6:
+        if source and config.length_s > longest_s + 1e-6:
             raise InputError(
-                f"sing: --start {config.start_s} --length {config.length_s} ends beyond {bounded.name}, which has "
-                f"{left_s:.2f} s left there; give a --length of at most {int(left_s * 1000) / 1000} or an earlier start"
+                f"sing: --start {config.start_s} --length {config.length_s} ends beyond {source.name}, which has "
+                f"{longest_s:.2f} s left there; give a --length of at most {int(longest_s * 1000) / 1000} or an "
+                "earlier --start"
             )
         return config.length_s
     if vocal:
@@ -156,4 +169,4 @@ def _length_s(
         needed = source.mix.duration_s - config.start_s
     else:
         needed = needed_s(texts, lines, config.start_s)
-    return max(min(needed, left_s, MAX_LENGTH_S), min(MIN_LENGTH_S, left_s))
+    return max(min(needed, longest_s), min(MIN_LENGTH_S, longest_s))
