@@ -20,6 +20,7 @@ from autosing.text.tokenizer import TimedText
 
 MIN_LENGTH_S, MAX_LENGTH_S = 0.1, 600.0
 """Of an output."""
+LYRICS_ENDINGS = (".lrc", ".txt")
 LEAD_S, MAX_SYLLABLE_S, MIN_SYLLABLE_S = 0.3, 0.5, 0.1
 """Silence before the first line; the slowest and the fastest that a syllable is sung where no time is given."""
 BREATH_SYLLABLES = 1.5
@@ -238,11 +239,16 @@ def _words(words: Sequence[LrcWord], end_s: float) -> tuple[AskedWord, ...]:
     return tuple(AskedWord(word.text, word.start_s, end) for word, end in zip(words, ends, strict=True))
 
 
+def lyrics_file(given: str) -> Path | None:
+    """The file that `--lyrics` names: `@file`, or what ends in .lrc or .txt; None where it is the words themselves."""
+    named = given.startswith("@") or given.lower().endswith(LYRICS_ENDINGS)
+    return Path(given.removeprefix("@")) if named else None
+
+
 def _text(given: str) -> tuple[str, str]:
-    as_file = given.startswith("@") or given.lower().endswith((".lrc", ".txt"))
-    if not as_file:
+    path = lyrics_file(given)
+    if path is None:
         return given.replace("\\n", "\n"), "lyrics"
-    path = Path(given.removeprefix("@"))
     if not path.is_file():
         raise InputError(f"lyrics {path}: no such file; give the words themselves, or the path of a .lrc or .txt file")
     text, encoding = read_text_file(path)

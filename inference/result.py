@@ -31,5 +31,7 @@ class Sung:
     resolved: ResolvedRequest
     """The request as it was settled: window, lines with times."""
     candidates: list[Candidate]
+    device: str
+    """Where it was sung: cpu or cuda."""
     seconds: dict[str, float]
     """What each part took."""

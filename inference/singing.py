@@ -1,13 +1,10 @@
 """A reference song and lyrics -> vocals, a mix over the reference's instrumental, and the lyrics' times.
 
-    python inference/sing.py --t2s RUN --sm2a RUN --reference song.mp3 --lyrics "..." --out out.wav
-
-The same as `autosing sing`. Shapes: C channels, S samples, N semantic codes.
+Shapes: C channels, S samples, N semantic codes.
 """
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,9 +17,10 @@ from autosing.ids import seed_of
 from autosing.models.semantic import SemanticTokenizer
 from inference.load import Models, load_models
 from inference.lyrics_plan import as_timed_text
-from inference.mix import Mix, lay_over
+from inference.mix import lay_over
 from inference.reference import Reference, listen
-from inference.request import ResolvedRequest, SingRequest, check
+from inference.request import ResolvedRequest, SingRequest, resolve
+from inference.result import Candidate, Sung
 
 
 def sing(request: SingRequest) -> Sung:
@@ -30,13 +28,14 @@ def sing(request: SingRequest) -> Sung:
 
     Raises InputError for whatever a person gave that cannot be used, before the first step of generation.
     """
-    resolved = check(request)
-    clock = _Clock()
-    models = load_models(
-        request.sm2a, request.t2s, request.codec, request.codebook, request.hears_content, request.config.scale
-    )
-    clock.lap("load")
-    reference = listen(resolved)
+    resolved = resolve(request)
+    return perform(resolved, load_models(resolved))
+
+
+def perform(resolved: ResolvedRequest, models: Models) -> Sung:
+    """`sing`, with models that are loaded. Raises InputError where no voice is heard that could be sung with."""
+    clock = _Clock({"load": models.load_s})
+    reference = listen(resolved, models.separate, models.device)
     music = _music_codes(models, reference.instrumental, resolved.length_s)
     clock.lap("reference")
     semantic = _content(models, resolved, music, reference.singer)
@@ -47,9 +46,9 @@ def sing(request: SingRequest) -> Sung:
         _candidate(models, resolved, reference, codes, levels) for codes, levels in zip(semantic, acoustic, strict=True)
     ]
     clock.lap("mix")
-    if request.config.keep == "best" and len(candidates) > 1:
+    if resolved.request.config.keep == "best" and len(candidates) > 1:
         candidates = [max(candidates, key=lambda candidate: candidate.agreement or 0.0)]
-    return Sung(resolved, candidates, clock.seconds)
+    return Sung(resolved, candidates, models.device, clock.seconds)
 
 
 def _music_codes(models: Models, instrumental: Audio | None, length_s: float) -> list[np.ndarray] | None:
@@ -66,9 +65,9 @@ def _content(
 ) -> list[np.ndarray]:
     """Semantic codes, an array a candidate: those of the given vocal, or drawn from the lyrics."""
     config = resolved.request.config
-    if resolved.semantic_from is not None:
+    if resolved.inputs.semantic_from is not None:
         assert models.tokenizer is not None
-        codes_N = models.tokenizer.tokenize(resolved.semantic_from.cut(0, resolved.length_s))
+        codes_N = models.tokenizer.tokenize(resolved.inputs.semantic_from.cut(0, resolved.length_s))
         return [codes_N.astype(np.int64)] * config.candidates
     assert models.t2s is not None
     sampling = config.semantic.model_copy(update={"seed": seed_of(config.seed, "semantic", config.semantic.seed)})
@@ -132,8 +131,8 @@ def fitted(samples: np.ndarray, num_samples: int) -> np.ndarray:
 class _Clock:
     """Seconds between laps, by name."""
 
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
+    def __init__(self, seconds: dict[str, float]) -> None:
+        self.seconds = seconds
         self._last = time.monotonic()
 
     def lap(self, name: str) -> None:

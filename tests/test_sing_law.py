@@ -28,7 +28,7 @@ from autosing.shards import ShardFile
 from autosing.tables import TableWriter, table_path
 from inference import reference as listening
 from inference.request import SingConfig, SingRequest
-from inference.sing import sing
+from inference.singing import sing
 from processing.stages.acoustic import AcousticConfig, Stems, TokenizeAcoustic
 from train.launch import train
 
@@ -123,7 +123,7 @@ def test_what_was_learnt_by_heart_is_sung_by_heart(world: Path, monkeypatch: pyt
     train("sm2a", world / "dataset", world / "sm2a", None,
           [*common, *always[:2], "steps=1400", "lr=0.008", "task.drop_semantic=0", "task.p_coarse=0.15"])  # fmt: skip
     monkeypatch.setattr(
-        listening, "_voice", lambda vocals, name: next(
+        listening, "_voice", lambda vocals, name, *_: next(
             voice_of(n) for n in range(4) if name.endswith(f"s{n}-0")
         ),
     )  # fmt: skip
