@@ -113,7 +113,7 @@ def plan(out: Path, configs: Path = CONFIGS) -> list[Step]:
             "sing",
             "Sing a clip of the training songs again, over its own instrumental",
             (
-                *("sing", "--t2s", str(t2s), "--sm2a", str(sm2a), "--out", str(sung), "--codes-out"),
+                *("sing", "--t2s", str(t2s), "--sm2a", str(sm2a), "--out", str(sung), "--codes-out", "--force"),
                 *config("inference"),
             ),
             reads=("runs/*/model.safetensors", "dataset/index.json"),

@@ -1,5 +1,7 @@
 """What a config says of a device -> where models run on this machine."""
 
+from autosing.errors import InputError
+
 
 def device_of(wanted: str) -> str:
     """auto: cuda where there is a GPU, else cpu. Anything else is what it is."""
@@ -8,3 +10,13 @@ def device_of(wanted: str) -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def device_here(wanted: str) -> str:
+    """As device_of, for models that run in this very process. Raises InputError for a GPU where torch finds none."""
+    import torch
+
+    device = device_of(wanted)
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError(f"device {device}: torch finds no GPU on this machine; give device cpu or auto")
+    return device

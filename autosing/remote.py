@@ -27,7 +27,7 @@ T = TypeVar("T")
 SCHEME = "s3"
 _TRIES = 8
 """Of each request, after the client's own three; the pauses between them add up to 13 s."""
-_READ_BYTES = 1 << 20
+READ_BYTES = 1 << 20
 """Read from the store at a time where less is asked for."""
 
 
@@ -108,10 +108,10 @@ class Remote:
             if info.type.name == "File"
         }
 
-    def open(self, mode: str = "rb") -> io.BufferedReader:
-        """To read, anywhere in it. Raises FileNotFoundError."""
+    def open(self, mode: str = "rb", at_once: int = READ_BYTES) -> io.BufferedReader:
+        """To read, anywhere in it, at least `at_once` bytes a request. Raises FileNotFoundError."""
         assert mode == "rb", mode
-        return io.BufferedReader(_Reader(self), _READ_BYTES)
+        return io.BufferedReader(_Reader(self), at_once)
 
     def read_bytes(self) -> bytes:
         with self.open() as file:

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from autosing.audio.encoded import Descriptor, FileBytes, Scratch
 from autosing.errors import InputError
-from autosing.remote import Remote
+from autosing.remote import READ_BYTES, Remote
 from autosing.schemas.base import arrow_schema, from_row, to_row
 from autosing.schemas.cells import as_table, layout
 from autosing.schemas.pages import Read, Where, places
@@ -33,6 +33,8 @@ P = TypeVar("P", Path, Remote, Place)
 
 _META = b"autosing"
 _ROW_GROUP_BYTES = 16 << 20
+FEW_BYTES = 1 << 16
+"""Of a request to a store for metadata or a narrow column; what is larger comes in one request all the same."""
 _PIECE = 1 << 20
 """Copied from a store at a time."""
 _SCRATCH_BYTES = 64 << 20
@@ -128,10 +130,13 @@ def fingerprint(details: dict[str, Any]) -> str:
 
 
 @contextmanager
-def open_table(path: Place) -> Iterator[pq.ParquetFile]:
-    """A committed table, to be read in pieces. What Parquet cannot read raises an InputError that names the table."""
+def open_table(path: Place, at_once: int = READ_BYTES) -> Iterator[pq.ParquetFile]:
+    """A committed table, to be read in pieces: from a store at least `at_once` bytes a request.
+
+    What Parquet cannot read raises an InputError that names the table.
+    """
     try:
-        with pq.ParquetFile(path if isinstance(path, Path) else path.open()) as file:
+        with pq.ParquetFile(path if isinstance(path, Path) else path.open(at_once=at_once)) as file:
             yield file
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise broken_table(path, error) from None
@@ -145,7 +150,7 @@ def read_meta(path: Place) -> TableMeta | None:
     """The metadata of a committed table; None where there is none. A foreign index gets a digest of its bytes."""
     if not path.is_file():
         return None
-    with open_table(path) as file:
+    with open_table(path, FEW_BYTES) as file:
         held = file.metadata
     text = (held.metadata or {}).get(_META)
     if text is not None:
@@ -180,7 +185,7 @@ def has_rejects(corpus: Place, partition: int, stage: str, held: TableMeta) -> b
 def _belong(path: Place, table: TableMeta) -> bool:
     if not path.is_file():
         return False
-    with open_table(path) as file:
+    with open_table(path, FEW_BYTES) as file:
         held = file.metadata
     owner = (held.metadata or {}).get(_META, table.fingerprint.encode())
     return bool(owner.decode() == table.fingerprint and held.num_rows == table.rejected)
@@ -189,13 +194,7 @@ def _belong(path: Place, table: TableMeta) -> bool:
 def read_rows(path: Place, record: type[R], batch_rows: int = 8) -> Iterator[R]:
     """The rows of a table as records, in order, a few at a time; only the columns that the record names are read."""
     with open_table(path) as file:
-        names = [name for name in arrow_schema(record).names if name in file.schema_arrow.names]
-        missing = [f.name for f in arrow_schema(record) if not f.nullable and f.name not in names]
-        if missing:
-            raise InputError(
-                f"table {path}: columns {', '.join(missing)} missing; it holds {', '.join(file.schema_arrow.names)}"
-            )
-        check_kinds(path, file.schema_arrow, kinds_of(record))
+        names = named_columns(path, file, record)
         for batch in file.iter_batches(batch_size=batch_rows, columns=names):
             for row in batch.to_pylist():
                 yield from_row(record, row)
@@ -209,6 +208,17 @@ def columns_bytes(file: pq.ParquetFile, names: Collection[str], compressed: bool
             if column.path_in_schema.split(".")[0] in names:
                 total += column.total_compressed_size if compressed else column.total_uncompressed_size
     return total
+
+
+def named_columns(path: Place, file: pq.ParquetFile, record: type) -> list[str]:
+    """The columns of an open table that a record names. Raises InputError where one is missing or of another kind."""
+    held = file.schema_arrow
+    names = [name for name in arrow_schema(record).names if name in held.names]
+    missing = [f.name for f in arrow_schema(record) if not f.nullable and f.name not in names]
+    if missing:
+        raise InputError(f"table {path}: columns {', '.join(missing)} missing; it holds {', '.join(held.names)}")
+    check_kinds(path, held, kinds_of(record))
+    return names
 
 
 def open_cells(path: Place, file: pq.ParquetFile, name: str) -> Iterator[FileBytes | None] | None:

@@ -28,9 +28,9 @@ import torch
 
 from autosing.codecs.spec import CodecSpec
 from autosing.generation.acoustic import generate_acoustic
+from autosing.generation.incremental import Keep
 from autosing.generation.sampling import Sampling
 from autosing.generation.semantic import generate_semantic
-from autosing.generation.stepper import Keep
 from autosing.models.conditions import crop_blocks
 from autosing.models.presets import SHAPES
 from autosing.models.sm2a import SM2A, SM2AConfig

@@ -1,22 +1,31 @@
 """`autosing sing` and `autosing report`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
+
+from autosing.store import place
 
 Option = typer.Option
 
 
 def sing(
     sm2a: Annotated[Path, Option(help="A run of 'autosing train sm2a': content codes to sound.")],
-    out: Annotated[Path, Option(help="The mix (.wav or .flac); out.vocals.wav, out.lrc and out.json go beside it.")],
+    out: Annotated[
+        Path,
+        Option(help="The mix (.wav, .flac, .ogg or .mp3); out.vocals.wav, out.lrc and out.json go beside it."),
+    ],
     t2s: Annotated[Path | None, Option(help="A run of 'autosing train t2s': lyrics to content codes.")] = None,
     reference: Annotated[
-        str | None, Option(help="Song whose music and singer are taken: a file, or CORPUS#ID.")
+        str | None, Option(help="Song whose music and singer are taken: a file, or CORPUS#ID (a folder or s3://).")
     ] = None,
     lyrics: Annotated[
-        str | None, Option(help="Words, @FILE, a .lrc (times in it are the reference's) or .txt file.")
+        str | None,
+        Option(
+            help="Words, @FILE, a .lrc (times in it are the reference's) or .txt file, or a folder of them: then each "
+            "is sung into the folder --out."
+        ),
     ] = None,
     singer: Annotated[Path | None, Option(help="Audio of another singer.")] = None,
     singer_mix: Annotated[float | None, Option(help="0: the reference's singer, 1: the other (default 1).")] = None,
@@ -31,18 +40,31 @@ def sing(
     temperature: Annotated[float | None, Option(help="0 is greedy.")] = None,
     top_k: Annotated[int | None, Option(help="Draw from the k likeliest codes only.")] = None,
     top_p: Annotated[float | None, Option(help="Draw from the likeliest codes that make up p.")] = None,
+    min_p: Annotated[float | None, Option(help="Draw from codes at least p times as likely as the likeliest.")] = None,
     guidance_text: Annotated[float | None, Option(help="How hard to follow the words; 1 is off.")] = None,
     guidance_music: Annotated[float | None, Option(help="How hard to follow the music; 1 is off.")] = None,
     guidance_singer: Annotated[float | None, Option(help="How hard to follow the singer; 1 is off.")] = None,
     candidates: Annotated[int | None, Option(help="How many ways to sing it (default 1).")] = None,
-    keep: Annotated[str | None, Option(help="all candidates, or the best: most of its content heard again.")] = None,
-    scale: Annotated[str | None, Option(help="fine, or coarse: a block of codes a step (default: as learnt).")] = None,
+    keep: Annotated[
+        Literal["all", "best"] | None, Option(help="all candidates, or the best: most of its content heard again.")
+    ] = None,
+    scale: Annotated[
+        Literal["fine", "coarse"] | None, Option(help="fine, or coarse: a block of codes a step (default: as learnt).")
+    ] = None,
     music: Annotated[bool | None, Option("--music/--no-music", help="A cappella without.")] = None,
     music_gain_db: Annotated[float | None, Option(help="Instrumental louder or quieter than the reference's.")] = None,
-    separator: Annotated[str | None, Option(help="spleeter, demucs, or none: an instrumental.")] = None,
+    separator: Annotated[
+        Literal["spleeter", "demucs", "none"] | None, Option(help="spleeter, demucs, or none: an instrumental.")
+    ] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"] | None,
+        Option(help="auto, cpu or cuda (default auto: a GPU where there is one)."),
+    ] = None,
     rate: Annotated[int | None, Option(help="Sample rate of the files, Hz (default: the codec's).")] = None,
     codec: Annotated[str | None, Option(help="Name or run of the codec (default: the sm2a run's).")] = None,
     codebook: Annotated[str | None, Option(help="Run of the semantic codebook (default: the bundled).")] = None,
+    format: Annotated[str, Option(help="wav, flac, ogg or mp3: of the files of a folder of lyrics.")] = "wav",
+    force: Annotated[bool, Option("--force", help="Replace files that 'autosing sing' did not write, too.")] = False,
     codes_out: Annotated[bool, Option("--codes-out", help="Keep the codes too, as out.npz.")] = False,
     remark: Annotated[str, Option(help="A line for out.json and the report.")] = "",
     config: Annotated[Path | None, Option(help="YAML of the same options; those given here come first.")] = None,
@@ -52,38 +74,45 @@ def sing(
     """Sing lyrics over a reference song's instrumental, in its singer's voice or another's.
 
     Files are exactly round(length * rate) samples long. A second run with the same options writes the same bytes.
+    Inputs are never replaced, nor what 'autosing sing' did not write, unless by --force.
     """
-    given: dict[str, Any] = {
+    options: dict[str, Any] = {
         "start_s": start, "length_s": length, "seed": seed, "candidates": candidates, "keep": keep, "scale": scale,
-        "singer_mix": singer_mix, "music": music, "music_gain_db": music_gain_db, "separation.separator": separator,
-        "sample_rate_hz": rate,
+        "singer_mix": singer_mix, "music": music, "music_gain_db": music_gain_db, "separator": separator,
+        "sample_rate_hz": rate, "device": device, "temperature": temperature, "top_k": top_k, "top_p": top_p,
+        "min_p": min_p, "guidance_text": guidance_text, "guidance_music": guidance_music,
+        "guidance_singer": guidance_singer,
     }  # fmt: skip
-    drawing = {
-        "temperature": temperature, "top_k": top_k, "top_p": top_p, "guidance_text": guidance_text,
-        "guidance_music": guidance_music, "guidance_singer": guidance_singer,
-    }  # fmt: skip
-    given |= {f"{part}.{key}": value for part in ("semantic", "acoustic") for key, value in drawing.items()}
-    overrides = [f"{key}={value}" for key, value in given.items() if value is not None] + (set or [])
 
-    from autosing.config import load_config
-    from autosing.console import summary
-    from inference.output import check_out, write
-    from inference.request import SingConfig, SingRequest
-    from inference.sing import sing as sing_it
+    from autosing.console import command, summary
+    from inference.job import Job, sing_folder, sing_one
+    from inference.request import SingRequest, config_of
 
-    check_out(out)
-    settings = load_config(SingConfig, config, overrides)
-    sung = sing_it(SingRequest(sm2a, t2s, reference, lyrics, singer, semantic_from, codec, codebook, settings))
-    rows = write(sung, out, codes_out, remark)
-    summary("sung", rows, as_json=json, length_s=sung.brief.length_s, seconds=sung.seconds)
+    settings = config_of(options, config, set or [])
+    request = SingRequest(sm2a, t2s, reference, lyrics, singer, semantic_from, codec, codebook, settings)
+    job = Job(request, out, codes_out, remark, force, config)
+    if lyrics and len(lyrics) < 1024 and Path(lyrics).is_dir():
+        rows = sing_folder(job, Path(lyrics), format)
+        bad = len({row["lyrics"] for row in rows if "error" in row})
+        summary("sung", rows, as_json=json, bad=bad)
+        if bad:
+            raise typer.Exit(2)
+        return
+    sung, rows = sing_one(job)
+    following = command("report", out.with_suffix(".html"), "--sung", rows[0]["file"])
+    summary("sung", rows, as_json=json, length_s=sung.resolved.length_s, seconds=sung.seconds, next=following)
 
 
 def report(
     page: Annotated[Path, typer.Argument(help="The .html file to write.")],
-    corpus: Annotated[Path | None, Option(help="Counts, rejects, clips to hear.")] = None,
-    dataset: Annotated[Path | None, Option(help="Its splits.")] = None,
+    corpus: Annotated[
+        Path | None, Option(parser=place, help="Folder or s3:// address: counts, rejects, clips to hear.")
+    ] = None,
+    dataset: Annotated[Path | None, Option(parser=place, help="Folder or s3:// address: its splits.")] = None,
     run: Annotated[list[Path] | None, Option(help="A training run, for its losses; may be given again.")] = None,
-    sung: Annotated[Path | None, Option(help="The out.wav of 'autosing sing'.")] = None,
+    sung: Annotated[
+        Path | None, Option(help="The out.wav of 'autosing sing', in any format, or one candidate of it.")
+    ] = None,
     steps: Annotated[Path | None, Option(help="The demo's ledger of steps and seconds.")] = None,
     json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
 ) -> None:

@@ -1,69 +1,105 @@
-"""Run folders -> the models that sing together, refused before any work where they do not speak the same codes."""
+"""Runs -> the models that sing together, on one device; refused before any work where their codes differ."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autosing.checkpoint import load_model
+from autosing.checkpoint import describe_model
 from autosing.codecs import codec_digest, load_codec
 from autosing.codecs.base import Codec
+from autosing.device import device_here
 from autosing.errors import InputError
 from autosing.generation.acoustic import Scale
 from autosing.models.bundled import SEMANTIC, semantic_digest
 from autosing.models.semantic import SemanticTokenizer, load_semantic
+from autosing.models.separation import VocalsOf, load_separator
 from autosing.models.sm2a import SM2A, load_sm2a
 from autosing.models.t2s import T2S, load_t2s
+from inference.request import ResolvedRequest
 
 
 @dataclass(frozen=True)
 class Models:
-    """t2s is None where the content comes from a given vocal; the tokeniser where none is heard."""
+    """Everything that singing loads, but the speaker encoder, which is loaded once a process."""
 
     sm2a: SM2A
     codec: Codec
     t2s: T2S | None
+    """None where the content comes from a given vocal."""
     tokenizer: SemanticTokenizer | None
+    """None where no content is heard."""
+    separate: VocalsOf | None
+    """None where nothing must be separated."""
     scale: Scale
+    device: str
+    load_s: float
+    """What loading took."""
 
 
-def load_models(
-    sm2a: Path, t2s: Path | None, codec: str | None, codebook: str | None, hears: bool, scale: Scale | None
-) -> Models:
-    """A pair of runs and their codec; with `hears`, the tokeniser of their content codes too.
+def load_models(resolved: ResolvedRequest) -> Models:
+    """What this request needs, and every other that differs in its lyrics alone.
 
-    Raises InputError: missing, of the wrong kind, of codes that differ, or without the codec they were trained on.
+    Raises InputError: missing, of the wrong kind, of codes that differ, without the codec they were trained on, or no
+    such device.
     """
-    ours = load_model(sm2a, "sm2a").extra
-    if t2s is not None:
-        _agree(sm2a, ours, t2s, load_model(t2s, "t2s").extra)
-    name = codec or ours["codec"]["spec"]["name"]
-    _same(f"sm2a {sm2a}", f"codec {name}", ours["codec"]["digest"], codec_digest(name), "--codec NAME or RUN")
-    book = codebook or SEMANTIC
-    if hears:
+    started = time.monotonic()
+    request, config = resolved.request, resolved.request.config
+    device = device_here(config.device)
+    ours = _extra(request.sm2a, "sm2a")
+    who = f"sm2a {name_of(request.sm2a)}"
+    if request.t2s is not None:
+        _agree(who, ours, f"t2s {name_of(request.t2s)}", _extra(request.t2s, "t2s"))
+    name = request.codec or ours["codec"]["spec"]["name"]
+    _same(who, f"codec {name}", ours["codec"]["digest"], codec_digest(name), "--codec NAME or RUN")
+    book = request.codebook or SEMANTIC
+    if request.hears_content:
         found = semantic_digest(book)
-        _same(f"sm2a {sm2a}", f"semantic codebook {book}", ours["semantic"]["digest"], found, "--codebook RUN")
+        _same(who, f"semantic codebook {book}", ours["semantic"]["digest"], found, "--codebook RUN")
+    scale = _scale(who, ours.get("scales", ["coarse", "fine"]), config.scale)
+    separation = config.separation
+    if separation.device == "auto":
+        separation = separation.model_copy(update={"device": device})
+    sm2a, t2s = request.sm2a, request.t2s
     return Models(
-        load_sm2a(sm2a),
-        load_codec(name),
-        load_t2s(t2s) if t2s is not None else None,
-        load_semantic(book) if hears else None,
-        _scale(sm2a, ours.get("scales", ["coarse", "fine"]), scale),
+        sm2a=load_sm2a(sm2a, device) if isinstance(sm2a, Path) else sm2a.to(device),
+        codec=load_codec(name, device),
+        t2s=load_t2s(t2s, device) if isinstance(t2s, Path) else t2s.to(device) if t2s else None,
+        tokenizer=load_semantic(book, device) if request.hears_content else None,
+        separate=load_separator(separation) if resolved.separates else None,
+        scale=scale,
+        device=device,
+        load_s=round(time.monotonic() - started, 2),
     )
 
 
-def _scale(sm2a: Path, learnt: list[Scale], wanted: Scale | None) -> Scale:
+def name_of(model: Path | SM2A | T2S) -> str:
+    """How messages and out.json call a model."""
+    return str(model) if isinstance(model, Path) else "(loaded before)"
+
+
+def _extra(model: Path | SM2A | T2S, kind: str) -> dict[str, Any]:
+    """What a run says it must be used with."""
+    if isinstance(model, Path):
+        return describe_model(model, kind).extra
+    if not isinstance(model, SM2A if kind == "sm2a" else T2S):
+        raise InputError(f"{kind}: found a {type(model).__name__} model; give a run of 'autosing train {kind}'")
+    return model.extra
+
+
+def _scale(who: str, learnt: list[Scale], wanted: Scale | None) -> Scale:
     if wanted is not None and wanted not in learnt:
-        raise InputError(f"sm2a {sm2a}: has learnt {' and '.join(learnt)} columns; give --scale {learnt[0]}")
+        raise InputError(f"{who}: has learnt {' and '.join(learnt)} columns; give --scale {learnt[0]}")
     return wanted or ("fine" if "fine" in learnt else "coarse")
 
 
-def _agree(sm2a: Path, ours: dict[str, Any], t2s: Path, theirs: dict[str, Any]) -> None:
+def _agree(sm2a: str, ours: dict[str, Any], t2s: str, theirs: dict[str, Any]) -> None:
     for key, noun in (("semantic", "semantic codebooks"), ("codec", "codecs")):
         a, b = (str(extra[key]["digest"]) for extra in (theirs, ours))
         if a != b:
             raise InputError(
-                f"t2s {t2s} and sm2a {sm2a}: were trained on different {noun} ({a[:12]} and {b[:12]}); "
-                "need two runs on datasets of the same codes"
+                f"{t2s} and {sm2a}: were trained on different {noun} ({a[:12]} and {b[:12]}); "
+                "give --t2s and --sm2a of the same dataset"
             )
 
 

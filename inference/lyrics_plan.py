@@ -10,12 +10,17 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 
+from autosing.console import note
 from autosing.errors import InputError
 from autosing.schemas.tables import Line, Word
+from autosing.text.files import guess_remark, read_text_file
 from autosing.text.lrc import LrcLine, LrcWord, parse_lrc, write_lrc
-from autosing.text.normalize import words_of
+from autosing.text.normalize import languages_of, main_script, words_of
 from autosing.text.tokenizer import TimedText
 
+MIN_LENGTH_S, MAX_LENGTH_S = 0.1, 600.0
+"""Of an output."""
+LYRICS_ENDINGS = (".lrc", ".txt")
 LEAD_S, MAX_SYLLABLE_S, MIN_SYLLABLE_S = 0.3, 0.5, 0.1
 """Silence before the first line; the slowest and the fastest that a syllable is sung where no time is given."""
 BREATH_SYLLABLES = 1.5
@@ -46,35 +51,40 @@ class AskedLine:
 
 
 def syllables(text: str) -> int:
-    """About how many syllables a line has: one a CJK character, one a group of vowels, at least one a word.
+    """About how many syllables a line has: one a CJK character or digit, one a group of vowels, at least one a word.
 
-    0 where nothing can be sung: no letter in it, or a heading such as `[Chorus]`.
+    0 where nothing can be sung: no letter and no digit in it, or a heading such as `[Chorus]`.
     """
     if not words_of(text):
         return 0
     count = len(_CJK.findall(text))
     for word in _CJK.sub(" ", text).split():
-        if any(char.isalpha() for char in word):
-            count += max(1, len(_VOWELS.findall(word)))
+        digits = sum(char.isnumeric() for char in word)
+        vowels = len(_VOWELS.findall(word))
+        count += digits + (vowels if digits else max(vowels, any(char.isalpha() for char in word)))
     return count
 
 
-def lay_out(texts: Sequence[str], length_s: float) -> list[AskedLine]:
+def lay_out(texts: Sequence[str], length_s: float, longest_s: float = MAX_LENGTH_S) -> list[AskedLine]:
     """Lines without times -> lines over [0, length], each as long as its share of syllables.
 
     The pace is the slowest that fills the window, but no syllable is held longer than 0.5 s: what is left over becomes
-    longer breaths. Raises InputError where a syllable would have less than 0.1 s.
+    longer breaths. No length over `longest_s` is advised. Raises InputError where a syllable would have under 0.1 s.
     """
     counts = [syllables(text) for text in texts]
-    lead_s = min(LEAD_S, 0.05 * length_s)
-    room_s = length_s - 2 * lead_s
-    units = sum(counts) + BREATH_SYLLABLES * (len(texts) - 1)
+    breaths = BREATH_SYLLABLES * (len(texts) - 1)
+    units = sum(counts) + breaths
+    lead_s, room_s = _room(length_s)
     syllable_s = min(room_s / units, MAX_SYLLABLE_S)
-    if syllable_s < MIN_SYLLABLE_S:
-        enough_s = math.ceil(units * MIN_SYLLABLE_S + 2 * LEAD_S)
+    if syllable_s < MIN_SYLLABLE_S - 1e-9:
+        most = int((_room(longest_s)[1] + 1e-9) / MIN_SYLLABLE_S - breaths)
+        enough_s = min(math.ceil(units * MIN_SYLLABLE_S + 2 * LEAD_S), longest_s)
+        remedy = f"give --length {enough_s:g} or more, or fewer lines"
+        if sum(counts) > most:
+            remedy = f"give fewer words: --length {longest_s:g}, the longest, holds {max(most, 0)} syllables at most"
         raise InputError(
             f"lyrics: {sum(counts)} syllables in {length_s:.2f} s leave {syllable_s:.3f} s for each, need at least "
-            f"{MIN_SYLLABLE_S} s; give --length {enough_s} or more, or fewer lines"
+            f"{MIN_SYLLABLE_S} s; {remedy}"
         )
     spare_s = room_s - units * syllable_s
     breath_s = BREATH_SYLLABLES * syllable_s + spare_s / len(texts)
@@ -85,10 +95,16 @@ def lay_out(texts: Sequence[str], length_s: float) -> list[AskedLine]:
     return asked
 
 
+def _room(length_s: float) -> tuple[float, float]:
+    """(the silence before the first line, what is left between it and as much silence at the end)."""
+    lead_s = min(LEAD_S, 0.05 * length_s)
+    return lead_s, length_s - 2 * lead_s
+
+
 def window(lines: Sequence[AskedLine], start_s: float, length_s: float) -> list[AskedLine]:
     """Lines on the song's time -> those that start inside the window, on its own time, ended at the window's end.
 
-    Raises InputError where none does.
+    What starts outside is told in a note. Raises InputError where nothing starts inside.
     """
     inside = [line for line in lines if 0 <= line.start_s - start_s < length_s]
     if not inside:
@@ -97,6 +113,9 @@ def window(lines: Sequence[AskedLine], start_s: float, length_s: float) -> list[
             f"lyrics: {len(lines)} timed lines start between {first:.2f} and {last:.2f} s, none within "
             f"{start_s:.2f}-{start_s + length_s:.2f} s; give another --start or --length"
         )
+    if outside := len(lines) - len(inside):
+        end_s = start_s + length_s
+        note(f"lyrics: {outside} of {len(lines)} timed lines start outside {start_s:.2f}-{end_s:.2f} s: not sung")
     return [_moved(line, start_s, length_s) for line in inside]
 
 
@@ -140,35 +159,68 @@ def as_lrc(lines: Sequence[AskedLine]) -> str:
 def read_lyrics(given: str) -> tuple[list[str], list[AskedLine]]:
     """Text, @file, a .lrc or .txt path, or LRC text -> (lines without times, []) or ([], lines with times).
 
-    In text, the two characters \\n break a line as a line break does. Raises InputError: no such file, not text,
-    nothing in it that can be sung.
+    In text, the two characters \\n break a line as a line break does. Of two lines under one stamp, a second one in
+    another script is taken for the translation. Lines that are left out are told in a note.
+    Raises InputError: no such file, not text, nothing in it that can be sung.
     """
     text, name = _text(given)
     lrc = parse_lrc(text)
-    if lrc.has_stamps:
-        timed = [line for group in _groups(lrc.lines) for line in group if syllables(line.text)]
-        if timed:
-            return [], timed
-    texts = [line.text for line in lrc.lines if syllables(line.text)]
-    if not texts:
-        raise InputError(f"{name}: nothing in it can be sung (found {text.strip()[:40]!r}); need words of letters")
-    return texts, []
+    groups = list(_groups(lrc.lines))
+    translations = [line.text for group in groups for line in group.lines if _translates(line, group.lines)]
+    empty = [line.text for line in lrc.lines if line.text and not syllables(line.text)]
+    timed = [line for group in groups for line in _between(group)] if lrc.has_stamps else []
+    texts = [] if timed else [line.text for line in lrc.lines if syllables(line.text)]
+    if not timed and not texts:
+        raise InputError(f"{name}: nothing in it can be sung (found {text.strip()[:40]!r}); need words or numbers")
+    _tell_left_out(name, "hold nothing to sing", empty)
+    _tell_left_out(name, "translate the line with the same stamp", translations if timed else [])
+    return texts, timed
 
 
-def _groups(lines: Sequence[LrcLine]) -> Iterator[list[AskedLine]]:
-    """Each stamped line, with the unstamped ones that follow it, up to the next stamp."""
+def _tell_left_out(name: str, why: str, lines: Sequence[str]) -> None:
+    if lines:
+        shown = ", ".join(repr(line[:40]) for line in lines[:4]) + (" ..." if len(lines) > 4 else "")
+        note(f"{name}: {len(lines)} line{'s' * (len(lines) > 1)} left out, because they {why}: {shown}")
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The lines with one stamp, those without a stamp that follow them, and when the next stamp is."""
+
+    lines: tuple[LrcLine, ...]
+    start_s: float
+    next_s: float
+
+
+def _groups(lines: Sequence[LrcLine]) -> Iterator[_Group]:
     start_s = 0.0
     group: list[LrcLine] = []
     for line in (*lines, LrcLine("", math.inf)):
-        if line.start_s is not None:
-            yield _between(group, start_s, line.start_s)
+        # Compared as a file writes them, in hundredths: an offset may have moved one by a rounding more than another.
+        if line.start_s is not None and not (group and abs(line.start_s - start_s) < 0.005):
+            yield _Group(tuple(group), start_s, line.start_s)
             start_s, group = line.start_s, []
         group.append(line)
 
 
-def _between(lines: Sequence[LrcLine], start_s: float, next_s: float) -> list[AskedLine]:
-    """Lines over [start, next), by their syllables; none is longer than at a syllable's slowest and a breath."""
-    sung = [line for line in lines if syllables(line.text)]
+def _translates(line: LrcLine, lines: Sequence[LrcLine]) -> bool:
+    """Whether a line repeats the first of its group in a script that no language of the first one's is written in."""
+    first = next((other for other in lines if syllables(other.text)), None)
+    if first is None or line is first or line.start_s is None or not syllables(line.text):
+        return False
+    ours, firsts = main_script(line.text), main_script(first.text)
+    if ours is None or firsts is None or ours == firsts:
+        return False
+    return not set(languages_of(ours)) & set(languages_of(firsts))
+
+
+def _between(group: _Group) -> list[AskedLine]:
+    """A group's lines over [start, next), by their syllables; none is longer than at a syllable's slowest and a breath.
+
+    A line with word stamps keeps them; that of others is what it leaves.
+    """
+    start_s, next_s = group.start_s, group.next_s
+    sung = [line for line in group.lines if syllables(line.text) and not _translates(line, group.lines)]
     slowest_s = sum(syllables(line.text) + BREATH_SYLLABLES for line in sung) * MAX_SYLLABLE_S
     span_s = min(next_s - start_s, slowest_s)
     asked, at_s = [], start_s
@@ -187,15 +239,19 @@ def _words(words: Sequence[LrcWord], end_s: float) -> tuple[AskedWord, ...]:
     return tuple(AskedWord(word.text, word.start_s, end) for word, end in zip(words, ends, strict=True))
 
 
+def lyrics_file(given: str) -> Path | None:
+    """The file that `--lyrics` names: `@file`, or what ends in .lrc or .txt; None where it is the words themselves."""
+    named = given.startswith("@") or given.lower().endswith(LYRICS_ENDINGS)
+    return Path(given.removeprefix("@")) if named else None
+
+
 def _text(given: str) -> tuple[str, str]:
-    as_file = given.startswith("@") or given.lower().endswith((".lrc", ".txt"))
-    if not as_file:
+    path = lyrics_file(given)
+    if path is None:
         return given.replace("\\n", "\n"), "lyrics"
-    path = Path(given.removeprefix("@"))
     if not path.is_file():
         raise InputError(f"lyrics {path}: no such file; give the words themselves, or the path of a .lrc or .txt file")
-    try:
-        return path.read_text(encoding="utf-8-sig"), f"lyrics {path}"
-    except UnicodeDecodeError as error:
-        found = f"{error.reason} at byte {error.start}"
-        raise InputError(f"lyrics {path}: not UTF-8 text ({found}); save it as UTF-8") from None
+    text, encoding = read_text_file(path)
+    if encoding != "utf-8":
+        note(f"lyrics {path}: {guess_remark(encoding) or f'read as {encoding}'}")
+    return text, f"lyrics {path}"

@@ -1,48 +1,70 @@
 """What was sung -> files: out.wav (the mix), out.vocals.wav, out.lrc (what was asked for), out.json (how)."""
 
 import io
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from autosing.audio.io import save
+from autosing.audio.io import encode
 from autosing.errors import InputError
-from autosing.store import write_whole
+from inference.files import Files, check_inputs, check_owned, check_writable, put_all
+from inference.load import name_of
 from inference.lyrics_plan import as_lrc
-from inference.sing import Candidate, Sung
+from inference.request import SingConfig
+from inference.result import Candidate, Sung
 
-FORMATS = (".wav", ".flac")
-"""What keeps every sample: lossy formats do not hold exactly as many as were given."""
+FORMATS = (".wav", ".flac", ".ogg", ".mp3")
+"""Of each a decoder gives exactly as many samples as were encoded."""
+MP3_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 
-def check_out(out: Path) -> None:
-    """Raises InputError where `out` cannot be written as asked."""
-    if out.suffix.lower() not in FORMATS:
-        raise InputError(f"--out {out}: ends in {out.suffix or 'nothing'!r}, need {' or '.join(FORMATS)}")
+def check_out(
+    out: Path,
+    config: SingConfig,
+    codes: bool = False,
+    inputs: Mapping[str, Path] | None = None,
+    force: bool = False,
+) -> Files:
+    """The files that will be written. Raises InputError where one cannot be, or would replace what it must not.
+
+    `inputs`: option -> what is read (SingRequest.files). `force`: files that `sing` did not write may be replaced.
+    """
     if out.is_dir():
         raise InputError(f"--out {out}: is a folder, need the name of a file in it; give --out {out / 'out.wav'}")
+    if out.suffix.lower() not in FORMATS:
+        raise InputError(f"--out {out}: ends in {out.suffix or 'nothing'!r}, need {', '.join(FORMATS)}")
+    check_rate(out, config.sample_rate_hz)
+    files = Files.of(out, 1 if config.keep == "best" else config.candidates, codes)
+    check_writable(out)
+    check_inputs(files, inputs or {})
+    check_owned(files, force)
+    return files
 
 
-def write(sung: Sung, out: Path, codes: bool = False, remark: str = "") -> list[dict[str, Any]]:
-    """Write all files of one request; several candidates go to out.1.wav, out.2.wav ... instead of out.wav.
+def check_rate(out: Path, sample_rate_hz: int | None) -> None:
+    """Raises InputError where the format cannot hold that rate."""
+    if sample_rate_hz is not None and out.suffix.lower() == ".mp3" and sample_rate_hz not in MP3_RATES_HZ:
+        raise InputError(
+            f"--out {out}: an mp3 of {sample_rate_hz} Hz, need one of {', '.join(map(str, MP3_RATES_HZ))}; "
+            "give another --rate, or another format"
+        )
 
-    With `codes`, the content and codec codes go into an .npz beside each. Returns one row a candidate.
-    """
-    rows = []
-    for number, candidate in enumerate(sung.candidates, start=1):
-        path = out if len(sung.candidates) == 1 else out.with_suffix(f".{number}{out.suffix}")
-        save(candidate.mix.mix, path)
-        save(candidate.mix.vocals, path.with_suffix(f".vocals{out.suffix}"))
-        if codes:
-            sink = io.BytesIO()
-            np.savez(sink, semantic=candidate.semantic_N, acoustic=candidate.acoustic)
-            write_whole(path.with_suffix(".npz"), sink.getvalue())
-        rows.append(_row(path, candidate))
-    write_whole(out.with_suffix(".lrc"), as_lrc(sung.brief.lines).encode())
-    facts = _facts(sung) | {"remark": remark, "candidates": rows}
-    write_whole(out.with_suffix(".json"), json.dumps(facts, ensure_ascii=False, indent=1).encode())
+
+def write(sung: Sung, files: Files, remark: str = "") -> list[dict[str, Any]]:
+    """Write all files of one request, as `check_out` gave them. Returns one row a candidate."""
+    data: dict[Path, bytes] = {}
+    for take, candidate in zip(files.takes, sung.candidates, strict=True):
+        for path, audio in ((take.mix, candidate.mix.mix), (take.vocals, candidate.mix.vocals)):
+            data[path] = encode(audio, path.suffix.lstrip(".").lower())
+        if take.codes:
+            held = io.BytesIO()
+            np.savez(held, semantic=candidate.semantic_N, acoustic=candidate.acoustic)
+            data[take.codes] = held.getvalue()
+    data[files.lyrics] = as_lrc(sung.resolved.lines).encode()
+    rows = [_row(take.mix, candidate) for take, candidate in zip(files.takes, sung.candidates, strict=True)]
+    put_all(files, data, _facts(sung) | {"remark": remark, "candidates": rows})
     return rows
 
 
@@ -62,15 +84,16 @@ def _row(path: Path, candidate: Candidate) -> dict[str, Any]:
 
 
 def _facts(sung: Sung) -> dict[str, Any]:
-    brief, request = sung.brief, sung.brief.request
+    resolved, request = sung.resolved, sung.resolved.request
     return {
-        "t2s": str(request.t2s) if request.t2s else None,
-        "sm2a": str(request.sm2a),
-        "reference": {"name": request.reference, "start_s": brief.start_s},
+        "t2s": name_of(request.t2s) if request.t2s else None,
+        "sm2a": name_of(request.sm2a),
+        "reference": {"name": request.reference, "start_s": resolved.start_s},
         "singer": str(request.singer) if request.singer else None,
         "semantic_from": str(request.semantic_from) if request.semantic_from else None,
-        "length_s": brief.length_s,
-        "lines": [{"text": line.text, "start_s": line.start_s, "end_s": line.end_s} for line in brief.lines],
+        "length_s": resolved.length_s,
+        "lines": [{"text": line.text, "start_s": line.start_s, "end_s": line.end_s} for line in resolved.lines],
         "config": request.config.dump(),
+        "device": sung.device,
         "seconds": sung.seconds,
     }

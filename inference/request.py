@@ -1,22 +1,35 @@
-"""What a person asks to be sung -> a request whose files, lyrics and window have been checked before any work."""
+"""What a person asks to be sung -> a request whose files, lyrics and window have been checked before any work.
 
-from collections.abc import Sequence
+`open_inputs` decodes what all lyrics of one run share; `resolve` then settles one song.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from autosing.audio.io import Audio, decode
-from autosing.config import Config
+from autosing.config import Config, load_config
 from autosing.errors import InputError
 from autosing.generation.acoustic import Scale
 from autosing.generation.sampling import Sampling
 from autosing.models.separation import SeparatorConfig
-from inference.lyrics_plan import AskedLine, lay_out, needed_s, read_lyrics, window
+from autosing.models.sm2a import SM2A
+from autosing.models.t2s import T2S
+from inference.lyrics_plan import (
+    MAX_LENGTH_S,
+    MIN_LENGTH_S,
+    AskedLine,
+    lay_out,
+    lyrics_file,
+    needed_s,
+    read_lyrics,
+    window,
+)
 from inference.sources import Source, open_source
-
-MIN_LENGTH_S, MAX_LENGTH_S = 0.1, 600.0
 
 
 class SingConfig(Config):
@@ -49,14 +62,36 @@ class SingConfig(Config):
     """At least so much of the reference around the window is separated: its voice and balance are heard there."""
     sample_rate_hz: int | None = Field(default=None, ge=8000, le=192_000)
     """Of the files written; None: the codec's own."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where models, codec, tokeniser, separator and speaker encoder run; auto: on a GPU where there is one.
+    `separation.device`, where it is not auto, is the separator's own."""
+
+
+DRAWING = ("temperature", "top_k", "top_p", "min_p", "guidance_text", "guidance_music", "guidance_singer")
+"""Options that say how codes are drawn: of the content and of the sound alike."""
+
+
+def config_of(options: Mapping[str, Any], path: Path | None = None, overrides: Sequence[str] = ()) -> SingConfig:
+    """Options by name (None: not given), over a YAML file of SingConfig's fields, and `key=value` words over both.
+
+    Names are SingConfig's fields, those of DRAWING, and `separator`. Raises InputError: unknown, or out of bounds.
+    """
+    words = []
+    for name, value in options.items():
+        keys = [f"semantic.{name}", f"acoustic.{name}"] if name in DRAWING else [name]
+        if name == "separator":
+            keys = ["separation.separator"]
+        words += [f"{key}={json.dumps(value, default=str)}" for key in keys if value is not None]
+    return load_config(SingConfig, path, [*words, *overrides])
 
 
 @dataclass(frozen=True)
 class SingRequest:
     """What `sing` takes. Paths are the person's; nothing has been read yet."""
 
-    sm2a: Path
-    t2s: Path | None = None
+    sm2a: Path | SM2A
+    """A run, or the model of one, loaded before."""
+    t2s: Path | T2S | None = None
     """Needed unless `semantic_from` gives the content."""
     reference: str | None = None
     """The song (see inference.sources): its instrumental, its singer. Needed for music."""
@@ -77,27 +112,51 @@ class SingRequest:
         """Whether a tokeniser of content is needed: for a given vocal, or to choose the best candidate."""
         return self.semantic_from is not None or (self.config.keep == "best" and self.config.candidates > 1)
 
+    def files(self) -> dict[str, Path]:
+        """Option -> the file or run folder on this machine that it names, of those that singing reads."""
+        lyrics = lyrics_file(self.lyrics) if self.lyrics else None
+        named = {
+            "--sm2a": self.sm2a, "--t2s": self.t2s, "--reference": self.reference, "--lyrics": lyrics,
+            "--singer": self.singer, "--semantic-from": self.semantic_from, "--codec": self.codec,
+            "--codebook": self.codebook,
+        }  # fmt: skip
+        return {option: Path(name) for option, name in named.items() if isinstance(name, str | Path)}
+
 
 @dataclass(frozen=True)
-class Brief:
-    """A checked request: the window is settled, the lyrics have times, files are decoded."""
+class Inputs:
+    """The sounds of a request, decoded; None for what was not given."""
 
-    request: SingRequest
-    start_s: float
-    length_s: float
-    lines: list[AskedLine]
     reference: Source | None
     singer: Audio | None
     semantic_from: Audio | None
 
+
+@dataclass(frozen=True)
+class ResolvedRequest:
+    """A checked request: the window is settled, the lyrics have times, files are decoded."""
+
+    request: SingRequest
+    inputs: Inputs
+    start_s: float
+    length_s: float
+    lines: list[AskedLine]
+
     @property
     def needs_own_voice(self) -> bool:
         """Whether the reference's singer is heard."""
-        return self.singer is None or self.request.config.singer_mix < 1
+        return self.inputs.singer is None or self.request.config.singer_mix < 1
+
+    @property
+    def separates(self) -> bool:
+        """Whether the reference must be separated."""
+        source, config = self.inputs.reference, self.request.config
+        wanted = config.music or self.needs_own_voice
+        return source is not None and source.stems is None and wanted and config.separation.separator != "none"
 
 
-def check(request: SingRequest) -> Brief:
-    """Settle everything that can go wrong without a model. Raises InputError, naming what to give instead."""
+def open_inputs(request: SingRequest) -> Inputs:
+    """Decode what is given. Raises InputError where it cannot be, and where something that is needed is not given."""
     config = request.config
     if config.music and request.reference is None:
         raise InputError("sing: no reference song; give --reference SONG, or --no-music to sing a cappella")
@@ -106,17 +165,27 @@ def check(request: SingRequest) -> Brief:
     source = open_source(request.reference) if request.reference else None
     voiceless = source is None or (source.stems is None and config.separation.separator == "none")
     if voiceless and (request.singer is None or config.singer_mix < 1):
-        raise InputError(
-            "sing: no voice to sing with, the reference gives none; give --singer FILE (and --singer-mix 1)"
-        )
+        mix = "" if request.singer is None else ", without --singer-mix or with --singer-mix 1"
+        raise InputError(f"sing: no voice to sing with, the reference gives none; give --singer FILE{mix}")
     if config.music and source and source.stems and source.stems[1] is None:
         raise InputError(f"reference {source.name}: is a cappella, there is no music to sing over; give --no-music")
-    texts, timed = _lyrics(request, source)
     vocal = decode(request.semantic_from) if request.semantic_from else None
-    length_s = _length_s(config, timed, texts, source, vocal)
-    lines = window(timed, config.start_s, length_s) if timed else lay_out(texts, length_s) if texts else []
-    singer = decode(request.singer) if request.singer else None
-    return Brief(request, config.start_s, length_s, lines, source, singer, vocal)
+    return Inputs(source, decode(request.singer) if request.singer else None, vocal)
+
+
+def resolve(request: SingRequest, inputs: Inputs | None = None) -> ResolvedRequest:
+    """Settle everything that can go wrong without a model. Raises InputError, naming what to give instead.
+
+    `inputs`: what `open_inputs` gave for a request that differs in its lyrics alone.
+    """
+    config, inputs = request.config, inputs or open_inputs(request)
+    texts, timed = _lyrics(request, inputs.reference)
+    longest_s = _longest_s(config, inputs.reference)
+    length_s = _length_s(config, longest_s, timed, texts, inputs)
+    lines = window(timed, config.start_s, length_s) if timed else []
+    if texts:
+        lines = lay_out(texts, length_s, longest_s)
+    return ResolvedRequest(request, inputs, config.start_s, length_s, lines)
 
 
 def _lyrics(request: SingRequest, source: Source | None) -> tuple[list[str], list[AskedLine]]:
@@ -132,28 +201,36 @@ def _lyrics(request: SingRequest, source: Source | None) -> tuple[list[str], lis
     return [], []
 
 
-def _length_s(
-    config: SingConfig, lines: Sequence[AskedLine], texts: Sequence[str], source: Source | None, vocal: Audio | None
-) -> float:
-    """The length asked for, or what a vocal, a clip or the lyrics need; with music, never beyond the reference."""
-    bounded = source if config.music else None
-    left_s = bounded.mix.duration_s - config.start_s if bounded else MAX_LENGTH_S
-    if bounded and left_s <= 0:
+def _longest_s(config: SingConfig, source: Source | None) -> float:
+    """The most that can be sung: with music, never beyond the reference."""
+    if source is None or not config.music:
+        return MAX_LENGTH_S
+    left_s = source.mix.duration_s - config.start_s
+    if left_s <= 0:
         raise InputError(
-            f"sing: --start {config.start_s} lies beyond the end of {bounded.name} ({bounded.mix.duration_s:.2f} s); "
+            f"sing: --start {config.start_s} lies beyond the end of {source.name} ({source.mix.duration_s:.2f} s); "
             "give an earlier start"
         )
+    return min(left_s, MAX_LENGTH_S)
+
+
+def _length_s(
+    config: SingConfig, longest_s: float, lines: Sequence[AskedLine], texts: Sequence[str], inputs: Inputs
+) -> float:
+    """The length asked for, or what a vocal, a clip or the lyrics need, as far as there is so much."""
+    source = inputs.reference
     if config.length_s is not None:
-        if bounded and config.length_s > left_s + 1e-6:
+        if source and config.length_s > longest_s + 1e-6:
             raise InputError(
-                f"sing: --start {config.start_s} --length {config.length_s} ends beyond {bounded.name}, which has "
-                f"{left_s:.2f} s left there; give a --length of at most {int(left_s * 1000) / 1000} or an earlier start"
+                f"sing: --start {config.start_s} --length {config.length_s} ends beyond {source.name}, which has "
+                f"{longest_s:.2f} s left there; give a --length of at most {int(longest_s * 1000) / 1000} or an "
+                "earlier --start"
             )
         return config.length_s
-    if vocal:
-        needed = vocal.duration_s
+    if inputs.semantic_from:
+        needed = inputs.semantic_from.duration_s
     elif source and source.stems:
         needed = source.mix.duration_s - config.start_s
     else:
         needed = needed_s(texts, lines, config.start_s)
-    return max(min(needed, left_s, MAX_LENGTH_S), min(MIN_LENGTH_S, left_s))
+    return max(min(needed, longest_s), min(MIN_LENGTH_S, longest_s))

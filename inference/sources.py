@@ -1,10 +1,13 @@
 """What a person names as the reference -> its audio, and what is already known of it: stems, lyrics with times.
 
-song.mp3                 a file
+song.mp3                 a file, or an object of a store
 CORPUS#song0004          a song of a corpus, with its own lyrics
 CORPUS#song0004-15200    a clip of a corpus, with the stems, lines and words that processing found in it
+
+A corpus is a folder or an s3:// address.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +15,10 @@ import numpy as np
 
 from autosing.audio.io import Audio, decode
 from autosing.errors import InputError
+from autosing.lookup import find_row, first_id
 from autosing.schemas.tables import Clip, Song
-from autosing.tables import partitions, read_rows, table_path
+from autosing.store import Place, of_each, place
+from autosing.tables import find_partitions, partitions, table_path
 from inference.lyrics_plan import AskedLine, AskedWord
 
 
@@ -31,22 +36,45 @@ class Source:
 
 
 def open_source(named: str) -> Source:
-    """Raises InputError: no such file, corpus, song or clip."""
-    if "#" not in named or Path(named).is_file():
-        return Source(named, decode(Path(named)))
-    folder, _, wanted = named.rpartition("#")
-    corpus = Path(folder)
-    songs = 0
-    for number in partitions(corpus):
-        for song in read_rows(table_path(corpus, number, "index"), Song):
-            if song.id == wanted:
-                return Source(named, decode(song.audio, wanted), lyrics=song.lrc_lyrics or song.raw_lyrics)
-            songs += 1
-        path = table_path(corpus, number, "segment")
-        for clip in read_rows(path, Clip) if path.is_file() else ():
-            if clip.id == wanted:
-                return _of_clip(named, clip)
-    raise InputError(f"reference {named}: no song and no clip {wanted!r} among the {songs} songs of {corpus}")
+    """Raises InputError: no such file, corpus, song or clip; a folder; not audio."""
+    address, hash, wanted = named.rpartition("#")
+    if hash and not Path(named).is_file():
+        return _of_corpus(named, place(address), wanted)
+    where = place(named)
+    if where.is_dir():
+        raise _is_a_folder(named, where)
+    if not where.is_file():
+        raise InputError(f"reference {named}: no such file; give an audio file, or CORPUS#ID")
+    return Source(named, decode(where.read_bytes(), named))
+
+
+def _of_corpus(named: str, corpus: Place, wanted: str) -> Source:
+    numbers = partitions(corpus)
+
+    def look(number: int) -> Song | Clip | None:
+        song = find_row(table_path(corpus, number, "index"), Song, wanted)
+        return song or find_row(table_path(corpus, number, "segment"), Clip, wanted)
+
+    row = next((found for found in of_each(numbers, look, corpus) if found is not None), None)
+    if isinstance(row, Song):
+        return Source(named, decode(row.audio, wanted), lyrics=row.lrc_lyrics or row.raw_lyrics)
+    if isinstance(row, Clip):
+        return _of_clip(named, row)
+    raise InputError(f"reference {named}: {corpus} has no song and no clip {wanted!r}; {_example(corpus, numbers)}")
+
+
+def _is_a_folder(named: str, folder: Place) -> InputError:
+    numbers = find_partitions(folder)
+    if not numbers:
+        return InputError(f"reference {named}: is a folder; give one audio file, or a corpus and an id as CORPUS#ID")
+    return InputError(f"reference {named}: is a corpus; need one song or clip of it; {_example(folder, numbers)}")
+
+
+def _example(corpus: Place, numbers: Sequence[int]) -> str:
+    """What to give instead: a clip, which is separated already, or else a song."""
+    tables = (table_path(corpus, number, stage) for stage in ("segment", "index") for number in numbers)
+    found = next((id for id in map(first_id, tables) if id is not None), None)
+    return f"give for example --reference '{corpus}#{found}'" if found else "its tables are empty: import songs first"
 
 
 def _of_clip(named: str, clip: Clip) -> Source:

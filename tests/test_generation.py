@@ -8,9 +8,9 @@ import torch
 
 from autosing.errors import InputError
 from autosing.generation.acoustic import generate_acoustic
+from autosing.generation.incremental import threads_of_steps
 from autosing.generation.sampling import Sampling
 from autosing.generation.semantic import generate_semantic
-from autosing.generation.stepper import threads_of_steps
 from autosing.models.conditions import crop_blocks, music_item, semantic_item, singer_item, stack, text_item
 from autosing.models.t2s import T2S
 from autosing.nn.attention import CrossPair

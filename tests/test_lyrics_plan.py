@@ -1,6 +1,7 @@
 """Lyrics as people give them become lines with times: theirs where they have them, by syllables where not."""
 
 import itertools
+import re
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,8 @@ from inference.lyrics_plan import AskedLine, as_lrc, as_timed_text, lay_out, nee
 
 
 def test_syllables_are_counted_in_several_scripts() -> None:
-    assert [syllables(text) for text in ("golden river", "별이 지는", "月亮照着", "rhythm", "зима", "... 42 !")] == [
-        4, 4, 4, 1, 2, 0,
-    ]  # fmt: skip
+    lines = ("golden river", "별이 지는", "月亮照着", "rhythm", "зима", "... 42 !", "1, 2, 3, 4", "U2", "♪ !")
+    assert [syllables(text) for text in lines] == [4, 4, 4, 1, 2, 2, 4, 2, 0]
 
 
 @pytest.mark.parametrize("length_s", [2.0, 4.37, 30.0])
@@ -37,6 +37,23 @@ def test_more_words_than_can_be_sung_are_refused_with_the_length_that_would_do()
     with pytest.raises(InputError, match=r"40 syllables in 2\.00 s .* --length 5"):
         lay_out(["la " * 40], 2.0)
     lay_out(["la " * 40], 5.0)
+
+
+@pytest.mark.parametrize(("count", "longest_s"), [(7000, 600.0), (60, 6.0), (100, 4.5)])
+def test_advice_never_exceeds_what_is_accepted(count: int, longest_s: float) -> None:
+    with pytest.raises(InputError, match="syllables") as error:
+        lay_out(["la " * count], 2.0, longest_s)
+    fits = int(re.search(r"(\d+) syllables at most", str(error.value))[1])  # type: ignore[index]
+    assert f"--length {longest_s:g}" in str(error.value)
+    lay_out(["la " * fits], longest_s, longest_s)
+    with pytest.raises(InputError):
+        lay_out(["la " * (fits + 1)], longest_s, longest_s)
+
+
+def test_a_length_that_just_suffices_is_advised_where_there_is_no_more() -> None:
+    with pytest.raises(InputError, match=r"--length 4\.65 or more"):
+        lay_out(["la " * 40], 2.0, 4.65)
+    lay_out(["la " * 40], 4.65)
 
 
 def test_stamps_are_kept_and_lines_end_at_the_next_stamp_or_when_they_are_sung() -> None:
@@ -79,7 +96,7 @@ def test_text_may_come_from_a_file_or_hold_line_breaks(tmp_path: Path) -> None:
         ("@none.txt", "no such file"),
         ("none.lrc", "no such file"),
         ("", "nothing in it can be sung"),
-        ("♪ ♪ 123 !!", "nothing in it can be sung"),
+        ("♪ ♪ !!", "nothing in it can be sung"),
         ("[ti:A title]\n[00:01.00]\n", "nothing in it can be sung"),
         ("[Chorus]\nVerse 2:\n", "nothing in it can be sung"),
         ("[00:01.00][Chorus]\n[00:02.00]Bridge:\n", "nothing in it can be sung"),
@@ -92,5 +109,41 @@ def test_lyrics_that_cannot_be_sung_are_refused(given: str, words: str) -> None:
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "song.lrc").write_bytes(b"\xff\xfe\x00\xd8")
-    with pytest.raises(InputError, match="not UTF-8 text"):
+    with pytest.raises(InputError, match="not readable as text"):
         read_lyrics(str(tmp_path / "song.lrc"))
+
+
+@pytest.mark.parametrize(("encoding", "said"), [("utf-16", True), ("utf-8-sig", False), ("cp1252", True)])
+def test_lyrics_of_any_encoding_are_read_and_any_but_utf_8_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], encoding: str, said: bool
+) -> None:
+    words = ["la rivière dorée", "déjà l'été s'en va"]
+    (tmp_path / "song.txt").write_bytes("\n".join(words).encode(encoding))
+    assert read_lyrics(str(tmp_path / "song.txt")) == (words, [])
+    assert (f"read as {encoding}" in capsys.readouterr().err) == said
+
+
+def test_lines_of_numbers_are_sung_and_what_is_left_out_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert read_lyrics("follow the moon\n1, 2, 3, 4\n1999")[0] == ["follow the moon", "1, 2, 3, 4", "1999"]
+    assert capsys.readouterr().err == ""
+    assert read_lyrics("[Chorus]\nfollow the moon\n♪")[0] == ["follow the moon"]
+    said = capsys.readouterr().err
+    assert "2 lines" in said and "[Chorus]" in said and "♪" in said
+    read_lyrics("[00:01.00][Chorus]\n[00:02.00]follow the moon\n[00:05.00]")
+    assert "[Chorus]" in capsys.readouterr().err
+
+
+def test_of_two_lines_under_one_stamp_a_translation_is_left_out_and_others_share_the_time(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, lines = read_lyrics(
+        "[00:01.00]月亮照着\n[00:01.00]the moon is shining\n[00:04.00]小河流过\n[00:04.00]river\n[00:06.00]"
+    )
+    assert [(line.text, line.start_s) for line in lines] == [("月亮照着", 1.0), ("小河流过", 4.0)]
+    assert "the moon is shining" in capsys.readouterr().err
+    _, both = read_lyrics("[00:01.00]golden river\n[00:01.00]silver river\n[00:03.00]la")
+    assert [(line.text, line.start_s, line.end_s) for line in both[:2]] == [
+        ("golden river", 1.0, pytest.approx(2.0)), ("silver river", pytest.approx(2.0), pytest.approx(3.0)),
+    ]  # fmt: skip
+    _, kana = read_lyrics("[00:01.00]月光\n[00:01.00]ひかり\n[00:03.00]la")
+    assert [line.text for line in kana] == ["月光", "ひかり", "la"]

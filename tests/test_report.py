@@ -100,7 +100,8 @@ def test_what_was_sung_is_heard_beside_what_it_was_sung_from(
     np.savez(tmp_path / "sung.npz", semantic=np.arange(9), acoustic=np.zeros(3))
     facts = {
         "lines": [{"text": "la & la", "start_s": 0.2, "end_s": 1.4}], "remark": "as it is", "length_s": 1.5,
-        "reference": {"name": f"{corpus}#a-500", "start_s": 0.25},
+        "reference": {"name": f"{corpus}#a-500", "start_s": 0.25}, "made_by": "autosing sing",
+        "candidates": [{"file": str(sung)}],
     }  # fmt: skip
     (tmp_path / "sung.json").write_text(json.dumps(facts))
     assert write_page(tmp_path / "page.html", corpus=corpus, sung=sung)["sounds"] == 6
@@ -108,6 +109,23 @@ def test_what_was_sung_is_heard_beside_what_it_was_sung_from(
     assert "la &amp; la" in page and "90.0% of its content codes" in page
     titles = re.findall(r"<figcaption><b>([^<]*)</b>", page)[:4]
     assert titles == ["Reference, mix in", "Its voice, as separated", "Sung vocals", "Mix out"]
+
+
+@pytest.mark.parametrize("name", ["sung.flac", "sung.2.flac", "sung.ogg", "sung.mp3"])
+def test_what_was_sung_in_any_format_and_each_candidate_is_heard(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("inference.report.write._tracked", lambda audio: "M0 0.5L1 0.5")
+    sung = tmp_path / name
+    for path in (sung, sung.with_suffix(f".vocals{sung.suffix}")):
+        save(tone(330, 1.5), path)
+    facts = {
+        "made_by": "autosing sing", "lines": [{"text": "la", "start_s": 0.2, "end_s": 1.4}], "length_s": 1.5,
+        "reference": {"name": None, "start_s": 0.0}, "candidates": [{"file": f"elsewhere/{name}"}],
+    }  # fmt: skip
+    (tmp_path / "sung.json").write_text(json.dumps(facts))
+    assert write_page(tmp_path / "page.html", sung=sung)["sounds"] == 1
+    assert "1.50 s at 16,000 Hz" in (tmp_path / "page.html").read_text()
 
 
 def test_a_missing_part_is_an_error_before_anything_is_written(corpus: Path, tmp_path: Path) -> None:

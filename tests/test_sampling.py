@@ -34,6 +34,17 @@ def test_top_k_and_top_p_leave_the_likeliest_in_their_proportions() -> None:
     assert shares(Sampling(temperature=0))[0] == 1
 
 
+def test_min_p_leaves_what_is_likely_enough_beside_the_likeliest() -> None:
+    likely = LOGITS.softmax(0)  # 0.64 0.24 0.09 0.03 0: of the first, 1 0.37 0.14 0.05 0
+    assert torch.equal(shares(Sampling(temperature=1.0, min_p=0)), shares(Sampling(temperature=1.0)))
+    assert shares(Sampling(temperature=5.0, min_p=1))[0] == 1
+    for min_p, kept in ((0.3, 2), (0.1, 3), (0.01, 4)):
+        wanted = torch.cat([likely[:kept] / likely[:kept].sum(), torch.zeros(5 - kept)])
+        torch.testing.assert_close(shares(Sampling(temperature=1.0, min_p=min_p)), wanted, atol=2e-4, rtol=0)
+    both = Sampling(temperature=1.0, min_p=0.1, top_k=2)
+    torch.testing.assert_close(shares(both), shares(Sampling(temperature=1.0, top_k=2)), atol=2e-4, rtol=0)
+
+
 def test_what_is_forbidden_is_never_drawn_not_even_at_the_edges() -> None:
     logits = torch.full((3, 4097), float("-inf"))
     logits[:, 5] = 0.0
@@ -42,6 +53,7 @@ def test_what_is_forbidden_is_never_drawn_not_even_at_the_edges() -> None:
         Sampling(temperature=1.0),
         Sampling(temperature=1.0, top_k=3),
         Sampling(temperature=9.0, top_p=0.9),
+        Sampling(temperature=9.0, min_p=0.5),
     ):
         assert choose(logits, edges, sampling).tolist() == [5, 5, 5]
 

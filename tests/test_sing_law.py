@@ -28,7 +28,7 @@ from autosing.shards import ShardFile
 from autosing.tables import TableWriter, table_path
 from inference import reference as listening
 from inference.request import SingConfig, SingRequest
-from inference.sing import sing
+from inference.singing import sing
 from processing.stages.acoustic import AcousticConfig, Stems, TokenizeAcoustic
 from train.launch import train
 
@@ -124,7 +124,7 @@ def test_what_was_learnt_by_heart_is_sung_by_heart(world: Path, monkeypatch: pyt
     train("sm2a", world / "dataset", world / "sm2a", None,
           [*common, *always[:2], "steps=1400", "lr=0.008", "task.drop_semantic=0", "task.p_coarse=0.15"])  # fmt: skip
     monkeypatch.setattr(
-        listening, "_voice", lambda vocals, name: next(
+        listening, "_voice", lambda vocals, name, *_: next(
             voice_of(n) for n in range(4) if name.endswith(f"s{n}-0")
         ),
     )  # fmt: skip
@@ -143,7 +143,7 @@ def test_what_was_learnt_by_heart_is_sung_by_heart(world: Path, monkeypatch: pyt
             semantic.append(equal_share(sung.candidates[0].semantic_N, semantic_of(number)))
             shares.append(equal_share(sung.candidates[0].acoustic, vocals_of(number, spec)))
             assert sung.candidates[0].mix.mix.samples_CS.shape[1] == round(CLIP_S * 24_000)
-            assert sung.brief.lines[0].text == LYRICS[number]
+            assert sung.resolved.lines[0].text == LYRICS[number]
     assert np.mean(semantic) >= 0.99, semantic
     assert np.mean(coarse) >= 0.99, coarse
     assert np.mean(fine) >= 0.99, fine

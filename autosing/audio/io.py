@@ -14,6 +14,7 @@ import soundfile as sf
 
 from autosing.audio.containers import share_held, what_is_missing
 from autosing.audio.encoded import Encoded, EncodedFile, Stem
+from autosing.audio.ogg import with_serial_zero
 from autosing.clock import spent
 from autosing.errors import InputError
 from autosing.store import write_whole
@@ -267,12 +268,13 @@ class Writer:
         self._encode(self._resample.push(samples_CS) if self._resample else samples_CS)
 
     def finish(self) -> bytes:
-        """All that was written."""
+        """All that was written. Same samples: same bytes."""
         if self._resample:
             self._encode(self._resample.finish())
         with spent("encode"):
             self._file.close()
-        return self._sink.getvalue()
+            data = self._sink.getvalue()
+            return with_serial_zero(data) if data.startswith(b"OggS") else data
 
     def _encode(self, samples_CS: np.ndarray) -> None:
         with spent("encode"):

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from autosing.codecs.delay import FREE, Pattern
 from autosing.errors import InputError
+from autosing.generation.incremental import IncrementalDecoder, Keep, threads_of_steps
 from autosing.generation.sampling import Guidance, Sampling, choose, uniforms
-from autosing.generation.stepper import Keep, Stepper, threads_of_steps
 from autosing.generation.windows import next_window
 from autosing.models.conditions import Item, crop_blocks, music_item, semantic_item, singer_item, stack
 from autosing.models.sm2a import SM2A
@@ -165,12 +165,14 @@ class _Song:
         device = memory.singer_B1D.device
         free_CRT, columns_CRT = free_CRT.to(device), columns_CRT.to(device)
         positions_T = self.pattern.positions(stop, 1).to(device)
-        stepper = Stepper(model.decoder, memory.semantic, memory.music, positions_T, len(batch["singer"]), self.keep)
+        decoder = IncrementalDecoder(
+            model.decoder, memory.semantic, memory.music, positions_T, len(batch["singer"]), self.keep
+        )
         rows = [_Row(model, row) for row in range(model.num_rows)]
         input_CRT = columns_CRT[:, :, :start]
         for t in range(start, stop + 1):
             x_BTD = model.columns(input_CRT).repeat(len(guidance.variants), 1, 1) + memory.singer_B1D
-            x_BD = stepper(x_BTD)
+            x_BD = decoder(x_BTD)
             for row, everyone in zip(live[t], shared[t], strict=True):
                 code_C = choose(guidance.combine(rows[row](x_BD)), uniform_TRC[t, row], self.sampling)
                 if not everyone:

@@ -1,4 +1,4 @@
-"""Logits -> codes: guidance, temperature, top-k, top-p, from random numbers that belong to a candidate alone.
+"""Logits -> codes: guidance, temperature, top-k, top-p, min-p, from random numbers that belong to a candidate alone.
 
 Shapes: C candidates, G guidance variants of each, V classes, T steps, R rows.
 """
@@ -24,6 +24,8 @@ class Sampling(Config):
     """Draw from the k likeliest alone."""
     top_p: float = Field(default=1.0, gt=0, le=1)
     """Draw from the fewest classes that hold this much probability."""
+    min_p: float = Field(default=0.0, ge=0, le=1)
+    """Draw from the classes at least this likely relative to the likeliest (arXiv:2407.01082). 0: all. 1: greedy."""
     guidance_text: float = Field(default=1.0, ge=0)
     """1: none. Above, away from what would be sung without the lyrics (t2s) or the semantic codes (sm2a)."""
     guidance_music: float = Field(default=1.0, ge=0)
@@ -76,6 +78,9 @@ def choose(logits_CV: Tensor, uniform_C: Tensor, sampling: Sampling) -> Tensor:
     if sampling.temperature == 0:
         return logits_CV.argmax(-1)
     probability_CV = (logits_CV.float() / sampling.temperature).softmax(-1)
+    if sampling.min_p > 0:
+        least_C1 = sampling.min_p * probability_CV.amax(-1, keepdim=True)
+        probability_CV = probability_CV.masked_fill(probability_CV < least_C1, 0.0)
     order_CV = None
     if sampling.top_k is not None or sampling.top_p < 1:
         count = min(sampling.top_k or logits_CV.shape[-1], logits_CV.shape[-1])

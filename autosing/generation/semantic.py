@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from autosing.errors import InputError
+from autosing.generation.incremental import IncrementalDecoder, Keep, threads_of_steps
 from autosing.generation.sampling import Guidance, Sampling, choose, uniforms
-from autosing.generation.stepper import Keep, Stepper, threads_of_steps
 from autosing.generation.windows import next_window
 from autosing.models.conditions import music_item, music_window, singer_item, stack, text_item
 from autosing.models.t2s import RATE_HZ, T2S
@@ -109,7 +109,7 @@ class _Window:
         memory = model.encode({name: value.to(device) for name, value in batch.items()})
         positions_T = torch.arange(self.frames, device=device, dtype=torch.float32)
         moments_BTD = model.moments(positions_T[None], memory)
-        stepper = Stepper(model.decoder, memory.text, memory.music, positions_T, clips, self.keep)
+        decoder = IncrementalDecoder(model.decoder, memory.text, memory.music, positions_T, clips, self.keep)
         part = f"semantic at {self.first + done}"
         uniform_TC = uniforms(self.sampling, part, range(candidates), until - done)[:, 0].to(device)
 
@@ -121,7 +121,7 @@ class _Window:
         for n in range(done, until):
             x_BTD = model.codes(input_CT).repeat(len(guidance.variants), 1, 1)
             first = n + 1 - input_CT.shape[1]
-            logits_CV = guidance.combine(model.logits(stepper(x_BTD + moments_BTD[:, first : n + 1])))
+            logits_CV = guidance.combine(model.logits(decoder(x_BTD + moments_BTD[:, first : n + 1])))
             if not (may_end and self.sampling.stop_at_eos and n >= self.earliest_end):
                 logits_CV[:, model.end] = float("-inf")
             code_C = choose(logits_CV, uniform_TC[n - done], self.sampling)

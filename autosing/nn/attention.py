@@ -74,7 +74,7 @@ class SelfAttention(nn.Module):
             bias_B11S = None if self.causal else bias_B11S
             x_BHTW = attend(q_BHTW, k_BKTW, v_BKTW, self.scale, bias_B11S, self.causal)
         else:
-            assert cache.filled == 0, "a prompt goes through an empty cache; single steps go through the stepper"
+            assert cache.filled == 0, "a prompt goes through an empty cache; single steps go through IncrementalDecoder"
             x_BHTW = attend(q_BHTW, *cache.append(k_BKTW, v_BKTW), self.scale, causal=True)
         return self.out(x_BHTW.transpose(1, 2).flatten(2))
 

@@ -5,7 +5,6 @@ Only the open formats are read (tables, index.json, metrics.jsonl), so the page 
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,10 @@ import numpy as np
 
 from autosing.audio.io import Audio, decode
 from autosing.errors import InputError
+from autosing.lookup import find_row
 from autosing.schemas.sample import DatasetIndex
 from autosing.schemas.tables import Acoustic, Clip, Pitch, Semantic, Song, Word
+from autosing.store import Place
 from autosing.tables import StageCount, count_stage, partitions, read_rows, table_path
 
 ORDER = ("index", "separate", "align", "segment", "pitch", "singer", "semantic", "acoustic")
@@ -34,20 +35,20 @@ class Exhibit:
     f0_hz_T: np.ndarray | None
 
 
-def stage_counts(corpus: Path) -> list[StageCount]:
+def stage_counts(corpus: Place) -> list[StageCount]:
     """One row a stage, in the song's order."""
     numbers = partitions(corpus)
     stages = {
         path.stem
         for number in numbers
-        for path in (corpus / str(number)).glob("*.parquet")
-        if not path.name.startswith(".") and not path.name.endswith(".rejects.parquet")
+        for path in (corpus / str(number)).iterdir()
+        if path.name.endswith(".parquet") and not path.name.startswith(".") and "." not in path.stem
     }
     ordered = sorted(stages, key=lambda stage: (ORDER.index(stage) if stage in ORDER else len(ORDER), stage))
     return [*_imported(corpus), *(count_stage(corpus, numbers, stage) for stage in ordered if stage != "index")]
 
 
-def _imported(corpus: Path) -> list[StageCount]:
+def _imported(corpus: Place) -> list[StageCount]:
     """What import took into the corpus, and what it left out."""
     found = count_stage(corpus, partitions(corpus), "index")
     path = corpus / "_import.json"
@@ -57,33 +58,42 @@ def _imported(corpus: Path) -> list[StageCount]:
     return [StageCount("import", found.tables, rows_in, found.rows, found.rows, len(left_out), reasons)]
 
 
-def exhibits(corpus: Path, at_most: int = 3) -> list[Exhibit]:
+def exhibits(corpus: Place, at_most: int = 3) -> list[Exhibit]:
     """The clip with the most singing of one song a language, in the order of the languages' names."""
-    best: dict[str, tuple[float, int, Clip]] = {}
-    for number, clip in _clips(corpus):
-        held = best.get(clip.language)
-        if held is None or clip.singing_fraction > held[0]:
-            best[clip.language] = (clip.singing_fraction, number, clip)
-    return [_exhibit(corpus, number, clip) for _, (_, number, clip) in sorted(best.items())][:at_most]
-
-
-def _clips(corpus: Path) -> Iterator[tuple[int, Clip]]:
+    best: dict[str, tuple[float, int, str]] = {}
     for number in partitions(corpus):
         path = table_path(corpus, number, "segment")
-        if path.is_file():
-            yield from ((number, clip) for clip in read_rows(path, Clip))
+        for clip in read_rows(path, _Singing, batch_rows=1024) if path.is_file() else ():
+            held = best.get(clip.language)
+            if held is None or clip.singing_fraction > held[0]:
+                best[clip.language] = (clip.singing_fraction, number, clip.id)
+    chosen = [(number, id) for _, (_, number, id) in sorted(best.items())][:at_most]
+    return [_exhibit(corpus, number, id) for number, id in chosen]
 
 
-def _exhibit(corpus: Path, number: int, clip: Clip) -> Exhibit:
-    song = next(row for row in read_rows(table_path(corpus, number, "index"), Song) if row.id == clip.song)
+@dataclass(frozen=True)
+class _Singing:
+    """Of a clip, what it is chosen by: its audio stays where it lies."""
+
+    id: str
+    language: str
+    singing_fraction: float
+
+
+def _exhibit(corpus: Place, number: int, id: str) -> Exhibit:
+    clip = find_row(table_path(corpus, number, "segment"), Clip, id)
+    assert clip is not None, id
+    song = find_row(table_path(corpus, number, "index"), Song, clip.song)
+    if song is None:
+        raise InputError(f"corpus {corpus}: clip {id} is of song {clip.song}, which is not in partition {number}; "
+                         "run 'autosing process' again")  # fmt: skip
+    pitch = find_row(table_path(corpus, number, "pitch"), Pitch, id)
     mix = decode(song.audio, song.id).cut(clip.start_s, clip.duration_s)
-    path = table_path(corpus, number, "pitch")
-    rows = read_rows(path, Pitch) if path.is_file() else iter(())
-    f0_hz_T = next((row.f0_hz for row in rows if row.id == clip.id), None)
+    f0_hz_T = None if pitch is None else pitch.f0_hz
     return Exhibit(clip.id, clip.language, clip.singer, mix, decode(clip.vocals, clip.id), clip.words, f0_hz_T)
 
 
-def codes_given_back(sung: Path, clip: str, corpus: Path) -> dict[str, float]:
+def codes_given_back(sung: Path, clip: str, corpus: Place) -> dict[str, float]:
     """{"content", "sound"}: the share of a clip's own codes that were sung; empty where codes were not kept."""
     path = sung.with_suffix(".npz")
     if not path.is_file():
@@ -95,20 +105,16 @@ def codes_given_back(sung: Path, clip: str, corpus: Path) -> dict[str, float]:
     )
     with np.load(path) as held:
         for noun, stage, record, column, name in sources:
-            own = [
-                getattr(row, column)
-                for number in partitions(corpus)
-                if table_path(corpus, number, stage).is_file()
-                for row in read_rows(table_path(corpus, number, stage), record)
-                if row.id == clip
-            ]
-            if own:
-                shared = min(len(own[0]), len(held[name]))
-                shares[noun] = float((own[0][:shared] == held[name][:shared]).sum() / max(len(own[0]), 1))
+            tables = (table_path(corpus, number, stage) for number in partitions(corpus))
+            row = next((row for row in (find_row(table, record, clip) for table in tables) if row is not None), None)
+            if row is not None:
+                own = getattr(row, column)
+                shared = min(len(own), len(held[name]))
+                shares[noun] = float((own[:shared] == held[name][:shared]).sum() / max(len(own), 1))
     return shares
 
 
-def split_rows(dataset: Path) -> list[dict[str, Any]]:
+def split_rows(dataset: Place) -> list[dict[str, Any]]:
     """One row a split: clips, minutes, songs, singers, shards, bytes."""
     index = DatasetIndex.load(dataset)
     return [

@@ -8,9 +8,10 @@ from typing import Any
 
 from autosing.audio.io import Audio, decode
 from autosing.errors import InputError
-from autosing.store import write_whole
+from autosing.store import Place, place, write_whole
 from autosing.tables import StageCount
 from autosing.timebase import PITCH_RATE_HZ
+from inference.files import read_record, vocals_of
 from inference.report.collect import Exhibit, codes_given_back, exhibits, metrics, split_rows, stage_counts
 from inference.report.figures import curve_svg, marks, pitch_path
 from inference.report.html import page, table, take
@@ -21,8 +22,8 @@ LANGUAGES = {"en": "English", "ko": "Korean", "zh": "Mandarin", "es": "Spanish",
 
 def write_page(
     path: Path,
-    corpus: Path | None = None,
-    dataset: Path | None = None,
+    corpus: Place | None = None,
+    dataset: Place | None = None,
     runs: Sequence[Path] = (),
     sung: Path | None = None,
     steps: Path | None = None,
@@ -37,7 +38,7 @@ def write_page(
     losses = {run.name: metrics(run) for run in runs}
     splits = split_rows(dataset) if dataset else []
     took = _steps(steps) if steps else []
-    facts = _sung_facts(sung) if sung else None
+    facts = read_record(sung) if sung else None
     body = [*_head(counts, splits, took)]
     body += _sung(sung, facts) if sung and facts else []
     body += _stages(counts) + (_exhibits(exhibits(corpus)) if corpus else [])
@@ -67,17 +68,10 @@ def _head(counts: list[StageCount], splits: list[dict[str, Any]], took: list[dic
     ]
 
 
-def _sung_facts(sung: Path) -> dict[str, Any]:
-    path = sung.with_suffix(".json")
-    if not sung.is_file() or not path.is_file():
-        raise InputError(f"report: no {sung} with its {path.name} beside it; make both with 'autosing sing'")
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
 def _sung(sung: Path, facts: dict[str, Any]) -> list[str]:
     lines = [(line["text"], line["start_s"], line["end_s"]) for line in facts["lines"]]
     verse = "<br>".join(f"<time>{start:.2f} s</time>{escape(text)}" for text, start, _ in lines)
-    mix, vocals = decode(sung), decode(sung.with_suffix(".vocals.wav"))
+    mix, vocals = decode(sung), decode(vocals_of(sung))
     over = marks(lines, mix.duration_s)
     parts = ["<h2>What was sung</h2>", f"<blockquote>{verse}</blockquote>"]
     if facts.get("remark"):
@@ -91,7 +85,7 @@ def _sung(sung: Path, facts: dict[str, Any]) -> list[str]:
             voice = source.stems[0].cut(*window)
             parts.append(take("Its voice, as separated", "what the models learnt from", voice, over, _tracked(voice)))
         corpus, _, clip = reference["name"].rpartition("#")
-        shares = codes_given_back(sung, clip, Path(corpus)) if source.stems else {}
+        shares = codes_given_back(sung, clip, place(corpus)) if source.stems else {}
         if shares:
             told = " and ".join(f"{share:.1%} of its {noun} codes" for noun, share in shares.items())
             parts.append(

@@ -1,7 +1,8 @@
-"""A decoder and its conditions -> a machine that takes embedded tokens and gives what follows, keeping what it can.
+"""A decoder and its conditions -> an incremental decoder: embedded tokens in, the decoder's output at the last one out.
 
-A step reads every weight once for a single place, so it costs what memory and calls cost: here it is written out with
-as few of both as there can be. That it is the decoder all the same is a law (tests/test_generation.py).
+Keys and values of all earlier places are cached. A step reads every weight once for a single place, so its time is
+memory traffic and kernel launches; this file keeps both small. tests/test_generation.py checks that the result equals
+the decoder's own.
 
 Shapes: B clips (candidates and their guidance variants), T new places, S places so far, H query heads in K groups
 of G that share keys and values, N heads of all kinds, W head width, D width.
@@ -20,11 +21,11 @@ from autosing.nn.positions import rotate
 from autosing.nn.transformer import Decoder, DecoderBlock, Memory
 
 Keep = Literal["all", "past", "nothing"]
-"""`all`: keys and values of the conditions once, of the past as they come. The others are there to be compared with:
-`past` computes the conditions' anew at each step, as AutoSing does, and `nothing` everything."""
+"""What is cached. `all`: keys and values of the conditions and of the past. The others exist for comparison: `past`
+computes those of the conditions again at each step, as AutoSing does; `nothing` computes everything again."""
 
 
-class Stepper:
+class IncrementalDecoder:
     """One window's decoding. Places are fed in order: first the prompt (any number), then one at a time."""
 
     def __init__(

@@ -1,0 +1,154 @@
+"""A reference song and lyrics -> vocals, a mix over the reference's instrumental, and the lyrics' times.
+
+Shapes: C channels, S samples, N semantic codes.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from autosing.audio.io import Audio, resample
+from autosing.console import note
+from autosing.generation.acoustic import generate_acoustic
+from autosing.generation.semantic import generate_semantic
+from autosing.ids import seed_of
+from autosing.models.semantic import SemanticTokenizer
+from inference.load import Models, load_models
+from inference.lyrics_plan import as_timed_text
+from inference.mix import lay_over
+from inference.reference import Reference, listen
+from inference.request import ResolvedRequest, SingRequest, resolve
+from inference.result import Candidate, Sung
+
+
+def sing(request: SingRequest) -> Sung:
+    """Sing it. Every output holds exactly round(length * rate) samples. Same request, same weights: same samples.
+
+    Raises InputError for whatever a person gave that cannot be used, before the first step of generation.
+    """
+    resolved = resolve(request)
+    return perform(resolved, load_models(resolved))
+
+
+def perform(resolved: ResolvedRequest, models: Models) -> Sung:
+    """`sing`, with models that are loaded. Raises InputError where no voice is heard that could be sung with."""
+    clock = _Clock({"load": models.load_s})
+    reference = listen(resolved, models.separate, models.device)
+    music = _music_codes(models, reference.instrumental, resolved.length_s)
+    clock.lap("reference")
+    semantic = _content(models, resolved, music, reference.singer)
+    clock.lap("semantic")
+    acoustic = _sound(models, resolved, semantic, music, reference.singer)
+    clock.lap("acoustic")
+    candidates = [
+        _candidate(models, resolved, reference, codes, levels) for codes, levels in zip(semantic, acoustic, strict=True)
+    ]
+    clock.lap("mix")
+    if resolved.request.config.keep == "best" and len(candidates) > 1:
+        candidates = [max(candidates, key=lambda candidate: candidate.agreement or 0.0)]
+    return Sung(resolved, candidates, models.device, clock.seconds)
+
+
+def _music_codes(models: Models, instrumental: Audio | None, length_s: float) -> list[np.ndarray] | None:
+    """The instrumental's codec levels, the whole window covered."""
+    if instrumental is None:
+        return None
+    spec = models.codec.spec
+    mono_S = resample(instrumental.mono_S(), instrumental.sample_rate_hz, spec.sample_rate_hz)
+    return spec.unflatten(models.codec.encode_flat(fitted(mono_S, round(length_s * spec.sample_rate_hz))))
+
+
+def _content(
+    models: Models, resolved: ResolvedRequest, music: Sequence[np.ndarray] | None, singer: np.ndarray
+) -> list[np.ndarray]:
+    """Semantic codes, an array a candidate: those of the given vocal, or drawn from the lyrics."""
+    config = resolved.request.config
+    if resolved.inputs.semantic_from is not None:
+        assert models.tokenizer is not None
+        codes_N = models.tokenizer.tokenize(resolved.inputs.semantic_from.cut(0, resolved.length_s))
+        return [codes_N.astype(np.int64)] * config.candidates
+    assert models.t2s is not None
+    sampling = config.semantic.model_copy(update={"seed": seed_of(config.seed, "semantic", config.semantic.seed)})
+    return generate_semantic(
+        models.t2s, as_timed_text(resolved.lines), music, singer, resolved.length_s, sampling, config.candidates,
+        progress=_progress("content"),
+    )  # fmt: skip
+
+
+def _sound(
+    models: Models,
+    resolved: ResolvedRequest,
+    semantic: Sequence[np.ndarray],
+    music: Sequence[np.ndarray] | None,
+    singer: np.ndarray,
+) -> list[np.ndarray]:
+    """Flat codec codes of the voice, an array a candidate."""
+    config = resolved.request.config
+    sampling = config.acoustic.model_copy(update={"seed": seed_of(config.seed, "acoustic", config.acoustic.seed)})
+    found = generate_acoustic(
+        models.sm2a, semantic, music, singer, resolved.length_s, sampling, scale=models.scale,
+        progress=_progress("sound"),
+    )  # fmt: skip
+    return [models.codec.spec.flatten(levels) for levels in found]
+
+
+def _candidate(
+    models: Models, resolved: ResolvedRequest, reference: Reference, semantic_N: np.ndarray, acoustic: np.ndarray
+) -> Candidate:
+    config, spec = resolved.request.config, models.codec.spec
+    rate = config.sample_rate_hz or spec.sample_rate_hz
+    # A model that ends at once has sung nothing, and there are codecs that cannot decode nothing.
+    sung_S = models.codec.decode_flat(acoustic) if len(acoustic) else np.zeros(0, np.float32)
+    voice = Audio(fitted(sung_S, round(resolved.length_s * spec.sample_rate_hz))[None], spec.sample_rate_hz)
+    num_samples = round(resolved.length_s * rate)
+    vocals = Audio(fitted(voice.resampled(rate).samples_CS, num_samples), rate)
+    music = None
+    if reference.instrumental is not None:
+        music = Audio(fitted(reference.instrumental.resampled(rate).samples_CS, num_samples), rate)
+    agreement = None
+    if models.tokenizer is not None and config.candidates > 1:
+        agreement = _agreement(models.tokenizer, voice, semantic_N)
+    mix = lay_over(vocals, music, reference.balance_lu, config.music_gain_db)
+    return Candidate(mix, semantic_N, acoustic, agreement)
+
+
+def _agreement(tokenizer: SemanticTokenizer, voice: Audio, semantic_N: np.ndarray) -> float:
+    """The share of the wanted content codes that the tokeniser hears in the sound."""
+    heard_N = tokenizer.tokenize(voice)
+    shared = min(len(heard_N), len(semantic_N))
+    return float((heard_N[:shared] == semantic_N[:shared]).sum() / max(len(semantic_N), 1))
+
+
+def fitted(samples: np.ndarray, num_samples: int) -> np.ndarray:
+    """Exactly so many samples along the last axis: the end cut off, or silence added."""
+    short = num_samples - samples.shape[-1]
+    kept = samples[..., :num_samples]
+    return np.pad(kept, [(0, 0)] * (samples.ndim - 1) + [(0, short)]) if short > 0 else kept
+
+
+class _Clock:
+    """Seconds between laps, by name."""
+
+    def __init__(self, seconds: dict[str, float]) -> None:
+        self.seconds = seconds
+        self._last = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.seconds[name] = round(now - self._last, 2)
+        self._last = now
+
+
+def _progress(label: str) -> Any:
+    """A callback for generation: a line about every ten seconds."""
+    said = started = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal said
+        if time.monotonic() - said >= 10:
+            said = time.monotonic()
+            note(f"{label}: {done}/{total} steps in {said - started:.0f} s")
+
+    return tell
