@@ -15,6 +15,7 @@ from typing import Any
 
 from autosing.errors import InputError
 from autosing.text.files import guess_remark, read_text_file
+from autosing.text.normalize import join_words
 from processing.importer.ultrastar import read_ultrastar
 
 _STAMP = re.compile(r"^\s*\[\d+:\d+([.:]\d+)?\]", re.MULTILINE)
@@ -171,7 +172,7 @@ def _lines_of_labels(values: Mapping[str, Any]) -> str | None:
     lines = values.get("lines")
     if isinstance(lines, list) and all(isinstance(x, dict) and isinstance(x.get("text"), str) for x in lines):
         return "\n".join(x["text"].strip() for x in lines) or None
-    for key, glue in (("words", " "), ("syllables", "")):
+    for key in ("words", "syllables"):
         items = values.get(key)
         if not isinstance(items, list):
             continue
@@ -182,5 +183,6 @@ def _lines_of_labels(values: Mapping[str, Any]) -> str | None:
             if isinstance(text, str) and text.strip() and isinstance(line, int):
                 grouped.setdefault(line, []).append(text)
         if grouped:
-            return "\n".join(glue.join(grouped[line]).strip() for line in sorted(grouped))
+            join = "".join if key == "syllables" else lambda words: join_words(word.strip() for word in words)
+            return "\n".join(join(grouped[line]).strip() for line in sorted(grouped))
     return None
