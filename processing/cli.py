@@ -15,7 +15,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="The summary as JSON on std
 
 
 def import_songs(
-    source: Annotated[Path, typer.Argument(help="Folder of songs at any depth, or an AutoSing corpus.")],
+    source: Annotated[Path, typer.Argument(help="Folder of songs at any depth, one song, or an AutoSing corpus.")],
     corpus: Corpus,
     table: Annotated[Path | None, typer.Option(help="CSV, JSON or JSONL of lyrics, artist, language, licence.")] = None,
     partition_mb: Annotated[float, typer.Option(help="Largest partition, in MB of audio.", min=0.001)] = 64.0,
@@ -27,6 +27,7 @@ def import_songs(
 
     report = import_corpus(source, corpus, table, partition_mb, tell=note)
     facts = {"corpus": str(corpus), "partitions": report.partitions, "report": str(corpus / "_import.json")}
+    facts |= {"left_out": len(report.left_out), "remarks": len(report.remarks)}
     summary(f"import {source}", report.rows(), as_json, **facts, next=command("process", corpus))
 
 

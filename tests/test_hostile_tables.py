@@ -211,9 +211,9 @@ LYRICS: dict[str, tuple[str, bytes, str | None]] = {
     "emoji": (".txt", "👩‍🎤 sings\n🎵".encode(), "👩‍🎤 sings\n🎵"),
     "arabic": (".lrc", "\u202b[00:01.00]يا ليل".encode(), "\u202b[00:01.00]يا ليل"),
     "blank": (".lrc", b" \n\t\r\n", None),
-    "utf16 without mark": (".txt", "la la".encode("utf-16-le"), "lyrics_not_readable"),
+    "utf16 without mark": (".txt", "la la".encode("utf-16-le"), "la la"),
     "nulls": (".lrc", b"[00:01.00]a\0b", "lyrics_not_readable"),
-    "latin": (".txt", "é".encode("latin-1"), "lyrics_not_readable"),
+    "latin": (".txt", "un café".encode("latin-1"), "un café"),
     "half a character": (".json", b'{"lyrics": "\\ud83d"}', "lyrics_not_readable"),
     "depth": (".json", b"[" * 99_999, "lyrics_not_readable"),
     "cut json": (".json", b'{"lyrics": "la', "lyrics_not_readable"),
@@ -227,7 +227,9 @@ def test_hostile_lyrics_are_taken_or_remarked_and_never_cost_the_song(tmp_path):
         (tmp_path / f"{name}{suffix}").write_bytes(content)
     report = import_corpus(tmp_path, tmp_path.with_name("corpus"))
     assert len(report.new) == len(LYRICS) and not report.left_out
-    unread = {item["file"].removesuffix(".wav") for item in report.remarks}
+    reasons = {item["file"].removesuffix(".wav"): item["reason"] for item in report.remarks}
+    assert {name for name, reason in reasons.items() if reason == "encoding_guessed"} == {"utf16 without mark", "latin"}
+    unread = {name for name, reason in reasons.items() if reason == "lyrics_not_readable"}
     assert unread == {name for name, (_, _, wanted) in LYRICS.items() if wanted == "lyrics_not_readable"}
     corpus = tmp_path.with_name("corpus")
     by_audio = {row.audio: row for k in partitions(corpus) for row in read_rows(table_path(corpus, k, "index"), Song)}

@@ -77,7 +77,8 @@ def test_a_folder_of_any_depth_with_all_that_lies_beside(folder, tmp_path):
     assert (held["tagged"].title, held["tagged"].artist) == ("Tïtle", "Ann")
     opus = held["opus"]
     assert (opus.raw_lyrics, opus.artist, opus.language, opus.licence) == ("sung", "Bo", "ko", "CC0")
-    assert [(item["file"], item["reason"]) for item in report.remarks] == [("absent.wav", "listed_but_absent")]
+    remarks = [(item["file"], item["reason"]) for item in report.remarks]
+    assert remarks == [(".hidden.wav", "hidden"), ("absent.wav", "listed_but_absent")]
 
 
 def test_what_cannot_be_read_is_listed_and_the_rest_goes_on(tmp_path):
@@ -87,10 +88,10 @@ def test_what_cannot_be_read_is_listed_and_the_rest_goes_on(tmp_path):
         "good.wav": sound(1), "copy.wav": sound(1), "lyrics.mp3": "la la la\n" * 99, "empty.wav": sink.read_bytes(),
         "zero.ogg": b"", "cut.wav": sound(2)[:9000], "cut.mp3": sound(3, "mp3", 4)[:9000],
         "cut.flac": sound(4, "flac")[:6000],
-        "music.m4a": b"\0\0\0 ftypM4A " + bytes(99), "latin.wav": sound(5), "latin.txt": "é".encode("latin-1"),
+        "music.m4a": b"\0\0\0 ftypM4A " + bytes(99), "nulls.wav": sound(5), "nulls.txt": b"a\0b",
     })  # fmt: skip
     report = import_corpus(source, tmp_path / "corpus")
-    assert set(songs(tmp_path / "corpus")) == {"copy", "latin"}
+    assert set(songs(tmp_path / "corpus")) == {"copy", "nulls"}
     assert reasons(report) == {
         "good.wav": "duplicate", "lyrics.mp3": "not_audio", "empty.wav": "no_samples", "zero.ogg": "no_samples",
         "cut.wav": "truncated", "cut.mp3": "truncated", "cut.flac": "damaged", "music.m4a": "not_audio",
@@ -181,8 +182,6 @@ def test_an_autosing_corpus_is_taken_as_it_is(tmp_path):
         ({}, "no audio in it"),
         ({"notes.txt": "hello"}, r"no audio in it \(1 files\)"),
         ({"a.mp3": "text"}, r"none of its 1 songs can be used \(not_audio 1\)"),
-        ({"a.wav": sound(1), "t.csv": "name,lyrics\na.wav,x\n"}, "names no file"),
-        ({"a.wav": sound(1), "t.jsonl": "{"}, "not readable as JSON"),
     ],
 )
 def test_sources_that_cannot_be_used_say_so(tmp_path, content, words):
@@ -193,15 +192,18 @@ def test_sources_that_cannot_be_used_say_so(tmp_path, content, words):
 
 
 def test_paths_that_cannot_be_used_say_so(tmp_path):
-    with pytest.raises(InputError, match="found nothing, need a folder"):
+    with pytest.raises(InputError, match="found nothing; give a folder"):
         import_corpus(tmp_path / "absent", tmp_path / "corpus")
-    with pytest.raises(InputError, match="found a file, need a folder"):
+    with pytest.raises(InputError, match=r"none of its 1 songs can be used \(not_audio 1\)"):
         import_corpus(write(tmp_path, {"x.mp3": "x"}) / "x.mp3", tmp_path / "corpus")
     with pytest.raises(InputError, match="one folder"):
         import_corpus(tmp_path, tmp_path)
     write(tmp_path / "source", {"a.wav": sound(1)})
     with pytest.raises(InputError, match="no such file"):
         import_corpus(tmp_path / "source", tmp_path / "corpus", tmp_path / "absent.csv")
+    for name, content, words in (("t.csv", "name,lyrics\na.wav,x\n", "names no file"), ("t.jsonl", "{", "as JSON")):
+        with pytest.raises(InputError, match=f"--table .*{words}"):
+            import_corpus(tmp_path / "source", tmp_path / "corpus", write(tmp_path, {name: content}) / name)
     (tmp_path / "bad" / "0").mkdir(parents=True)
     pq.write_table(pa.table({"id": ["a"], "sound": [b""]}), tmp_path / "bad" / "0" / "index.parquet")
     with pytest.raises(InputError, match="columns audio missing"):

@@ -17,23 +17,39 @@ _NO_TAG = b"ID3\x04\0\0\0\0\0\x0a" + bytes(10)
 _CHAINED = ("chained", "several files, one after another, of which only the first would be read; save them apart")
 _FLAC_BEGINNINGS = (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22")
 """The mark and the head of the first block, STREAMINFO of 34 bytes; 0x80: it is also the last."""
+_HEADER_BYTES = 1 << 20
+"""The samples of a RIFF file begin no later."""
 _BEGIN, _END = 2, 4
 """Flags of an Ogg page: the first and the last of a stream."""
 
 
-def what_is_missing(data: Encoded) -> tuple[bytes, int]:
-    """(what must be put in, where), so that libsndfile reads all of it.
+class Mend(NamedTuple):
+    """How a file is to be read: up to `end`, and `put_in` in the place of `skip` bytes at `at`."""
+
+    put_in: bytes = b""
+    at: int = 0
+    skip: int = 0
+    end: int | None = None
+
+
+def mend(data: Encoded) -> Mend:
+    """What must be changed, so that libsndfile reads all of it.
 
     An MP3 of varying bitrate whose encoder left no count of its frames is read only as far as the first frame's bitrate
     makes it seem; it gets a frame with the count (Xing's). Before an MP3 without a tag an empty one is put: without it,
-    libsndfile looks for a file named `._` in the working folder before it looks at the bytes.
+    libsndfile looks for a file named `._` in the working folder before it looks at the bytes. Tags behind a FLAC are
+    left off, which the decoder takes for broken frames. A WAV whose sizes were never written gets them.
     """
-    if data[:1] != b"\xff" and data[:3] != b"ID3":
-        return b"", 0
+    if data[:4] == b"RIFF":
+        return _sized(data)
     start = _after_id3(data)
+    if data[start : start + 4] == b"fLaC":
+        return Mend(end=_before_tags(data))
+    if data[:1] != b"\xff" and not start:
+        return Mend()
     first = _frame(data, start)
     if first is None:
-        return b"", 0
+        return Mend()
     missing = b"" if start else _NO_TAG
     if not any(mark in data[start : start + first.size] for mark in (b"Xing", b"Info", b"VBRI")):
         num_frames, bitrates = 0, set()
@@ -42,7 +58,7 @@ def what_is_missing(data: Encoded) -> tuple[bytes, int]:
             bitrates.add(frame.kbits)
         if len(bitrates) > 1:
             missing += _count_frame(data[start : start + 4], num_frames)
-    return missing, start
+    return Mend(missing, start)
 
 
 def why_incomplete(data: Encoded) -> tuple[str, str] | None:
@@ -67,6 +83,33 @@ def share_held(data: Encoded) -> float:
         return 1.0
     promised = int.from_bytes(data[4:8], "little" if data[:4] == b"RIFF" else "big") + 8
     return min(1.0, len(data) / promised) if promised < 0xFFFFFFFF else 1.0  # all ones: written to a pipe
+
+
+def _sized(data: Encoded) -> Mend:
+    """A RIFF file whose writer never came back to its header says 0 bytes of samples, and ends by it before them."""
+    at = 12
+    while at + 8 <= len(data) and at < _HEADER_BYTES:
+        name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        first = at + 8
+        if name == b"data":
+            if size or int.from_bytes(data[4:8], "little") + 8 > first or first == len(data):
+                return Mend()
+            told = [min(length, 0xFFFFFFFE).to_bytes(4, "little") for length in (len(data) - 8, len(data) - first)]
+            return Mend(b"RIFF" + told[0] + data[8 : at + 4] + told[1], 0, first)
+        at = first + size + size % 2
+    return Mend()
+
+
+def _before_tags(data: Encoded) -> int:
+    """Where a file ends but for tags behind it: ID3v1 (128 bytes), and APE's, whose footer says how long it is."""
+    end = len(data)
+    if data[max(0, end - 128) : end - 125] == b"TAG":
+        end -= 128
+    foot = data[max(0, end - 32) : end]
+    if foot[:8] == b"APETAGEX":
+        with_header = 32 if foot[23] & 0x80 else 0
+        end -= int.from_bytes(foot[12:16], "little") + with_header
+    return max(0, end)
 
 
 class _Frame(NamedTuple):

@@ -131,14 +131,14 @@ class Scratch:
 
 
 class EncodedFile(RangeFile):
-    """Encoded audio as a file to be read, with `put_in` standing in it at `at`.
+    """Encoded audio as a file to be read up to `end`, with `put_in` in the place of `skip` bytes at `at`.
 
     An error of reading is kept in `failed` and looks like the end of the file: libsndfile's callbacks cannot raise.
     """
 
-    def __init__(self, data: Encoded, put_in: bytes = b"", at: int = 0) -> None:
-        super().__init__(len(data) + len(put_in))
-        self._data, self._put_in, self._put_at = data, put_in, at
+    def __init__(self, data: Encoded, put_in: bytes = b"", at: int = 0, skip: int = 0, end: int | None = None) -> None:
+        super().__init__((len(data) if end is None else end) + len(put_in) - skip)
+        self._data, self._put_in, self._put_at, self._skip = data, put_in, at, skip
         self.failed: OSError | None = None
 
     def piece(self, at: int, count: int) -> bytes:
@@ -148,7 +148,8 @@ class EncodedFile(RangeFile):
                 return self._data[at : min(end, self._put_at)]
             if at < self._put_at + shift:
                 return self._put_in[at - self._put_at : end - self._put_at]
-            return self._data[at - shift : end - shift]
+            back = shift - self._skip
+            return self._data[at - back : end - back]
         except OSError as error:
             self.failed = error
             return b""

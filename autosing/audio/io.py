@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from autosing.audio.containers import share_held, what_is_missing
+from autosing.audio.containers import mend, share_held
 from autosing.audio.encoded import Encoded, EncodedFile, Stem
 from autosing.audio.ogg import with_serial_zero
 from autosing.clock import spent
@@ -133,7 +133,7 @@ class AudioReader:
             yield
 
     def _open(self, data: Encoded) -> None:
-        self._source = EncodedFile(data, *what_is_missing(data))
+        self._source = EncodedFile(data, *mend(data))
         try:
             self._file = sf.SoundFile(io.BufferedReader(self._source, _BLOCK))
         except sf.LibsndfileError as error:

@@ -23,6 +23,7 @@ from autosing.errors import InputError
 from autosing.schemas.base import from_row
 from autosing.schemas.tables import Line, Word
 from autosing.store import Place
+from autosing.text.normalize import join_words
 
 META = "meta.json"
 MAX_META_BYTES = 1 << 20
@@ -73,7 +74,7 @@ class SampleMeta:
             if whole or own:
                 renumbered[number] = len(lines)
                 if not whole:
-                    text = " ".join(w.text for w in own)
+                    text = join_words(w.text for w in own)
                     line = dataclasses.replace(line, text=text, start_s=own[0].start_s, end_s=own[-1].end_s)
                 lines.append(moved(line))
         kept = [dataclasses.replace(moved(w), line=renumbered[w.line]) for w in words if w.line in renumbered]

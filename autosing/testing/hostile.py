@@ -92,6 +92,16 @@ def _flac_claiming(name: str, samples: int) -> bytes:
     return _spoiled(data, 18, (held >> 36 << 36 | samples).to_bytes(8, "big"))
 
 
+def _unsized(data: bytes, riff: int) -> bytes:
+    """A WAV that its writer did not come back to: its header is as it was begun."""
+    return data[:4] + riff.to_bytes(4, "little") + data[8:40] + bytes(4) + data[44:]
+
+
+def _ape(items: bytes) -> bytes:
+    head = b"APETAGEX" + (2000).to_bytes(4, "little") + (len(items) + 32).to_bytes(4, "little") + bytes(4)
+    return head + b"\0\0\0\xa0" + bytes(8) + items + head + b"\0\0\0\x80" + bytes(8)
+
+
 def _half(data: bytes) -> bytes:
     return data[: len(data) // 2]
 
@@ -130,6 +140,10 @@ MEDIA = (
     MediaCase("uncounted.mp3", lambda: varying_mp3("uncounted", counted=False)),
     MediaCase("counted.mp3", lambda: varying_mp3("counted", counted=True)),
     MediaCase("to a pipe.wav", lambda: _wav_claiming("pipe", 0xFFFFFFFF)),
+    MediaCase("never closed.wav", lambda: _unsized(song("never closed"), 0)),
+    MediaCase("recorder died.wav", lambda: _unsized(song("recorder died"), 36)),
+    MediaCase("old tag behind.flac", lambda: song("id3v1", "flac") + b"TAG" + bytes(125)),
+    MediaCase("tags behind.flac", lambda: id3(700) + song("ape", "flac") + _ape(bytes(90)) + b"TAG" + bytes(125)),
     MediaCase("to a pipe.flac", lambda: _flac_claiming("pipe flac", 0)),
     MediaCase("no.suffix.but.dots.wav", lambda: song("dots")),
     MediaCase("sp ace/и/\u202eعربى 🎤.ogg", lambda: song("names", "ogg")),

@@ -23,8 +23,10 @@ def read_text_file(path: Path) -> tuple[str, str]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        remedy = "give the path of a text file that you may read"
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}); {remedy}", "not_readable") from None
+        found = (error.strerror or str(error)).lower()
+        raise InputError(
+            f"{path}: cannot be read ({found}); give the path of a text file that you may read", "not_readable"
+        ) from None
     return decode_text(data, str(path))
 
 

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from autosing.text.normalize import HELD_MARKS, joint
+
 _TIME = r"(?:(\d{1,6}):)?(\d{1,6}):(\d{1,2})(?:[.,:](\d{1,3}))?"
 _MARKS = r"[\s\ufeff\u200b-\u200f\u202a-\u202e\u2066-\u2069]*"
 """Blanks, and marks that nobody sees: writing from right to left begins with them."""
@@ -83,7 +85,10 @@ def write_lrc(lines: Iterable[LrcLine], tags: dict[str, str] | None = None) -> s
     for line in lines:
         stamp = "" if line.start_s is None else f"[{_clock(line.start_s)}]"
         if line.words:
-            inner = " ".join(f"<{_clock(word.start_s)}>{word.text}" for word in line.words)
+            inner = "".join(
+                f"{joint(before.text, word.text) if before else ''}<{_clock(word.start_s)}>{word.text}"
+                for before, word in zip((None, *line.words), line.words, strict=False)
+            )
             end = "" if line.end_s is None else f" <{_clock(line.end_s)}>"
             rows.append(f"{stamp}{inner}{end}")
         else:
@@ -136,7 +141,7 @@ def _words(text: str) -> tuple[str, str, tuple[LrcWord, ...], float | None]:
 
 def _one_word(left: str, right: str) -> bool:
     """Syllables of one word: letters of an alphabet meet without a space (an ideograph is a word of its own)."""
-    return bool(left and right) and all(c.isalpha() and ord(c) < 0x2E80 for c in left + right)
+    return bool(left and right) and all(c in HELD_MARKS or (c.isalpha() and ord(c) < 0x2E80) for c in left + right)
 
 
 def _moved(words: tuple[LrcWord, ...], by_s: float) -> tuple[LrcWord, ...]:

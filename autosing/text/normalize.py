@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 
 from autosing.text.letters import letters
 
@@ -10,6 +11,10 @@ _HEADING = re.compile(
     r"\s*[\[【<].*[\]】>]\s*|\s*(verse|chorus|bridge|intro|outro|pre-?chorus)\s*\d*\s*:\s*", re.IGNORECASE
 )
 _SMALL_KANA = set("ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮー")
+HELD_MARKS = "~˜∼∿〜〰～"
+"""Tilde, wave dash and their like say that a note is held (`soo~n`): they are neither letters nor a joint of words. A
+dash is a joint (`well—you`) and a hyphen belongs to its word (`co-op`); letters written many times are sung."""
+_HELD = re.compile(rf"(?<!\d)[{HELD_MARKS}]+|[{HELD_MARKS}]+(?!\d)")
 
 _LANGUAGES = {
     "CYRILLIC": ("ru", "uk", "be", "bg", "mk", "sr", "kk", "mn", "tt", "tg", "ba", "az", "uz"),
@@ -50,12 +55,13 @@ def lines_of(text: str) -> list[str]:
 def words_of(line: str) -> list[str]:
     """The words of a line that are sung, punctuation left on them: split at spaces, and at each ideograph or kana.
 
-    A heading (`[Chorus]`, `Verse 2:`) has none. What holds no sound (`-`, music signs) joins the word before it.
+    A heading (`[Chorus]`, `Verse 2:`) has none. What holds no sound (`-`, music signs) joins the word before it; marks
+    of a held note are left out.
     """
     if _HEADING.fullmatch(line):
         return []
     words: list[str] = []
-    for chunk in line.split():
+    for chunk in without_held_marks(line).split():
         fresh = True
         for piece in _pieces(chunk):
             if letters(piece):
@@ -66,13 +72,22 @@ def words_of(line: str) -> list[str]:
     return words
 
 
-def join_words(words: list[str]) -> str:
-    """Words -> a line, with a space wherever both neighbours are written with spaces."""
+def without_held_marks(text: str) -> str:
+    """The text as it is sung; between digits (`10~20`) a tilde stays."""
+    return _HELD.sub("", text)
+
+
+def join_words(words: Iterable[str]) -> str:
+    """Words -> a line: the one way in which text is made of words."""
     line = ""
     for word in words:
-        spaced = line and not (_spaceless(line[-1]) and _spaceless(word[0]))
-        line += f" {word}" if spaced else word
+        line += joint(line, word) + word
     return line
+
+
+def joint(before: str, word: str) -> str:
+    """What stands between two words: a space, unless nothing is before or both are written without spaces."""
+    return "" if not before or (_spaceless(before[-1]) and _spaceless(word[0])) else " "
 
 
 def main_script(text: str) -> str | None:

@@ -1,6 +1,6 @@
 """Lyrics with what is known of their times -> UTF-8 bytes, each with the moment its word (or line) begins.
 
-Words of a line are joined by a space (Chinese characters and kana by none), lines by a newline, and an end token
+Words of a line are joined as `join_words` joins them, lines by a newline, and an end token
 follows the last byte.
 
 Shapes: L tokens.
@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from autosing.schemas.tables import Line, Word
-from autosing.text.normalize import words_of
+from autosing.text.normalize import joint, without_held_marks, words_of
 
 EOT = 256
 """Follows the last byte."""
@@ -107,7 +107,7 @@ def decode(ids_L: np.ndarray) -> str:
 
 
 def _clean(text: str) -> str:
-    return unicodedata.normalize("NFC", text).lower()
+    return without_held_marks(unicodedata.normalize("NFC", text)).lower()
 
 
 def _spread(words: Sequence[str], lines: Sequence[int], start_s: float, end_s: float, timed: bool) -> list[TimedWord]:
@@ -121,11 +121,4 @@ def _spread(words: Sequence[str], lines: Sequence[int], start_s: float, end_s: f
 def _joint(before: TimedWord | None, word: TimedWord) -> str:
     if before is None:
         return ""
-    if before.line != word.line:
-        return "\n"
-    return "" if _unspaced(before.text[-1]) and _unspaced(word.text[0]) else " "
-
-
-def _unspaced(character: str) -> bool:
-    """Chinese characters and kana, which are written without spaces between words."""
-    return "\u3040" <= character <= "\u30ff" or "\u3400" <= character <= "\u9fff"
+    return "\n" if before.line != word.line else joint(before.text, word.text)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from autosing.text.lrc import LrcLine, parse_lrc
-from autosing.text.normalize import has_own_script, languages_of, lines_of, words_of
+from autosing.text.normalize import has_own_script, languages_of, lines_of, without_held_marks, words_of
 from processing.alignment.place import SungLine
 
 LRC, PLAIN, TRANSCRIBED = "lrc", "plain", "transcribed"
@@ -18,7 +18,7 @@ def read_lyrics(lrc_lyrics: str | None, raw_lyrics: str | None) -> tuple[list[Su
     stamped = [line for line in map(_from_lrc, lrc.lines) if line.words]
     if any(line.start_s is not None for line in stamped):
         return stamped, LRC
-    plain = [SungLine(text, tuple(words_of(text))) for text in lines_of(raw_lyrics or "")]
+    plain = [SungLine(_sung(text), tuple(words_of(text))) for text in lines_of(raw_lyrics or "")]
     return [line for line in plain if line.words] or stamped, PLAIN
 
 
@@ -41,14 +41,25 @@ def likely_language(heard: Mapping[str, float], script: str | None) -> str:
     return max(sorted(able), key=lambda name: able[name])
 
 
+def _sung(text: str) -> str:
+    """A line's text, tidied where marks of held notes left it; the others are kept to the letter."""
+    plain = without_held_marks(text)
+    return text if plain == text else " ".join(plain.split())
+
+
 def _from_lrc(line: LrcLine) -> SungLine:
+    """Stamps of what is no word (`♪`) are passed over. Where most are not of the line's words, none are of use."""
     words = tuple(words_of(line.text))
     starts: list[float | None] = [None] * len(words)
-    rest = iter(enumerate(words))
+    at = missed = 0
     for stamped in line.words:
         head = words_of(stamped.text)[:1]
-        starts_at = next((k for k, word in rest if head and word.startswith(head[0])), None)
-        if starts_at is None:
-            return SungLine(line.text, words, line.start_s)  # the stamps are of other words: of no use
-        starts[starts_at] = stamped.start_s
-    return SungLine(line.text, words, line.start_s, tuple(starts) if line.words else ())
+        if not head:
+            continue
+        found = next((k for k in range(at, len(words)) if words[k].startswith(head[0])), None)
+        if found is None:
+            missed += 1
+            continue
+        starts[found], at = stamped.start_s, found + 1
+    of_use = missed <= sum(start is not None for start in starts)
+    return SungLine(_sung(line.text), words, line.start_s, tuple(starts) if line.words and of_use else ())

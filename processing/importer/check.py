@@ -38,6 +38,8 @@ class Checked:
     row_digest: str = ""
     """Of the audio and all that is known of the song."""
     num_bytes: int = 0
+    known: frozenset[str] = frozenset()
+    """The columns that say something of it."""
 
 
 def check_all(songs: Iterable[tuple[Entry, Song | Rejected]], known_audio: set[str]) -> Iterator[Checked]:
@@ -81,4 +83,5 @@ def _check(entry: Entry, song: Song | Rejected, known_audio: set[str]) -> Checke
         if found.num_samples < _TRUNCATED * found.promised_samples:
             held = f"{found.num_samples} of {found.promised_samples} samples are there"
             return Checked(entry, "truncated", f"{held}; copy or download the file again")
-    return Checked(entry, None, "", audio, row, len(song.audio))
+    known = frozenset(name for name, value in vars(song).items() if value)
+    return Checked(entry, None, "", audio, row, len(song.audio), known)

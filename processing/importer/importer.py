@@ -22,6 +22,7 @@ from processing.importer.sources import Entry, Source, open_source
 _VERSION = 1
 _FEW_PARTITIONS = 8
 """A small corpus is cut into so many partitions all the same, so that workers can share it."""
+_KNOWN = ("LRC", "plain lyrics", "no lyrics", "language", "artist")
 
 
 @dataclass
@@ -36,21 +37,26 @@ class ImportReport:
     remarks: list[dict[str, str]] = field(default_factory=list)
     """{file, reason, measurement}: in the corpus, or never a song, but worth a word."""
     partitions: int = 0
+    known: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_KNOWN, 0))
+    """What is known of the source's songs that are in the corpus -> how many they are."""
+
+    def count(self, columns: frozenset[str]) -> None:
+        """Of one more song that is in the corpus, these columns say something."""
+        lyrics = "LRC" if "lrc_lyrics" in columns else "plain lyrics" if "raw_lyrics" in columns else "no lyrics"
+        for name in (lyrics, *columns.intersection(("language", "artist"))):
+            self.known[name] += 1
 
     def rows(self) -> list[dict[str, Any]]:
         """One row an outcome: its name, how many, some of them."""
         rows = []
         for outcome, names in (("new", self.new), ("changed", self.changed), ("kept", self.kept)):
             rows.append({"outcome": outcome, "songs": len(names), "files": _some(names)})
+        rows += [{"outcome": f"known: {name}", "songs": count, "files": ""} for name, count in self.known.items()]
         for kind, items in (("left out", self.left_out), ("remark", self.remarks)):
             for reason in sorted({item["reason"] for item in items}):
                 names = [item["file"] for item in items if item["reason"] == reason]
                 rows.append({"outcome": f"{kind}: {reason}", "songs": len(names), "files": _some(names)})
         return rows
-
-    def next_run(self) -> str:
-        songs = len(self.new) + len(self.changed) + len(self.kept)
-        return f"a second run keeps these {songs} songs and adds only what is new or changed"
 
 
 @dataclass(frozen=True)
@@ -81,9 +87,9 @@ def import_corpus(
 
     Raises InputError: no such folder, no song in it, a table or columns that cannot be used, nothing readable.
     """
-    if source.resolve() == corpus.resolve():
-        raise InputError(f"import {source}: source and corpus are one folder; give another folder for the corpus")
     opened = open_source(source, table)
+    if opened.root.resolve() == corpus.resolve():
+        raise InputError(f"import {source}: source and corpus are one folder; give another folder for the corpus")
     entries = opened.entries()
     held = _held(corpus)
     origins = _origins(corpus)
@@ -91,7 +97,7 @@ def import_corpus(
     opening = check_all(opened.load(entries), {song.audio for song in held.values()})
     checked = list(progress(opening, "import", len(entries)))
     report = ImportReport(remarks=[_item(*remark) for remark in opened.remarks])
-    origin = str(source.resolve())
+    origin = str(opened.root.resolve())
     placed = _place(checked, held, origins, origin, report)
     if not held and not placed:
         reasons = ", ".join(f"{r} {n}" for r, n in sorted(Counter(x["reason"] for x in report.left_out).items()))
@@ -137,6 +143,7 @@ def _place(
             report.left_out.append(_item(name, "duplicate", f"the same audio as {held_audio[item.audio_digest]}"))
             continue
         taken.add(song_id)
+        report.count(item.known)
         if song_id != item.entry.wanted_id:
             report.remarks.append(_item(name, "renamed", f"id {song_id}: another song is {item.entry.wanted_id}"))
         if there is not None and there.row == item.row_digest:

@@ -8,12 +8,15 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from autosing.errors import InputError
+from autosing.text.files import guess_remark, read_text_file
+from autosing.text.normalize import join_words
+from processing.importer.ultrastar import read_ultrastar
 
 _STAMP = re.compile(r"^\s*\[\d+:\d+([.:]\d+)?\]", re.MULTILINE)
 _ALIASES = {
@@ -45,34 +48,24 @@ class Facts:
         return Facts(**{f.name: getattr(self, f.name) or getattr(other, f.name) for f in fields(Facts)})
 
 
-def read_text(path: Path) -> str:
-    """UTF-8 (with or without a mark) or UTF-16 with its mark. Raises InputError on others: nothing is guessed."""
-    data = path.read_bytes()
-    try:
-        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
-    if "\0" in text:  # UTF-16 without its mark reads as UTF-8, with a null beside each letter
-        raise InputError(f"{path}: not UTF-8 text (null at character {text.index(chr(0))}); save it as UTF-8")
-    return text
-
-
-def facts_beside(files: Mapping[str, Path]) -> Facts:
-    """The facts in the files that share a song's name; `files` maps a suffix (".lrc") to the file."""
-    facts = Facts()
-    if ".lrc" in files:
-        facts = facts.over(Facts(lrc_lyrics=read_text(files[".lrc"]).strip() or None))
-    if ".txt" in files:
-        facts = facts.over(lyrics_of(read_text(files[".txt"])))
-    if ".json" in files:
-        values = _parse_json(files[".json"], read_text(files[".json"]))
-        if isinstance(values, dict):
-            facts = facts.over(facts_of(values))
-    return facts
+def facts_in(path: Path) -> tuple[Facts, str | None]:
+    """(the facts in a file beside a song, a word on its encoding where that is a guess). Raises InputError."""
+    text, encoding = read_text_file(path)
+    if path.suffix.lower() == ".json":
+        values = _parse_json(path, text)
+        facts = facts_of(values) if isinstance(values, dict) else Facts()
+    elif path.suffix.lower() == ".lrc":
+        facts = Facts(lrc_lyrics=text.strip() or None)
+    else:
+        facts = lyrics_of(text)
+    return facts, guess_remark(encoding)
 
 
 def lyrics_of(text: str) -> Facts:
-    """Plain lyrics, or LRC where the lines carry stamps."""
+    """Plain lyrics, or LRC where the lines carry stamps, or the words of an UltraStar file."""
+    if (karaoke := read_ultrastar(text)) is not None:
+        lyrics, tags = karaoke
+        return facts_of({"lyrics": lyrics, **{key: tags.get(key) for key in ("artist", "title", "language")}})
     text = text.strip()
     return Facts(lrc_lyrics=text) if _STAMP.search(text) else Facts(raw_lyrics=text or None)
 
@@ -96,36 +89,58 @@ def facts_of(values: Mapping[str, Any]) -> Facts:
     return facts
 
 
-def read_table(path: Path) -> Iterator[tuple[str, Facts]]:
-    """(file name as written, facts) for each row. Raises InputError where no column names the file."""
-    for number, row in enumerate(_table_rows(path), start=1):
-        lowered = {str(key).strip().lower(): value for key, value in row.items()}
-        key = next((k for k in _FILE_KEYS if isinstance(lowered.get(k), str) and lowered[k].strip()), None)
-        if key is None:
-            raise InputError(
-                f"{path}: row {number} names no file (columns: {', '.join(map(str, row))}); "
-                f"need one of {', '.join(_FILE_KEYS)}"
-            )
-        yield lowered[key].strip(), facts_of(row)
+@dataclass(frozen=True)
+class Table:
+    """A table's rows as (file name as written, facts), and (name, reason, what was found) of what is not used."""
+
+    rows: list[tuple[str, Facts]]
+    remarks: list[tuple[str, str, str]]
+
+
+def read_table(path: Path, name: str) -> Table:
+    """`name` is what remarks call it. Raises InputError where it cannot be read, or no column of it names files.
+
+    Empty rows, as spreadsheets leave them, are no rows; a row that names no file is not used.
+    """
+    text, encoding = read_text_file(path)
+    found = [row for row in _table_rows(path, text) if any(value not in (None, "", []) for value in row.values())]
+    guess = guess_remark(encoding)
+    table = Table([], [(name, "encoding_guessed", guess)] if guess else [])
+    named = [(_file_of(row), row) for row in found]
+    if not any(written for written, _ in named):
+        columns = ", ".join(map(str, found[0])) if found else "none"
+        raise InputError(f"{path}: names no file (columns: {columns}); need one of {', '.join(_FILE_KEYS)}")
+    for number, (written, row) in enumerate(named, start=1):
+        if written is None:
+            table.remarks.append((name, "row_without_file", f"row {number} names no file; its facts are not used"))
+            continue
+        try:
+            table.rows.append((written, facts_of(row)))
+        except InputError as error:
+            table.remarks.append((written, "lyrics_not_readable", f"{name}: {error}"))
+    return table
 
 
 def is_table(path: Path) -> bool:
-    """CSV, TSV and JSONL are tables; a JSON file is one if it is a list of objects that name files."""
+    """CSV, TSV and JSONL are tables; a JSON file is one if it lists objects with file names (or cannot be read)."""
     if path.suffix.lower() != ".json":
         return path.suffix.lower() in TABLE_SUFFIXES
     try:
         values = json.loads(path.read_bytes())
     except (ValueError, RecursionError):
         return False
-    return (
-        isinstance(values, list)
-        and bool(values)
-        and all(isinstance(v, dict) and any(isinstance(v.get(k), str) for k in _FILE_KEYS) for v in values)
-    )
+    except OSError:
+        return True
+    return isinstance(values, list) and bool(values) and all(isinstance(v, dict) and _file_of(v) for v in values)
 
 
-def _table_rows(path: Path) -> list[Mapping[str, Any]]:
-    suffix, text = path.suffix.lower(), read_text(path)
+def _file_of(row: Mapping[Any, Any]) -> str | None:
+    lowered = {str(key).strip().lower(): value for key, value in row.items()}
+    return next((v.strip() for key in _FILE_KEYS if isinstance(v := lowered.get(key), str) and v.strip()), None)
+
+
+def _table_rows(path: Path, text: str) -> list[Mapping[str, Any]]:
+    suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv"):
         try:
             return list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if suffix == ".tsv" else ","))
@@ -157,7 +172,7 @@ def _lines_of_labels(values: Mapping[str, Any]) -> str | None:
     lines = values.get("lines")
     if isinstance(lines, list) and all(isinstance(x, dict) and isinstance(x.get("text"), str) for x in lines):
         return "\n".join(x["text"].strip() for x in lines) or None
-    for key, glue in (("words", " "), ("syllables", "")):
+    for key in ("words", "syllables"):
         items = values.get(key)
         if not isinstance(items, list):
             continue
@@ -168,5 +183,6 @@ def _lines_of_labels(values: Mapping[str, Any]) -> str | None:
             if isinstance(text, str) and text.strip() and isinstance(line, int):
                 grouped.setdefault(line, []).append(text)
         if grouped:
-            return "\n".join(glue.join(grouped[line]).strip() for line in sorted(grouped))
+            join = "".join if key == "syllables" else lambda words: join_words(word.strip() for word in words)
+            return "\n".join(join(grouped[line]).strip() for line in sorted(grouped))
     return None

@@ -16,7 +16,9 @@ from autosing.ids import clean_id
 from autosing.schemas.tables import Song
 from autosing.stage import Rejected
 from autosing.tables import check_kinds, find_partitions, kind_of, open_table, partitions
-from processing.importer.lyrics import Facts, facts_beside, facts_of, is_table, read_table
+from processing.importer.lyrics import Facts, facts_in, facts_of, is_table, read_table
+from processing.importer.matching import Songs, assign
+from processing.importer.walk import files_of, printable
 
 AUDIO_SUFFIXES = (".mp3", ".flac", ".ogg", ".opus", ".wav", ".m4a", ".aac", ".aif", ".aiff", ".wma", ".mp4", ".webm")
 """What is taken for a song by its name. Whether it can be read shows when it is opened."""
@@ -35,10 +37,15 @@ class Entry:
 
 
 class Source(ABC):
-    """Songs in a fixed order. `remarks` are (name, reason, measurement) about files that are no songs."""
+    """Songs in a fixed order, under `root`. `remarks` are (name, reason, measurement) of what is unused or a guess."""
 
-    def __init__(self) -> None:
-        self.remarks: list[tuple[str, str, str]] = []
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.remarks: dict[tuple[str, str, str], None] = {}
+
+    def remark(self, name: str, reason: str, measurement: str) -> None:
+        """Once, however often it is told."""
+        self.remarks[name, reason, measurement] = None
 
     @abstractmethod
     def entries(self) -> list[Entry]:
@@ -53,28 +60,33 @@ class Source(ABC):
 
 
 def open_source(path: Path, table: Path | None) -> Source:
-    """Raises InputError: no such folder, nothing in it, a table that cannot be used."""
-    if not path.is_dir():
-        found = "a file" if path.exists() else "nothing"
-        raise InputError(f"source {path}: found {found}, need a folder of songs; give the folder that holds them")
-    if find_partitions(path):
-        if table is not None:
-            raise InputError(f"--table {table}: {path} is a corpus, whose facts are in its columns; leave --table out")
-        return CorpusSource(path)
-    return FolderSource(path, table)
+    """Raises InputError: no such file or folder, nothing in it, a table that cannot be used."""
+    try:
+        if not path.exists():
+            raise InputError(f"source {path}: found nothing; give a folder of songs, or one song")
+        if path.is_file():
+            return FolderSource(path.parent, table, only=path)
+        if not path.is_dir():
+            raise InputError(f"source {path}: neither a file nor a folder; give a folder of songs, or one song")
+        is_corpus = bool(find_partitions(path))
+    except OSError as error:
+        raise InputError(f"source {path}: cannot be read ({error.strerror}); give a folder that you may read") from None
+    if is_corpus and table is not None:
+        raise InputError(f"--table {table}: {path} is a corpus, whose facts are in its columns; leave --table out")
+    return CorpusSource(path) if is_corpus else FolderSource(path, table)
 
 
 class FolderSource(Source):
-    """Audio files at any depth, with the files beside them and the tables among them.
+    """Audio files at any depth, with the files beside them and the tables among them; or `only` one song of a folder.
 
     What is said of a song counts in this order: table given, table found, files beside, tags.
     """
 
-    def __init__(self, root: Path, table: Path | None = None) -> None:
-        super().__init__()
-        self.root = root
-        files = [p for p in sorted(self.root.rglob("*")) if p.is_file() and not _is_hidden(p, self.root)]
-        self._songs = {self._name(p): p for p in files if p.suffix.lower() in AUDIO_SUFFIXES}
+    def __init__(self, root: Path, table: Path | None = None, only: Path | None = None) -> None:
+        super().__init__(root)
+        self._only = only
+        files = [only, *_siblings(only)] if only else files_of(root, _is_audio, _is_beside, self.remark)
+        self._songs = {self._name(p): p for p in files if p == only or (only is None and _is_audio(p))}
         if not self._songs:
             raise InputError(
                 f"source {self.root}: no audio in it ({len(files)} files); need "
@@ -82,13 +94,23 @@ class FolderSource(Source):
             )
         self._beside: dict[Path, dict[str, Path]] = {}
         for path in files:
-            if path.suffix.lower() in _BESIDE:
+            if _is_beside(path):
                 self._beside.setdefault(path.with_suffix(""), {})[path.suffix.lower()] = path
         own = {path.with_suffix("") for path in self._songs.values()}
         tables = [p for p in files if p.with_suffix("") not in own and is_table(p)]
         self._facts: dict[str, Facts] = {}
-        for found in [*tables, *([table] if table else [])]:
-            self._read_table(found)
+        names = Songs(self.root, self._songs)
+        for found in tables:
+            if table is None or os.path.realpath(table) != os.path.realpath(found):
+                try:
+                    self._read_table(found, names)
+                except InputError as error:
+                    self.remark(self._name(found), "table_not_used", str(error))
+        if table is not None:
+            try:
+                self._read_table(table, names)
+            except InputError as error:
+                raise InputError(f"--table {error}") from None
 
     def entries(self) -> list[Entry]:
         return [Entry(name, clean_id(str(Path(name).with_suffix("")))) for name in self._songs]
@@ -104,43 +126,41 @@ class FolderSource(Source):
             yield entry, Song(entry.wanted_id, data, **vars(facts))
 
     def _facts_beside(self, name: str) -> Facts:
-        try:
-            return facts_beside(self._beside.get(self._songs[name].with_suffix(""), {}))
-        except InputError as error:
-            self._remark(name, "lyrics_not_readable", str(error))
-            return Facts()
+        """One file that cannot be read costs its own facts only."""
+        facts = Facts()
+        beside = self._beside.get(self._songs[name].with_suffix(""), {})
+        for path in (beside[suffix] for suffix in _BESIDE if suffix in beside):
+            try:
+                found, guess = facts_in(path)
+            except InputError as error:
+                self.remark(name, "lyrics_not_readable", str(error))
+                continue
+            if guess:
+                self.remark(name, "encoding_guessed", f"{path.name}: {guess}")
+            facts = facts.over(found)
+        return facts
 
-    def _read_table(self, table: Path) -> None:
-        if not table.is_file():
-            raise InputError(f"--table {table}: no such file")
-        base = table.parent if table.is_relative_to(self.root) else self.root
-        names = {Path(name).name: name for name in self._songs}
-        stems = {Path(name).stem: name for name in self._songs}
-        for written, facts in read_table(table):
-            path = (base / written).resolve()
-            relative = self._name(path) if path.is_relative_to(self.root.resolve()) else ""
-            name = relative if relative in self._songs else names.get(Path(written).name) or stems.get(written)
-            if name is None:
-                self._remark(written, "listed_but_absent", f"{table.name} names it; no such audio in {self.root}")
-            else:
+    def _read_table(self, path: Path, songs: Songs) -> None:
+        inside = path.is_relative_to(self.root)
+        table = read_table(path, self._name(path) if inside else str(path))
+        owned, missed = assign(table.rows, songs, self._name(path.parent) if inside else "")
+        for name, rows in owned.items():
+            for facts in rows:
                 self._facts[name] = facts.over(self._facts.get(name, Facts()))
+        for remark in table.remarks:
+            self.remark(*remark)
+        for written, why in missed.items() if self._only is None else ():
+            self.remark(written, why.reason, f"{path.name} names it; {why.measurement}")
 
     def _name(self, path: Path) -> str:
-        root = self.root if path.is_relative_to(self.root) else self.root.resolve()
-        # A name of bytes that are no UTF-8 is held as text that can be written; what is lost is kept in its digits.
-        return os.fsencode(path.relative_to(root)).decode("utf-8", "backslashreplace")
-
-    def _remark(self, name: str, reason: str, measurement: str) -> None:
-        if (name, reason, measurement) not in self.remarks:
-            self.remarks.append((name, reason, measurement))
+        return printable(str(path.relative_to(self.root)))
 
 
 class CorpusSource(Source):
     """<k>/index.parquet with columns id and audio; others that we know are taken, the rest is left behind."""
 
     def __init__(self, root: Path) -> None:
-        super().__init__()
-        self._root = root
+        super().__init__(root)
         self._numbers = partitions(root)
         for k in self._numbers:
             with open_table(self._index(k)) as file:
@@ -156,7 +176,7 @@ class CorpusSource(Source):
             for name in (name for name in _TEXT_COLUMNS if name in names):
                 if kind_of(schema.field(name).type) not in ("text", "null"):
                     found = f"column {name} holds {schema.field(name).type}, need text"
-                    self.remarks.append((f"{k}/index.parquet", "column_left_out", found))
+                    self.remark(f"{k}/index.parquet", "column_left_out", found)
 
     def entries(self) -> list[Entry]:
         found = []
@@ -188,11 +208,20 @@ class CorpusSource(Source):
                 yield from batch.to_pylist()
 
     def _index(self, k: int) -> Path:
-        return self._root / str(k) / "index.parquet"
+        return self.root / str(k) / "index.parquet"
 
 
-def _is_hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(root).parts)
+def _is_audio(path: Path) -> bool:
+    return path.suffix.lower() in AUDIO_SUFFIXES
+
+
+def _is_beside(path: Path) -> bool:
+    return path.suffix.lower() in _BESIDE
+
+
+def _siblings(song: Path) -> list[Path]:
+    """What lies beside a song under its name."""
+    return [path for path in sorted(song.parent.iterdir()) if path.stem == song.stem and path != song]
 
 
 def _tags(data: bytes) -> Facts:

@@ -73,7 +73,7 @@ class Align(Stage[SongToAlign, Lyrics]):
     """By a best path through the letters of the lyrics, over how likely each letter is at each time."""
 
     name = "align"
-    version = 4
+    version = 5
     reads = ("separate", "index")
     takes = SongToAlign
     gives = Lyrics

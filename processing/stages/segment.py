@@ -15,12 +15,11 @@ from autosing.errors import InputError
 from autosing.ids import clip_id
 from autosing.schemas.tables import Clip, Line, Word
 from autosing.stage import Rejected, Stage
+from autosing.text.normalize import join_words
 from processing.activity import RATE_HZ, STEP_MS, covered, singing_activity, sung_before_ms
 from processing.windows import choose_windows, cut_times
 
 Span = TypeVar("Span", Line, Word)
-
-_WITHOUT_SPACES = ("zh", "ja", "th", "yue")
 
 
 class SegmentConfig(Config):
@@ -63,7 +62,7 @@ class Segment(Stage[Aligned, Clip]):
     """Dynamic programming over the cuts; a song is out as one clip or more, or rejected."""
 
     name = "segment"
-    version = 1
+    version = 2
     reads = ("align", "separate", "index")
     takes = Aligned
     gives = Clip
@@ -129,7 +128,7 @@ def _clip(
     row: Aligned, vocals: Encoded | None, rest: Encoded | None, start_s: float, end_s: float, fraction: float
 ) -> Clip:
     assert vocals is not None, row.id
-    lines, words = rebase(row.lines, row.words, start_s, end_s, row.language)
+    lines, words = rebase(row.lines, row.words, start_s, end_s)
     return Clip(
         id=clip_id(row.id, start_s),
         song=row.id,
@@ -173,9 +172,7 @@ class _Cutter:
         return Audio(self._tape.look(count), rate)
 
 
-def rebase(
-    lines: list[Line], words: list[Word], start_s: float, end_s: float, language: str
-) -> tuple[list[Line], list[Word]]:
+def rebase(lines: list[Line], words: list[Word], start_s: float, end_s: float) -> tuple[list[Line], list[Word]]:
     """The lines and words wholly inside [start, end], on the window's own time, words pointing at their new lines.
 
     Of a line that is cut, the words inside are kept and are a line of their own, so that what is sung in the clip is
@@ -189,7 +186,7 @@ def rebase(
         if line.start_s >= start_s - 1e-6 and line.end_s <= end_s + 1e-6 and len(own) == len(here):
             kept[number] = line
         elif here:
-            text = ("" if language in _WITHOUT_SPACES else " ").join(word.text for word in here)
+            text = join_words(word.text for word in here)
             kept[number] = replace(line, text=text, start_s=here[0].start_s, end_s=here[-1].end_s)
     place = {number: k for k, number in enumerate(kept)}
     return (
