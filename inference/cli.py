@@ -63,7 +63,9 @@ def sing(
     rate: Annotated[int | None, Option(help="Sample rate of the files, Hz (default: the codec's).")] = None,
     codec: Annotated[str | None, Option(help="Name or run of the codec (default: the sm2a run's).")] = None,
     codebook: Annotated[str | None, Option(help="Run of the semantic codebook (default: the bundled).")] = None,
-    format: Annotated[str, Option(help="wav, flac, ogg or mp3: of the files of a folder of lyrics.")] = "wav",
+    format: Annotated[
+        Literal["wav", "flac", "ogg", "mp3"], Option(help="wav, flac, ogg or mp3: of the files of a folder of lyrics.")
+    ] = "wav",
     force: Annotated[bool, Option("--force", help="Replace files that 'autosing sing' did not write, too.")] = False,
     codes_out: Annotated[bool, Option("--codes-out", help="Keep the codes too, as out.npz.")] = False,
     remark: Annotated[str, Option(help="A line for out.json and the report.")] = "",

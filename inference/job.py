@@ -48,8 +48,6 @@ def sing_folder(job: Job, lyrics: Path, format: str = "wav") -> list[dict[str, A
 
     Raises InputError where nothing can be sung: no such files, a bad reference, bad models.
     """
-    if f".{format}" not in FORMATS:
-        raise InputError(f"--format {format}: unknown; need one of {', '.join(name[1:] for name in FORMATS)}")
     if job.out.suffix.lower() in FORMATS or job.out.is_file():
         raise InputError(f"--out {job.out}: names a file; --lyrics {lyrics} is a folder, so give --out FOLDER")
     if job.out.is_dir() and job.out.samefile(lyrics):

@@ -95,14 +95,13 @@ def test_a_folder_of_lyrics_is_sung_with_models_loaded_once_and_bad_files_are_li
 
 def test_folders_that_cannot_be_sung_are_refused(words: list[str], lyrics: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    for given, out, more, found in (
-        (lyrics, tmp_path / "out.wav", (), "names a file; --lyrics"),
-        (lyrics, lyrics, (), "is the folder of the lyrics"),
-        (lyrics, tmp_path / "out", ("--format", "opus"), "--format opus: unknown"),
-        (tmp_path / "empty", tmp_path / "out", (), "a folder without a .lrc or .txt file"),
+    for given, out, found in (
+        (lyrics, tmp_path / "out.wav", "names a file; --lyrics"),
+        (lyrics, lyrics, "is the folder of the lyrics"),
+        (tmp_path / "empty", tmp_path / "out", "a folder without a .lrc or .txt file"),
     ):
         with pytest.raises(InputError, match=found):
-            run(*words, "--lyrics", given, "--out", out, *more)
+            run(*words, "--lyrics", given, "--out", out)
     assert not (tmp_path / "out").exists() and len(list(lyrics.iterdir())) == 6
 
 
@@ -157,8 +156,8 @@ def test_the_device_is_chosen_and_refused_where_it_is_not_there(words: list[str]
         run(*words, "--lyrics", "la", "--out", tmp_path / f"{device}.wav", "--device", device)
     record = json.loads((tmp_path / "cpu.json").read_text())
     assert (record["config"]["device"], record["device"]) == ("cpu", "cpu")
-    with pytest.raises(InputError, match="device"):
-        run(*words, "--lyrics", "la", "--out", tmp_path / "no.wav", "--device", "abacus")
+    wrong = CliRunner().invoke(app, [*words, "--lyrics", "la", "--out", str(tmp_path / "no.wav"), "--device", "abacus"])
+    assert wrong.exit_code == 2 and "abacus" in wrong.stderr
     if torch.cuda.is_available():
         return
     assert (tmp_path / "cpu.wav").read_bytes() == (tmp_path / "auto.wav").read_bytes()

@@ -23,7 +23,7 @@ def weights_file(name: str, folder: Path) -> Path:
     if not (folder / _WEIGHTS).is_file():
         raise InputError(
             f"codec {name}: no {_WEIGHTS} in {folder}; put the file of descript-audio-codec's release there under "
-            "that name, or use --codec autosing-24khz"
+            "that name, or name the codec autosing-24khz"
         )
     return folder / _WEIGHTS
 

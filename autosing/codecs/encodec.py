@@ -25,7 +25,7 @@ def weights_file(name: str, folder: Path) -> Path:
     if not (folder / _WEIGHTS).is_file():
         raise InputError(
             f"codec {name}: no {_WEIGHTS} in {folder}; put the file of the encodec package's release there, "
-            "or use --codec autosing-24khz"
+            "or name the codec autosing-24khz"
         )
     return folder / _WEIGHTS
 

@@ -25,7 +25,7 @@ def weights_file(name: str, folder: Path) -> Path:
     for file in ("config.json", _WEIGHTS):
         if not (folder / file).is_file():
             what = f"config.json and {_WEIGHTS} of hubertsiuzdak/{name.replace('-', '_')}"
-            raise InputError(f"codec {name}: no {file} in {folder}; put {what} there, or use --codec autosing-24khz")
+            raise InputError(f"codec {name}: no {file} in {folder}; put {what} there, or name the codec autosing-24khz")
     return folder / _WEIGHTS
 
 

@@ -54,10 +54,12 @@ def generate_acoustic(
     if candidates is not None and len(semantic) == 1:
         semantic = list(semantic) * candidates
     if not semantic or (candidates is not None and len(semantic) != candidates):
-        raise InputError(f"semantic codes: found {len(semantic)} sets, need one, or {candidates or 'at least one'}")
+        raise InputError(f"semantic codes: found {len(semantic)} sets; give one, or {candidates or 'at least one'}")
     highest = max((int(codes.max()) for codes in semantic if len(codes)), default=0)
     if highest >= model.config.semantic_size:
-        raise InputError(f"semantic code {highest}: the model knows {model.config.semantic_size}; use its codebook")
+        raise InputError(
+            f"semantic code {highest}: the model knows {model.config.semantic_size}; give codes of its codebook"
+        )
     song = _Song(model, semantic, music, singer, duration_s, sampling or Sampling(), scale, keep)
     overlap = min(int(overlap_s / song.block_s), song.context // 2) or 1
     done = song.begin_with(prompt) if prompt is not None else 0
@@ -99,7 +101,9 @@ class _Song:
         lengths = [blocks * self.model.spec.block_frames // stride for stride in self.model.spec.strides]
         found = [len(level) for level in prompt]
         if found != lengths or blocks >= min(self.blocks_C):
-            raise InputError(f"prompt: levels of {found} codes; need whole blocks, fewer than {min(self.blocks_C)}")
+            raise InputError(
+                f"prompt: levels of {found} codes; give whole blocks, fewer than {min(self.blocks_C)} of them"
+            )
         self.levels_C = [[np.asarray(level, np.int64) for level in prompt] for _ in self.levels_C]
         return blocks
 

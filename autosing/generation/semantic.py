@@ -45,9 +45,13 @@ def generate_semantic(
     total = num_frames_to_cover(duration_s, SEMANTIC_RATE_HZ)
     start_N = np.zeros(0, np.int64) if prompt is None else np.asarray(prompt, np.int64)
     if total <= len(start_N):
-        raise InputError(f"duration {duration_s} s: {total} codes, {len(start_N)} of them given; ask for a longer one")
+        raise InputError(
+            f"duration {duration_s} s: {total} codes, {len(start_N)} of them given; ask for a longer one or give fewer"
+        )
     if start_N.size and not 0 <= start_N.min() <= start_N.max() < model.config.semantic_size:
-        raise InputError(f"prompt: codes up to {start_N.max()}, need below {model.config.semantic_size}")
+        raise InputError(
+            f"prompt: codes up to {start_N.max()}, need below {model.config.semantic_size}; give codes of its codebook"
+        )
     if lyrics is not None and lyrics.level == "none":
         lyrics = lyrics.spread(duration_s)
     context = int(model.config.context_s * RATE_HZ)

@@ -138,7 +138,9 @@ def _demucs(config: SeparatorConfig) -> VocalsOf:
     models = [(model.to(device), weights[voice]) for model, weights in _members(bag)]
     window = {int(model.segment * rate) for model, _ in models}
     if len(window) > 1:
-        raise InputError(f"separate.model {config.model}: models of several window lengths; name one of them")
+        raise InputError(
+            f"demucs, model {config.model}: a bag of models of several window lengths; name one of them as `model`"
+        )
     (length,) = window
 
     @torch.inference_mode()
@@ -169,10 +171,12 @@ def _demucs_place(config: SeparatorConfig) -> tuple[str, Path]:
     """The model's name as demucs wants it, and the folder that holds it."""
     if config.repo is not None:
         if not config.repo.is_dir():
-            raise InputError(f"separate.repo {config.repo}: no such folder; give one that holds {config.model}")
+            raise InputError(f"demucs, repo {config.repo}: no such folder; give the one that holds {config.model}")
         return config.model, config.repo
     if config.model != "htdemucs":
-        raise InputError(f"separate.model {config.model!r}: only htdemucs is known; give separate.repo for another")
+        raise InputError(
+            f"demucs, model {config.model!r}: only htdemucs is known; give the folder of another as `repo`"
+        )
     from autosing.pretrained import fetch
 
     return _HTDEMUCS, fetch("htdemucs").parent

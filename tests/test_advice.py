@@ -1,0 +1,60 @@
+"""What an error advises can be followed: by the command that was run, whichever it was."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+from autosing.errors import InputError
+from autosing.models.separation import SeparatorConfig, load_separator
+from inference import cli
+
+HOUSE = Path(__file__).parents[1]
+
+
+def texts(*rooms: str) -> Iterator[tuple[Path, str]]:
+    """(file, text) of each string in these folders, docstrings and messages, values left out."""
+    for path in (path for room in rooms for path in sorted((HOUSE / room).rglob("*.py"))):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield path, node.value
+
+
+def options_of(*functions: object) -> set[str]:
+    found: set[str] = set()
+    for function in functions:
+        app = typer.Typer()
+        app.command()(function)  # type: ignore[type-var]
+        command = typer.main.get_command(app)
+        found |= {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
+    return found
+
+
+def test_what_sing_and_report_advise_are_options_of_theirs() -> None:
+    named = {
+        (path.name, option) for path, text in texts("inference") for option in re.findall(r"--[a-z][a-z0-9-]*", text)
+    }
+    assert len(named) > 15
+    assert {option for _, option in named} <= options_of(cli.sing, cli.report)
+
+
+def test_what_several_commands_share_advises_no_option_of_one_of_them() -> None:
+    """`process` has no --codec, `sing` no `separate.model`, `build` neither."""
+    rooms = ("autosing/codecs", "autosing/models", "autosing/generation", "autosing/text")
+    for path, text in texts(*rooms):
+        assert not re.findall(r"(?:^|\s)(--[a-z]+|(?:separate|separation|acoustic|semantic)\.[a-z]+)", text), (
+            path,
+            text,
+        )
+
+
+def test_a_separator_that_cannot_be_is_told_in_the_words_of_its_own_settings(tmp_path: Path) -> None:
+    for wrong, found in (
+        (SeparatorConfig(separator="demucs", model="other"), r"model 'other'.*`repo`"),
+        (SeparatorConfig(separator="demucs", repo=tmp_path / "none"), r"repo .*none.*no such folder"),
+    ):
+        with pytest.raises(InputError, match=found):
+            load_separator(wrong)
