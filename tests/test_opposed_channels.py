@@ -32,7 +32,7 @@ ORDINARY = {
     "both alike": np.stack([VOICE_S, VOICE_S]),
     "one side": np.stack([VOICE_S, 0 * VOICE_S]),
     "unlike": np.stack([noise(8.0, 1), noise(8.0, 2)]),
-    "wide, the difference louder than the mean": np.stack([VOICE_S + noise(8.0, 1, 0.3), VOICE_S - noise(8.0, 1, 0.3)]),
+    "wide, the difference louder than the mean": np.stack([VOICE_S + noise(8.0, 1, 0.15), VOICE_S - noise(8.0, 1, 0.15)]),
     "silent": np.zeros((2, 8 * RATE), np.float32),
     "three channels": np.stack([VOICE_S, -VOICE_S, RESIDUE_S]),
 }  # fmt: skip
