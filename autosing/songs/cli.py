@@ -23,7 +23,7 @@ def songs(
     Run again, finished partitions are kept if they were made with the same arguments, and made anew if not.
     """
     from autosing import console
-    from autosing.testing.voice.corpus import make_songs
+    from autosing.songs.corpus import make_songs
 
     made = make_songs(
         out,

@@ -11,18 +11,18 @@ import numpy as np
 from autosing.audio.io import Audio, resample
 from autosing.ids import seed_of
 from autosing.schemas.tables import Line, Word
-from autosing.testing.voice.analysis import FRAME_S, SpeakingVoice, SpokenWord
-from autosing.testing.voice.band import SONG_RATE_HZ, play_band
-from autosing.testing.voice.espeak import SPEECH_RATE_HZ, Espeak
-from autosing.testing.voice.layout import PlacedPhone, PlacedSyllable, lay_out
-from autosing.testing.voice.lyrics import lyric_line, split_words
-from autosing.testing.voice.room import on_16_bits, reverberate, rms
-from autosing.testing.voice.score import BEATS_A_BAR, LOOPS, Note, bars_for, line_rhythm, melody
-from autosing.testing.voice.settings import song_id
-from autosing.testing.voice.sing import sing_line
-from autosing.testing.voice.singers import Singer
-from autosing.testing.voice.speech import speak_lines
-from autosing.testing.voice.truth import SongTruth, Stems, SungNote, SungPhone, SungSyllable
+from autosing.songs.analysis import FRAME_S, SpeakingVoice, SpokenWord
+from autosing.songs.band import SONG_RATE_HZ, play_band
+from autosing.songs.espeak import SPEECH_RATE_HZ, Espeak
+from autosing.songs.layout import PlacedPhone, PlacedSyllable, lay_out
+from autosing.songs.lyrics import lyric_line, split_words
+from autosing.songs.room import on_16_bits, reverberate, rms
+from autosing.songs.score import BEATS_A_BAR, LOOPS, Note, bars_for, line_rhythm, melody
+from autosing.songs.settings import song_id
+from autosing.songs.sing import sing_line
+from autosing.songs.singers import Singer
+from autosing.songs.speech import speak_lines
+from autosing.songs.truth import SongTruth, Stems, SungNote, SungPhone, SungSyllable
 
 _RMS = 0.09
 

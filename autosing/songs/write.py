@@ -6,9 +6,9 @@ from uuid import uuid4
 
 from autosing.audio.io import encode, save
 from autosing.schemas.tables import Line, Song
-from autosing.testing.voice.settings import SongsConfig, song_id
-from autosing.testing.voice.song import Form, MadeSong, make_song
-from autosing.testing.voice.truth import save_truth
+from autosing.songs.settings import SongsConfig, song_id
+from autosing.songs.song import Form, MadeSong, make_song
+from autosing.songs.truth import save_truth
 
 LICENCE = "CC0-1.0"
 

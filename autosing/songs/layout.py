@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from autosing.testing.voice.analysis import SpokenWord
-from autosing.testing.voice.espeak import SpokenPhone
-from autosing.testing.voice.score import Note
+from autosing.songs.analysis import SpokenWord
+from autosing.songs.espeak import SpokenPhone
+from autosing.songs.score import Note
 
 _LONGEST_ONSET_S, _LONGEST_CODA_S = 0.14, 0.12
 _SHARE = 0.5

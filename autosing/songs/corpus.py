@@ -19,11 +19,11 @@ from pathlib import Path
 from autosing import console, tables
 from autosing.errors import InputError
 from autosing.schemas.tables import Song
-from autosing.testing.voice.espeak import require_songs_extra
-from autosing.testing.voice.lyrics import check_language
-from autosing.testing.voice.settings import DEFAULT_LANGUAGES, MADE_BY, VERSION, SongsConfig, song_id
-from autosing.testing.voice.singers import first_singers
-from autosing.testing.voice.write import write_song
+from autosing.songs.espeak import require_songs_extra
+from autosing.songs.lyrics import check_language
+from autosing.songs.settings import DEFAULT_LANGUAGES, MADE_BY, VERSION, SongsConfig, song_id
+from autosing.songs.singers import first_singers
+from autosing.songs.write import write_song
 
 _FORMATS = ("flac", "wav", "ogg", "mp3", "opus")
 _OUR_FOLDER = re.compile(r"song\d{4,}|\.song\d{4,}\.[0-9a-f]{12}\.part")

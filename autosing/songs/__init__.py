@@ -6,10 +6,10 @@ layout) and are sounded at the score's pitch (sing). Times, notes and f0 are dec
 exact, not estimated. A band (band) and a room (room) are added, and the parts sum to the mix to the bit.
 """
 
-from autosing.testing.voice.corpus import SongsMade, make_songs
-from autosing.testing.voice.singers import SINGERS, Singer
-from autosing.testing.voice.tiny import tiny_song
-from autosing.testing.voice.truth import F0_RATE_HZ, SongTruth, Stems, load_stems, load_truth
+from autosing.songs.corpus import SongsMade, make_songs
+from autosing.songs.singers import SINGERS, Singer
+from autosing.songs.tiny import tiny_song
+from autosing.songs.truth import F0_RATE_HZ, SongTruth, Stems, load_stems, load_truth
 
 __all__ = [
     "F0_RATE_HZ",

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from autosing.config import Config
-from autosing.testing.voice.singers import Singer, first_singers
+from autosing.songs.singers import Singer, first_singers
 
 VERSION = 1
 """Counted up whenever the same settings would give other songs."""
@@ -21,7 +21,7 @@ class SongsConfig(Config):
     languages: tuple[str, ...] = Field(DEFAULT_LANGUAGES, min_length=1)
     """Gone through in turn, each singer one further on."""
     singers: int = Field(8, ge=1)
-    """The first so many of autosing.testing.voice.singers.SINGERS."""
+    """The first so many of autosing.songs.singers.SINGERS."""
     audio_format: str = "flac"
     partitions: int = Field(3, ge=1)
     lines: int = Field(4, ge=1, le=16)
