@@ -1,16 +1,35 @@
 """What a corpus of made songs is made of, and what each of its partitions depends on."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from pydantic import Field
 
+from autosing import pretrained
 from autosing.config import Config
-from autosing.songs.singers import Singer, first_singers
+from autosing.songs.singers import SINGERS
 
 VERSION = 1
 """Counted up whenever the same settings would give other songs."""
+NATURAL_VERSION = 1
+"""The same, for songs of natural voices."""
 MADE_BY = "autosing songs"
+NATURAL_LANGUAGES = ("en",)
+NATURAL_SINGERS = 48
+NATURAL_WEIGHTS = ("kokoro", "kokoro-voices")
 DEFAULT_LANGUAGES = ("en", "en", "ko", "en", "en", "zh")
+
+
+Voices = Literal["synthetic", "natural", "mixed"]
+
+
+@dataclass(frozen=True)
+class Casting:
+    """Who sings a song: the number of a singer among those of its voice, and the language."""
+
+    voice: Literal["synthetic", "natural"]
+    singer: int
+    language: str
 
 
 class SongsConfig(Config):
@@ -21,7 +40,9 @@ class SongsConfig(Config):
     languages: tuple[str, ...] = Field(DEFAULT_LANGUAGES, min_length=1)
     """Gone through in turn, each singer one further on."""
     singers: int = Field(8, ge=1)
-    """The first so many of autosing.songs.singers.SINGERS."""
+    """The first so many of autosing.songs.singers.SINGERS, or of the natural singers; of each where both sing."""
+    voices: Voices = "synthetic"
+    """Mixed: a natural and a synthetic singer in turn. What natural voices cannot sing is sung by synthetic ones."""
     audio_format: str = "flac"
     partitions: int = Field(3, ge=1)
     lines: int = Field(4, ge=1, le=16)
@@ -30,16 +51,26 @@ class SongsConfig(Config):
     def songs_of(self, partition: int) -> range:
         return range(partition, self.count, self.partitions)
 
-    def casting(self, index: int) -> tuple[Singer, str]:
+    def casting(self, index: int) -> Casting:
         """Who sings song number `index`, and in which language: every singer comes to every language."""
-        singers = first_singers(self.singers)
-        turn, number = divmod(index, len(singers))
-        return singers[number], self.languages[(turn + number) % len(self.languages)]
+        if self.voices == "mixed":
+            index, synthetic = divmod(index, 2)
+        else:
+            synthetic = self.voices == "synthetic"
+        turn, singer = divmod(index, self.singers)
+        language = self.languages[(turn + singer) % len(self.languages)]
+        if synthetic or language not in NATURAL_LANGUAGES:
+            return Casting("synthetic", singer % len(SINGERS), language)
+        return Casting("natural", singer, language)
 
     def details(self, partition: int) -> dict[str, Any]:
         """What the bytes of a partition depend on."""
         song = self.model_dump(include={"seed", "languages", "singers", "audio_format", "lines"}, mode="json")
-        return {"made": MADE_BY, "songs": list(self.songs_of(partition)), **song}
+        details = {"made": MADE_BY, "songs": list(self.songs_of(partition)), **song}
+        if self.voices != "synthetic":
+            weights = [pretrained.digest(name) for name in NATURAL_WEIGHTS]
+            details |= {"voices": self.voices, "natural_version": NATURAL_VERSION, "weights": weights}
+        return details
 
 
 def song_id(index: int) -> str:
