@@ -27,6 +27,7 @@ def songs(
     """
     from autosing import console
     from autosing.songs.corpus import make_songs
+    from autosing.songs.settings import voices_of
 
     made = make_songs(
         out,
@@ -38,7 +39,7 @@ def songs(
         partitions=partitions,
         workers=workers,
         lines=lines,
-        voices=voices,
+        voices=voices_of(voices),
     )
     console.summary(
         f"songs in {out}",

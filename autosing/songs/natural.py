@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from autosing.songs.espeak import SpokenPhone
+from autosing.songs.gesture import f0_curve
 from autosing.songs.kokoro import UNIT_S, VOICE_RATE_HZ, Kokoro, Prosody
 from autosing.songs.layout import PlacedPhone
 from autosing.songs.natural_singers import NaturalSinger
 from autosing.songs.phones import STRESS, VOWELS, PhoneString
 from autosing.songs.score import Note
-from autosing.songs.sing import pitch_curve
 
 FRAMES_A_UNIT = 2
 _VOICED_HZ = 40
@@ -146,7 +146,7 @@ def sing(
     at_F = np.interp(np.arange(num_frames) + 0.5, edges * FRAMES_A_UNIT, spoken_edges)
     source_F = np.clip(at_F.astype(int), 0, len(line.prosody.f0_hz_F) - 1)
     spoken_hz_F, energy_F = line.prosody.f0_hz_F[source_F], line.prosody.energy_F[source_F].copy()
-    asked_F = pitch_curve(start_s + (np.arange(num_frames) + 0.5) * frame_s, notes, singer, rng)
+    asked_F = f0_curve(start_s + (np.arange(num_frames) + 0.5) * frame_s, notes, singer.gesture, rng)
     voiced_F = spoken_hz_F > _VOICED_HZ
     for anchor in line.anchors_N:
         first, last = edges[anchor] * FRAMES_A_UNIT, edges[anchor + _held(line, anchor).stop] * FRAMES_A_UNIT

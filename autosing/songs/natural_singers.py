@@ -9,6 +9,7 @@ import numpy as np
 
 from autosing.errors import InputError
 from autosing.ids import seed_of
+from autosing.songs.gesture import Gesture, draw_gesture
 from autosing.songs.settings import NATURAL_SINGERS
 
 _VOICES = ("jf_alpha", "jf_gongitsune", "jf_nezumi", "jf_tebukuro", "jm_kumo")
@@ -23,8 +24,7 @@ class NaturalSinger:
     name: str
     formant: float
     """What formants are multiplied by; above 1 is a shorter vocal tract."""
-    vibrato_hz: float
-    vibrato_cents: float
+    gesture: Gesture
     styles: np.ndarray = field(repr=False)
     """[510, 256]"""
 
@@ -49,7 +49,6 @@ def natural_singer(number: int, tables: dict[str, np.ndarray]) -> NaturalSinger:
     return NaturalSinger(
         f"{_FIRST[number % 8]} {_LAST[number // 8]}",
         round(0.88 + 0.26 * ((0.5 + number * 0.7548776662) % 1), 3),
-        float(rng.uniform(4.7, 6.3)),
-        float(rng.uniform(12, 45)),
+        draw_gesture(rng),
         styles.astype(np.float32),
     )

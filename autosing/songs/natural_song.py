@@ -14,13 +14,14 @@ from autosing.schemas.tables import Word
 from autosing.songs.analysis import FRAME_S
 from autosing.songs.band import SONG_RATE_HZ, play_band
 from autosing.songs.espeak import Espeak
+from autosing.songs.gesture import breath, phrase_gain
 from autosing.songs.grammar import english_sentence
 from autosing.songs.kokoro import UNIT_S, VOICE_RATE_HZ, load_kokoro
 from autosing.songs.layout import syllables_of
 from autosing.songs.natural import SpokenLine, f0_at, rate_hz, sing, sound_spoken, speak
 from autosing.songs.natural_singers import NaturalSinger, natural_singer
 from autosing.songs.phones import EnglishPhones
-from autosing.songs.room import on_16_bits
+from autosing.songs.room import on_16_bits, rms
 from autosing.songs.score import BEATS_A_BAR, LOOPS, Note
 from autosing.songs.settings import song_id
 from autosing.songs.song import Book, Form, MadeSong, mix
@@ -59,13 +60,18 @@ def make_natural_song(seed: int, index: int, number: int, form: Form, speech: bo
     sung_S = np.zeros(round((duration_s + 1) * VOICE_RATE_HZ))
     time_T = np.arange(int(duration_s / FRAME_S) + 1) * FRAME_S
     f0_T = np.zeros(len(time_T), np.float32)
-    book = Book()
+    book, breaths = Book(), []
     for planned in plan:
         notes = _notes(planned, beat_s, key, round(home), hold, manner, rng)
         sung = sing(network, planned.line, notes, singer, rng)
-        audio_S = resample(sung.audio_S * 10 ** (rng.uniform(-2, 2) / 20), rate_hz(singer), VOICE_RATE_HZ)
+        audio_S = resample(sung.audio_S, rate_hz(singer), VOICE_RATE_HZ)
+        audio_S = audio_S * phrase_gain(len(audio_S), rng)
         first = round(sung.start_s * VOICE_RATE_HZ)
         sung_S[first : first + len(audio_S)] += audio_S[: len(sung_S) - first]
+        breath_S = breath(VOICE_RATE_HZ, rms(audio_S), singer.gesture, rng)
+        breath_end = round((sung.phones[0].start_s - 0.04) * VOICE_RATE_HZ)
+        sung_S[breath_end - len(breath_S) : breath_end] += breath_S
+        breaths.append(((breath_end - len(breath_S)) / VOICE_RATE_HZ, breath_end / VOICE_RATE_HZ))
         np.maximum(f0_T, f0_at(sung, time_T), out=f0_T, casting="same_kind")
         words = [word.text for word in planned.line.words]
         book.write(planned.text, words, sung.phones, syllables_of(planned.line.words), notes)
@@ -74,7 +80,7 @@ def make_natural_song(seed: int, index: int, number: int, form: Form, speech: bo
     truth = SongTruth(
         song_id(index), singer.name, "en", round(60 / beat_s, 3), key, chords, duration_s, book.lines,
         [planned.part for planned in plan], book.words, book.syllables, book.phones, book.notes, f0_T, spoken_words,
-        track_f0(stems.vocals_dry) if speech else None, "natural",
+        track_f0(stems.vocals_dry) if speech else None, "natural", breaths,
     )  # fmt: skip
     return MadeSong(truth, stems, spoken)
 

@@ -22,7 +22,8 @@ _WEAK = {
     "on": "ɔn", "at": "æt", "with": "wɪð", "as": "æz", "by": "bI", "but": "bʌt", "or": "ɔɹ", "is": "ɪz", "are": "ɑɹ",
     "was": "wʌz", "were": "wɜɹ", "be": "bi", "been": "bɪn", "am": "æm", "has": "hæz", "have": "hæv", "had": "hæd",
     "will": "wɪl", "would": "wʊd", "can": "kæn", "could": "kʊd", "must": "mʌst", "do": "du", "does": "dʌz",
-    "did": "dɪd", "I": "I", "you": "ju", "he": "hi", "she": "ʃi", "it": "ɪt", "we": "wi", "they": "ðA", "me": "mi", "him": "hɪm",
+    "did": "dɪd", "I": "I", "you": "ju", "he": "hi", "she": "ʃi", "it": "ɪt", "we": "wi", "they": "ðA",
+    "me": "mi", "him": "hɪm",
     "her": "hɜɹ", "us": "ʌs", "them": "ðɛm", "my": "mI", "your": "jʊɹ", "his": "hɪz", "our": "Wəɹ", "their": "ðɛɹ",
     "its": "ɪts", "that": "ðæt", "this": "ðɪs", "if": "ɪf", "when": "wɛn", "than": "ðæn", "there": "ðɛɹ",
 }  # fmt: skip

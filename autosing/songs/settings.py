@@ -1,12 +1,13 @@
 """What a corpus of made songs is made of, and what each of its partitions depends on."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 from pydantic import Field
 
 from autosing import pretrained
 from autosing.config import Config
+from autosing.errors import InputError
 from autosing.songs.singers import SINGERS
 
 VERSION = 1
@@ -71,6 +72,14 @@ class SongsConfig(Config):
             weights = [pretrained.digest(name) for name in NATURAL_WEIGHTS]
             details |= {"voices": self.voices, "natural_version": NATURAL_VERSION, "weights": weights}
         return details
+
+
+def voices_of(word: str) -> Voices:
+    """The word itself, or an InputError that names those there are."""
+    for voices in get_args(Voices):
+        if word == voices:
+            return cast(Voices, voices)
+    raise InputError(f"voices {word!r}: unknown; need one of {', '.join(get_args(Voices))}")
 
 
 def song_id(index: int) -> str:

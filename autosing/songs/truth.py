@@ -93,6 +93,8 @@ class SongTruth:
     """As WORLD tracks it on the dry voice, on f0_hz's frames; of a natural voice, which nearly does as told"""
     voice: str = "synthetic"
     """Or natural."""
+    breaths: list[tuple[float, float]] = field(default_factory=list)
+    """(start, end) in seconds"""
 
 
 def save_truth(truth: SongTruth, folder: Path) -> None:
@@ -112,6 +114,7 @@ def save_truth(truth: SongTruth, folder: Path) -> None:
         np.save(folder / "f0_tracked.npy", truth.tracked_f0_hz)
     if truth.voice != "synthetic":
         values["voice"] = truth.voice
+        values["breaths"] = [{"start": round(start, 4), "end": round(end, 4)} for start, end in truth.breaths]
     (folder / "truth.json").write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
 
 
@@ -135,6 +138,7 @@ def load_truth(folder: Path, song_id: str) -> SongTruth:
         spoken_words=[_word(x) for x in held["speech_words"]],
         tracked_f0_hz=np.load(home / "f0_tracked.npy") if (home / "f0_tracked.npy").is_file() else None,
         voice=held.get("voice", "synthetic"),
+        breaths=[(x["start"], x["end"]) for x in held.get("breaths", [])],
     )  # fmt: skip
 
 

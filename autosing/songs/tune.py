@@ -41,7 +41,7 @@ def speech_rhythm(onset_N: np.ndarray, stressed_N: Sequence[bool]) -> tuple[np.n
     """Places (of the grid) where the syllables would fall by themselves -> (onset_N in beats, bars) on the grid.
 
     Stressed syllables come on the beat where that costs little. The best path over the places (dynamic programming): a
-    step costs the square of its distance, in logarithms, from the spoken one; a stressed syllable off the beat 0.2 or 0.4.
+    step costs the square of its distance, in logarithms, from the spoken one; stress off the beat 0.2 or 0.4.
     """
     wanted_N = np.clip(np.diff(onset_N), 0.8, _LONGEST)
 
@@ -50,7 +50,9 @@ def speech_rhythm(onset_N: np.ndarray, stressed_N: Sequence[bool]) -> tuple[np.n
         return 0.2 * (2 - depth) if stressed else 0.03 * depth
 
     # The line starts on the first beat, or on the last place before it where its first syllable bears no stress.
-    best = {place: (place_cost(place, stressed_N[0]), (place,)) for place in (GRID - 2, GRID - 1, GRID)}
+    best: dict[int, tuple[float, tuple[int, ...]]] = {
+        place: (place_cost(place, stressed_N[0]), (place,)) for place in (GRID - 2, GRID - 1, GRID)
+    }
     for wanted, stressed in zip(wanted_N, stressed_N[1:], strict=True):
         reached: dict[int, tuple[float, tuple[int, ...]]] = {}
         for place, (cost, path) in best.items():

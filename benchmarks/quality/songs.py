@@ -1,6 +1,6 @@
 """Songs of an unseen seed -> what natural voices are worth, as JSON on stdout.
 
-python benchmarks/quality/songs.py OUT [--songs 24] [--seed 4711] [--voices natural]
+python benchmarks/quality/songs.py OUT [--songs 24] [--seed 4711] [--lines 2] [--voices natural]
 Makes the songs in OUT (kept on a second run), then measures the dry voice: words that Whisper base gets wrong, line by
 line, beside the same lines spoken; f0 asked against what FCPE tracks; whether singers are told apart; vowel onsets
 against the rise of voicing after voiceless consonants; CPU seconds a second of song.
@@ -33,24 +33,26 @@ def main() -> None:
     parser.add_argument("--songs", type=int, default=24)
     parser.add_argument("--seed", type=int, default=4711)
     parser.add_argument("--singers", type=int, default=12)
+    parser.add_argument("--lines", type=int, default=2, help="of the verse, and of the chorus")
     parser.add_argument("--voices", default="natural")
     given = parser.parse_args()
     torch.set_num_threads(1)
     started = time.process_time()
     make_songs(
         given.out, given.songs, given.seed, languages=["en"], singers=given.singers, partitions=1, workers=1,
-        voices=given.voices,
+        lines=given.lines, voices=given.voices,
     )  # fmt: skip
     made_s = time.process_time() - started
     truths = [load_truth(given.out, f"song{n:04d}") for n in range(given.songs)]
     homes = [given.out / "truth" / truth.id for truth in truths]
     voices = [decode(home / "vocals_dry.flac") for home in homes]
     song_s = sum(voice.duration_s for voice in voices)
+    speeches = [decode(home / "speech.flac") for home in homes]
     report = {
         "what": "songs", "voices": given.voices, "songs": given.songs, "seconds": round(song_s),
         "cpu_s_per_song_s": round(made_s / song_s, 3) if made_s > 10 else None,
         "words": _vocabulary(truths), "f0": _f0(truths, voices), "singers": _singers(truths, voices),
-        "onsets": _onsets(truths, voices), "wer": _wer(truths, voices, [decode(home / "speech.flac") for home in homes]),
+        "onsets": _onsets(truths, voices), "wer": _wer(truths, voices, speeches),
     }  # fmt: skip
     print(json.dumps(report, indent=1))
 
@@ -151,7 +153,7 @@ def _onsets(truths: list[SongTruth], voices: list[Audio]) -> dict[str, Any]:
 
 
 def _rises(truth: SongTruth, voice: Audio) -> Iterator[float]:
-    """The middle of the rise: where 100-900 Hz first comes within half (in dB) of what lies between before and after."""
+    """The middle of the rise: where 100-900 Hz first comes half way, in dB, from before to after."""
     from scipy.signal import butter, sosfiltfilt
 
     rate_hz = 8000
