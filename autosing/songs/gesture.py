@@ -32,8 +32,8 @@ class Gesture:
 def draw_gesture(rng: np.random.Generator) -> Gesture:
     """One singer's."""
     return Gesture(
-        glide_s=float(rng.uniform(0.06, 0.11)),
-        scoop=float(rng.uniform(0.0, 0.5)),
+        glide_s=float(rng.uniform(0.07, 0.12)),
+        scoop=float(rng.uniform(0.0, 0.4)),
         vibrato_hz=float(rng.uniform(4.7, 6.3)),
         vibrato_cents=float(rng.uniform(10, 45)),
         drift_cents=float(rng.uniform(4, 9)),
@@ -50,7 +50,7 @@ def f0_curve(time_T: np.ndarray, notes: Sequence[Note], gesture: Gesture, rng: n
     for number, note in enumerate(notes):
         leapt = number == 0 or abs(note.midi - notes[number - 1].midi) > 3
         if leapt and rng.random() < gesture.scoop:
-            depth = float(rng.uniform(40, 120))
+            depth = float(rng.uniform(30, 90))
             cents_T -= depth * np.exp(-np.square(np.maximum(time_T - note.start_s, 0) / 0.06)) * (
                 time_T > note.start_s - 0.1
             ) * np.clip((time_T - note.start_s + 0.1) / 0.1, 0, 1)  # fmt: skip

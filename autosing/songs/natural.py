@@ -23,8 +23,10 @@ from autosing.songs.score import Note
 FRAMES_A_UNIT = 2
 _VOICED_HZ = 40
 """Kokoro says f0 near 0 where nothing is voiced."""
+_AHEAD_UNITS = 3
+"""A phone sounds so much before its letter's place among the durations (measured on vowels: benchmarks)."""
 _MOST = 1.8
-_LONG_UNITS = 12
+_LONG_UNITS = 6
 """A vowel from here on is held up: by itself it would fade, as it does in speech."""
 _IN_IPA = {"A": "eɪ", "I": "aɪ", "O": "oʊ", "W": "aʊ", "Y": "ɔɪ", "ʤ": "dʒ", "ʧ": "tʃ", "ᵊ": "ə", "T": "ɾ"}
 
@@ -68,18 +70,17 @@ def speak(network: Kokoro, texts: Sequence[str], letters: PhoneString, singer: N
     """Words and their phones -> the line as it would be spoken. Nothing sounds yet."""
     style = singer.style(len(letters.letters))
     prosody = network.prosody(letters.letters, style, 1.0)
-    edges = np.concatenate([[0], np.cumsum(prosody.units_P)]) * UNIT_S / singer.formant
+    edges = (np.concatenate([[0], np.cumsum(prosody.units_P)]) - _AHEAD_UNITS) * UNIT_S / singer.formant
     phones: list[list[SpokenPhone]] = [[] for _ in texts]
     nuclei: list[list[int]] = [[] for _ in texts]
     anchors_N = []
     for at, (letter, word) in enumerate(zip(letters.letters, letters.word_of, strict=True), start=1):
         if word is None or letter in STRESS:
             continue
-        start = at - (letters.letters[at - 2] in STRESS) if at > 1 else at  # a stress mark takes time too
         if letter in VOWELS:
             nuclei[word].append(len(phones[word]))
-            anchors_N.append(start)
-        phones[word].append(SpokenPhone(_IN_IPA.get(letter, letter), float(edges[start]), float(edges[at + 1])))
+            anchors_N.append(at)
+        phones[word].append(SpokenPhone(_IN_IPA.get(letter, letter), float(edges[at]), float(edges[at + 1])))
     words = [WordPhones(*each) for each in zip(texts, phones, nuclei, strict=True)]
     return SpokenLine(letters, style, prosody, words, anchors_N, [letters.stressed(i) for i in letters.nuclei])
 
@@ -95,21 +96,15 @@ def sung_units(line: SpokenLine, onset_N: np.ndarray, end: int) -> np.ndarray:
     bounds = [*line.anchors_N, len(spoken) - 2]  # the full stop and the pad keep their time
     targets = np.diff([*onset_N, end])
     for first, last, target in zip(bounds, bounds[1:], targets, strict=False):
-        sung[first:last] = _stretched(spoken[first:last], _held(line, first), int(target))
+        sung[first:last] = _stretched(spoken[first:last], int(target))
     return sung
 
 
-def _held(line: SpokenLine, anchor: int) -> slice:
-    """The letters of an anchor's vowel, counted from it: a stress mark belongs to it."""
-    return slice(0, 2 if line.letters.letters[anchor - 1] in STRESS else 1)
-
-
-def _stretched(spoken: np.ndarray, vowel: slice, target: int) -> np.ndarray:
-    """As many units as `target` says, one a letter at least; consonants by _MOST at most, the vowel by the rest."""
+def _stretched(spoken: np.ndarray, target: int) -> np.ndarray:
+    """A vowel and what follows, in `target` units, one a letter at least; all but the vowel by _MOST at most."""
     ratio = target / spoken.sum()
     wanted = spoken * min(ratio, _MOST)
-    room = max(target - (wanted.sum() - wanted[vowel].sum()), 1.0 * (vowel.stop - vowel.start))
-    wanted[vowel] *= room / wanted[vowel].sum()
+    wanted[0] = max(target - wanted[1:].sum(), 1.0)
     edges = np.round(np.concatenate([[0], np.cumsum(wanted)]) * target / wanted.sum()).astype(int)
     for i in range(1, len(edges)):
         edges[i] = max(edges[i], edges[i - 1] + 1)
@@ -138,21 +133,21 @@ def sing(
     unit_s = UNIT_S / singer.formant
     onset_N = np.array([round((note.start_s - notes[0].start_s) / unit_s) for note in notes])
     units_P = sung_units(line, onset_N, round((notes[-1].end_s - notes[0].start_s) / unit_s))
-    edges = np.concatenate([[0], np.cumsum(units_P)]).astype(int)
+    num_frames = int(units_P.sum()) * FRAMES_A_UNIT
+    edges, spoken_edges = (np.concatenate([[0], np.cumsum(u)]).astype(int) - _AHEAD_UNITS
+                           for u in (units_P, line.prosody.units_P))  # fmt: skip
     start_s = notes[0].start_s - edges[line.anchors_N[0]] * unit_s
     frame_s = unit_s / FRAMES_A_UNIT
-    num_frames = int(edges[-1]) * FRAMES_A_UNIT
-    spoken_edges = line.edges_P * FRAMES_A_UNIT
-    at_F = np.interp(np.arange(num_frames) + 0.5, edges * FRAMES_A_UNIT, spoken_edges)
+    at_F = np.interp(np.arange(num_frames) + 0.5, edges * FRAMES_A_UNIT, spoken_edges * FRAMES_A_UNIT)
     source_F = np.clip(at_F.astype(int), 0, len(line.prosody.f0_hz_F) - 1)
     spoken_hz_F, energy_F = line.prosody.f0_hz_F[source_F], line.prosody.energy_F[source_F].copy()
-    asked_F = f0_curve(start_s + (np.arange(num_frames) + 0.5) * frame_s, notes, singer.gesture, rng)
+    asked_F = f0_curve(start_s + np.arange(num_frames) * frame_s, notes, singer.gesture, rng)
     voiced_F = spoken_hz_F > _VOICED_HZ
     for anchor in line.anchors_N:
-        first, last = edges[anchor] * FRAMES_A_UNIT, edges[anchor + _held(line, anchor).stop] * FRAMES_A_UNIT
+        first, last = edges[anchor] * FRAMES_A_UNIT, edges[anchor + 1] * FRAMES_A_UNIT
         voiced_F[first + FRAMES_A_UNIT : last - FRAMES_A_UNIT] = True
         if last - first >= _LONG_UNITS * FRAMES_A_UNIT:
-            _hold_up(energy_F[first:last], float(np.percentile(energy_F[voiced_F], 65)))
+            _hold_up(energy_F[first:last], float(np.percentile(energy_F[voiced_F], 75)))
     heard_F = np.where(voiced_F, asked_F / singer.formant, np.minimum(spoken_hz_F, 1.0))
     audio_S = network.sound(line.letters.letters, line.style, Prosody(units_P, heard_F, energy_F))
     return SungLine(audio_S, asked_F, voiced_F, frame_s, start_s, _placed(line, edges * unit_s + start_s))
@@ -165,11 +160,11 @@ def _hold_up(energy_F: np.ndarray, level: float) -> None:
 
 
 def _placed(line: SpokenLine, edges_s: np.ndarray) -> list[PlacedPhone]:
-    """The phones in the song's time: a stress mark's time is its vowel's, a space's the phone's before it."""
+    """The phones in the song's time: the time of stress marks and spaces is the phone's before them."""
     letters = line.letters
     kept = [at for at, (c, w) in enumerate(zip(letters.letters, letters.word_of, strict=True), 1)
             if w is not None and c not in STRESS]  # fmt: skip
-    starts_s = [float(edges_s[at - (at > 1 and letters.letters[at - 2] in STRESS)]) for at in kept]
+    starts_s = [float(edges_s[at]) for at in kept]
     ends_s = [*starts_s[1:], float(edges_s[kept[-1] + 1])]
     flat = [(w, phone, n in word.nuclei) for w, word in enumerate(line.words) for n, phone in enumerate(word.phones)]
     return [
@@ -184,7 +179,7 @@ def f0_at(sung: SungLine, time_T: np.ndarray) -> np.ndarray:
     frame_T = np.floor(at_T).astype(int)
     inside_T = (frame_T >= 0) & (frame_T < len(sung.voiced_F))
     voiced_T = inside_T & sung.voiced_F[np.clip(frame_T, 0, len(sung.voiced_F) - 1)]
-    curve_T = np.interp(at_T - 0.5, np.arange(len(sung.asked_F)), sung.asked_F)
+    curve_T = np.interp(at_T, np.arange(len(sung.asked_F)), sung.asked_F)
     return np.where(voiced_T, curve_T, 0.0)
 
 

@@ -33,7 +33,7 @@ class NaturalSinger:
 
 
 def natural_singer(number: int, tables: dict[str, np.ndarray]) -> NaturalSinger:
-    """Singer number 0..NATURAL_SINGERS-1: two of the voices, mixed from -0.2 to 1.2, and a formant from 0.88 to 1.14.
+    """Singer number 0..NATURAL_SINGERS-1: two of the voices, mixed from -0.2 to 1.2, and a formant from 0.84 to 1.18.
 
     The mixes and formants are spread evenly (by the golden ratio and the plastic number) rather than by chance.
     """
@@ -48,7 +48,7 @@ def natural_singer(number: int, tables: dict[str, np.ndarray]) -> NaturalSinger:
     styles = weight * tables[_VOICES[first]] + (1 - weight) * tables[_VOICES[second]]
     return NaturalSinger(
         f"{_FIRST[number % 8]} {_LAST[number // 8]}",
-        round(0.88 + 0.26 * ((0.5 + number * 0.7548776662) % 1), 3),
+        round(0.84 + 0.34 * ((0.5 + number * 0.7548776662) % 1), 3),
         draw_gesture(rng),
         styles.astype(np.float32),
     )

@@ -53,7 +53,7 @@ def make_natural_song(seed: int, index: int, number: int, form: Form, speech: bo
     unit_s = UNIT_S / singer.formant
     place_s = unit_s * int(rng.integers(5, 7))
     beat_s, stretch = place_s * GRID, float(rng.uniform(1.4, 1.7))
-    plan, chords = _plan(singer, form, stretch * unit_s / place_s, rng)
+    plan, chords = _plan(singer, form, unit_s / place_s, stretch, rng)
     manner, key, hold = draw_manner(rng), int(rng.integers(12)), float(rng.uniform(1.2, 2))
     home = 69 + 12 * np.log2(np.median([p.line.f0_hz for p in plan]) * singer.formant / 440) + 1
     duration_s = round((len(chords) * BEATS_A_BAR * beat_s + form.tail_s) * SONG_RATE_HZ) / SONG_RATE_HZ
@@ -86,7 +86,7 @@ def make_natural_song(seed: int, index: int, number: int, form: Form, speech: bo
 
 
 def _plan(
-    singer: NaturalSinger, form: Form, places_a_unit: float, rng: np.random.Generator
+    singer: NaturalSinger, form: Form, places_a_unit: float, stretch: float, rng: np.random.Generator
 ) -> tuple[list[_Plan], list[str]]:
     """The lines with their place in bars and beats, and the chords of the whole song, one a bar."""
     network, _ = load_kokoro()
@@ -103,7 +103,7 @@ def _plan(
                 text = english_sentence(rng)
                 words = text.split()
                 line = speak(network, words, phones.line(words), singer)
-                onset_N, bars = speech_rhythm(line.onset_N * places_a_unit, line.stressed_N)
+                onset_N, bars = speech_rhythm(line.onset_N * places_a_unit, stretch, line.stressed_N)
                 mine = [loop[(at + bar) % len(loop)] for bar in range(bars)]
                 plan.append(_Plan(text, part, line, onset_N, bars, len(chords), mine))
                 chords += mine

@@ -37,13 +37,13 @@ def draw_manner(rng: np.random.Generator) -> Manner:
     return Manner(scale, float(rng.uniform(0.06, 0.14)) if rng.random() < 0.25 else 0.0)
 
 
-def speech_rhythm(onset_N: np.ndarray, stressed_N: Sequence[bool]) -> tuple[np.ndarray, int]:
-    """Places (of the grid) where the syllables would fall by themselves -> (onset_N in beats, bars) on the grid.
+def speech_rhythm(spoken_N: np.ndarray, stretch: float, stressed_N: Sequence[bool]) -> tuple[np.ndarray, int]:
+    """Where syllables start in speech, in places of the grid -> (onset_N in beats, bars) on the grid, never closer.
 
     Stressed syllables come on the beat where that costs little. The best path over the places (dynamic programming): a
-    step costs the square of its distance, in logarithms, from the spoken one; stress off the beat 0.2 or 0.4.
+    step costs the square of its distance, in logarithms, from the spoken one stretched; stress off the beat 0.2 or 0.4.
     """
-    wanted_N = np.clip(np.diff(onset_N), 0.8, _LONGEST)
+    apart_N = np.diff(spoken_N)
 
     def place_cost(place: int, stressed: bool) -> float:
         depth = (place % GRID == 0) + (place % (GRID // 2) == 0)  # 2 on the beat, 1 on the eighth, 0 between
@@ -53,10 +53,11 @@ def speech_rhythm(onset_N: np.ndarray, stressed_N: Sequence[bool]) -> tuple[np.n
     best: dict[int, tuple[float, tuple[int, ...]]] = {
         place: (place_cost(place, stressed_N[0]), (place,)) for place in (GRID - 2, GRID - 1, GRID)
     }
-    for wanted, stressed in zip(wanted_N, stressed_N[1:], strict=True):
+    for apart, stressed in zip(apart_N, stressed_N[1:], strict=True):
+        least, wanted = max(1, int(np.ceil(apart - 1e-6))), max(stretch * apart, 0.8)
         reached: dict[int, tuple[float, tuple[int, ...]]] = {}
         for place, (cost, path) in best.items():
-            for step in range(1, _LONGEST + 1):
+            for step in range(least, max(least, _LONGEST) + 1):
                 total = cost + float(np.log(step / wanted)) ** 2 + place_cost(place + step, stressed)
                 if place + step not in reached or total < reached[place + step][0]:
                     reached[place + step] = (total, (*path, place + step))
