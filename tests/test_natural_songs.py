@@ -49,7 +49,12 @@ def test_notes_start_where_they_are_asked_and_no_letter_is_lost():
             units_P = sung_units(line_of(spoken), np.array([0, apart]), apart + held)
             edges = np.concatenate([[0], np.cumsum(units_P)])
             assert edges[8] - edges[3] == apart and edges[10] - edges[8] == held
-            assert units_P.min() >= 1 and list(units_P[:3]) == [9, 3, 1] and list(units_P[-2:]) == [5, 2]
+            assert (
+                units_P.min() >= 1
+                and units_P[7] == 1
+                and list(units_P[:3]) == [9, 3, 1]
+                and list(units_P[-2:]) == [5, 2]
+            )
     even = sung_units(line_of(spoken), np.array([0, 24]), 44)[3:8]
     assert even[1] <= 2 * 1.8 + 1 and even[0] > 2 * 4  # consonants stretch a little, the vowel holds the rest
 
@@ -147,7 +152,7 @@ def test_the_f0_asked_is_what_an_independent_tracker_hears(corpus):
     heard = SwiftF0(threads=1).detect(resample(voice.mono_S(), 44100, 16000), 16000)
     frame = np.minimum(np.round(np.asarray(heard.timestamps) * 200).astype(int), len(truth.f0_hz) - 1)
     asked_hz, heard_hz = truth.f0_hz[frame], np.asarray(heard.pitch_hz)
-    both = (asked_hz > 0) & (np.asarray(heard.confidence) > 0.9)
+    both = (asked_hz > 0) & (np.asarray(heard.confidence) > 0.5)
     cents = np.abs(1200 * np.log2(heard_hz[both] / asked_hz[both]))
     assert both.sum() > 0.7 * (asked_hz > 0).sum() and (cents < 50).mean() > 0.85 and np.median(cents) < 15
     assert len(truth.tracked_f0_hz) >= len(truth.f0_hz) - 2

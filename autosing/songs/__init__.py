@@ -4,6 +4,9 @@ How a voice sings: eSpeak NG speaks each word on one pitch and tells where its p
 word apart (analysis); its frames are laid on the score's time line so that every vowel starts with its note (score,
 layout) and are sounded at the score's pitch (sing). Times, notes and f0 are decided before anything sounds, so they are
 exact, not estimated. A band (band) and a room (room) are added, and the parts sum to the mix to the bit.
+
+Natural voices (natural_song) are Kokoro's network (kokoro), told the durations and the f0 of a tune that is made of its
+own speech (grammar, phones, tune, gesture, natural); how it follows is written beside what was asked (tracked).
 """
 
 from autosing.songs.corpus import SongsMade, make_songs

@@ -32,10 +32,10 @@ class Gesture:
 def draw_gesture(rng: np.random.Generator) -> Gesture:
     """One singer's."""
     return Gesture(
-        glide_s=float(rng.uniform(0.07, 0.12)),
-        scoop=float(rng.uniform(0.0, 0.4)),
+        glide_s=float(rng.uniform(0.08, 0.13)),
+        scoop=float(rng.uniform(0.0, 0.3)),
         vibrato_hz=float(rng.uniform(4.7, 6.3)),
-        vibrato_cents=float(rng.uniform(10, 45)),
+        vibrato_cents=float(rng.uniform(10, 38)),
         drift_cents=float(rng.uniform(4, 9)),
         breath_db=float(rng.uniform(26, 40)),
     )

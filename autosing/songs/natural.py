@@ -8,7 +8,7 @@ Shapes: P letters with a pad before and after, N syllables, F frames of half a u
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +28,7 @@ _AHEAD_UNITS = 3
 _MOST = 1.8
 _LONG_UNITS = 6
 """A vowel from here on is held up: by itself it would fade, as it does in speech."""
+_VOICELESS = frozenset("ptkfsʃθhʧ")
 _IN_IPA = {"A": "eɪ", "I": "aɪ", "O": "oʊ", "W": "aʊ", "Y": "ɔɪ", "ʤ": "dʒ", "ʧ": "tʃ", "ᵊ": "ə", "T": "ɾ"}
 
 
@@ -70,6 +71,7 @@ def speak(network: Kokoro, texts: Sequence[str], letters: PhoneString, singer: N
     """Words and their phones -> the line as it would be spoken. Nothing sounds yet."""
     style = singer.style(len(letters.letters))
     prosody = network.prosody(letters.letters, style, 1.0)
+    prosody = replace(prosody, units_P=_marks_short(letters.letters, prosody.units_P, 1))
     edges = (np.concatenate([[0], np.cumsum(prosody.units_P)]) - _AHEAD_UNITS) * UNIT_S / singer.formant
     phones: list[list[SpokenPhone]] = [[] for _ in texts]
     nuclei: list[list[int]] = [[] for _ in texts]
@@ -85,6 +87,19 @@ def speak(network: Kokoro, texts: Sequence[str], letters: PhoneString, singer: N
     return SpokenLine(letters, style, prosody, words, anchors_N, [letters.stressed(i) for i in letters.nuclei])
 
 
+def _marks_short(letters: str, units_P: np.ndarray, heir: int) -> np.ndarray:
+    """A stress mark lasts one unit; what it had beyond goes to the letter at `heir` from it (1: the vowel).
+
+    A consonant's release sounds in that one unit, so that the vowel begins where its letter does.
+    """
+    units_P = units_P.astype(int)
+    for at, letter in enumerate(letters, start=1):
+        if letter in STRESS:
+            units_P[at + heir] += units_P[at] - 1
+            units_P[at] = 1
+    return units_P
+
+
 def sound_spoken(network: Kokoro, line: SpokenLine) -> np.ndarray:
     return network.sound(line.letters.letters, line.style, line.prosody)
 
@@ -97,7 +112,7 @@ def sung_units(line: SpokenLine, onset_N: np.ndarray, end: int) -> np.ndarray:
     targets = np.diff([*onset_N, end])
     for first, last, target in zip(bounds, bounds[1:], targets, strict=False):
         sung[first:last] = _stretched(spoken[first:last], int(target))
-    return sung
+    return _marks_short(line.letters.letters, sung, -1)
 
 
 def _stretched(spoken: np.ndarray, target: int) -> np.ndarray:
@@ -142,15 +157,25 @@ def sing(
     source_F = np.clip(at_F.astype(int), 0, len(line.prosody.f0_hz_F) - 1)
     spoken_hz_F, energy_F = line.prosody.f0_hz_F[source_F], line.prosody.energy_F[source_F].copy()
     asked_F = f0_curve(start_s + np.arange(num_frames) * frame_s, notes, singer.gesture, rng)
-    voiced_F = spoken_hz_F > _VOICED_HZ
+    told_F = spoken_hz_F > _VOICED_HZ
     for anchor in line.anchors_N:
         first, last = edges[anchor] * FRAMES_A_UNIT, edges[anchor + 1] * FRAMES_A_UNIT
-        voiced_F[first + FRAMES_A_UNIT : last - FRAMES_A_UNIT] = True
+        told_F[first + FRAMES_A_UNIT : last - FRAMES_A_UNIT] = True
         if last - first >= _LONG_UNITS * FRAMES_A_UNIT:
-            _hold_up(energy_F[first:last], float(np.percentile(energy_F[voiced_F], 75)))
-    heard_F = np.where(voiced_F, asked_F / singer.formant, np.minimum(spoken_hz_F, 1.0))
+            _hold_up(energy_F[first:last], float(np.percentile(energy_F[told_F], 75)))
+    heard_F = np.where(told_F, asked_F / singer.formant, np.minimum(spoken_hz_F, 1.0))
     audio_S = network.sound(line.letters.letters, line.style, Prosody(units_P, heard_F, energy_F))
+    voiced_F = told_F & ~_voiceless(line.letters, edges * FRAMES_A_UNIT, num_frames)
     return SungLine(audio_S, asked_F, voiced_F, frame_s, start_s, _placed(line, edges * unit_s + start_s))
+
+
+def _voiceless(letters: PhoneString, edges: np.ndarray, num_frames: int) -> np.ndarray:
+    """mask_F of voiceless phones: Kokoro's f0 runs on through them, its decoder knows better."""
+    mask_F = np.zeros(num_frames, bool)
+    for at, letter in enumerate(letters.letters, start=1):
+        if letter in _VOICELESS:
+            mask_F[edges[at] : edges[at + 1]] = True
+    return mask_F
 
 
 def _hold_up(energy_F: np.ndarray, level: float) -> None:
