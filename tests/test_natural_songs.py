@@ -16,7 +16,7 @@ from autosing.songs.grammar import conjugated, english_sentence, lexicon, plural
 from autosing.songs.kokoro import Prosody
 from autosing.songs.natural import SpokenLine, sung_units
 from autosing.songs.phones import EnglishPhones, PhoneString
-from autosing.songs.settings import NATURAL_WEIGHTS, SongsConfig
+from autosing.songs.settings import NATURAL_WEIGHTS, SongsConfig, voices_of
 from autosing.songs.tune import GRID, calm_melody, draw_manner, speech_rhythm
 
 needs_weights = pytest.mark.skipif(
@@ -126,6 +126,8 @@ def test_mixed_voices_take_turns_and_other_languages_are_sung_by_synthetic_ones(
     assert {config.casting(n).language for n in range(8) if config.casting(n).voice == "natural"} == {"en"}
     with pytest.raises(InputError, match=r"singers 49.*1 to 48"):
         make_songs(Path("never"), 1, singers=49, voices="natural")
+    with pytest.raises(InputError, match=r"voices 'loud'.*synthetic, natural, mixed"):
+        voices_of("loud")
 
 
 @needs_weights

@@ -80,7 +80,6 @@ def make_songs(
     that there is not, and where `out` holds a corpus of other origin.
     """
     started = time.monotonic()
-    voices = _to_be_had(voices)
     config = SongsConfig.build(
         {
             "count": count, "seed": seed, "languages": list(languages), "singers": singers,
@@ -90,6 +89,7 @@ def make_songs(
         origin="songs",
     )  # fmt: skip
     _check(config, out, workers)
+    config = _with_what_there_is(config)
     kept = {k: _is_kept(out, config, k) for k in range(config.partitions)}
     wanted = [k for k, done in kept.items() if not done]
     for partition in wanted:  # no index may stand beside truths that are being made anew
@@ -150,18 +150,17 @@ def _check(config: SongsConfig, out: Path, workers: int) -> None:
     require_songs_extra(natural=config.voices != "synthetic")
 
 
-def _to_be_had(voices: Voices) -> Voices:
-    """The voices themselves, or the synthetic ones where the weights of the natural ones cannot be had; says so."""
-    if voices == "synthetic":
-        return voices
-    require_songs_extra(natural=True)
+def _with_what_there_is(config: SongsConfig) -> SongsConfig:
+    """The config itself, or that of synthetic voices where the weights of the natural ones cannot be had; says so."""
+    if config.voices == "synthetic":
+        return config
     try:
         for name in NATURAL_WEIGHTS:
             pretrained.fetch(name)
     except InputError as missing:
-        console.note(f"{missing}\nvoices {voices}: without these weights the synthetic voices sing all songs")
-        return "synthetic"
-    return voices
+        console.note(f"{missing}\nvoices {config.voices}: without these weights the synthetic voices sing all songs")
+        return config.model_copy(update={"voices": "synthetic", "singers": min(config.singers, len(SINGERS))})
+    return config
 
 
 def _present(out: Path) -> list[int]:
