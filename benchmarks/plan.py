@@ -19,9 +19,9 @@ from typing import Any
 
 from autosing.config import Config
 from autosing.schemas.tables import Song
+from autosing.songs.corpus import make_songs
 from autosing.stage import Stage
 from autosing.tables import TableWriter, table_path
-from autosing.testing.voice.corpus import make_songs
 from processing.pipeline import PipelineConfig, build_stages
 from processing.plan import Target, forecast, measure
 from processing.runner import run

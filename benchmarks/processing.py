@@ -50,7 +50,7 @@ def main() -> None:
 
 def make_songs(out: Path, given: argparse.Namespace) -> Path:
     """One song a partition, so that workers have something to share."""
-    from autosing.testing.voice.corpus import make_songs
+    from autosing.songs.corpus import make_songs
 
     make_songs(out, given.songs, seed=3, partitions=given.songs, workers=given.workers, lines=given.lines)
     return out

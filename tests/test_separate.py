@@ -130,7 +130,7 @@ def test_sdr_of_noise_twenty_decibels_below_is_twenty():
 
 @pytest.mark.slow
 def test_spleeter_parts_a_sung_song_and_its_level_does_not_matter():
-    from autosing.testing.voice import tiny_song
+    from autosing.songs import tiny_song
 
     mix, _, stems = tiny_song(seed=1, seconds=12)
     stage = Separate(SeparateConfig())

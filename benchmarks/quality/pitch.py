@@ -16,7 +16,7 @@ import torch
 from autosing.audio.io import decode
 from autosing.audio.pitch import load_tracker
 from autosing.metrics.pitch import pitch_scores
-from autosing.testing.voice import F0_RATE_HZ
+from autosing.songs import F0_RATE_HZ
 from autosing.timebase import PITCH_RATE_HZ
 
 

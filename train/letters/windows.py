@@ -12,14 +12,14 @@ import numpy as np
 
 from autosing.audio.io import resample
 from autosing.ids import seed_of
-from autosing.testing.voice.analysis import SpokenWord, analyse
-from autosing.testing.voice.band import SONG_RATE_HZ, play_band
-from autosing.testing.voice.espeak import SPEECH_RATE_HZ, Espeak, Utterance
-from autosing.testing.voice.layout import lay_out
-from autosing.testing.voice.room import convolve, rms
-from autosing.testing.voice.score import CHORDS, Note, bars_for, line_rhythm, melody
-from autosing.testing.voice.sing import sing_line
-from autosing.testing.voice.singers import SINGERS, Singer
+from autosing.songs.analysis import SpokenWord, analyse
+from autosing.songs.band import SONG_RATE_HZ, play_band
+from autosing.songs.espeak import SPEECH_RATE_HZ, Espeak, Utterance
+from autosing.songs.layout import lay_out
+from autosing.songs.room import convolve, rms
+from autosing.songs.score import CHORDS, Note, bars_for, line_rhythm, melody
+from autosing.songs.sing import sing_line
+from autosing.songs.singers import SINGERS, Singer
 from train.letters.lexicon import TONGUES, Tongue, draw_line
 
 SAMPLE_RATE_HZ = 16_000

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autosing.testing.voice.score import BEATS_A_BAR, CHORDS
+from autosing.songs.score import BEATS_A_BAR, CHORDS
 
 SONG_RATE_HZ = 44100
 _KICK, _SNARE, _HAT = 0, 1, 2

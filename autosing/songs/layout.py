@@ -7,10 +7,11 @@ take their time from the note before; consonants that close a syllable end it; t
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
-from autosing.testing.voice.analysis import SpokenWord
-from autosing.testing.voice.espeak import SpokenPhone
-from autosing.testing.voice.score import Note
+from autosing.songs.analysis import SpokenWord
+from autosing.songs.espeak import SpokenPhone
+from autosing.songs.score import Note
 
 _LONGEST_ONSET_S, _LONGEST_CODA_S = 0.14, 0.12
 _SHARE = 0.5
@@ -38,10 +39,20 @@ class PlacedSyllable:
     last: int
 
 
+class HasNuclei(Protocol):
+    """A word: its phones, and which of them carry a note each."""
+
+    @property
+    def phones(self) -> list[SpokenPhone]: ...
+
+    @property
+    def nuclei(self) -> list[int]: ...
+
+
 def lay_out(words: Sequence[SpokenWord], notes: Sequence[Note]) -> tuple[list[PlacedPhone], list[PlacedSyllable]]:
     """Every phone of the line in order, none overlapping, and its syllables, one a note."""
     flat = [(w, phone) for w, word in enumerate(words) for phone in word.phones]
-    syllables = _syllables(words)
+    syllables = syllables_of(words)
     assert len(syllables) == len(notes), (len(syllables), len(notes))
     onsets_s = _onset_lengths([phone for _, phone in flat], syllables, notes)
     placed: list[PlacedPhone] = []
@@ -69,7 +80,7 @@ def lay_out(words: Sequence[SpokenWord], notes: Sequence[Note]) -> tuple[list[Pl
     return placed, syllables
 
 
-def _syllables(words: Sequence[SpokenWord]) -> list[PlacedSyllable]:
+def syllables_of(words: Sequence[HasNuclei]) -> list[PlacedSyllable]:
     """Between two vowels of a word the first of several consonants closes the syllable, the rest open the next."""
     found, offset = [], 0
     for w, word in enumerate(words):

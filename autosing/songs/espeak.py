@@ -24,6 +24,7 @@ SPEECH_RATE_HZ = 22050
 _SYNCHRONOUS, _PHONEME_EVENTS_IN_IPA, _UTF8 = 2, 0x3, 1
 _WORD_EVENT, _PHONEME_EVENT = 1, 7
 _RATE, _PITCH, _RANGE = 1, 3, 4
+_IPA_WITH_TIES = 0x02 | 0x80 | ord("^") << 8
 
 
 class _Id(c.Union):
@@ -61,18 +62,17 @@ class Utterance:
     words: list[tuple[int, float]]
 
 
-def require_songs_extra() -> None:
-    """Raises InputError naming the packages of the extra `songs` that are missing."""
+def require_songs_extra(natural: bool = False) -> None:
+    """Raises InputError naming the packages of the extra `songs` that are missing; natural voices need all of them."""
     missing = []
-    for module, package in (("espeakng_loader", "espeakng-loader"), ("pyworld", "pyworld-prebuilt")):
+    needed = [("espeakng_loader", "espeakng-loader"), ("pyworld", "pyworld-prebuilt")]
+    for module, package in needed + [("onnx", "onnx"), ("onnxruntime", "onnxruntime")] * natural:
         try:
             __import__(module)
         except ImportError:
             missing.append(package)
     if missing:
-        raise InputError(
-            f"made songs: {' and '.join(missing)} not installed, both voices need it; run pip install 'autosing[songs]'"
-        )
+        raise InputError(f"made songs: {' and '.join(missing)} not installed; run pip install 'autosing[songs]'")
 
 
 class Espeak:
@@ -119,6 +119,14 @@ class Espeak:
         audio_S = np.concatenate(self._pcm) if self._pcm else np.zeros(SPEECH_RATE_HZ // 10)
         words = [(position, start / SPEECH_RATE_HZ) for kind, start, position in self._events if kind == _WORD_EVENT]
         return Utterance(audio_S, self._phones(len(audio_S)), words)
+
+    def ipa(self, text: str, voice: str) -> str:
+        """How a word is pronounced: IPA with stress marks, the letters of one phoneme tied by ^."""
+        failed = self._library.espeak_SetVoiceByName(voice.encode())
+        assert not failed, f"eSpeak NG has no voice {voice}"
+        ask = self._library.espeak_TextToPhonemes
+        ask.restype, ask.argtypes = c.c_char_p, (c.POINTER(c.c_char_p), c.c_int, c.c_int)
+        return (ask(c.byref(c.c_char_p(text.encode())), _UTF8, _IPA_WITH_TIES) or b"").decode().strip()
 
     def _phones(self, num_samples: int) -> list[SpokenPhone]:
         """Each phoneme lasts until the next; stress marks go, pauses and empty ones are left out."""

@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from autosing.errors import InputError
-from autosing.testing.voice.words import EN, KO, KO_PARTICLES, ZH, read_banks
+from autosing.songs.words import EN, KO, KO_PARTICLES, ZH, read_banks
 
 LANGUAGES = ("en", "ko", "zh")
 _BANKS = {"en": read_banks(EN), "ko": read_banks(KO), "zh": read_banks(ZH)}

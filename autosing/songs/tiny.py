@@ -1,10 +1,10 @@
 """A seed -> a few seconds of a song in memory, for unit tests: quick, and as true as the long ones."""
 
 from autosing.audio.io import Audio
-from autosing.testing.voice.lyrics import check_language
-from autosing.testing.voice.singers import SINGERS, Singer
-from autosing.testing.voice.song import Form, make_song
-from autosing.testing.voice.truth import SongTruth, Stems
+from autosing.songs.lyrics import check_language
+from autosing.songs.singers import SINGERS, Singer
+from autosing.songs.song import Form, make_song
+from autosing.songs.truth import SongTruth, Stems
 
 _SECONDS_A_LINE = 5
 

@@ -4,12 +4,15 @@ How a voice sings: eSpeak NG speaks each word on one pitch and tells where its p
 word apart (analysis); its frames are laid on the score's time line so that every vowel starts with its note (score,
 layout) and are sounded at the score's pitch (sing). Times, notes and f0 are decided before anything sounds, so they are
 exact, not estimated. A band (band) and a room (room) are added, and the parts sum to the mix to the bit.
+
+Natural voices (natural_song) are Kokoro's network (kokoro), told the durations and the f0 of a tune that is made of its
+own speech (grammar, phones, tune, gesture, natural); how it follows is written beside what was asked (tracked).
 """
 
-from autosing.testing.voice.corpus import SongsMade, make_songs
-from autosing.testing.voice.singers import SINGERS, Singer
-from autosing.testing.voice.tiny import tiny_song
-from autosing.testing.voice.truth import F0_RATE_HZ, SongTruth, Stems, load_stems, load_truth
+from autosing.songs.corpus import SongsMade, make_songs
+from autosing.songs.singers import SINGERS, Singer
+from autosing.songs.tiny import tiny_song
+from autosing.songs.truth import F0_RATE_HZ, SongTruth, Stems, load_stems, load_truth
 
 __all__ = [
     "F0_RATE_HZ",

@@ -16,14 +16,23 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from autosing import console, tables
+from autosing import console, pretrained, tables
 from autosing.errors import InputError
 from autosing.schemas.tables import Song
-from autosing.testing.voice.espeak import require_songs_extra
-from autosing.testing.voice.lyrics import check_language
-from autosing.testing.voice.settings import DEFAULT_LANGUAGES, MADE_BY, VERSION, SongsConfig, song_id
-from autosing.testing.voice.singers import first_singers
-from autosing.testing.voice.write import write_song
+from autosing.songs.espeak import require_songs_extra
+from autosing.songs.lyrics import check_language
+from autosing.songs.settings import (
+    DEFAULT_LANGUAGES,
+    MADE_BY,
+    NATURAL_SINGERS,
+    NATURAL_WEIGHTS,
+    VERSION,
+    SongsConfig,
+    Voices,
+    song_id,
+)
+from autosing.songs.singers import SINGERS
+from autosing.songs.write import write_song
 
 _FORMATS = ("flac", "wav", "ogg", "mp3", "opus")
 _OUR_FOLDER = re.compile(r"song\d{4,}|\.song\d{4,}\.[0-9a-f]{12}\.part")
@@ -62,6 +71,7 @@ def make_songs(
     partitions: int = 3,
     workers: int = 2,
     lines: int = 4,
+    voices: Voices = "synthetic",
 ) -> SongsMade:
     """Make what is missing of the corpus in `out`; `lines` are those of the verse, and of the chorus.
 
@@ -74,10 +84,12 @@ def make_songs(
         {
             "count": count, "seed": seed, "languages": list(languages), "singers": singers,
             "audio_format": audio_format, "partitions": min(partitions, max(count, 1)), "lines": lines,
+            "voices": voices,
         },
         origin="songs",
     )  # fmt: skip
     _check(config, out, workers)
+    config = _with_what_there_is(config)
     kept = {k: _is_kept(out, config, k) for k in range(config.partitions)}
     wanted = [k for k, done in kept.items() if not done]
     for partition in wanted:  # no index may stand beside truths that are being made anew
@@ -120,7 +132,9 @@ def _is_kept(out: Path, config: SongsConfig, partition: int) -> bool:
 
 
 def _check(config: SongsConfig, out: Path, workers: int) -> None:
-    first_singers(config.singers)
+    most = len(SINGERS) if config.voices != "natural" else NATURAL_SINGERS
+    if not 1 <= config.singers <= most:
+        raise InputError(f"singers {config.singers}: made songs have 1 to {most} singers; give such a number")
     for language in config.languages:
         check_language(language)
     if config.audio_format not in _FORMATS:
@@ -133,7 +147,20 @@ def _check(config: SongsConfig, out: Path, workers: int) -> None:
         meta = tables.read_meta(tables.table_path(out, partition, "index"))
         if meta is None or meta.details.get("made") != MADE_BY:
             raise InputError(f"{out}: holds a corpus that '{MADE_BY}' did not make; give another folder")
-    require_songs_extra()
+    require_songs_extra(natural=config.voices != "synthetic")
+
+
+def _with_what_there_is(config: SongsConfig) -> SongsConfig:
+    """The config itself, or that of synthetic voices where the weights of the natural ones cannot be had; says so."""
+    if config.voices == "synthetic":
+        return config
+    try:
+        for name in NATURAL_WEIGHTS:
+            pretrained.fetch(name)
+    except InputError as missing:
+        console.note(f"{missing}\nvoices {config.voices}: without these weights the synthetic voices sing all songs")
+        return config.model_copy(update={"voices": "synthetic", "singers": min(config.singers, len(SINGERS))})
+    return config
 
 
 def _present(out: Path) -> list[int]:

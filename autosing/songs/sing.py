@@ -9,11 +9,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from autosing.testing.voice.analysis import FRAME_S, SILENCE, SpokenWord
-from autosing.testing.voice.espeak import SPEECH_RATE_HZ
-from autosing.testing.voice.layout import PlacedPhone
-from autosing.testing.voice.score import Note
-from autosing.testing.voice.singers import Singer
+from autosing.songs.analysis import FRAME_S, SILENCE, SpokenWord
+from autosing.songs.espeak import SPEECH_RATE_HZ
+from autosing.songs.layout import PlacedPhone
+from autosing.songs.score import Note
+from autosing.songs.singers import Singer
 
 _LEAD_S, _TAIL_S = 0.03, 0.08
 _EDGE_S = 0.05

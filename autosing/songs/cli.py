@@ -11,7 +11,10 @@ def songs(
     count: Annotated[int, typer.Option("-n", "--count", help="Songs to make.")] = 24,
     seed: Annotated[int, typer.Option(help="Another seed, other songs.")] = 7,
     languages: Annotated[str, typer.Option(help="en, ko, zh: gone through in turn.")] = "en,en,ko,en,en,zh",
-    singers: Annotated[int, typer.Option(help="1 to 8.")] = 8,
+    singers: Annotated[int, typer.Option(help="1 to 8; of natural voices alone 1 to 48.")] = 8,
+    voices: Annotated[
+        str, typer.Option(help="synthetic, natural (fetches 65 MB once; English) or mixed.")
+    ] = "synthetic",
     audio_format: Annotated[str, typer.Option("--format", help="flac, wav, ogg, mp3 or opus: the mix.")] = "flac",
     partitions: Annotated[int, typer.Option(help="Partitions of the corpus.")] = 3,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
@@ -23,7 +26,8 @@ def songs(
     Run again, finished partitions are kept if they were made with the same arguments, and made anew if not.
     """
     from autosing import console
-    from autosing.testing.voice.corpus import make_songs
+    from autosing.songs.corpus import make_songs
+    from autosing.songs.settings import voices_of
 
     made = make_songs(
         out,
@@ -35,6 +39,7 @@ def songs(
         partitions=partitions,
         workers=workers,
         lines=lines,
+        voices=voices_of(voices),
     )
     console.summary(
         f"songs in {out}",

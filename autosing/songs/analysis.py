@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autosing.testing.voice.espeak import SPEECH_RATE_HZ, Espeak, SpokenPhone, Utterance
-from autosing.testing.voice.singers import Singer, voice_name
+from autosing.songs.espeak import SPEECH_RATE_HZ, Espeak, SpokenPhone, Utterance
+from autosing.songs.singers import Singer, voice_name
 
 FRAME_S = 0.005
 SILENCE = float(np.log(1e-12))

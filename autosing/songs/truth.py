@@ -1,5 +1,7 @@
 """What is known of a made song, and how it lies on disk: truth/<id>/truth.json and f0.npy, beside the stems.
 
+Of a natural voice, f0.npy is what was asked of it, and f0_tracked.npy what came.
+
 truth.json holds plain names: `start` and `end` are seconds, `word` and `syllable` in the finer lists count from the
 song's beginning, `line` counts lines.
 """
@@ -87,6 +89,12 @@ class SongTruth:
     """float32 at F0_RATE_HZ from time 0; 0 where nothing voiced sounds"""
     spoken_words: list[Word] = field(default_factory=list)
     """The words in speech.flac, on its time; a word that speech runs together with the one before joins it."""
+    tracked_f0_hz: np.ndarray | None = field(default=None, repr=False)
+    """As WORLD tracks it on the dry voice, on f0_hz's frames; of a natural voice, which nearly does as told"""
+    voice: str = "synthetic"
+    """Or natural."""
+    breaths: list[tuple[float, float]] = field(default_factory=list)
+    """(start, end) in seconds"""
 
 
 def save_truth(truth: SongTruth, folder: Path) -> None:
@@ -102,6 +110,11 @@ def save_truth(truth: SongTruth, folder: Path) -> None:
         "notes": [_timed(note, midi=note.midi, syllable=note.syllable) for note in truth.notes],
         "speech_words": [_timed(word, word=word.text, line=word.line) for word in truth.spoken_words],
     }  # fmt: skip
+    if truth.tracked_f0_hz is not None:
+        np.save(folder / "f0_tracked.npy", truth.tracked_f0_hz)
+    if truth.voice != "synthetic":
+        values["voice"] = truth.voice
+        values["breaths"] = [{"start": round(start, 4), "end": round(end, 4)} for start, end in truth.breaths]
     (folder / "truth.json").write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
 
 
@@ -123,6 +136,9 @@ def load_truth(folder: Path, song_id: str) -> SongTruth:
         notes=[SungNote(x["start"], x["end"], x["midi"], x["syllable"]) for x in held["notes"]],
         f0_hz=np.load(home / "f0.npy"),
         spoken_words=[_word(x) for x in held["speech_words"]],
+        tracked_f0_hz=np.load(home / "f0_tracked.npy") if (home / "f0_tracked.npy").is_file() else None,
+        voice=held.get("voice", "synthetic"),
+        breaths=[(x["start"], x["end"]) for x in held.get("breaths", [])],
     )  # fmt: skip
 
 

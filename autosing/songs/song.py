@@ -11,18 +11,18 @@ import numpy as np
 from autosing.audio.io import Audio, resample
 from autosing.ids import seed_of
 from autosing.schemas.tables import Line, Word
-from autosing.testing.voice.analysis import FRAME_S, SpeakingVoice, SpokenWord
-from autosing.testing.voice.band import SONG_RATE_HZ, play_band
-from autosing.testing.voice.espeak import SPEECH_RATE_HZ, Espeak
-from autosing.testing.voice.layout import PlacedPhone, PlacedSyllable, lay_out
-from autosing.testing.voice.lyrics import lyric_line, split_words
-from autosing.testing.voice.room import on_16_bits, reverberate, rms
-from autosing.testing.voice.score import BEATS_A_BAR, LOOPS, Note, bars_for, line_rhythm, melody
-from autosing.testing.voice.settings import song_id
-from autosing.testing.voice.sing import sing_line
-from autosing.testing.voice.singers import Singer
-from autosing.testing.voice.speech import speak_lines
-from autosing.testing.voice.truth import SongTruth, Stems, SungNote, SungPhone, SungSyllable
+from autosing.songs.analysis import FRAME_S, SpeakingVoice, SpokenWord
+from autosing.songs.band import SONG_RATE_HZ, play_band
+from autosing.songs.espeak import SPEECH_RATE_HZ, Espeak
+from autosing.songs.layout import PlacedPhone, PlacedSyllable, lay_out
+from autosing.songs.lyrics import lyric_line, split_words
+from autosing.songs.room import on_16_bits, reverberate, rms
+from autosing.songs.score import BEATS_A_BAR, LOOPS, Note, bars_for, line_rhythm, melody
+from autosing.songs.settings import song_id
+from autosing.songs.sing import sing_line
+from autosing.songs.singers import Singer
+from autosing.songs.speech import speak_lines
+from autosing.songs.truth import SongTruth, Stems, SungNote, SungPhone, SungSyllable
 
 _RMS = 0.09
 
@@ -71,7 +71,7 @@ def make_song(seed: int, index: int, singer: Singer, language: str, form: Form, 
     duration_s = round((num_beats * beat_s + form.tail_s) * SONG_RATE_HZ) / SONG_RATE_HZ
     sung_S = np.zeros(round(duration_s * SPEECH_RATE_HZ) + SPEECH_RATE_HZ)
     f0_T = np.zeros(int(duration_s / FRAME_S) + 1, np.float32)
-    book = _Book()
+    book = Book()
     for line in plan:
         notes = _notes(line, beat_s, key, singer, rng)
         phones, syllables = lay_out(line.words, notes)
@@ -81,8 +81,8 @@ def make_song(seed: int, index: int, singer: Singer, language: str, form: Form, 
         last_frame = min(len(f0_T), sung.first_frame + len(sung.f0_T))
         heard_T = f0_T[sung.first_frame : last_frame]
         np.maximum(heard_T, sung.f0_T[: len(heard_T)], out=heard_T)
-        book.write(line, phones, syllables, notes)
-    stems = _mix(sung_S, play_band(chords, key, beat_s, duration_s, rng), rng)
+        book.write(line.text, [word.text for word in line.words], phones, syllables, notes)
+    stems = mix(sung_S, SPEECH_RATE_HZ, play_band(chords, key, beat_s, duration_s, rng), rng)
     truth = SongTruth(
         song_id(index), singer.name, language, round(bpm, 3), key, chords, duration_s, book.lines,
         [line.part for line in plan], book.words, book.syllables, book.phones, book.notes, f0_T, spoken_words,
@@ -122,7 +122,7 @@ def _notes(line: _PlannedLine, beat_s: float, key: int, singer: Singer, rng: np.
     ]
 
 
-class _Book:
+class Book:
     """Collects, line by line, what was sung when, in seconds rounded to 0.1 ms."""
 
     def __init__(self) -> None:
@@ -134,7 +134,8 @@ class _Book:
 
     def write(
         self,
-        line: _PlannedLine,
+        text: str,
+        words: Sequence[str],
         phones: Sequence[PlacedPhone],
         syllables: Sequence[PlacedSyllable],
         notes: Sequence[Note],
@@ -142,9 +143,9 @@ class _Book:
         number, first_word, first_phone = len(self.lines), len(self.words), len(self.phones)
         for p in phones:
             self.phones.append(SungPhone(p.spoken.phone, _ms(p.start_s), _ms(p.end_s), first_word + p.word))
-        for w, word in enumerate(line.words):
+        for w, word in enumerate(words):
             mine = [p for p in phones if p.word == w]
-            self.words.append(Word(word.text, _ms(mine[0].start_s), _ms(mine[-1].end_s), 1.0, number))
+            self.words.append(Word(word, _ms(mine[0].start_s), _ms(mine[-1].end_s), 1.0, number))
         for s, note in zip(syllables, notes, strict=True):
             self.notes.append(SungNote(_ms(note.start_s), _ms(note.end_s), note.midi, len(self.syllables)))
             inside = phones[s.first : s.last + 1]
@@ -157,14 +158,14 @@ class _Book:
                     _ms(inside[-1].end_s),
                 )
             )
-        self.lines.append(Line(line.text, self.words[first_word].start_s, self.words[-1].end_s, 1.0, True))
+        self.lines.append(Line(text, self.words[first_word].start_s, self.words[-1].end_s, 1.0, True))
 
 
-def _mix(sung_S: np.ndarray, band_CS: np.ndarray, rng: np.random.Generator) -> Stems:
+def mix(sung_S: np.ndarray, rate_hz: int, band_CS: np.ndarray, rng: np.random.Generator) -> Stems:
     """Band 4 dB below to 1 dB above the voice, peak at most 0.95 of full scale."""
     num_samples = band_CS.shape[1]
-    wet_S = reverberate(sung_S, SPEECH_RATE_HZ, rng)
-    dry_S, wet_S = (resample(x, SPEECH_RATE_HZ, SONG_RATE_HZ)[:num_samples] for x in (sung_S, wet_S))
+    wet_S = reverberate(sung_S, rate_hz, rng)
+    dry_S, wet_S = (resample(x, rate_hz, SONG_RATE_HZ)[:num_samples] for x in (sung_S, wet_S))
     gain = _RMS / max(rms(dry_S[np.abs(dry_S) > 1e-3 * np.abs(dry_S).max()]), 1e-9)
     band_gain = _RMS * 10 ** (rng.uniform(-4, 1) / 20) / max(rms(band_CS), 1e-9)
     peak = np.abs(gain * wet_S + band_gain * band_CS).max()

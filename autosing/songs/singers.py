@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from autosing.errors import InputError
-
 
 @dataclass(frozen=True)
 class Singer:
@@ -47,10 +45,3 @@ VOICES = {"en": "en-us", "ko": "ko", "zh": "cmn"}
 
 def voice_name(singer: Singer, language: str) -> str:
     return f"{VOICES[language]}+{singer.variant}"
-
-
-def first_singers(count: int) -> tuple[Singer, ...]:
-    """The first so many. Raises InputError outside 1..8."""
-    if not 1 <= count <= len(SINGERS):
-        raise InputError(f"singers {count}: made songs have 1 to {len(SINGERS)} singers; give such a number")
-    return SINGERS[:count]

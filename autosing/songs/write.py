@@ -6,18 +6,18 @@ from uuid import uuid4
 
 from autosing.audio.io import encode, save
 from autosing.schemas.tables import Line, Song
-from autosing.testing.voice.settings import SongsConfig, song_id
-from autosing.testing.voice.song import Form, MadeSong, make_song
-from autosing.testing.voice.truth import save_truth
+from autosing.songs.natural_song import make_natural_song
+from autosing.songs.settings import SongsConfig, song_id
+from autosing.songs.singers import SINGERS
+from autosing.songs.song import Form, MadeSong, make_song
+from autosing.songs.truth import save_truth
 
 LICENCE = "CC0-1.0"
 
 
 def write_song(out: Path, config: SongsConfig, index: int) -> Song:
     """Make song number `index`. OUT/truth/<id>/ appears whole or not at all; the row is returned."""
-    singer, language = config.casting(index)
-    form = Form((("verse", config.lines), ("chorus", config.lines)))
-    song = make_song(config.seed, index, singer, language, form)
+    song = _sing(config, index)
     home = out / "truth" / song_id(index)
     beside = home.with_name(f".{home.name}.{uuid4().hex[:12]}.part")
     beside.mkdir(parents=True)
@@ -34,11 +34,19 @@ def write_song(out: Path, config: SongsConfig, index: int) -> Song:
         audio=encode(song.stems.mix, config.audio_format),
         lrc_lyrics="\n".join(_stamp(line) + line.text for line in lines),
         raw_lyrics="\n".join(line.text for line in lines),
-        artist=singer.name,
+        artist=song.truth.artist,
         title=lines[0].text,
-        language=language,
+        language=song.truth.language,
         licence=LICENCE,
     )
+
+
+def _sing(config: SongsConfig, index: int) -> MadeSong:
+    form = Form((("verse", config.lines), ("chorus", config.lines)))
+    cast = config.casting(index)
+    if cast.voice == "natural":
+        return make_natural_song(config.seed, index, cast.singer, form)
+    return make_song(config.seed, index, SINGERS[cast.singer], cast.language, form)
 
 
 def _write_truth(song: MadeSong, folder: Path) -> None:

@@ -7,10 +7,10 @@ import numpy as np
 
 from autosing.audio.io import Audio
 from autosing.schemas.tables import Word
-from autosing.testing.voice.analysis import SpeakingVoice
-from autosing.testing.voice.espeak import SPEECH_RATE_HZ, Utterance
-from autosing.testing.voice.lyrics import join_words, split_words
-from autosing.testing.voice.room import on_16_bits
+from autosing.songs.analysis import SpeakingVoice
+from autosing.songs.espeak import SPEECH_RATE_HZ, Utterance
+from autosing.songs.lyrics import join_words, split_words
+from autosing.songs.room import on_16_bits
 
 _PAUSE_S = 0.25
 

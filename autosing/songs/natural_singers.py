@@ -1,0 +1,54 @@
+"""A number -> a natural singer: a point between (or a little beyond) Kokoro's styles, a length of throat, a manner.
+
+48 of them: no sound of theirs is anybody's, and the singer embedding tells them apart (benchmarks/quality/songs.py).
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from autosing.errors import InputError
+from autosing.ids import seed_of
+from autosing.songs.gesture import Gesture, draw_gesture
+from autosing.songs.settings import NATURAL_SINGERS
+
+_VOICES = ("jf_alpha", "jf_gongitsune", "jf_nezumi", "jf_tebukuro", "jm_kumo")
+_FIRST = ("Ines", "Jonas", "Kaya", "Luca", "Mira", "Nils", "Olga", "Pablo")
+_LAST = ("Abel", "Brook", "Castro", "Duval", "Engel", "Fabian")
+
+
+@dataclass(frozen=True)
+class NaturalSinger:
+    """Who sings. The styles' first half is the timbre that the decoder hears, the second the manner of speaking."""
+
+    name: str
+    formant: float
+    """What formants are multiplied by; above 1 is a shorter vocal tract."""
+    gesture: Gesture
+    styles: np.ndarray = field(repr=False)
+    """[510, 256]"""
+
+    def style(self, num_letters: int) -> np.ndarray:
+        return np.asarray(self.styles[min(num_letters, len(self.styles)) - 1])
+
+
+def natural_singer(number: int, tables: dict[str, np.ndarray]) -> NaturalSinger:
+    """Singer number 0..NATURAL_SINGERS-1: two of the voices, mixed from -0.2 to 1.2, and a formant from 0.84 to 1.18.
+
+    The mixes and formants are spread evenly (by the golden ratio and the plastic number) rather than by chance.
+    """
+    if not 0 <= number < NATURAL_SINGERS:
+        raise InputError(
+            f"natural singer {number}: there are {NATURAL_SINGERS}; give a number from 0 to {NATURAL_SINGERS - 1}"
+        )
+    rng = np.random.default_rng(seed_of("natural singer", number))
+    pairs = [(a, b) for a in range(5) for b in range(a + 1, 5)]
+    first, second = pairs[number % len(pairs)]
+    weight = -0.2 + 1.4 * ((0.5 + number * 0.6180339887) % 1)
+    styles = weight * tables[_VOICES[first]] + (1 - weight) * tables[_VOICES[second]]
+    return NaturalSinger(
+        f"{_FIRST[number % 8]} {_LAST[number // 8]}",
+        round(0.84 + 0.34 * ((0.5 + number * 0.7548776662) % 1), 3),
+        draw_gesture(rng),
+        styles.astype(np.float32),
+    )
