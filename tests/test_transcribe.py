@@ -8,7 +8,7 @@ import pytest
 
 from autosing.audio.io import decode_mono
 from autosing.models.whisper import load_whisper
-from autosing.testing.voice.corpus import make_songs
+from autosing.songs.corpus import make_songs
 from processing.alignment.transcribe import transcribe
 
 
