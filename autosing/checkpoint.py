@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autosing.errors import InputError
-from autosing.store import write_whole
+from autosing.storage.store import write_whole
 
 if TYPE_CHECKING:
     import torch

@@ -106,7 +106,7 @@ def main() -> None:
     except InputError as error:
         _stop(str(error))
     except OSError as error:
-        from autosing.store import is_full
+        from autosing.storage.store import is_full
 
         if not is_full(error):
             raise

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from autosing.console import note
 from autosing.errors import InputError
-from autosing.store import digest_of, write_whole
+from autosing.storage.store import digest_of, write_whole
 
 LEDGER = "_demo.json"
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
@@ -136,7 +136,7 @@ def plan(out: Path, configs: Path = CONFIGS) -> list[Step]:
 def first_clip(dataset: Path) -> str:
     """The id of the first training clip that has music and words."""
     from autosing.schemas.sample import DatasetIndex
-    from autosing.shards import read_shard
+    from autosing.storage.shards import read_shard
 
     split = DatasetIndex.load(dataset).splits["train"]
     for shard in split.shards:

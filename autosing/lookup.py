@@ -5,8 +5,8 @@ from itertools import islice
 from typing import TypeVar
 
 from autosing.schemas.base import from_row
-from autosing.store import Place
-from autosing.tables import FEW_BYTES, named_columns, open_table
+from autosing.storage.store import Place
+from autosing.storage.tables import FEW_BYTES, named_columns, open_table
 
 R = TypeVar("R")
 

@@ -38,7 +38,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from autosing.codecs.spec import CodecSpec
 from autosing.schemas.sample import DatasetIndex, Sample, SampleMeta, SplitRecord, write_array
 from autosing.schemas.tables import Line, Word
-from autosing.shards import ShardFile, read_shard
+from autosing.storage.shards import ShardFile, read_shard
 from autosing.testing.datasets import make_dataset
 from train.data import SampleStream
 from train.order import Lane

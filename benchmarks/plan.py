@@ -21,10 +21,10 @@ from autosing.config import Config
 from autosing.schemas.tables import Song
 from autosing.songs.corpus import make_songs
 from autosing.stage import Stage
-from autosing.tables import TableWriter, table_path
+from autosing.storage.tables import TableWriter, table_path
+from processing.engine.runner import run
 from processing.pipeline import PipelineConfig, build_stages
 from processing.plan import Target, forecast, measure
-from processing.runner import run
 
 _SONGS = 3
 _BYTES = 2000

@@ -20,7 +20,7 @@ from autosing.audio.io import Audio, Writer, decode, encode
 from autosing.config import Config
 from autosing.schemas.tables import Clip, Song
 from autosing.stage import Stage
-from autosing.tables import TableWriter, table_path
+from autosing.storage.tables import TableWriter, table_path
 
 CLIP_S = 20.0
 
@@ -103,7 +103,7 @@ def empty(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def _ours(given: argparse.Namespace, config: Any, stages: list[Stage[Any, Any]]) -> dict[str, Any]:
-    from processing.runner import run
+    from processing.engine.runner import run
 
     with tempfile.TemporaryDirectory() as folder:
         corpus = _linked(given.corpus, Path(folder))
@@ -205,8 +205,8 @@ def _objects(arrays: list[np.ndarray]) -> np.ndarray:
 
 def long(given: argparse.Namespace) -> dict[str, Any]:
     """One song of so many minutes through `separate` alone, in this process: its peak, and what its cells weigh."""
+    from processing.engine.worker import Worker
     from processing.pipeline import PipelineConfig, build_stages
-    from processing.worker import Worker
 
     settings = {"separator": "none"} if given.long_separator == "none" else {}
     (stage,) = build_stages(PipelineConfig(separate=settings), ["separate"])

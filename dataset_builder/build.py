@@ -10,9 +10,9 @@ from typing import Any
 
 from autosing.errors import InputError
 from autosing.schemas.sample import CodecRecord, DatasetIndex, SemanticRecord, SplitRecord
-from autosing.shards import files_of
-from autosing.store import Place, attempt, of_each
-from autosing.tables import fingerprint, partitions
+from autosing.storage.shards import files_of
+from autosing.storage.store import Place, attempt, of_each
+from autosing.storage.tables import fingerprint, partitions
 from dataset_builder.books import codec_of, semantic_of
 from dataset_builder.card import card_text
 from dataset_builder.commit import Edition, begin, check_place, is_whole, standing, sweep

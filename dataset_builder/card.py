@@ -5,8 +5,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from autosing.schemas.sample import DatasetIndex
-from autosing.store import Place
-from autosing.tables import partitions, read_rejects, read_rows, table_path
+from autosing.storage.store import Place
+from autosing.storage.tables import partitions, read_rejects, read_rows, table_path
 from dataset_builder.join import ClipKey, ClipText, Source
 
 CONSENT = (

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from autosing import console
-from autosing.store import Place, place
+from autosing.storage.store import Place, place
 
 
 def build(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from autosing.errors import InputError
 from autosing.schemas.sample import DatasetIndex
-from autosing.store import Place, files_in, others_at_work, put, take_away
+from autosing.storage.store import Place, files_in, others_at_work, put, take_away
 
 INDEX = "index.json"
 _CLAIM = re.compile(r"unfinished-[0-9a-f]{16}\.json")

@@ -15,8 +15,8 @@ from autosing.errors import InputError
 from autosing.schemas.base import arrow_schema
 from autosing.schemas.sample import SampleMeta, write_array
 from autosing.schemas.tables import Acoustic, Line, Pitch, Semantic, Singer, Word
-from autosing.store import Place, of_each
-from autosing.tables import (
+from autosing.storage.store import Place, of_each
+from autosing.storage.tables import (
     TableMeta,
     columns_bytes,
     open_table,

@@ -14,7 +14,7 @@ import numpy as np
 
 from autosing.ids import seed_of
 from autosing.schemas.sample import ShardRecord
-from autosing.shards import ShardFile
+from autosing.storage.shards import ShardFile
 from dataset_builder.commit import Edition
 
 OPEN_FILES = 64

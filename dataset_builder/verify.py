@@ -1,7 +1,8 @@
 """A dataset -> one row a split, or an InputError that lists the promises it breaks.
 
-Checked: digests and sizes of shards, tars that are plain (autosing.tars), counts, unique ids, members, shapes against
-the clip's length, codes within their codebooks, words within the clip, and that no song and no singer is in two splits.
+Checked: digests and sizes of shards, tars that are plain (autosing.storage.tars), counts, unique ids, members, shapes
+against the clip's length, codes within their codebooks, words within the clip, and that no song and no singer is in two
+splits.
 """
 
 from collections.abc import Iterator
@@ -11,8 +12,8 @@ import numpy as np
 
 from autosing.errors import InputError
 from autosing.schemas.sample import GROUPS, OPTIONAL, DatasetIndex, Sample, ShardRecord
-from autosing.shards import read_shard
-from autosing.store import Place, digest_of
+from autosing.storage.shards import read_shard
+from autosing.storage.store import Place, digest_of
 from autosing.timebase import PITCH_RATE_HZ, SEMANTIC_RATE_HZ
 
 SINGER_SIZE = 256

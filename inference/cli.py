@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from autosing.store import place
+from autosing.storage.store import place
 
 Option = typer.Option
 

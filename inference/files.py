@@ -16,7 +16,7 @@ from typing import Any
 
 from autosing.checkpoint import DESCRIPTION, WEIGHTS
 from autosing.errors import InputError
-from autosing.store import attempt, digest_of
+from autosing.storage.store import attempt, digest_of
 
 MADE_BY = "autosing sing"
 

@@ -17,8 +17,8 @@ from autosing.audio.io import Audio, decode
 from autosing.errors import InputError
 from autosing.lookup import find_row, first_id
 from autosing.schemas.tables import Clip, Song
-from autosing.store import Place, of_each, place
-from autosing.tables import find_partitions, partitions, table_path
+from autosing.storage.store import Place, of_each, place
+from autosing.storage.tables import find_partitions, partitions, table_path
 from inference.lyrics_plan import AskedLine, AskedWord
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from autosing.store import place
+from autosing.storage.store import place
 
 Corpus = Annotated[
     Path, typer.Argument(parser=place, help="Folder or s3:// address of partitions, each with an index.parquet.")
@@ -75,8 +75,8 @@ def plan(
 def status(corpus: Corpus, as_json: AsJson = False) -> None:
     """What each stage has done: partitions, rows in, out and rejected, by reason; what is at work or set aside."""
     from autosing.console import summary
-    from processing.progress import words_of
-    from processing.record import last_run
+    from processing.engine.progress import words_of
+    from processing.engine.record import last_run
     from processing.report import for_people, next_command, status
 
     rows, facts = status(corpus), last_run(corpus)

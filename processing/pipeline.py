@@ -10,8 +10,8 @@ from pydantic import Field
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.stage import Stage
-from autosing.store import Place
-from autosing.tables import TableMeta
+from autosing.storage.store import Place
+from autosing.storage.tables import TableMeta
 
 STAGES = {
     "separate": "processing.stages.separate:Separate",

@@ -19,14 +19,14 @@ from autosing.clock import MODEL
 from autosing.errors import InputError
 from autosing.schemas.base import arrow_schema
 from autosing.stage import Stage
-from autosing.store import Place
-from autosing.tables import columns_bytes, open_table, partitions, rejects_path, table_path
-from processing.inhand import computes_on_gpu
+from autosing.storage.store import Place
+from autosing.storage.tables import columns_bytes, open_table, partitions, rejects_path, table_path
+from processing.engine.concurrency import computes_on_gpu
+from processing.engine.runner import run
+from processing.engine.schedule import Job
+from processing.engine.worker import Done
 from processing.pipeline import PipelineConfig
-from processing.runner import run
-from processing.schedule import Job
-from processing.simulate import Crews, Played, StageCost, bounds, busiest, machines_that_help, play, times
-from processing.worker import Done
+from processing.simulate import Played, StageCost, WorkerKinds, bounds, busiest, machines_that_help, play, times
 
 _PLAYED_JOBS = 1_000_000
 """Beyond, the runs are not played through but bounded: a second of computing is a hundred thousand jobs."""
@@ -63,7 +63,7 @@ class Measure:
     """The numbers of the partitions that were run."""
     sampled_bytes: int
     sampled_songs: int
-    crews: Crews
+    kinds: WorkerKinds
     gpus: int
     """Of this machine."""
     wall_s: float
@@ -139,11 +139,11 @@ def measure(
         found = [_measured(stage, place, own, result.done) for stage in stages]
     shares = [size / sum(own.values()) for size in own.values()]
     costs = [StageCost(s.name, s.reads, [s.seconds * share for share in shares], s.setup_s) for s in found]
-    crews = _of_stages(result.crews, {stage.name for stage in stages})
-    start_s = max(0.0, wall_s - play(costs, crews).wall_s)
+    kinds = _of_stages(result.kinds, {stage.name for stage in stages})
+    start_s = max(0.0, wall_s - play(costs, kinds).wall_s)
     return Measure(
         found, [sizes[k] for k in numbers], sum(rows.values()), chosen, sum(sizes[k] for k in chosen),
-        sum(rows[k] for k in chosen), crews, _gpus(), wall_s, start_s,
+        sum(rows[k] for k in chosen), kinds, _gpus(), wall_s, start_s,
     )  # fmt: skip
 
 
@@ -156,22 +156,22 @@ def forecast(known: Measure, target: Target) -> Forecast:
     shares = [size * scale / known.sampled_bytes for size in sizes]
     costs = [StageCost(s.name, s.reads, [s.seconds * share for share in shares], s.setup_s) for s in known.stages]
     by_gpu = target.gpus > 0 and on_gpus(known)
-    at_once = times(known.crews, 1 / known.gpus) if by_gpu else known.crews
-    crews = times(known.crews, target.gpus / known.gpus if by_gpu else target.machines)
-    workers = sum(count for _, count in crews)
+    at_once = times(known.kinds, 1 / known.gpus) if by_gpu else known.kinds
+    kinds = times(known.kinds, target.gpus / known.gpus if by_gpu else target.machines)
+    workers = sum(count for _, count in kinds)
     whole = sum(shares)
     read = sum(s.read_bytes for s in known.stages) * whole
     written = sum(s.written_bytes for s in known.stages) * whole
     storage_s = (read + written) / 1e6 / target.storage_mb_s if target.storage_mb_s else 0.0
-    limits = bounds(costs, crews, storage_s)
+    limits = bounds(costs, kinds, storage_s)
     if count * len(costs) <= _PLAYED_JOBS:
-        played = play(costs, crews)
+        played = play(costs, kinds)
     else:
         played = Played(limits.work_s + limits.chain_s, sum(sum(cost.seconds) for cost in costs), workers)
     wall_s = known.start_s + max(played.wall_s, limits.storage_s)
     helping, then = machines_that_help(costs, at_once, storage_s)
     rows = [_row(s, whole, known) for s in known.stages]
-    binds = f"stage {busiest(costs, crews)}" if limits.binding() == "work" else limits.binding()
+    binds = f"stage {busiest(costs, kinds)}" if limits.binding() == "work" else limits.binding()
     stored = target.songs * sum(known.index_bytes) / known.songs + written
     return Forecast(
         count, workers, wall_s, known.start_s, binds, played.idle_share, rows, round(read), round(written),
@@ -193,7 +193,7 @@ def _lend(table: Place, target: Path) -> None:
 
 
 def _row(stage: StageMeasure, whole: float, known: Measure) -> dict[str, Any]:
-    mine = sum(count for names, count in known.crews if stage.name in names)
+    mine = sum(count for names, count in known.kinds if stage.name in names)
     return {
         "stage": stage.name,
         "measured_on": "gpu" if stage.on_gpu else "cpu",
@@ -212,9 +212,9 @@ def on_gpus(known: Measure) -> bool:
     return known.gpus > 0 and any(stage.on_gpu for stage in known.stages)
 
 
-def _of_stages(crews: Crews, stages: set[str]) -> Crews:
+def _of_stages(kinds: WorkerKinds, stages: set[str]) -> WorkerKinds:
     """The kinds that do some of these stages."""
-    return [(names & stages, count) for names, count in crews if names & stages]
+    return [(names & stages, count) for names, count in kinds if names & stages]
 
 
 def _measured(

@@ -6,7 +6,7 @@ from typing import Any
 
 from autosing.config import load_config
 from autosing.console import note, summary
-from autosing.store import Place
+from autosing.storage.store import Place
 from processing.pipeline import PipelineConfig, build_stages
 from processing.plan import Forecast, Measure, Target, forecast, measure, on_gpus
 
@@ -34,7 +34,7 @@ def plan_corpus(
 
 def facts(known: Measure, found: Forecast, gpus: int) -> dict[str, Any]:
     """What is said beside the stages' table."""
-    of_gpus, workers = on_gpus(known), sum(count for _, count in known.crews)
+    of_gpus, workers = on_gpus(known), sum(count for _, count in known.kinds)
     traffic_mb = (found.read_bytes + found.written_bytes) / 1e6
     said: dict[str, Any] = {
         "measured": f"{len(known.sampled)} of {len(known.index_bytes)} partitions, {known.sampled_songs} songs, "

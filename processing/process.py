@@ -12,14 +12,14 @@ from autosing.config import load_config
 from autosing.console import note, summary
 from autosing.errors import InputError
 from autosing.stage import Stage
-from autosing.store import Place
-from processing.crew import Event
+from autosing.storage.store import Place
+from processing.engine.progress import Progress, seconds_left
+from processing.engine.record import Record
+from processing.engine.runner import RunResult, run
+from processing.engine.schedule import Job
+from processing.engine.workers import Event
 from processing.pipeline import PipelineConfig, build_stages
-from processing.progress import Progress, seconds_left
-from processing.record import Record
 from processing.report import for_people, next_command, summarize
-from processing.runner import RunResult, run
-from processing.schedule import Job
 
 
 def process_corpus(

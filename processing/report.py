@@ -5,10 +5,11 @@ from typing import Any
 
 from autosing.console import command
 from autosing.stage import Stage
-from autosing.store import Place, of_each
-from autosing.tables import count_stage, partitions, table_path
+from autosing.storage.counts import count_stage
+from autosing.storage.store import Place, of_each
+from autosing.storage.tables import partitions, table_path
+from processing.engine.runner import RunResult
 from processing.pipeline import STAGES
-from processing.runner import RunResult
 
 _ROWS_ARE = {"index": "songs", "separate": "parts of up to 1 min", "segment": "clips"}
 """Stage -> what its rows are, where that differs from the rows that it takes in."""

@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-Crews = Sequence[tuple[frozenset[str], int]]
+WorkerKinds = Sequence[tuple[frozenset[str], int]]
 """Kinds of workers: the stages that they do, which no other kind does, and how many they are."""
 
 
@@ -43,10 +43,10 @@ class Played:
         return 1 - self.busy_s / whole if whole else 0.0
 
 
-def play(stages: Sequence[StageCost], crews: Crews) -> Played:
+def play(stages: Sequence[StageCost], kinds: WorkerKinds) -> Played:
     """List scheduling of every stage on every partition. A million jobs take some ten seconds."""
-    assert all(count > 0 for _, count in crews) and {s.name for s in stages} == set().union(*(n for n, _ in crews)), (
-        crews
+    assert all(count > 0 for _, count in kinds) and {s.name for s in stages} == set().union(*(n for n, _ in kinds)), (
+        kinds
     )
     needs = [[k for k, other in enumerate(stages) if other.name in stage.reads] for stage in stages]
     feeds = [[k for k, inner in enumerate(needs) if j in inner] for j in range(len(stages))]
@@ -58,9 +58,9 @@ def play(stages: Sequence[StageCost], crews: Crews) -> Played:
         if not inner:
             ready[k] = [(-size[i], i) for i in range(count)]
             heapq.heapify(ready[k])
-    own = [[k for k, stage in enumerate(stages) if stage.name in names] for names, _ in crews]
-    kind_of = [kind for kind, (_, count) in enumerate(crews) for _ in range(count)]
-    idle = [[worker for worker, its in enumerate(kind_of) if its == kind] for kind in range(len(crews))]
+    own = [[k for k, stage in enumerate(stages) if stage.name in names] for names, _ in kinds]
+    kind_of = [kind for kind, (_, count) in enumerate(kinds) for _ in range(count)]
+    idle = [[worker for worker, its in enumerate(kind_of) if its == kind] for kind in range(len(kinds))]
     loaded: list[set[int]] = [set() for _ in kind_of]
     running: list[tuple[float, int, int, int]] = []
     now = busy = 0.0
@@ -107,21 +107,21 @@ class Bounds:
         return max(self.work_s, self.chain_s, self.storage_s)
 
 
-def bounds(stages: Sequence[StageCost], crews: Crews, storage_s: float = 0.0) -> Bounds:
+def bounds(stages: Sequence[StageCost], kinds: WorkerKinds, storage_s: float = 0.0) -> Bounds:
     """storage_s: all bytes at the storage's rate."""
     longest = max((_chain(stages, i) for i in range(len(stages[0].seconds))), default=0.0)
-    return Bounds(max(_work_s(stages, *crew) for crew in crews), longest, storage_s)
+    return Bounds(max(_work_s(stages, *kind) for kind in kinds), longest, storage_s)
 
 
-def busiest(stages: Sequence[StageCost], crews: Crews) -> str:
+def busiest(stages: Sequence[StageCost], kinds: WorkerKinds) -> str:
     """The stage that takes most of the workers that have most to do."""
-    names, _ = max(crews, key=lambda crew: _work_s(stages, *crew))
+    names, _ = max(kinds, key=lambda kind: _work_s(stages, *kind))
     return max((stage for stage in stages if stage.name in names), key=lambda stage: sum(stage.seconds)).name
 
 
-def times(crews: Crews, factor: float) -> Crews:
+def times(kinds: WorkerKinds, factor: float) -> WorkerKinds:
     """So many times as many of each kind, at least one."""
-    return [(names, max(1, round(count * factor))) for names, count in crews]
+    return [(names, max(1, round(count * factor))) for names, count in kinds]
 
 
 def _work_s(stages: Sequence[StageCost], names: frozenset[str], count: int) -> float:
@@ -137,12 +137,12 @@ def _chain(stages: Sequence[StageCost], partition: int) -> float:
     return max(ends.values(), default=0.0)
 
 
-def machines_that_help(stages: Sequence[StageCost], at_once: Crews, storage_s: float = 0.0) -> tuple[int, str]:
+def machines_that_help(stages: Sequence[StageCost], at_once: WorkerKinds, storage_s: float = 0.0) -> tuple[int, str]:
     """(machines of `at_once` workers from which twice as many would save less than a tenth, what then binds)."""
     machines, here = 1, bounds(stages, at_once, storage_s)
     while True:
         more = times(at_once, 2 * machines)
-        twice = replace(here, work_s=max(_work_s(stages, *crew) for crew in more))
+        twice = replace(here, work_s=max(_work_s(stages, *kind) for kind in more))
         if twice.wall_s > 0.9 * here.wall_s:
             return machines, twice.binding()
         machines, here = 2 * machines, twice

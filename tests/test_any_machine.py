@@ -16,7 +16,7 @@ from autosing import cluster
 from autosing.audio.guard import Guard
 from autosing.cluster import ray_at
 from autosing.errors import InputError
-from autosing.store import attempt, is_full, replacing, write_whole
+from autosing.storage.store import attempt, is_full, replacing, write_whole
 
 RATE = 16_000
 

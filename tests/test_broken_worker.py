@@ -5,10 +5,10 @@ import errno
 import pytest
 
 from autosing.errors import InputError
-from processing.crew import Died
-from processing.runner import RunResult, drive
-from processing.schedule import Schedule
-from processing.worker import is_of_machine
+from processing.engine.runner import RunResult, drive
+from processing.engine.schedule import Schedule
+from processing.engine.worker import is_of_machine
+from processing.engine.workers import Died
 from tests.test_scheduling import CHAIN, MadeUp, make_corpus
 
 BROKEN = Died("its worker was ended after an error of its machine (CUDA error: an illegal memory access)")
@@ -34,24 +34,24 @@ class SomeBroken(MadeUp):
 
 def test_one_broken_worker_of_four_loses_none_of_sixty_jobs(tmp_path):
     schedule = Schedule(make_corpus(tmp_path, [2000 + k for k in range(20)]), CHAIN)
-    crew, result = SomeBroken(schedule, 4, {3}), RunResult(schedule)
-    drive(crew, result, 2, lambda *_: None)
+    pool, result = SomeBroken(schedule, 4, {3}), RunResult(schedule)
+    drive(pool, result, 2, lambda *_: None)
     assert len(result.done) == 60 and not result.failures
-    assert len(set(crew.failed)) == len(crew.failed) == 3, "it is retired after three jobs, each tried once"
+    assert len(set(pool.failed)) == len(pool.failed) == 3, "it is retired after three jobs, each tried once"
 
 
 def test_where_all_are_broken_the_run_ends_and_says_why(tmp_path):
     schedule = Schedule(make_corpus(tmp_path, [2000] * 20), CHAIN)
-    crew, result = SomeBroken(schedule, 2, {0, 1}), RunResult(schedule)
+    pool, result = SomeBroken(schedule, 2, {0, 1}), RunResult(schedule)
     with pytest.raises(InputError, match=r"every worker dies .*CUDA error: an illegal memory access"):
-        drive(crew, result, 2, lambda *_: None)
-    assert len(crew.failed) <= 12
+        drive(pool, result, 2, lambda *_: None)
+    assert len(pool.failed) <= 12
 
 
 def test_a_deadly_partition_is_set_aside_and_its_workers_are_not_called_broken(tmp_path):
     schedule = Schedule(make_corpus(tmp_path, [2000, 3000, 4000]), CHAIN)
-    crew, result = MadeUp(schedule, 1, events={("one", 1): [BROKEN] * 3}), RunResult(schedule)
-    drive(crew, result, 2, lambda *_: None)
+    pool, result = MadeUp(schedule, 1, events={("one", 1): [BROKEN] * 3}), RunResult(schedule)
+    drive(pool, result, 2, lambda *_: None)
     assert [failure.job.partition for failure in result.failures] == [1] and len(result.done) == 6
 
 

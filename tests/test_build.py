@@ -17,9 +17,9 @@ from autosing.errors import InputError
 from autosing.models.bundled import semantic_digest
 from autosing.schemas.sample import CodecRecord, DatasetIndex, SemanticRecord, write_array
 from autosing.schemas.tables import Acoustic, Clip, Line, Pitch, Semantic, Singer, Word
-from autosing.shards import ShardFile, read_shard
 from autosing.stage import Rejected
-from autosing.tables import TableMeta, TableWriter, fingerprint, rejects_path, table_path
+from autosing.storage.shards import ShardFile, read_shard
+from autosing.storage.tables import TableMeta, TableWriter, fingerprint, rejects_path, table_path
 from autosing.testing.datasets import SEMANTIC_SIZE, SPEC, make_dataset
 from dataset_builder import books as books_room
 from dataset_builder import build as room

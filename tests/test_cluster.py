@@ -23,9 +23,9 @@ import yaml
 
 from autosing.errors import InputError
 from autosing.testing.datasets import make_dataset
-from processing import runner
+from processing.engine import runner
+from processing.engine.schedule import Schedule
 from processing.pipeline import PipelineConfig
-from processing.schedule import Schedule
 from train.cluster import _check_room
 from train.record import read_metrics
 

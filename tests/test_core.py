@@ -15,7 +15,7 @@ from autosing.ids import check_id, clean_id, clip_id, seed_of
 from autosing.schemas.base import Float32s, from_row, to_row
 from autosing.schemas.tables import Line, Lyrics, Word
 from autosing.stage import Rejected
-from autosing.tables import TableWriter, read_meta, read_rows, rejects_path, table_path
+from autosing.storage.tables import TableWriter, read_meta, read_rows, rejects_path, table_path
 from autosing.timebase import nearest_frame, num_frames, num_frames_to_cover, seconds
 
 

@@ -22,14 +22,14 @@ from autosing.audio.guard import decode_apart, inspect_apart
 from autosing.audio.io import Audio, AudioReader, Writer, decode, decode_mono, encode, inspect
 from autosing.audio.parts import PART_S, PartsWriter
 from autosing.errors import InputError
-from autosing.schemas.cells import as_table, layout
 from autosing.schemas.tables import Lyrics, Separated, Song
 from autosing.stage import Rejected
-from autosing.tables import TableWriter, open_cells, open_table, table_path
-from processing.rows import joined
+from autosing.storage.cells import as_table, layout
+from autosing.storage.tables import TableWriter, open_cells, open_table, table_path
+from processing.engine.rows import joined
+from processing.engine.worker import process_partition
 from processing.stages.segment import Aligned, Segment, SegmentConfig
 from processing.stages.separate import Separate, SeparateConfig, SongAudio
-from processing.worker import process_partition
 
 BYTES = st.one_of(st.binary(max_size=40), st.integers(1, 200_000).map(lambda n: bytes(range(256)) * (n // 256 + 1)))
 
@@ -306,7 +306,7 @@ _PEAKS = """
 import json, sys
 from pathlib import Path
 from processing.pipeline import PipelineConfig, build_stages
-from processing.worker import process_partition
+from processing.engine.worker import process_partition
 found = {}
 for stage in build_stages(PipelineConfig(rows_in_hand=1, separate={"separator": "none"}), ["separate", "segment"]):
     stage.setup()

@@ -13,7 +13,7 @@ import soundfile as sf
 from autosing.audio.io import Audio, encode
 from autosing.errors import InputError
 from autosing.schemas.tables import Song
-from autosing.tables import partitions, read_rows, table_path
+from autosing.storage.tables import partitions, read_rows, table_path
 from processing.importer.importer import ImportReport, import_corpus
 from processing.importer.lyrics import facts_of
 

@@ -11,7 +11,7 @@ import pytest
 
 from autosing.errors import InputError
 from autosing.schemas.tables import Song
-from autosing.tables import partitions, read_rows, table_path
+from autosing.storage.tables import partitions, read_rows, table_path
 from autosing.testing.hostile import song
 from processing.importer.importer import ImportReport, import_corpus
 

@@ -11,14 +11,14 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from autosing import remote
 from autosing.audio.io import Audio, encode
 from autosing.errors import InputError
 from autosing.lookup import find_row, first_id
 from autosing.schemas.base import arrow_schema
 from autosing.schemas.tables import Clip, Line, Pitch, Song, Word
-from autosing.store import Place, place
-from autosing.tables import TableWriter, rejects_path, table_path
+from autosing.storage import remote
+from autosing.storage.store import Place, place
+from autosing.storage.tables import TableWriter, rejects_path, table_path
 from autosing.testing.s3 import address, s3_server
 from inference import cli
 from inference.sources import open_source

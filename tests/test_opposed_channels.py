@@ -27,12 +27,13 @@ def streamed(data: Stem) -> np.ndarray:
 
 
 VOICE_S, RESIDUE_S = buzz(8.0), noise(8.0, 0, 0.01)
+WIDTH_S = noise(8.0, 1, 0.15)
 ORDINARY = {
     "mono": VOICE_S[None],
     "both alike": np.stack([VOICE_S, VOICE_S]),
     "one side": np.stack([VOICE_S, 0 * VOICE_S]),
     "unlike": np.stack([noise(8.0, 1), noise(8.0, 2)]),
-    "wide, the difference louder than the mean": np.stack([VOICE_S + noise(8.0, 1, 0.15), VOICE_S - noise(8.0, 1, 0.15)]),
+    "wide, the difference louder than the mean": VOICE_S + np.stack([WIDTH_S, -WIDTH_S]),
     "silent": np.zeros((2, 8 * RATE), np.float32),
     "three channels": np.stack([VOICE_S, -VOICE_S, RESIDUE_S]),
 }  # fmt: skip

@@ -10,12 +10,13 @@ from autosing.config import Config
 from autosing.errors import InputError
 from autosing.schemas.tables import Song
 from autosing.stage import Stage
-from autosing.tables import TableWriter, partitions, table_path
-from processing import plan, worker
+from autosing.storage.tables import TableWriter, partitions, table_path
+from processing import plan
+from processing.engine import worker
+from processing.engine.runner import run
 from processing.pipeline import PipelineConfig
 from processing.plan import Measure, StageMeasure, Target, forecast, measure
 from processing.plan_report import facts
-from processing.runner import run
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,8 @@ def test_a_gpu_node_s_other_workers_do_not_count_for_the_gpu():
     """Four workers share the GPU, twelve take the other cores: 64 such make 256, not 1024."""
     on_gpu = replace(known().stages[0], on_gpu=True)
     cut = replace(known().stages[0], name="segment", reads=("separate",), seconds=6.0)
-    crews = [(frozenset({"separate"}), 4), (frozenset({"segment"}), 12)]
-    node = replace(known(), gpus=1, stages=[on_gpu, cut], crews=crews)
+    kinds = [(frozenset({"separate"}), 4), (frozenset({"segment"}), 12)]
+    node = replace(known(), gpus=1, stages=[on_gpu, cut], kinds=kinds)
     found = forecast(node, Target(10_000, gpus=64))
     assert found.workers == 64 * 16 and found.binds == "stage separate"
     assert found.wall_s == pytest.approx(10 + 5 + 60_000 / 256, rel=0.1)

@@ -18,14 +18,14 @@ from autosing.config import Config, load_config
 from autosing.errors import InputError
 from autosing.schemas.tables import Song
 from autosing.stage import Rejected, Stage
-from autosing.tables import TableMeta, read_meta, read_rows, rejects_path, table_path
-from processing import runner
+from autosing.storage.tables import TableMeta, read_meta, read_rows, rejects_path, table_path
+from processing.engine import runner
+from processing.engine.runner import run
+from processing.engine.worker import process_partition
 from processing.pipeline import PipelineConfig, build_stages, details_of, why_stale
 from processing.process import process_corpus
 from processing.report import status
-from processing.runner import run
 from processing.stages.pitch import PitchConfig, TrackPitch
-from processing.worker import process_partition
 
 
 class LoudConfig(Config):
@@ -161,7 +161,7 @@ def test_a_second_run_makes_nothing_and_a_change_says_why(tmp_path, monkeypatch)
     corpus = make_corpus(tmp_path, [[("a", b"a")], [("b", b"b")]])
     assert len(run(corpus, stages(), PipelineConfig(), "inline").done) == 4
     before = tables(corpus)
-    monkeypatch.setattr(runner, "hire", lambda *_: pytest.fail("nothing to do, so no worker is hired"))
+    monkeypatch.setattr(runner, "start_workers", lambda *_: pytest.fail("nothing to do, so no worker is started"))
     again = run(corpus, stages(), PipelineConfig(), "local")
     assert (again.done, again.kept) == ([], 4)
     monkeypatch.undo()

@@ -15,7 +15,7 @@ from autosing.audio.io import Audio, encode, save
 from autosing.errors import InputError
 from autosing.schemas.tables import Clip, Line, Pitch, Semantic, Song, Word
 from autosing.stage import Rejected
-from autosing.tables import TableWriter, rejects_path, table_path
+from autosing.storage.tables import TableWriter, rejects_path, table_path
 from inference.report.figures import curve_svg, marks, pitch_path, spectrogram_png
 from inference.report.write import write_page
 

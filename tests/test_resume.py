@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import train.data
 from autosing.errors import InputError
 from autosing.schemas.sample import SampleMeta, ShardRecord, SplitRecord, write_array
-from autosing.shards import Shard, ShardFile
+from autosing.storage.shards import Shard, ShardFile
 from train.data import Batches, SampleStream, finite_batches
 from train.order import Lane, Order, Position
 

@@ -1,5 +1,5 @@
 """Scheduling: which worker does what when, who died over what, and what people see of it. Without Ray and in no time:
-a crew whose clock is made up. The same with Ray and real deaths is in test_cluster.py."""
+a pool whose clock is made up. The same with Ray and real deaths is in test_cluster.py."""
 
 import heapq
 import io
@@ -20,17 +20,17 @@ from autosing.config import Config
 from autosing.console import duration
 from autosing.errors import InputError
 from autosing.stage import Resources, Stage
-from autosing.tables import TableMeta
+from autosing.storage.tables import TableMeta
 from processing import process as process_module
-from processing import record, runner
-from processing.crew import Died, Failed, Ready, make_pools
+from processing.engine import record, runner
+from processing.engine.progress import left, seconds_left
+from processing.engine.record import last_run
+from processing.engine.runner import AtWork, RunResult, drive
+from processing.engine.schedule import Schedule
+from processing.engine.worker import Done
+from processing.engine.workers import Died, Failed, Ready, make_pools
 from processing.pipeline import PipelineConfig
 from processing.process import process_corpus
-from processing.progress import left, seconds_left
-from processing.record import last_run
-from processing.runner import AtWork, RunResult, drive
-from processing.schedule import Schedule
-from processing.worker import Done
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,9 @@ class MadeUp:
 
 def made(corpus, size, **options):
     schedule = Schedule(corpus, CHAIN)
-    crew, result = MadeUp(schedule, size, **options), RunResult(schedule)
-    drive(crew, result, 2, lambda *_: None)
-    return crew, result
+    pool, result = MadeUp(schedule, size, **options), RunResult(schedule)
+    drive(pool, result, 2, lambda *_: None)
+    return pool, result
 
 
 @pytest.fixture(scope="module")
@@ -123,41 +123,41 @@ def seven(tmp_path_factory):
 @settings(max_examples=25, deadline=None)
 def test_every_job_once_inputs_first_and_nobody_idles_while_there_is_work(seven, sizes, workers):
     schedule = Sized(seven, sizes)
-    crew, result = MadeUp(schedule, workers), RunResult(schedule)
-    drive(crew, result, 2, lambda *_: None)
-    jobs = [(job.stage, job.partition) for _, _, _, job in crew.log]
+    pool, result = MadeUp(schedule, workers), RunResult(schedule)
+    drive(pool, result, 2, lambda *_: None)
+    jobs = [(job.stage, job.partition) for _, _, _, job in pool.log]
     assert sorted(jobs) == sorted((s.name, k) for s in CHAIN for k in range(len(sizes)))
-    ends = {(job.stage, job.partition): end for _, end, _, job in crew.log}
-    for start, _, _, job in crew.log:
+    ends = {(job.stage, job.partition): end for _, end, _, job in pool.log}
+    for start, _, _, job in pool.log:
         for read in {"one": [], "two": ["one"], "three": ["two"]}[job.stage]:
             assert ends[read, job.partition] <= start
-    cost = [end - start for start, end, _, _ in crew.log]
+    cost = [end - start for start, end, _, _ in pool.log]
     longest_chain = 3 * max(result.schedule.bytes.values()) / 1000
-    assert crew.now_s <= sum(cost) / workers + longest_chain * (1 - 1 / workers) + 1e-6, "Graham's bound"
+    assert pool.now_s <= sum(cost) / workers + longest_chain * (1 - 1 / workers) + 1e-6, "Graham's bound"
     assert not result.failures and not result.at_work and len(result.done) == len(jobs)
 
 
 def test_the_largest_partition_goes_first_so_the_workers_end_together(tmp_path):
     """In the order of their numbers the large one would come last, and one worker would wait for the other."""
     corpus = make_corpus(tmp_path, [10_000, 10_000, 10_000, 10_000, 40_000])
-    crew, _ = made(corpus, 2)
-    assert next(job.partition for _, _, _, job in crew.log) == 4
-    whole = sum(end - start for start, end, _, _ in crew.log)
-    assert crew.now_s < 1.05 * whole / 2
+    pool, _ = made(corpus, 2)
+    assert next(job.partition for _, _, _, job in pool.log) == 4
+    whole = sum(end - start for start, end, _, _ in pool.log)
+    assert pool.now_s < 1.05 * whole / 2
 
 
 def test_no_barrier_between_stages(tmp_path):
-    crew, _ = made(make_corpus(tmp_path, [50_000, 1_000]), 2)
-    first_of_three = min(start for start, _, _, job in crew.log if job.stage == "three")
-    last_of_one = max(end for _, end, _, job in crew.log if job.stage == "one")
+    pool, _ = made(make_corpus(tmp_path, [50_000, 1_000]), 2)
+    first_of_three = min(start for start, _, _, job in pool.log if job.stage == "three")
+    last_of_one = max(end for _, end, _, job in pool.log if job.stage == "one")
     assert first_of_three < last_of_one
 
 
 def test_the_third_death_sets_a_partition_aside_and_the_rest_goes_on(tmp_path):
     death = Died("its worker died (killed)")
     events = {("two", 1): [death] * 3, ("one", 0): [death] * 2, ("three", 2): [Failed("row s2\nthe device is gone")]}
-    crew, result = made(make_corpus(tmp_path, [2000, 3000, 4000]), 2, events=events)
-    assert [j.partition for _, _, _, j in crew.log if j.stage == "two"].count(1) == 3
+    pool, result = made(make_corpus(tmp_path, [2000, 3000, 4000]), 2, events=events)
+    assert [j.partition for _, _, _, j in pool.log if j.stage == "two"].count(1) == 3
     assert sorted((j.stage, j.partition) for j, _ in result.done) == [
         ("one", 0), ("one", 1), ("one", 2), ("three", 0), ("two", 0), ("two", 2),
     ]  # fmt: skip
@@ -179,20 +179,20 @@ def test_a_lost_node_is_not_the_partitions_fault_but_not_for_ever(tmp_path):
 
 def test_a_worker_that_finds_no_place_holds_nothing_up(tmp_path):
     schedule = Schedule(make_corpus(tmp_path, [2000, 3000]), CHAIN)
-    crew, result = MadeUp(schedule, 3), RunResult(schedule)
-    crew.heap = [(0.0, 1, Ready("w1"))]
-    drive(crew, result, 2, lambda *_: None)
-    assert len(result.done) == 6 and {worker for _, _, worker, _ in crew.log} == {1}
+    pool, result = MadeUp(schedule, 3), RunResult(schedule)
+    pool.heap = [(0.0, 1, Ready("w1"))]
+    drive(pool, result, 2, lambda *_: None)
+    assert len(result.done) == 6 and {worker for _, _, worker, _ in pool.log} == {1}
 
 
 def test_where_nobody_comes_up_for_what_is_left_the_run_ends_in_words(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "_PATIENCE_S", -1.0)
     can = {0: frozenset({"one"}), 1: frozenset({"two", "three"})}
     schedule = Schedule(make_corpus(tmp_path, [2000]), CHAIN)
-    crew, result = MadeUp(schedule, 2, can=can), RunResult(schedule)
-    crew.heap = [(0.0, 0, Ready("w0"))]
+    pool, result = MadeUp(schedule, 2, can=can), RunResult(schedule)
+    pool.heap = [(0.0, 0, Ready("w0"))]
     with pytest.raises(InputError, match=r"could do what is left \(two, three\).*run the same command again"):
-        drive(crew, result, 2, lambda *_: None)
+        drive(pool, result, 2, lambda *_: None)
     assert [job.stage for job, _ in result.done] == ["one"]
 
 
@@ -230,8 +230,8 @@ def test_the_time_left_is_what_the_bytes_left_cost(tmp_path):
     assert [duration(s) for s in (4.4, 240, 11_100)] == ["4 s", "4 min", "3 h 05 min"]
 
 
-def inline_crew(monkeypatch, corpus, size, events=None, stop=None):
-    """`autosing process` with the made-up crew in Ray's place."""
+def made_up_workers(monkeypatch, corpus, size, events=None, stop=None):
+    """`autosing process` with the made-up pool in Ray's place."""
 
     class Tabled(MadeUp):
         def wait(self, seconds):
@@ -239,7 +239,7 @@ def inline_crew(monkeypatch, corpus, size, events=None, stop=None):
                 raise KeyboardInterrupt
             return super().wait(seconds)
 
-    class Hired:
+    class Started:
         def __init__(self, address, corpus, stages, config):
             self.schedule = Schedule(corpus, stages)
 
@@ -249,7 +249,7 @@ def inline_crew(monkeypatch, corpus, size, events=None, stop=None):
         def __exit__(self, *_):
             return None
 
-    monkeypatch.setattr(runner, "hire", Hired)
+    monkeypatch.setattr(runner, "start_workers", Started)
     monkeypatch.setattr(process_module, "build_stages", lambda config, names: CHAIN)
     monkeypatch.setattr(record, "_BEAT_S", 0.0)
     monkeypatch.setattr(record, "_WRITING", 1e9)
@@ -257,7 +257,7 @@ def inline_crew(monkeypatch, corpus, size, events=None, stop=None):
 
 def test_what_was_set_aside_stands_in_the_record_and_in_status(tmp_path, monkeypatch, capsys):
     corpus = make_corpus(tmp_path, [2000, 3000])
-    inline_crew(monkeypatch, corpus, 2, events={("two", 1): [Died("its worker died (killed)")] * 3})
+    made_up_workers(monkeypatch, corpus, 2, events={("two", 1): [Died("its worker died (killed)")] * 3})
     assert process_corpus(corpus, as_json=True) is False
     said = capsys.readouterr().err
     assert "two partition 1: its worker died (killed); another worker takes it" in said
@@ -270,7 +270,7 @@ def test_what_was_set_aside_stands_in_the_record_and_in_status(tmp_path, monkeyp
     assert given_up["partition"] == 1 and given_up["deaths"] == 3 and given_up["not_run"] == ["three"]
     facts = last_run(corpus)
     assert facts["set_aside"] == [given_up] and facts["last_run"]["state"] == "incomplete"
-    inline_crew(monkeypatch, corpus, 2)
+    made_up_workers(monkeypatch, corpus, 2)
     assert process_corpus(corpus, as_json=True) is True
     assert last_run(corpus)["set_aside"] == [], "a later run made it"
 
@@ -279,7 +279,7 @@ def test_status_shows_what_a_living_run_is_at_and_knows_a_dead_one(tmp_path, mon
     from processing.cli import status
 
     corpus = make_corpus(tmp_path, [2000, 9000])
-    inline_crew(monkeypatch, corpus, 2, stop=2)
+    made_up_workers(monkeypatch, corpus, 2, stop=2)
     seen = []
     monkeypatch.setattr(record.Record, "end", lambda *_: seen.append(last_run(corpus)["last_run"]))
     with pytest.raises(KeyboardInterrupt):
@@ -303,7 +303,7 @@ def test_a_terminal_gets_a_bar(tmp_path, monkeypatch):
     screen = Terminal()
     monkeypatch.setattr("sys.stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
-    inline_crew(monkeypatch, make_corpus(tmp_path, [2000, 9000]), 2)
+    made_up_workers(monkeypatch, make_corpus(tmp_path, [2000, 9000]), 2)
     process_corpus(tmp_path, as_json=True)
     assert "━" in screen.getvalue() and "[6/6] three partition" in screen.getvalue()
 

@@ -12,11 +12,11 @@ from autosing.config import Config
 from autosing.errors import InputError
 from autosing.schemas.tables import Clip, Line, Lyrics, Separated, Song, Word
 from autosing.stage import Rejected
-from autosing.tables import TableWriter, read_rows, table_path
+from autosing.storage.tables import TableWriter, read_rows, table_path
 from processing.activity import STEP_MS, singing_activity
+from processing.engine.worker import process_partition
 from processing.stages.segment import Aligned, Segment, SegmentConfig, rebase
 from processing.windows import choose_windows, cut_times
-from processing.worker import process_partition
 
 RATE = 16_000
 

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autosing import shards, tars
 from autosing.audio.io import Audio, encode
 from autosing.errors import InputError
 from autosing.ids import clean_id
@@ -24,8 +23,9 @@ from autosing.schemas.sample import (
     array_layout,
     write_array,
 )
-from autosing.shards import Shard, ShardFile, read_shard
-from autosing.store import digest_of
+from autosing.storage import shards, tars
+from autosing.storage.shards import Shard, ShardFile, read_shard
+from autosing.storage.store import digest_of
 from autosing.testing.datasets import make_dataset
 from dataset_builder.verify import verify
 from train.data import Batches, SampleStream

@@ -24,8 +24,8 @@ from autosing.schemas.sample import (
     write_array,
 )  # fmt: skip
 from autosing.schemas.tables import Clip, Line, Song, Word
-from autosing.shards import ShardFile
-from autosing.tables import TableWriter, table_path
+from autosing.storage.shards import ShardFile
+from autosing.storage.tables import TableWriter, table_path
 from inference import reference as listening
 from inference.request import SingConfig, SingRequest
 from inference.singing import sing

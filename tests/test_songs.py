@@ -14,7 +14,7 @@ from autosing.schemas.tables import Song
 from autosing.songs import SINGERS, load_stems, load_truth, make_songs, tiny_song
 from autosing.songs.analysis import is_nucleus
 from autosing.songs.lyrics import LANGUAGES, join_words, lyric_line, split_words
-from autosing.tables import partitions, read_meta, read_rows, table_path
+from autosing.storage.tables import partitions, read_meta, read_rows, table_path
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 from autosing.audio.encoded import Stem
 from autosing.audio.io import Audio, decode, encode
 from autosing.errors import InputError
-from autosing.remote import Remote
 from autosing.schemas.sample import DatasetIndex
 from autosing.schemas.tables import Song
-from autosing.shards import read_shard
-from autosing.store import files_in, of_each, place, put_bytes
-from autosing.tables import TableWriter, table_path
+from autosing.storage.remote import Remote
+from autosing.storage.shards import read_shard
+from autosing.storage.store import files_in, of_each, place, put_bytes
+from autosing.storage.tables import TableWriter, table_path
 from autosing.testing.datasets import make_dataset
 from autosing.testing.faults import FAULTS, FaultyProxy
 from autosing.testing.killing import in_process
@@ -27,12 +27,12 @@ from autosing.testing.s3 import address, s3_server
 from autosing.testing.stages import cheap_corpus, cheap_stages
 from dataset_builder import build as room
 from dataset_builder.config import BuildConfig
+from processing.engine.rows import joined
+from processing.engine.runner import run
+from processing.engine.worker import process_partition
 from processing.pipeline import PipelineConfig
 from processing.plan import Target, forecast, measure
-from processing.rows import joined
-from processing.runner import run
 from processing.stages.separate import Separate, SeparateConfig
-from processing.worker import process_partition
 from train import cluster, launch
 
 CONFIG = BuildConfig(members=("meta", "pitch", "audio"), valid=0.2, test=0.2, seed=1, shard_rows=6)

@@ -20,12 +20,12 @@ from autosing.config import Config
 from autosing.errors import InputError
 from autosing.models.separation import Known, split_blocks
 from autosing.schemas.base import arrow_schema
-from autosing.schemas.cells import as_table, layout
 from autosing.schemas.tables import Clip, Song
 from autosing.stage import Rejected, Stage
-from autosing.tables import TableWriter, read_rows, rejects_path, table_path
+from autosing.storage.cells import as_table, layout
+from autosing.storage.tables import TableWriter, read_rows, rejects_path, table_path
+from processing.engine.worker import process_partition
 from processing.stages.segment import _Cutter
-from processing.worker import process_partition
 
 
 def noise(seconds: float, rate: int = 44_100, channels: int = 2) -> np.ndarray:

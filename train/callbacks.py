@@ -9,7 +9,7 @@ import torch
 from autosing.checkpoint import save_model
 from autosing.ids import seed_of
 from autosing.schemas.sample import DatasetIndex
-from autosing.store import Place
+from autosing.storage.store import Place
 from train.config import TrainConfig
 from train.data import SampleStream, finite_batches
 from train.distributed import Ranks, gather

@@ -7,7 +7,7 @@ import typer
 
 from autosing import console
 from autosing.errors import InputError
-from autosing.store import place
+from autosing.storage.store import place
 
 
 def train(

@@ -15,7 +15,7 @@ from typing import Any
 from autosing.cluster import ray_at
 from autosing.console import note
 from autosing.errors import InputError
-from autosing.store import place
+from autosing.storage.store import place
 from train.config import TrainConfig
 from train.launch import Carry, Plan, carry_out
 

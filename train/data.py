@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from autosing.errors import InputError
 from autosing.schemas.sample import DatasetIndex, Sample, SplitRecord
-from autosing.shards import Shard, announce, files_of
-from autosing.store import Place
+from autosing.storage.shards import Shard, announce, files_of
+from autosing.storage.store import Place
 from train.order import Draws, Lane, Order
 from train.task import Task
 

@@ -13,7 +13,7 @@ from autosing.config import load_config
 from autosing.errors import InputError
 from autosing.ids import seed_of
 from autosing.schemas.sample import DatasetIndex
-from autosing.store import Place, write_whole
+from autosing.storage.store import Place, write_whole
 from train.callbacks import Callback, Run, keep, listen, validate
 from train.config import CHANGEABLE, TrainConfig
 from train.data import Batches, SampleStream, check_members, split_of

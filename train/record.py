@@ -13,7 +13,7 @@ import torch
 
 from autosing.audio.io import Audio, save
 from autosing.console import duration
-from autosing.store import write_whole
+from autosing.storage.store import write_whole
 
 Say = Callable[[str], None]
 _SECONDS_BETWEEN_LINES = 5.0

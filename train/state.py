@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from autosing.errors import InputError
-from autosing.store import replacing
+from autosing.storage.store import replacing
 from train.order import Position
 
 

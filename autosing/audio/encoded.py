@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterable
 from typing import Protocol, TypeAlias, overload
 
-from autosing.ranges import RangeFile
+from autosing.storage.ranges import RangeFile
 
 _WINDOW = 1 << 16
 """Read from a file at a time where less is asked for."""

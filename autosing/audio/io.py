@@ -18,7 +18,7 @@ from autosing.audio.encoded import Encoded, EncodedFile, Stem
 from autosing.audio.ogg import with_serial_zero
 from autosing.clock import spent
 from autosing.errors import InputError
-from autosing.store import write_whole
+from autosing.storage.store import write_whole
 
 _BLOCK = 65_536
 """Vorbis writes of millions of frames in one call crash libsndfile; longer audio is written block by block."""

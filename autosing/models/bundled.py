@@ -8,7 +8,7 @@ from pathlib import Path
 import autosing
 from autosing.checkpoint import WEIGHTS, describe_model
 from autosing.errors import InputError
-from autosing.store import digest_of
+from autosing.storage.store import digest_of
 
 _WEIGHTS = Path(autosing.__file__).parent / "weights"
 LETTERS = _WEIGHTS / "letters"

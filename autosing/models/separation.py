@@ -18,7 +18,7 @@ from autosing.clock import in_model
 from autosing.config import Config
 from autosing.device import device_of
 from autosing.errors import InputError
-from autosing.store import digest_of
+from autosing.storage.store import digest_of
 
 _HTDEMUCS = "955717e8"
 """The signature under which demucs' own loader finds the file of `htdemucs`."""

@@ -22,7 +22,7 @@ from autosing.config import Config
 from autosing.errors import InputError
 from autosing.schemas.base import from_row
 from autosing.schemas.tables import Line, Word
-from autosing.store import Place
+from autosing.storage.store import Place
 from autosing.text.normalize import join_words
 
 META = "meta.json"

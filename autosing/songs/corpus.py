@@ -16,7 +16,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from autosing import console, pretrained, tables
+from autosing import console, pretrained
 from autosing.errors import InputError
 from autosing.schemas.tables import Song
 from autosing.songs.espeak import require_songs_extra
@@ -33,6 +33,7 @@ from autosing.songs.settings import (
 )
 from autosing.songs.singers import SINGERS
 from autosing.songs.write import write_song
+from autosing.storage import tables
 
 _FORMATS = ("flac", "wav", "ogg", "mp3", "opus")
 _OUR_FOLDER = re.compile(r"song\d{4,}|\.song\d{4,}\.[0-9a-f]{12}\.part")

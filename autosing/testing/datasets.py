@@ -17,7 +17,7 @@ from autosing.schemas.sample import (
     write_array,
 )  # fmt: skip
 from autosing.schemas.tables import Line, Word
-from autosing.shards import ShardFile, files_of
+from autosing.storage.shards import ShardFile, files_of
 
 SPEC = CodecSpec(
     name="made-24khz", sample_rate_hz=24_000, hop_samples=256, strides=(4, 2, 2, 1), codebook_sizes=(64, 64, 64, 64)

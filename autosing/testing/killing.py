@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from autosing import store
+from autosing.storage import store
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from autosing.config import Config
 from autosing.ids import seed_of
 from autosing.schemas.tables import Clip, Line, Pitch, Song, Word
 from autosing.stage import Rejected, Stage
-from autosing.store import Place
-from autosing.tables import TableWriter, table_path
+from autosing.storage.store import Place
+from autosing.storage.tables import TableWriter, table_path
 
 RATE_HZ = 8000
 

@@ -22,9 +22,9 @@ from autosing.errors import InputError
 from autosing.ids import clean_id
 from autosing.metrics.alignment import onset_errors
 from autosing.schemas.tables import Lyrics
-from autosing.tables import partitions, table_path
+from autosing.storage.tables import partitions, table_path
 from autosing.text.lrc import LrcLine, write_lrc
-from processing.rows import joined
+from processing.engine.rows import joined
 from processing.stages.align import Align, AlignConfig, SongToAlign
 
 MODES = ("lrc", "plain")

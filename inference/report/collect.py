@@ -16,8 +16,9 @@ from autosing.errors import InputError
 from autosing.lookup import find_row
 from autosing.schemas.sample import DatasetIndex
 from autosing.schemas.tables import Acoustic, Clip, Pitch, Semantic, Song, Word
-from autosing.store import Place
-from autosing.tables import StageCount, count_stage, partitions, read_rows, table_path
+from autosing.storage.counts import StageCount, count_stage
+from autosing.storage.store import Place
+from autosing.storage.tables import partitions, read_rows, table_path
 
 ORDER = ("index", "separate", "align", "segment", "pitch", "singer", "semantic", "acoustic")
 

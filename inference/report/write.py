@@ -8,8 +8,8 @@ from typing import Any
 
 from autosing.audio.io import Audio, decode
 from autosing.errors import InputError
-from autosing.store import Place, place, write_whole
-from autosing.tables import StageCount
+from autosing.storage.counts import StageCount
+from autosing.storage.store import Place, place, write_whole
 from autosing.timebase import PITCH_RATE_HZ
 from inference.files import read_record, vocals_of
 from inference.report.collect import Exhibit, codes_given_back, exhibits, metrics, split_rows, stage_counts

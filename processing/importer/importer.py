@@ -14,8 +14,8 @@ from autosing.console import progress
 from autosing.errors import InputError
 from autosing.ids import clean_id
 from autosing.schemas.tables import Song
-from autosing.store import Place, put_bytes
-from autosing.tables import TableWriter, find_partitions, read_meta, read_rows, table_path
+from autosing.storage.store import Place, put_bytes
+from autosing.storage.tables import TableWriter, find_partitions, read_meta, read_rows, table_path
 from processing.importer.check import Checked, check_all, digests
 from processing.importer.sources import Entry, Source, open_source
 

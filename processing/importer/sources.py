@@ -15,7 +15,7 @@ from autosing.errors import InputError
 from autosing.ids import clean_id
 from autosing.schemas.tables import Song
 from autosing.stage import Rejected
-from autosing.tables import check_kinds, find_partitions, kind_of, open_table, partitions
+from autosing.storage.tables import check_kinds, find_partitions, kind_of, open_table, partitions
 from processing.importer.lyrics import Facts, facts_in, facts_of, is_table, read_table
 from processing.importer.matching import Songs, assign
 from processing.importer.walk import files_of, printable

@@ -13,14 +13,14 @@ from typing import Any, Protocol, TypeAlias
 from autosing.cluster import ray_at
 from autosing.errors import InputError
 from autosing.stage import Stage
-from autosing.store import Place, place, sweep_dead
-from autosing.tables import partitions, table_path
+from autosing.storage.store import Place, place, sweep_dead
+from autosing.storage.tables import partitions, table_path
+from processing.engine.schedule import Job
+from processing.engine.worker import Done, Worker, is_of_machine
 from processing.pipeline import PipelineConfig
-from processing.schedule import Job
-from processing.worker import Done, Worker, is_of_machine
 
-_STILLBORN = 3
-"""As often as this, for each of its workers, a crew hires again while all of them die before they are up."""
+_MAX_START_FAILURES = 3
+"""Maximum start-up failures a worker, in a row over all workers, before the run ends."""
 _LAST_BREATH_S = 10.0
 """How long workers that were told to end are waited for."""
 
@@ -52,7 +52,7 @@ class Failed:
 Event: TypeAlias = Ready | Done | Died | Failed
 
 
-class Crew(Protocol):
+class Workers(Protocol):
     """Workers 0..size-1. Each is Ready first, and has one job at a time; one that Died is Ready again once replaced."""
 
     size: int
@@ -111,18 +111,20 @@ def _pool(stages: Sequence[Stage[Any, Any]], cpus: float, gpus: float, room: flo
 
 
 @contextmanager
-def hire(address: str, corpus: Place, stages: Sequence[Stage[Any, Any]], config: PipelineConfig) -> Iterator[Crew]:
+def start_workers(
+    address: str, corpus: Place, stages: Sequence[Stage[Any, Any]], config: PipelineConfig
+) -> Iterator[Workers]:
     """The workers at an address: inline (this process), local, auto or HOST:PORT. Gone at the end, with what they
     had begun: nothing of an unfinished table is left. Raises InputError where no Ray answers."""
     if address == "inline":
         yield _Inline(corpus, stages, config.threads)
         return
     with ray_at(address) as ray:
-        crew = _RayCrew(ray, corpus, stages, config, local=address == "local")
+        workers = _RayWorkers(ray, corpus, stages, config, local=address == "local")
         try:
-            yield crew
+            yield workers
         finally:
-            crew.dismiss()
+            workers.dismiss()
 
 
 class _Inline:
@@ -169,7 +171,7 @@ class _Actor(Worker):
         return _Seat(self.name(), ray.get_runtime_context().get_node_id())
 
 
-class _RayCrew:
+class _RayWorkers:
     """One actor a worker."""
 
     def __init__(
@@ -184,11 +186,11 @@ class _RayCrew:
         self._seats: dict[int, _Seat] = {}
         self._coming: dict[Any, int] = {}
         self._jobs: dict[Any, tuple[int, Job]] = {}
-        self._stillborn = 0
+        self._start_failures = 0
         for worker in range(self.size):
-            self._hire(worker)
+            self._start_process(worker)
 
-    def _hire(self, worker: int) -> None:
+    def _start_process(self, worker: int) -> None:
         pool = self._pools[worker]
         # On one machine `workers` may be more than its cores; on a cluster Ray places by what is free.
         shares = {"num_cpus": 0 if self._local else pool.cpus, "num_gpus": pool.gpus}
@@ -226,7 +228,7 @@ class _RayCrew:
             return worker, Died("its node was lost" if lost else f"its worker died ({_cause(error)})", lost)
 
     def replace(self, worker: int) -> None:
-        self._hire(worker)
+        self._start_process(worker)
 
     def _end(self, worker: int, job: Job) -> None:
         """End a process that is dead, broken or out of reach, and take away what it had begun."""
@@ -242,14 +244,14 @@ class _RayCrew:
             self._pass_on(error)
             raise
         except self._ray.exceptions.RayActorError as error:
-            self._stillborn += 1
-            if error.actor_init_failed or self._stillborn > _STILLBORN * self.size:
+            self._start_failures += 1
+            if error.actor_init_failed or self._start_failures > _MAX_START_FAILURES * self.size:
                 raise InputError(
                     f"no worker comes up ({_cause(error)}); every node needs this autosing installed in the same Python"
                 ) from None
-            self._hire(worker)
+            self._start_process(worker)
             return None
-        self._stillborn = 0
+        self._start_failures = 0
         return worker, Ready(self._seats[worker].name)
 
     def _pass_on(self, error: Any) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, NoReturn
 
 from autosing.errors import InputError
-from autosing.store import Place
+from autosing.storage.store import Place
 
 BLOCK = 512
 MAX_MEMBER_BYTES = 1 << 28

@@ -1,14 +1,13 @@
 """Rows <-> Parquet tables that exist under their final name if and only if they are whole.
 
 A table is written beside its name, its counts and fingerprint go into its metadata, and one step commits it (see
-autosing.store). Rejects are committed first and carry the fingerprint of their table, so the table itself is the sign
-that both are there, and rejects of another attempt are told from its own.
+autosing.storage.store). Rejects are committed first and carry the fingerprint of their table, so the table itself is
+the sign that both are there, and rejects of another attempt are told from its own.
 """
 
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,12 +20,12 @@ import pyarrow.parquet as pq
 
 from autosing.audio.encoded import Descriptor, FileBytes, Scratch
 from autosing.errors import InputError
-from autosing.remote import READ_BYTES, Remote
 from autosing.schemas.base import arrow_schema, from_row, to_row
-from autosing.schemas.cells import as_table, layout
-from autosing.schemas.pages import Read, Where, places
 from autosing.stage import Rejected
-from autosing.store import Place, attempt, digest_of, of_each, put
+from autosing.storage.cells import as_table, layout
+from autosing.storage.pages import Read, Where, places
+from autosing.storage.remote import READ_BYTES, Remote
+from autosing.storage.store import Place, attempt, digest_of, put
 
 R = TypeVar("R")
 P = TypeVar("P", Path, Remote, Place)
@@ -76,35 +75,6 @@ def find_partitions(corpus: Place) -> list[int]:
     if odd := [name for name in sorted(whole) if name != str(int(name))]:
         raise InputError(f"corpus {corpus}: partition {odd[0]} must be called {int(odd[0])}; rename the folder")
     return sorted(map(int, whole))
-
-
-@dataclass(frozen=True)
-class StageCount:
-    """One stage over some partitions: rows_in = sources + rejected; `rows` are those in its tables."""
-
-    stage: str
-    tables: int
-    """Partitions that have it."""
-    rows_in: int
-    sources: int
-    rows: int
-    rejected: int
-    reasons: dict[str, int]
-
-
-def count_stage(corpus: Place, numbers: Sequence[int], stage: str) -> StageCount:
-    """What the committed tables of these partitions say of themselves, and why they left rows out."""
-
-    def look(partition: int) -> tuple[TableMeta | None, list[Rejected]]:
-        return read_meta(table_path(corpus, partition, stage)), read_rejects(corpus, partition, stage)
-
-    found = list(of_each(numbers, look, corpus))
-    metas = [meta for meta, _ in found if meta is not None]
-    reasons = Counter(row.reason for _, rejects in found for row in rejects)
-    rows_in, sources, rows, rejected = (
-        sum(getattr(meta, name) for meta in metas) for name in ("rows_in", "sources", "rows", "rejected")
-    )
-    return StageCount(stage, len(metas), rows_in, sources, rows, rejected, dict(sorted(reasons.items())))
 
 
 def partitions(corpus: Place) -> list[int]:

@@ -12,8 +12,8 @@ from typing import Any
 from autosing.errors import InputError
 from autosing.ids import check_id
 from autosing.stage import Stage
-from autosing.store import Place, of_each, sweep_dead
-from autosing.tables import (
+from autosing.storage.store import Place, of_each, sweep_dead
+from autosing.storage.tables import (
     check_kinds,
     fingerprint,
     has_rejects,

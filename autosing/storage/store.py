@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from autosing.errors import InputError
-from autosing.remote import SCHEME, Remote
+from autosing.storage.remote import SCHEME, Remote
 
 Place: TypeAlias = Path | Remote
 A = TypeVar("A")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from autosing.errors import InputError
-from autosing.ranges import RangeFile
+from autosing.storage.ranges import RangeFile
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem

@@ -13,10 +13,10 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from autosing.stage import Stage
-from autosing.store import Place, put_bytes
+from autosing.storage.store import Place, put_bytes
+from processing.engine.runner import RunResult
 from processing.pipeline import STAGES, PipelineConfig
 from processing.report import status
-from processing.runner import RunResult
 
 State = Literal["running", "done", "incomplete", "stopped", "failed"]
 """incomplete: partitions were set aside; stopped: by a person; failed: on bad input or a broken machine."""

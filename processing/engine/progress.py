@@ -7,10 +7,10 @@ from types import TracebackType
 from typing import Any
 
 from autosing.console import duration, has_bar, note
-from processing.crew import Died, Event
-from processing.runner import RunResult
-from processing.schedule import Job
-from processing.worker import Done
+from processing.engine.runner import RunResult
+from processing.engine.schedule import Job
+from processing.engine.worker import Done
+from processing.engine.workers import Died, Event
 
 _SAY_S = 30.0
 """Without a terminal, a line at least so often."""
@@ -46,7 +46,7 @@ def left(seconds: float | None) -> str:
 
 
 class Progress:
-    """Called by the runner at each change (see processing.runner.Tell). A context: the bar ends with it."""
+    """Called by the runner at each change (see processing.engine.runner.Tell). A context: the bar ends with it."""
 
     def __init__(self) -> None:
         self._why: set[tuple[str, str]] = set()
@@ -113,7 +113,7 @@ def at_work(result: RunResult, now: float) -> str:
 
 
 def words_of(facts: Mapping[str, Any]) -> dict[str, str]:
-    """What processing.record.last_run tells, for people; what there is none of is left out."""
+    """What processing.engine.record.last_run tells, for people; what there is none of is left out."""
     words = {}
     if facts["last_run"]:
         run = facts["last_run"]

@@ -14,11 +14,11 @@ import pyarrow as pa
 from autosing.clock import spent, timed
 from autosing.errors import InputError
 from autosing.stage import Stage
-from autosing.store import Place, place
-from autosing.tables import TableMeta, TableWriter, read_meta, rejects_path, table_path
-from processing.inhand import apply_all
+from autosing.storage.store import Place, place
+from autosing.storage.tables import TableMeta, TableWriter, read_meta, rejects_path, table_path
+from processing.engine.concurrency import apply_all
+from processing.engine.rows import joined
 from processing.pipeline import details_of, missing_input
-from processing.rows import joined
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Samples <-> one tar. Equal samples give equal bytes; reading never extracts, and refuses what is not plain.
 
 A hostile tar can hold links, devices, absolute names, `..`, too many members, or members of absurd size. None of these
-is skipped in silence: the shard is refused whole, by name, before any member is read (see autosing.tars).
+is skipped in silence: the shard is refused whole, by name, before any member is read (see autosing.storage.tars).
 """
 
 import mmap
@@ -19,8 +19,8 @@ import numpy as np
 from autosing.errors import InputError
 from autosing.ids import check_id
 from autosing.schemas.sample import GROUPS, META, Sample, ShardRecord, array_layout
-from autosing.store import Place, digest_of
-from autosing.tars import Member, members_of
+from autosing.storage.store import Place, digest_of
+from autosing.storage.tars import Member, members_of
 
 MAX_ROWS = 100_000
 MAX_FILES = 16

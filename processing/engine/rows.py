@@ -12,8 +12,8 @@ from autosing.clock import spent
 from autosing.errors import InputError
 from autosing.schemas.base import arrow_schema, columns_of, from_row
 from autosing.stage import Rejected
-from autosing.store import Place
-from autosing.tables import broken_table, check_kinds, kinds_of, open_cells, open_table
+from autosing.storage.store import Place
+from autosing.storage.tables import broken_table, check_kinds, kinds_of, open_cells, open_table
 
 _PART = "part"
 

@@ -1,7 +1,7 @@
 """A corpus and its stages -> committed tables: jobs given to workers, deaths survived, partitions set aside.
 
 Audio never travels: a worker reads its partition from the disk and commits the table there; only counts come back.
-Who the workers are, and Ray, is processing.crew's matter.
+Who the workers are, and Ray, is processing.engine.workers's matter.
 """
 
 import time
@@ -12,11 +12,11 @@ from typing import Any, TypeAlias
 
 from autosing.errors import InputError
 from autosing.stage import Stage
-from autosing.store import Place
-from processing.crew import Crew, Died, Event, Failed, Ready, hire
+from autosing.storage.store import Place
+from processing.engine.schedule import Job, Schedule
+from processing.engine.worker import Done
+from processing.engine.workers import Died, Event, Failed, Ready, Workers, start_workers
 from processing.pipeline import PipelineConfig
-from processing.schedule import Job, Schedule
-from processing.worker import Done
 
 _BEAT_S = 5.0
 """Progress is told at least so often."""
@@ -74,7 +74,7 @@ class RunResult:
     at_work: dict[int, AtWork] = field(default_factory=dict)
     failures: list[SetAside] = field(default_factory=list)
     workers: int = 0
-    crews: list[tuple[frozenset[str], int]] = field(default_factory=list)
+    kinds: list[tuple[frozenset[str], int]] = field(default_factory=list)
     """Which stages so many of the workers do: one kind, or two, with a GPU and without."""
     names: dict[int, str] = field(default_factory=dict)
     """The workers that are up."""
@@ -116,12 +116,12 @@ def run(
         return result
     _fetch_weights(stages, {job.stage for job in schedule.jobs})
     wanted = [stage for stage in stages if any(job.stage == stage.name for job in schedule.jobs)]
-    with hire(address, corpus.absolute(), wanted, config) as crew:
-        drive(crew, result, config.retries, tell)
+    with start_workers(address, corpus.absolute(), wanted, config) as workers:
+        drive(workers, result, config.retries, tell)
     return result
 
 
-def drive(crew: Crew, result: RunResult, retries: int, tell: Tell) -> None:
+def drive(workers: Workers, result: RunResult, retries: int, tell: Tell) -> None:
     """Give jobs to workers until none is left that can be done.
 
     A job whose worker died goes to another, `retries` times; the next death sets the partition aside. A worker that
@@ -129,23 +129,23 @@ def drive(crew: Crew, result: RunResult, retries: int, tell: Tell) -> None:
     for minutes no worker comes up that could do what is left, or all are broken.
     """
     schedule, at_work, names = result.schedule, result.at_work, result.names
-    result.workers = crew.size
-    result.crews = list(Counter(crew.can(worker) for worker in range(crew.size)).items())
+    result.workers = workers.size
+    result.kinds = list(Counter(workers.can(worker) for worker in range(workers.size)).items())
     loaded: dict[int, set[str]] = {}
     deaths: Counter[Job] = Counter()
     nodes: Counter[Job] = Counter()
-    died_over: dict[int, list[Job]] = {worker: [] for worker in range(crew.size)}
+    died_over: dict[int, list[Job]] = {worker: [] for worker in range(workers.size)}
     """Worker -> the jobs that it died over since it last did one."""
     moved = time.monotonic()
     while at_work or schedule.waiting:
         for worker in sorted(names.keys() - at_work.keys()):
-            job = _next_job(crew, schedule, worker, loaded[worker], died_over, names)
+            job = _next_job(workers, schedule, worker, loaded[worker], died_over, names)
             if job is not None:
                 at_work[worker] = AtWork(job, names[worker], time.monotonic())
                 loaded[worker].add(job.stage)
-                crew.start(worker, job)
+                workers.start(worker, job)
                 tell(result, None, None)
-        happened = crew.wait(_BEAT_S)
+        happened = workers.wait(_BEAT_S)
         if happened is None:
             if not at_work and time.monotonic() - moved > _PATIENCE_S:
                 raise _nobody(schedule, moved)
@@ -166,7 +166,7 @@ def drive(crew: Crew, result: RunResult, retries: int, tell: Tell) -> None:
             if not event.with_node:
                 died_over[worker].append(job)
             if not _is_broken(died_over[worker]):
-                crew.replace(worker)
+                workers.replace(worker)
             elif all(map(_is_broken, died_over.values())):
                 raise InputError(
                     f"every worker dies over one partition after the other; the last: {job.stage}, partition "
@@ -188,18 +188,18 @@ def _is_broken(died_over: Sequence[Job]) -> bool:
 
 
 def _next_job(
-    crew: Crew, schedule: Schedule, worker: int, loaded: set[str], died_over: Mapping[int, list[Job]],
+    workers: Workers, schedule: Schedule, worker: int, loaded: set[str], died_over: Mapping[int, list[Job]],
     names: Mapping[int, str],
 ) -> Job | None:  # fmt: skip
     """A job for this worker; not one that it died over, while another worker is up that could take it."""
 
     def left_to_another(job: Job) -> bool:
         return job in died_over[worker] and any(
-            other != worker and job not in died_over[other] and job.stage in crew.can(other) for other in names
+            other != worker and job not in died_over[other] and job.stage in workers.can(other) for other in names
         )
 
     passed_over: list[Job] = []
-    while (job := schedule.next(loaded, crew.can(worker))) is not None and left_to_another(job):
+    while (job := schedule.next(loaded, workers.can(worker))) is not None and left_to_another(job):
         passed_over.append(job)
     for other in passed_over:
         schedule.again(other)
