@@ -88,13 +88,15 @@ def sing(
 
     from autosing.console import command, summary
     from inference.job import Job, sing_folder, sing_one
+    from inference.lyrics_plan import lyrics_folder
     from inference.request import SingRequest, config_of
 
     settings = config_of(options, config, set or [])
     request = SingRequest(sm2a, t2s, reference, lyrics, singer, semantic_from, codec, codebook, settings)
     job = Job(request, out, codes_out, remark, force, config)
-    if lyrics and len(lyrics) < 1024 and Path(lyrics).is_dir():
-        rows = sing_folder(job, Path(lyrics), format)
+    folder = lyrics_folder(lyrics) if lyrics else None
+    if folder is not None:
+        rows = sing_folder(job, folder, format)
         bad = len({row["lyrics"] for row in rows if "error" in row})
         summary("sung", rows, as_json=json, bad=bad)
         if bad:

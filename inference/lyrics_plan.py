@@ -4,6 +4,7 @@ Lines with stamps keep them. Lines without are laid over the window by their syl
 """
 
 import math
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -241,15 +242,26 @@ def _words(words: Sequence[LrcWord], end_s: float) -> tuple[AskedWord, ...]:
 
 def lyrics_file(given: str) -> Path | None:
     """The file that `--lyrics` names: `@file`, or what ends in .lrc or .txt; None where it is the words themselves."""
-    named = given.startswith("@") or given.lower().endswith(LYRICS_ENDINGS)
-    return Path(given.removeprefix("@")) if named else None
+    path = Path(given.removeprefix("@"))
+    return path if given.startswith("@") or (given.lower().endswith(LYRICS_ENDINGS) and can_be_a_path(path)) else None
+
+
+def lyrics_folder(given: str) -> Path | None:
+    """The folder that `--lyrics` names; None where it names none."""
+    path = Path(given)
+    return path if can_be_a_path(path) and path.is_dir() else None
+
+
+def can_be_a_path(path: Path) -> bool:
+    """Whether words are short enough to be a path: a system takes names of 255 bytes, paths of 4096."""
+    return len(os.fsencode(path)) < 4096 and all(len(os.fsencode(part)) <= 255 for part in path.parts)
 
 
 def _text(given: str) -> tuple[str, str]:
     path = lyrics_file(given)
     if path is None:
         return given.replace("\\n", "\n"), "lyrics"
-    if not path.is_file():
+    if not can_be_a_path(path) or not path.is_file():
         raise InputError(f"lyrics {path}: no such file; give the words themselves, or the path of a .lrc or .txt file")
     text, encoding = read_text_file(path)
     if encoding != "utf-8":

@@ -14,7 +14,7 @@ from autosing.audio.loudness import amplified, integrated_lufs, true_peak_db
 USUAL_BALANCE_LU = 0.0
 """Vocals as loud as the instrumental: where the reference has no voice of its own to go by."""
 BALANCE_RANGE_LU = (-9.0, 9.0)
-"""A reference's own balance beyond this says more of its separation than of its mix."""
+"""A balance outside this range comes from a poor separation, not from the reference's mix; it is clipped."""
 CEILING_DBTP = -1.0
 
 

@@ -18,7 +18,7 @@ from inference.request import ResolvedRequest
 OTHER_VOICE = "give --singer FILE with a voice, or another --start"
 """What helps where the reference's own voice cannot be had."""
 LEAKED_LU = -25.0
-"""A separated voice so far below the music is what leaked through: nobody sings there."""
+"""A separated voice this far below the music is leakage: nobody sings there."""
 
 
 @dataclass(frozen=True)

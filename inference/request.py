@@ -23,6 +23,7 @@ from inference.lyrics_plan import (
     MAX_LENGTH_S,
     MIN_LENGTH_S,
     AskedLine,
+    can_be_a_path,
     lay_out,
     lyrics_file,
     needed_s,
@@ -120,7 +121,8 @@ class SingRequest:
             "--singer": self.singer, "--semantic-from": self.semantic_from, "--codec": self.codec,
             "--codebook": self.codebook,
         }  # fmt: skip
-        return {option: Path(name) for option, name in named.items() if isinstance(name, str | Path)}
+        paths = {option: Path(name) for option, name in named.items() if isinstance(name, str | Path)}
+        return {option: path for option, path in paths.items() if can_be_a_path(path)}
 
 
 @dataclass(frozen=True)

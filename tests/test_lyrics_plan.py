@@ -94,6 +94,7 @@ def test_text_may_come_from_a_file_or_hold_line_breaks(tmp_path: Path) -> None:
     ("given", "words"),
     [
         ("@none.txt", "no such file"),
+        ("@" + "la " * 100, "no such file"),
         ("none.lrc", "no such file"),
         ("", "nothing in it can be sung"),
         ("♪ ♪ !!", "nothing in it can be sung"),

@@ -93,6 +93,16 @@ def test_a_folder_of_lyrics_is_sung_with_models_loaded_once_and_bad_files_are_li
     assert one.read_bytes() == before, "a song of a folder is the song alone"
 
 
+def test_words_longer_than_any_file_name_are_words(words: list[str], tmp_path: Path) -> None:
+    """A name has 255 bytes at most; to ask the system for a longer one is an error."""
+    for number, ending in enumerate(("", ".txt")):
+        long = ("--lyrics", "la, " * 70 + ending, "--length", "8", "--no-music")
+        code, said, _ = run(*words, *long, "--out", tmp_path / f"{number}.wav")
+        assert code == 0 and said["rows"][0]["samples"] == 192_000
+    with pytest.raises(InputError, match="no such file"):
+        run(*words, "--lyrics", "@" + "la, " * 70, "--out", tmp_path / "no.wav")
+
+
 def test_folders_that_cannot_be_sung_are_refused(words: list[str], lyrics: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for given, out, found in (

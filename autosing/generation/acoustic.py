@@ -22,8 +22,8 @@ from autosing.models.sm2a import SM2A
 from autosing.timebase import SEMANTIC_RATE_HZ, num_frames_to_cover
 
 Scale = Literal["fine", "coarse"]
-"""Columns of one frame, a code after another (AutoSing's unrolled bricks), or of a block, several codes at once: as
-many times fewer steps, and coarser hearing."""
+"""fine: one code a step (AutoSing's unrolled bricks). coarse: several codes of a block in one step, drawn
+independently of each other: fewer steps, lower quality."""
 Progress = Callable[[int, int], None]
 Levels = list[np.ndarray]
 
@@ -43,8 +43,8 @@ def generate_acoustic(
     keep: Keep = "all",
     progress: Progress | None = None,
 ) -> list[Levels]:
-    """-> for each candidate the levels of its codes (int64), in whole blocks that cover the duration, or less where its
-    semantic codes end before.
+    """-> for each candidate the levels of its codes (int64): whole blocks that cover the duration, or its semantic
+    codes where those end earlier.
 
     `semantic`: an array a candidate, or one for all of `candidates`. `music`: levels of the accompaniment's codes, None
     where there is none. `prompt`: levels (whole blocks) that it begins with. Beyond the model's context, windows
@@ -64,7 +64,7 @@ def generate_acoustic(
     overlap = min(int(overlap_s / song.block_s), song.context // 2) or 1
     done = song.begin_with(prompt) if prompt is not None else 0
     while done < max(song.blocks_C):
-        # Planned from the duration alone, so that no candidate's windows depend on the others' lengths.
+        # From the duration alone: a candidate's windows must not depend on the lengths of the others.
         first, last = next_window(done, song.blocks, song.context, overlap)
         with threads_of_steps(model.decoder):
             song.sing(first, done, last, progress)
@@ -73,7 +73,7 @@ def generate_acoustic(
 
 
 class _Song:
-    """What is sung so far, and how a window is added to it. Counts in blocks of the codec's coarsest stride."""
+    """The codes sung so far, to which windows are added. Counts in blocks of the codec's coarsest stride."""
 
     def __init__(
         self, model: SM2A, semantic: Sequence[np.ndarray], music: Sequence[np.ndarray] | None,
@@ -118,7 +118,7 @@ class _Song:
         columns = [self._template(c, first, end) for c, end in both]
         longest = max(column_RT.shape[1] for column_RT in columns)
         columns_CRT = torch.stack([F.pad(c, (0, longest - c.shape[1]), value=self.pattern.pad) for c in columns])
-        # As many for any length, so that a candidate's do not depend on the others' lengths.
+        # As many for every window: a candidate's numbers must not depend on the lengths of the others.
         steps = self.pattern.num_columns(self.context * spec.block_frames)
         uniform_TRC = uniforms(self.sampling, f"acoustic at {done}", members, steps, self.pattern.num_rows)
         batch = {name: value.to(device) for name, value in stack(items).items()}
@@ -188,7 +188,7 @@ class _Song:
 
 
 class _Row:
-    """x_BD -> logits_BV of one row: SM2A.row_logits, laid out so that single places go through fast."""
+    """x_BD -> logits_BV of one row: equal to SM2A.row_logits, with weights laid out for one place a call."""
 
     def __init__(self, model: SM2A, row: int) -> None:
         width = model.config.shape.width

@@ -37,8 +37,8 @@ class Sampling(Config):
 class Guidance:
     """logits = full + sum over conditions of (scale - 1) * (full - without that condition).
 
-    Classifier-free guidance (arXiv:2207.12598) with a scale a condition, as in composable diffusion (arXiv:2206.01714);
-    each "without" is what dropping that condition in training made.
+    Classifier-free guidance (arXiv:2207.12598) with one scale for each condition, as in composable diffusion
+    (arXiv:2206.01714). "Without" a condition is what the model learnt when training dropped that condition.
     """
 
     dropped: tuple[str, ...]
@@ -46,14 +46,14 @@ class Guidance:
 
     @classmethod
     def of(cls, sampling: Sampling, present: Sequence[str]) -> "Guidance":
-        """The conditions that are there to be guided by and have a scale other than 1."""
+        """Guidance by those of the present conditions whose scale is not 1."""
         wanted = {name: getattr(sampling, f"guidance_{name}") for name in present}
         active = {name: scale for name, scale in wanted.items() if scale != 1.0}
         return cls(tuple(active), tuple(active.values()))
 
     @property
     def variants(self) -> tuple[str | None, ...]:
-        """What each of the G variants goes without; the first nothing."""
+        """The condition that each of the G variants lacks; None for the first, which has all."""
         return (None, *self.dropped)
 
     def combine(self, logits: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class Guidance:
 
 
 def uniforms(sampling: Sampling, part: str, candidates: Sequence[int], steps: int, rows: int = 1) -> Tensor:
-    """uniform_TRC in [0, 1): each candidate's come from a generator of its own."""
+    """uniform_TRC in [0, 1). Each candidate has its own generator, seeded by its number."""
     draws = []
     for candidate in candidates:
         generator = torch.Generator().manual_seed(seed_of("generate", sampling.seed, part, candidate))

@@ -35,7 +35,7 @@ def generate_semantic(
     progress: Progress | None = None,
 ) -> list[np.ndarray]:
     """-> for each candidate its codes (int64), 25 a second: as many as cover the duration, or fewer where the model
-    ended before (never before the last timed word begins).
+    drew its end token, which it may not before the last timed word begins.
 
     `music`: levels of the accompaniment's codes, None where there is none. `prompt`: codes it begins with. Beyond the
     model's context, windows overlap by `overlap_s`; a word that a window's end would cut is left to the next window.
@@ -69,7 +69,7 @@ def generate_semantic(
 
 
 def _before_a_cut_word(lyrics: TimedText | None, done: int, first: int, last: int) -> int:
-    """The last frame worth keeping of a window that is followed by another: not into a word it does not know of."""
+    """The last frame to keep of a window that another one follows: the start of the first word that its end cuts."""
     first_s, last_s = first / RATE_HZ, last / RATE_HZ
     cut = [w.start_s for w in lyrics.words if first_s < w.start_s < last_s < w.end_s] if lyrics else []
     frame = int(min(cut, default=last_s) * RATE_HZ)

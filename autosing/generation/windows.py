@@ -1,11 +1,11 @@
-"""A length to sing and a model's context -> windows: each begins with what is already sung, and adds to it."""
+"""A length to sing and a model's context -> windows, each of which begins with some of what is already sung."""
 
 
 def next_window(done: int, total: int, context: int, overlap: int) -> tuple[int, int]:
-    """(first, last) frame of the window to come when `done` of `total` frames are sung.
+    """(first, last) frame of the next window when `done` of `total` frames are sung.
 
-    All of it at once where it fits; else a window begins `overlap` frames back, and the last one as far back as the
-    context allows: a longer prompt costs one pass, and gives more to go on.
+    One window where everything fits. Else a window begins `overlap` frames before `done`, the last one as early as the
+    context allows: a longer prompt costs a single forward pass and gives the model more context.
     """
     assert 0 <= done < total and 0 < overlap < context, (done, total, context, overlap)
     first = max(0, done - overlap)
