@@ -18,7 +18,7 @@ from autosing.errors import InputError
 QUIET = "--quiet"
 COMMANDS = {
     "demo": ("autosing.demo_cli:demo", "The main job end to end, on songs it makes itself."),
-    "songs": ("autosing.songs.cli:songs", "Make songs of known truth: voices, lyrics, stems, times."),
+    "songs": ("autosing.songs_cli:songs", "Make songs of known truth: voices, lyrics, stems, times."),
     "import": ("processing.cli:import_songs", "A folder of songs -> a corpus of balanced partitions."),
     "process": ("processing.cli:process", "Run the stages over a corpus, on Ray."),
     "status": ("processing.cli:status", "What each stage has done: rows in, out and rejected, by reason."),

@@ -13,10 +13,10 @@ from autosing.schemas.sample import CodecRecord, DatasetIndex, SemanticRecord, S
 from autosing.storage.shards import files_of
 from autosing.storage.store import Place, attempt, of_each
 from autosing.storage.tables import fingerprint, partitions
-from dataset_builder.books import codec_of, semantic_of
 from dataset_builder.card import card_text
 from dataset_builder.commit import Edition, begin, check_place, is_whole, standing, sweep
 from dataset_builder.config import BuildConfig
+from dataset_builder.feature_records import codec_of, features_of, semantic_of
 from dataset_builder.join import ClipKey, clip_files, clip_keys, sample_bytes, sources
 from dataset_builder.shards import Shuffler, num_buckets, order_of
 from dataset_builder.split import Part, assign_songs
@@ -60,9 +60,11 @@ def build(corpus: Place, dataset: Place, config: BuildConfig, say: Say = lambda 
     plan = make_plan(corpus, groups, config)
     codec = codec_of(made_from) if "acoustic" in groups else None
     semantic = semantic_of(made_from) if "semantic" in groups else None
+    features = features_of(made_from, groups)
     with attempt(dataset) as scratch:
         edition = begin(dataset, wanted, scratch)
         index = _write(corpus, edition, plan, groups, config, codec, semantic)
+        index = index.model_copy(update={"features": features})
         (scratch / "card.md").write_text(card_text(corpus, index, plan.clips, made_from), encoding="utf-8")
         edition.put(scratch / "card.md", "card.md", "card")
         if sources(corpus, groups) != made_from:

@@ -4,6 +4,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from autosing.schemas.features import FEATURES
 from autosing.schemas.sample import DatasetIndex
 from autosing.storage.store import Place
 from autosing.storage.tables import partitions, read_rejects, read_rows, table_path
@@ -43,6 +44,7 @@ def card_text(
                 for name, s in index.splits.items()
             ],
         ),
+        *_features(index),
         *_hours("Licences", licences),
         *_hours("Languages", languages),
         *_hours("Singers", singers, limit=50),
@@ -54,6 +56,16 @@ def card_text(
         CONSENT,
     ]
     return "\n".join(_spaced(lines)) + "\n"
+
+
+def _features(index: DatasetIndex) -> Iterable[str]:
+    if index.features:
+        yield "## Features"
+        head = ("feature", "what", "frames a second", "type", "made with (digest)")
+        yield from _table(head, [
+            (name, FEATURES[name].about, record.rate_hz or "-", record.dtype, record.digest[:12])
+            for name, record in index.features.items()
+        ])  # fmt: skip
 
 
 def _rejects(corpus: Place, index: DatasetIndex) -> Iterable[str]:

@@ -15,7 +15,7 @@ def build(
         Path, typer.Argument(parser=place, help="Folder or s3:// address: <split>/NNNNNN.tar, card.md, index.json.")
     ],
     members: Annotated[
-        str | None, typer.Option(help="meta,semantic,singer,acoustic,pitch,audio: some of these.")
+        str | None, typer.Option(help="Comma-separated: audio, and features (semantic, singer, acoustic, pitch ...).")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML of what differs from the defaults.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, for example valid=0.1.")] = None,

@@ -8,13 +8,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from autosing.audio.io import decode, encode
 from autosing.errors import InputError
 from autosing.schemas.base import arrow_schema
+from autosing.schemas.features import FEATURES
 from autosing.schemas.sample import SampleMeta, write_array
-from autosing.schemas.tables import Acoustic, Line, Pitch, Semantic, Singer, Word
+from autosing.schemas.tables import Line, Word
 from autosing.storage.store import Place, of_each
 from autosing.storage.tables import (
     TableMeta,
@@ -27,7 +26,7 @@ from autosing.storage.tables import (
     table_path,
 )
 
-TABLES: dict[str, type] = {"semantic": Semantic, "singer": Singer, "acoustic": Acoustic, "pitch": Pitch}
+TABLES: dict[str, type] = {name: feature.record for name, feature in FEATURES.items()}
 """Group -> the record of the table of the same name. meta and audio come from `segment`."""
 
 
@@ -152,16 +151,10 @@ def clip_files(
 
 def _arrays(rows: dict[str, Any], wide: bool) -> dict[str, bytes]:
     files = {}
-    if "semantic" in rows:
-        files["semantic.npy"] = write_array(rows["semantic"].codes.astype(np.int32 if wide else np.int16))
-    if "singer" in rows:
-        files["singer.npy"] = write_array(rows["singer"].embedding.astype(np.float32))
-    if "pitch" in rows:
-        files["pitch.npy"] = write_array(rows["pitch"].f0_hz.astype(np.float32))
-    if "acoustic" in rows:
-        files["vocals_codes.npy"] = write_array(rows["acoustic"].vocals.astype(np.int32))
-        if rows["acoustic"].instrumental is not None:
-            files["instrumental_codes.npy"] = write_array(rows["acoustic"].instrumental.astype(np.int32))
+    for name, row in rows.items():
+        for member in FEATURES[name].members:
+            if (array := member.cells(row, wide)) is not None:
+                files[member.file] = write_array(array)
     return files
 
 

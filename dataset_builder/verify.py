@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 
 from autosing.errors import InputError
+from autosing.schemas.features import FEATURES
 from autosing.schemas.sample import GROUPS, OPTIONAL, DatasetIndex, Sample, ShardRecord
 from autosing.storage.shards import read_shard
 from autosing.storage.store import Place, digest_of
-from autosing.timebase import PITCH_RATE_HZ, SEMANTIC_RATE_HZ
 
-SINGER_SIZE = 256
 _SHOWN = 10
 _KNOWN = frozenset(file for files in GROUPS.values() for file in files)
 
@@ -99,17 +98,10 @@ def sample_damage(sample: Sample, index: DatasetIndex) -> Iterator[str]:
     for word in sample.meta.words:
         if not -0.01 <= word.start_s <= word.end_s <= duration_s + 0.01:
             yield f"word {word.text!r} at {word.start_s:.2f}-{word.end_s:.2f} s is outside its {duration_s:.2f} s"
+    for member in (member for feature in FEATURES.values() for member in feature.members if sample.has(member.name)):
+        yield from member.damage(sample.array(member.name), duration_s)
     if index.semantic and sample.has("semantic"):
-        codes = sample.array("semantic")
-        yield from _length("semantic", len(codes), float(duration_s * SEMANTIC_RATE_HZ), 1)
-        yield from _range("semantic", codes, index.semantic.size)
-    if sample.has("pitch"):
-        yield from _length("pitch", len(sample.array("pitch")), float(duration_s * PITCH_RATE_HZ), 2)
-    if sample.has("singer"):
-        voice = sample.array("singer")
-        norm = float(np.linalg.norm(voice))
-        if voice.shape != (SINGER_SIZE,) or not abs(norm - 1) < 1e-3:
-            yield f"singer has shape {list(voice.shape)} and norm {norm:.3f}, need [{SINGER_SIZE}] and 1"
+        yield from _range("semantic", sample.array("semantic"), index.semantic.size)
     for name in ("vocals_codes", "instrumental_codes"):
         if sample.has(name):
             yield from _codes(name, sample.array(name), duration_s, index)

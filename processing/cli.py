@@ -10,7 +10,9 @@ from autosing.storage.store import place
 Corpus = Annotated[
     Path, typer.Argument(parser=place, help="Folder or s3:// address of partitions, each with an index.parquet.")
 ]
-STAGES_HELP = "Comma-separated, of: separate, align, segment, pitch, singer, semantic, acoustic; all by default."
+STAGES_HELP = (
+    "Comma-separated names, as 'autosing status' lists them (separate, align, segment, pitch ...); all by default."
+)
 AsJson = Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")]
 
 

@@ -5,24 +5,22 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from autosing.config import Config
 from autosing.errors import InputError
+from autosing.schemas.features import FEATURES
 from autosing.stage import Stage
 from autosing.storage.store import Place
 from autosing.storage.tables import TableMeta
 
 STAGES = {
-    "separate": "processing.stages.separate:Separate",
-    "align": "processing.stages.align:Align",
-    "segment": "processing.stages.segment:Segment",
-    "pitch": "processing.stages.pitch:TrackPitch",
-    "singer": "processing.stages.singer:EmbedSinger",
-    "semantic": "processing.stages.semantic:TokenizeSemantic",
-    "acoustic": "processing.stages.acoustic:TokenizeAcoustic",
+    "separate": "processing.stages.separate",
+    "align": "processing.stages.align",
+    "segment": "processing.stages.segment",
+    **{name: f"processing.stages.{name}" for name in FEATURES},
 }
-"""The way of a song. A stage stands after the stages that it reads."""
+"""The way of a song: stage -> the module of its class. A stage stands after the stages that it reads."""
 
 
 class PipelineConfig(Config):
@@ -39,13 +37,25 @@ class PipelineConfig(Config):
     default 3 for stages that compute on a GPU and 1 elsewhere. Tables do not depend on it; memory does."""
     retries: int = Field(2, ge=0)
     """How often a partition is given to another worker after its worker died; after that it is set aside."""
-    separate: dict[str, Any] = Field(default_factory=dict)
-    align: dict[str, Any] = Field(default_factory=dict)
-    segment: dict[str, Any] = Field(default_factory=dict)
-    pitch: dict[str, Any] = Field(default_factory=dict)
-    singer: dict[str, Any] = Field(default_factory=dict)
-    semantic: dict[str, Any] = Field(default_factory=dict)
-    acoustic: dict[str, Any] = Field(default_factory=dict)
+    stages: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Stage -> its own keys; in YAML and in words the stage's name stands alone: `segment: {min_s: 4}`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        own = {name: values[name] for name in STAGES if name in values}
+        rest = {key: value for key, value in values.items() if key not in own}
+        for name, given in own.items():
+            if not isinstance(given, dict):
+                raise ValueError(f"{name}: found {given!r}, need a mapping of the stage's keys")
+        for key in rest:
+            if key not in cls.model_fields and (
+                near := difflib.get_close_matches(key, [*STAGES, *cls.model_fields], 1)
+            ):
+                raise ValueError(f"unknown key {key!r}; did you mean {near[0]!r}?")
+        return {**rest, "stages": {**rest.get("stages", {}), **own}} if own else rest
 
 
 def build_stages(config: PipelineConfig, names: Sequence[str] | None = None) -> list[Stage[Any, Any]]:
@@ -56,13 +66,19 @@ def build_stages(config: PipelineConfig, names: Sequence[str] | None = None) -> 
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise InputError(f"stage {name!r}: unknown; {hint}need some of {', '.join(STAGES)}")
     stages = []
-    for name, door in STAGES.items():
+    for name in STAGES:
         if names is None or name in names:
-            module, _, attribute = door.partition(":")
-            stage = getattr(importlib.import_module(module), attribute)
-            stages.append(stage(stage.Settings.build(getattr(config, name), origin=name)))
+            stage = stage_class(name)
+            stages.append(stage(stage.Settings.build(config.stages.get(name, {}), origin=name)))
             stages[-1].rows_in_hand = config.rows_in_hand
     return stages
+
+
+def stage_class(name: str) -> type[Stage[Any, Any]]:
+    """The class of a stage: the one in its module that bears its name."""
+    held = vars(importlib.import_module(STAGES[name])).values()
+    (found,) = {kind for kind in held if isinstance(kind, type) and getattr(kind, "name", None) == name}
+    return found
 
 
 def own_details(stage: Stage[Any, Any]) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from autosing.stage import Rejected
 from autosing.storage.shards import ShardFile, read_shard
 from autosing.storage.tables import TableMeta, TableWriter, fingerprint, rejects_path, table_path
 from autosing.testing.datasets import SEMANTIC_SIZE, SPEC, make_dataset
-from dataset_builder import books as books_room
 from dataset_builder import build as room
+from dataset_builder import feature_records as books_room
 from dataset_builder import shards as shards_room
 from dataset_builder.config import BuildConfig
 from dataset_builder.join import Source

@@ -65,14 +65,10 @@ def run(monkeypatch, *words: str) -> int:
     return int(stop.value.code or 0)
 
 
-def test_the_tasks_and_stages_in_help_are_those_there_are(monkeypatch, capsys):
+def test_the_tasks_in_help_are_those_there_are(monkeypatch, capsys):
     assert run(monkeypatch, "train", "--help") == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert f"<{'|'.join(TASKS)}>" in shown
-    assert run(monkeypatch, "process", "-h") == 0
-    from processing.cli import STAGES_HELP
-
-    assert f"of: {', '.join(STAGES)};" in STAGES_HELP
 
 
 def test_a_mistyped_name_is_told_the_nearest(monkeypatch, capsys):

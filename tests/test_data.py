@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from autosing.audio.io import Audio, encode
 from autosing.errors import InputError
 from autosing.schemas.sample import Sample, SampleMeta, ShardRecord, SplitRecord
-from autosing.schemas.tables import Line, Word
 from autosing.testing.datasets import make_dataset
 from train.data import Batches, SampleStream
 from train.order import Lane, Order, Position
@@ -131,15 +130,3 @@ def test_audio_kept_in_memory_is_the_audio_that_was_decoded():
         np.testing.assert_array_equal(kept.audio().samples_CS, sample.audio().samples_CS)
     assert kept.num_bytes == 2 * 999 * 2 + 9 * 8  # 16 bits
     assert kept.array("pitch").base is None
-
-
-def test_half_a_clip_has_half_the_words():
-    """AutoSing's right halves kept the text of the left (bug 10)."""
-    words = [Word(text, k, k + 0.9, 1.0, k // 3) for k, text in enumerate("abcdef")]
-    lines = [Line("a b c", 0.0, 2.9, 1.0, True), Line("d e f", 3.0, 5.9, 1.0, True)]
-    meta = SampleMeta("s", None, "en", None, 6.0, lines, words)
-    left, right = meta.cut(0.0, 2.0), meta.cut(2.0, 4.0)
-    assert [w.text for w in left.words] == ["a", "b"] and [line.text for line in left.lines] == ["a b"]
-    assert [(w.text, w.start_s, w.line) for w in right.words] == [("c", 0, 0), ("d", 1, 1), ("e", 2, 1), ("f", 3, 1)]
-    assert [(line.text, line.start_s) for line in right.lines] == [("c", 0.0), ("d e f", 1.0)]
-    assert right.duration_s == 4.0

@@ -2,7 +2,6 @@
 
 import pytest
 
-from autosing.schemas.sample import SampleMeta
 from autosing.schemas.tables import Line, Word
 from autosing.text.letters import letters
 from autosing.text.lrc import LrcLine, LrcWord, parse_lrc, write_lrc
@@ -27,8 +26,6 @@ def test_words_are_joined_alike_wherever_text_is_made_of_them(line):
     end_s = words[-1].end_s
     assert join_words(words_of(line)) == line
     assert [found.text for found in rebase(lines, words, 0.5, end_s)[0]] == [line]
-    meta = SampleMeta("song", None, "zh", None, end_s, lines, words).cut(0.5, end_s - 0.5)
-    assert [found.text for found in meta.lines] == [line]
     assert decode(TimedText.of_words(words[1:]).encode()[0]) == line.lower()
     assert facts_of({"words": [{"word": word.text} for word in words[1:]]}).raw_lyrics == line
     stamped = LrcLine(line, 1.0, tuple(LrcWord(word.text, word.start_s) for word in words[1:]))

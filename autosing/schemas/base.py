@@ -25,6 +25,8 @@ Float32s = Annotated[np.ndarray, pa.float32()]
 """A 1-D float32 array, stored as list<float32>."""
 Int32s = Annotated[np.ndarray, pa.int32()]
 """A 1-D int32 array, stored as list<int32>."""
+Matrix = lambda kind, width: Annotated[np.ndarray, kind, width]  # noqa: E731
+"""A 2-D array of so many columns, stored as list<fixed_size_list<kind>>: Matrix(pa.float16(), 512)."""
 
 
 def arrow_schema(record: Any) -> pa.Schema:
@@ -65,7 +67,8 @@ def _arrow_type(kind: Any) -> pa.DataType:
     if kind in _PLAIN:
         return _PLAIN[kind]
     if typing.get_origin(kind) is Annotated:
-        return pa.list_(typing.get_args(kind)[1])
+        _, inner, *width = typing.get_args(kind)
+        return pa.list_(pa.list_(inner, width[0])) if width else pa.list_(inner)
     if typing.get_origin(kind) is list:
         return pa.list_(_arrow_type(typing.get_args(kind)[0]))
     assert dataclasses.is_dataclass(kind), kind
@@ -80,6 +83,8 @@ def _field(name: str, kind: Any) -> pa.Field:
 def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray) and value.ndim == 2:
+        return list(value)
     return to_row(value) if dataclasses.is_dataclass(value) else value
 
 
@@ -88,7 +93,9 @@ def _revive(kind: Any, value: Any) -> Any:
     if value is None:
         return None
     if typing.get_origin(inner) is Annotated:
-        return np.asarray(value, dtype=typing.get_args(inner)[1].to_pandas_dtype())
+        _, number, *width = typing.get_args(inner)
+        array = np.asarray(value, dtype=number.to_pandas_dtype())
+        return array.reshape(-1, width[0]) if width else array
     if typing.get_origin(inner) is list:
         return [_revive(typing.get_args(inner)[0], item) for item in value]
     return from_row(typing.cast(type, inner), value) if dataclasses.is_dataclass(inner) else value

@@ -1,7 +1,7 @@
 """What lies in a dataset: one sample a clip, its members as files of a tar, and the index beside the tars.
 
-A tar holds `<clip id>.<member file>`: `s1-0.meta.json`, `s1-0.semantic.npy` ... Members are asked for by group:
-meta (always), semantic, singer, acoustic, pitch, audio. Arrays are read without unpickling.
+A tar holds `<clip id>.<member file>`: `s1-0.meta.json`, `s1-0.semantic.npy` ... Members are asked for by group: meta
+(always), audio, and the features of autosing.schemas.features. Arrays are read without unpickling.
 """
 
 import dataclasses
@@ -21,9 +21,9 @@ from autosing.codecs.spec import CodecSpec
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.schemas.base import from_row
+from autosing.schemas.features import FEATURES
 from autosing.schemas.tables import Line, Word
 from autosing.storage.store import Place
-from autosing.text.normalize import join_words
 
 META = "meta.json"
 MAX_META_BYTES = 1 << 20
@@ -31,14 +31,14 @@ MAX_DECODED_SAMPLES = 1 << 26
 """Of one member, all channels together: 256 MiB, 12 minutes of stereo. FLAC packs silence to almost nothing."""
 GROUPS: dict[str, tuple[str, ...]] = {
     "meta": ("meta.json",),
-    "semantic": ("semantic.npy",),
-    "singer": ("singer.npy",),
-    "acoustic": ("vocals_codes.npy", "instrumental_codes.npy"),
-    "pitch": ("pitch.npy",),
+    **{name: tuple(member.file for member in feature.members) for name, feature in FEATURES.items()},
     "audio": ("vocals.flac", "instrumental.flac"),
 }
 """Group -> the files it brings to a sample."""
-OPTIONAL = ("instrumental_codes.npy", "instrumental.flac")
+OPTIONAL = (
+    *(member.file for feature in FEATURES.values() for member in feature.members if member.optional),
+    "instrumental.flac",
+)
 """Absent where the song has no accompaniment."""
 PCM_SCALE = np.float32(1 / 32768)
 
@@ -54,31 +54,6 @@ class SampleMeta:
     duration_s: float
     lines: list[Line]
     words: list[Word]
-
-    def cut(self, start_s: float, duration_s: float) -> "SampleMeta":
-        """The window [start, start + duration) on its own time: with the words wholly inside, and the lines' parts.
-
-        A window has its own text (AutoSing's halves both kept the text of the left one).
-        """
-        end_s = start_s + duration_s
-
-        def moved(item: Any) -> Any:
-            return dataclasses.replace(item, start_s=item.start_s - start_s, end_s=item.end_s - start_s)
-
-        words = [w for w in self.words if w.start_s >= start_s and w.end_s <= end_s]
-        lines: list[Line] = []
-        renumbered: dict[int, int] = {}
-        for number, line in enumerate(self.lines):
-            own = [w for w in words if w.line == number]
-            whole = line.start_s >= start_s and line.end_s <= end_s
-            if whole or own:
-                renumbered[number] = len(lines)
-                if not whole:
-                    text = join_words(w.text for w in own)
-                    line = dataclasses.replace(line, text=text, start_s=own[0].start_s, end_s=own[-1].end_s)
-                lines.append(moved(line))
-        kept = [dataclasses.replace(moved(w), line=renumbered[w.line]) for w in words if w.line in renumbered]
-        return dataclasses.replace(self, duration_s=duration_s, lines=lines, words=kept)
 
     def to_json(self) -> bytes:
         return json.dumps(dataclasses.asdict(self), ensure_ascii=False, sort_keys=True).encode()
@@ -257,6 +232,17 @@ class SemanticRecord(Config):
     size: int = Field(gt=0)
 
 
+class FeatureRecord(Config):
+    """A feature that every sample has: what its arrays are, and what they were made with."""
+
+    rate_hz: float | None = None
+    dtype: str
+    width: tuple[int, ...] | None = None
+    """See autosing.schemas.features.Member; of its first member."""
+    digest: str
+    """Of the stage's config and weights: equal for features that can be mixed."""
+
+
 class ShardRecord(Config):
     """One tar; `path` is relative to the dataset."""
 
@@ -297,6 +283,8 @@ class DatasetIndex(Config):
     """Changes whenever the inputs or the config of the build do."""
     members: tuple[str, ...]
     """The groups in every sample (see GROUPS)."""
+    features: dict[str, FeatureRecord] = Field(default_factory=dict)
+    """None in datasets of before."""
     codec: CodecRecord | None = None
     semantic: SemanticRecord | None = None
     splits: dict[str, SplitRecord] = Field(default_factory=dict)

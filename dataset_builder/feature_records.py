@@ -1,10 +1,14 @@
-"""What the tables say of themselves -> the codec and the semantic codebook whose codes a dataset holds."""
+"""What the tables say of themselves -> the records of a dataset's features, codec and semantic codebook."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
+import numpy as np
+
 from autosing.errors import InputError
-from autosing.schemas.sample import CodecRecord, SemanticRecord
+from autosing.schemas.features import FEATURES
+from autosing.schemas.sample import CodecRecord, FeatureRecord, SemanticRecord
+from autosing.storage.tables import fingerprint
 from dataset_builder.join import Source
 
 
@@ -26,6 +30,19 @@ def semantic_of(made_from: Sequence[Source]) -> SemanticRecord:
     name = details["config"]["codebook"]
     digest = _unchanged("semantic", name, details["weights"]["codebook"], semantic_digest(name))
     return SemanticRecord(size=semantic_size(name), digest=digest)
+
+
+def features_of(made_from: Sequence[Source], groups: Collection[str]) -> dict[str, FeatureRecord]:
+    """What each feature of the dataset is, and a digest of what made it. Raises InputError where partitions differ."""
+    records = {}
+    for name in (name for name in FEATURES if name in groups):
+        first = FEATURES[name].members[0]
+        rate_hz = None if first.rate_hz is None else float(first.rate_hz)
+        digest = fingerprint({"stage": name, **_agreed(made_from, name)})
+        records[name] = FeatureRecord(
+            rate_hz=rate_hz, dtype=np.dtype(first.dtype).name, width=first.width, digest=digest
+        )
+    return records
 
 
 def _unchanged(table: str, name: str, made: str, now: str) -> str:
