@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from autosing.schemas.base import Float32s
 from autosing.schemas.tables import Acoustic, Pitch, Semantic, Singer
 from autosing.timebase import PITCH_RATE_HZ, SEMANTIC_RATE_HZ
 
@@ -72,11 +73,22 @@ class Feature:
     members: tuple[Member, ...]
 
 
+@dataclass(frozen=True)
+class Loudness:
+    """loudness.parquet: how loud the voice is, 100 frames a second."""
+
+    id: str
+    loudness_db: Float32s
+
+
 FEATURES = {
     feature.name: feature
     for feature in (
         Feature("pitch", "f0 in Hz, 0 where nobody sings", Pitch, (
             Member("pitch", "f0_hz", np.float32, rate_hz=Fraction(PITCH_RATE_HZ), width=()),
+        )),
+        Feature("loudness", "A-weighted dB, 0 for a full-scale sine of 1 kHz", Loudness, (
+            Member("loudness", "loudness_db", np.float32, rate_hz=Fraction(PITCH_RATE_HZ), width=()),
         )),
         Feature("singer", "the voice as a unit vector (GE2E)", Singer, (
             Member("singer", "embedding", np.float32, width=(256,), unit=True),

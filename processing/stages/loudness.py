@@ -1,0 +1,29 @@
+"""clip -> loudness: how loud its vocals are, in dB, at 100 frames a second."""
+
+from dataclasses import dataclass
+
+from autosing.audio.io import decode
+from autosing.audio.loudness import frame_loudness_db
+from autosing.schemas.features import Loudness
+from autosing.stage import Stage
+
+
+@dataclass(frozen=True)
+class ClipVocals:
+    """What is read of a clip."""
+
+    id: str
+    vocals: bytes
+
+
+class MeasureLoudness(Stage[ClipVocals, Loudness]):
+    """A-weighted, see frame_loudness_db. Silence is a loudness too, so no clip is rejected."""
+
+    name = "loudness"
+    version = 1
+    reads = ("segment",)
+    takes = ClipVocals
+    gives = Loudness
+
+    def apply(self, row: ClipVocals) -> Loudness:
+        return Loudness(row.id, frame_loudness_db(decode(row.vocals, f"vocals of {row.id}")))
