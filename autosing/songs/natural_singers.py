@@ -1,6 +1,6 @@
 """A number -> a natural singer: a point between (or a little beyond) Kokoro's styles, a length of throat, a manner.
 
-48 of them: no sound of theirs is anybody's, and the singer embedding tells them apart (benchmarks/quality/songs.py).
+How well the singer embedding tells them apart: LOG.md, by benchmarks/quality/songs.py.
 """
 
 from dataclasses import dataclass, field
