@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
+from autosing.audio.channels import MonoLevel, Opposition
 from autosing.audio.containers import mend, share_held
 from autosing.audio.encoded import Encoded, EncodedFile, Stem
 from autosing.clock import spent
@@ -50,7 +51,8 @@ class Audio:
         return self.samples_CS.shape[1] / self.sample_rate_hz
 
     def mono_S(self) -> np.ndarray:
-        return self.samples_CS.mean(axis=0, dtype=np.float32)
+        """The mean of the channels, of two that are opposed one turned over (see `Opposition`)."""
+        return Opposition().heard(self.samples_CS.T).mono_S(self.samples_CS.T)
 
     def resampled(self, sample_rate_hz: int) -> "Audio":
         return Audio(resample(self.samples_CS, self.sample_rate_hz, sample_rate_hz), sample_rate_hz)
@@ -69,7 +71,7 @@ class AudioReader:
     """
 
     def __init__(self, data: Stem, name: str = "audio", max_samples: int | None = None) -> None:
-        self.name, self._max_samples = name, MAX_SAMPLES if max_samples is None else max_samples
+        self._data, self.name, self._max_samples = data, name, MAX_SAMPLES if max_samples is None else max_samples
         first, *self._others = data if isinstance(data, tuple) else (data,)
         self._open(first)
         self.sample_rate_hz: int = self._file.samplerate
@@ -105,14 +107,25 @@ class AudioReader:
             raise InputError(f"{self.name}: holds no samples; need at least one", "no_samples")
 
     def mono_blocks(self, sample_rate_hz: int) -> Iterator[np.ndarray]:
-        """samples_CS of one channel at that rate: channels are mixed, then resampled. Raises as `blocks` does."""
+        """samples_CS of one channel at that rate: mixed as `Audio.mono_S` does (as the first loud minute, read ahead,
+        tells), then resampled. Raises as `blocks` does."""
+        opposition = self._opposition()
         same = self.sample_rate_hz == sample_rate_hz
         resampler = None if same else Resampler(self.sample_rate_hz, sample_rate_hz, 1)
         for block_SC in self.blocks():
-            mono_CS = block_SC.mean(axis=1, dtype=np.float32)[None]
+            mono_CS = opposition.mono_S(block_SC)[None]
             yield resampler.push(mono_CS) if resampler else mono_CS
         if resampler:
             yield resampler.finish()
+
+    def _opposition(self) -> Opposition:
+        found = Opposition()
+        if self.channels == 2:
+            with AudioReader(self._data, self.name, self._max_samples) as ahead:
+                blocks = ahead.blocks()
+                while not found.is_clear(self.sample_rate_hz) and (block_SC := next(blocks, None)) is not None:
+                    found.heard(block_SC)
+        return found
 
     @property
     def read_s(self) -> float:
@@ -216,24 +229,21 @@ class Inspected:
     """Of all channels together."""
     mono_mean: float
     mono_std: float
-    """Of the mean of the channels."""
+    """Of the channels as one."""
 
 
 def inspect(data: Encoded, name: str = "audio") -> Inspected:
     """Decode all of it, keep nothing. Raises InputError as `decode` does."""
-    held, peak, squares, total, mono_squares = 0, 0.0, 0.0, 0.0, 0.0
+    held, peak, squares, mono = 0, 0.0, 0.0, MonoLevel()
     with AudioReader(data, name) as reader:
         for block_SC in reader.blocks():
-            mono_S = block_SC.mean(axis=1)
             held += len(block_SC)
             peak = max(peak, float(block_SC.max()), -float(block_SC.min()))
             squares += float(np.vdot(block_SC, block_SC))
-            total += float(mono_S.sum(dtype=np.float64))
-            mono_squares += float(np.vdot(mono_S, mono_S))
+            mono.heard(block_SC)
     promised = round((held if reader.promised is None else reader.promised) / share_held(data))
-    rms, mean = (squares / held / reader.channels) ** 0.5, total / held
-    std = (max(0.0, mono_squares - held * mean**2) / max(held - 1, 1)) ** 0.5
-    return Inspected(reader.sample_rate_hz, reader.channels, held, promised, peak, rms, mean, std)
+    rms = (squares / held / reader.channels) ** 0.5
+    return Inspected(reader.sample_rate_hz, reader.channels, held, promised, peak, rms, *mono.found())
 
 
 def read_tags(data: Encoded) -> dict[str, str]:

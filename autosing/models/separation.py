@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from autosing.audio.blocks import Blocks, Tape, fork, overlap_add, resampled
+from autosing.audio.channels import Opposition, upright_SC
 from autosing.audio.io import Audio
 from autosing.clock import in_model
 from autosing.config import Config
@@ -79,7 +80,8 @@ def separator_digests(config: SeparatorConfig) -> dict[str, str]:
 
 def split(mix: Audio, vocals_of: VocalsOf) -> tuple[Audio, Audio]:
     """mono or stereo mix -> (vocals, instrumental) at its rate and channels, within [-1, 1], their sum the mix."""
-    mono_S = mix.samples_CS.mean(axis=0, dtype=np.float64)
+    mix_SC = mix.samples_CS.T
+    mono_S = upright_SC(mix_SC, Opposition().heard(mix_SC).found()).mean(axis=1, dtype=np.float64)
     rms = float(np.square(mix.samples_CS, dtype=np.float64).mean()) ** 0.5
     known = Known(len(mono_S), rms, float(mono_S.mean()), float(mono_S.std()))
     parts = split_blocks(iter([mix.samples_CS]), mix.sample_rate_hz, known, vocals_of)
