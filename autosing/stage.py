@@ -39,6 +39,8 @@ class Stage(ABC, Generic[In, Out]):
     version: ClassVar[int]
     """Counted up whenever the same input would give another output."""
     reads: ClassVar[tuple[str, ...]]
+    optional: ClassVar[tuple[str, ...]] = ()
+    """Of `reads`, tables that are read where they are there or made in the same run, and done without elsewhere."""
     takes: ClassVar[type]
     """The record class `In`."""
     gives: ClassVar[type]

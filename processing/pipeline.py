@@ -101,8 +101,8 @@ def _of_content(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def details_of(stage: Stage[Any, Any], inputs: Mapping[str, str]) -> dict[str, Any]:
-    """All that decides a table's content: the stage's own details and its input tables' fingerprints."""
-    return {**own_details(stage), "inputs": {name: inputs[name] for name in stage.reads}}
+    """All that decides a table's content: the stage's own details and the fingerprints of the tables that are there."""
+    return {**own_details(stage), "inputs": {name: inputs[name] for name in stage.reads if name in inputs}}
 
 
 def why_stale(held: TableMeta | None, wanted: Mapping[str, Any], stage: Stage[Any, Any]) -> str | None:

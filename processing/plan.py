@@ -124,10 +124,12 @@ def measure(
         made = {stage.name for stage in stages}
         for k in chosen:
             (place / str(k)).mkdir()
+            optional = {name for stage in stages for name in stage.optional}
             for table in {"index", *(name for stage in stages for name in stage.reads)} - made:
-                if not (held := table_path(corpus, k, table)).is_file():
+                if (held := table_path(corpus, k, table)).is_file():
+                    _lend(held, place / str(k) / held.name)
+                elif table not in optional:
                     raise InputError(f"{held}: not there; run 'autosing process {corpus} --stages {table}' first")
-                _lend(held, place / str(k) / held.name)
         started = time.monotonic()
         result = run(place, stages, config, address)
         wall_s = time.monotonic() - started
@@ -246,8 +248,9 @@ def _measured(
 def _bytes_read(stage: Stage[Any, Any], corpus: Path, partition: int) -> int:
     """Of the columns that the stage takes, as they lie in Parquet; each from the first table that has it."""
     left, total = set(arrow_schema(stage.takes).names), 0
-    for table in stage.reads:
-        with open_table(table_path(corpus, partition, table)) as file:
+    paths = {table: table_path(corpus, partition, table) for table in stage.reads}
+    for path in (path for table, path in paths.items() if table not in stage.optional or path.is_file()):
+        with open_table(path) as file:
             found = left & set(file.schema_arrow.names)
             total += columns_bytes(file, found | {"id"}, compressed=True)
         left -= found

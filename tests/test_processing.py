@@ -219,7 +219,7 @@ def test_bad_input_of_the_command(tmp_path):
     with pytest.raises(InputError, match="stage 'segmnt': unknown"):
         build_stages(PipelineConfig(), ["segmnt"])
     make_corpus(tmp_path / "c", [[("a", b"a")]])
-    with pytest.raises(InputError, match=r"reads align\.parquet, which is not there"):
+    with pytest.raises(InputError, match=r"reads separate\.parquet, which is not there"):
         process_corpus(tmp_path / "c", ["segment"], address="inline")
     with pytest.raises(InputError, match="no Ray answers there"):
         run(tmp_path / "c", stages(), PipelineConfig(), "127.0.0.1:9")

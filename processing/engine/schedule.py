@@ -155,10 +155,11 @@ def _stale(
         for table in stage.reads:
             if table not in prints:
                 held = read_meta(table_path(corpus, partition, table))
-                if held is None:
+                if held is not None:
+                    prints[table] = held.fingerprint
+                elif table not in stage.optional:
                     raise missing_input(corpus, partition, stage, table)
-                prints[table] = held.fingerprint
-        wanted = {**own[stage.name], "inputs": {table: prints[table] for table in stage.reads}}
+        wanted = {**own[stage.name], "inputs": {table: prints[table] for table in stage.reads if table in prints}}
         held = read_meta(table_path(corpus, partition, stage.name))
         why = why_stale(held, wanted, stage)
         prints[stage.name] = held.fingerprint if held is not None and why is None else fingerprint(wanted)

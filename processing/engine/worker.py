@@ -105,8 +105,8 @@ def make_table(stage: Stage[Any, Any], corpus: Place, partition: int) -> TableMe
     Every row of the driving table ends as rows or as a Rejected. An InputError out of `apply` rejects its row by the
     error's `reason`; any other exception leaves no table behind and carries a note that names partition and row.
     """
-    paths = [table_path(corpus, partition, table) for table in stage.reads]
     held = _inputs(stage, corpus, partition)
+    paths = [table_path(corpus, partition, table) for table in held]
     target = table_path(corpus, partition, stage.name)
     rows_in = 0
     with TableWriter(target, stage.gives, rejects_path(corpus, partition, stage.name)) as writer:
@@ -125,11 +125,12 @@ def make_table(stage: Stage[Any, Any], corpus: Place, partition: int) -> TableMe
 
 
 def _inputs(stage: Stage[Any, Any], corpus: Place, partition: int) -> dict[str, TableMeta]:
-    """What the committed tables that a stage reads say of themselves. Raises InputError where one is missing."""
+    """What the committed tables a stage reads say of themselves, in its order. Raises InputError: one is missing."""
     inputs = {}
     for table in stage.reads:
         held = read_meta(table_path(corpus, partition, table))
-        if held is None:
+        if held is not None:
+            inputs[table] = held
+        elif table not in stage.optional:
             raise missing_input(corpus, partition, stage, table)
-        inputs[table] = held
     return inputs

@@ -1,4 +1,4 @@
-"""song with words -> clips: the best disjoint windows of singing, cut where nobody sings a word."""
+"""song -> clips: the best disjoint windows of singing, cut where nobody sings a word (where its words are known)."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -20,6 +20,8 @@ from processing.activity import RATE_HZ, STEP_MS, covered, singing_activity, sun
 from processing.windows import choose_windows, cut_times
 
 Span = TypeVar("Span", Line, Word)
+_UNDETERMINED = "und"
+"""ISO 639's code, of a song whose language nobody named: only `align` would have found it."""
 
 
 class SegmentConfig(Config):
@@ -46,12 +48,12 @@ class SegmentConfig(Config):
 
 @dataclass(frozen=True)
 class Aligned:
-    """A song with its stems and when its words are sung."""
+    """A song with its stems and when its words are sung; None where they were not aligned."""
 
     id: str
-    language: str
-    lines: list[Line]
-    words: list[Word]
+    language: str | None
+    lines: list[Line] | None
+    words: list[Word] | None
     vocals: Stem
     instrumental: Stem | None
     artist: str | None
@@ -59,11 +61,15 @@ class Aligned:
 
 
 class Segment(Stage[Aligned, Clip]):
-    """Dynamic programming over the cuts; a song is out as one clip or more, or rejected."""
+    """Dynamic programming over the cuts; a song is out as one clip or more, or rejected.
+
+    Without `align` it cuts by singing alone, and its clips have no words: enough for what learns from sound.
+    """
 
     name = "segment"
     version = 2
     reads = ("align", "separate", "index")
+    optional = ("align",)
     takes = Aligned
     gives = Clip
     Settings = SegmentConfig
@@ -76,14 +82,14 @@ class Segment(Stage[Aligned, Clip]):
         if sung_s < config.min_singing_s:
             found = f"{sung_s:.2f} s of singing in {duration_s:.1f} s, need {config.min_singing_s:g} s"
             return Rejected(row.id, "no_singing", found)
-        fitting = [line.fits for line in row.lines]
-        words = [word for word in row.words if fitting[word.line]]
+        lines = row.lines or []
+        words = [word for word in row.words or [] if lines[word.line].fits]
         # A separator takes some voices half away (bass: a quarter of the frames); a word that fits says they were sung.
         sung_T = sung_T | covered(_spans(words), len(sung_T))
         times_ms, cost_ms = cut_times(
             int(duration_s * 1000),
             _spans(words),
-            _spans([line for line in row.lines if line.fits]),
+            _spans([line for line in lines if line.fits]),
             sung_T,
             STEP_MS,
         )
@@ -128,12 +134,12 @@ def _clip(
     row: Aligned, vocals: Encoded | None, rest: Encoded | None, start_s: float, end_s: float, fraction: float
 ) -> Clip:
     assert vocals is not None, row.id
-    lines, words = rebase(row.lines, row.words, start_s, end_s)
+    lines, words = rebase(row.lines or [], row.words or [], start_s, end_s)
     return Clip(
         id=clip_id(row.id, start_s),
         song=row.id,
         singer=row.artist,
-        language=row.language,
+        language=row.language or _UNDETERMINED,
         licence=row.licence,
         start_s=start_s,
         duration_s=round(end_s - start_s, 3),
