@@ -1,11 +1,11 @@
 """The launcher's environment -> rank, world and device; and the few collective steps that the loop needs.
 
-Alone, under torchrun, or placed by a cluster: the loop sees ranks, not launchers. Gradients are averaged by hand once
-a step instead of through a wrapper, so module names stay as they are and several optimisers need no special care.
+Alone, under torchrun, or placed by a cluster: the loop sees ranks, not launchers.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from autosing.errors import InputError
 
@@ -53,20 +54,47 @@ def leave() -> None:
         dist.destroy_process_group()
 
 
-def average_gradients(parameters: Sequence[nn.Parameter], world: int) -> None:
-    """The mean over ranks, in place, one collective per dtype. A gradient missing here counts as zero."""
-    if world == 1:
-        return
-    for parameter in parameters:
-        if parameter.grad is None:
-            parameter.grad = torch.zeros_like(parameter)
-    for dtype in sorted({p.dtype for p in parameters}, key=str):
-        grads = [p.grad for p in parameters if p.grad is not None and p.dtype == dtype]
-        flat = torch.cat([grad.reshape(-1) for grad in grads])
-        dist.all_reduce(flat)
-        flat /= world
-        for grad, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
-            grad.copy_(part.view_as(grad))
+class _LossOf(nn.Module):
+    """A phase's module as DDP sees it: `forward` passes on a loss that is already made.
+
+    DDP looks back from it for the parameters that it depends on, so a task may call any method of any module.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        # Which parameters a task uses changes from batch to batch; where all are, DDP would warn that none is unused.
+        self.unused = nn.Parameter(torch.zeros((), device=next(module.parameters()).device))
+
+    def forward(self, loss: Tensor) -> Tensor:
+        return loss
+
+
+class Gradients:
+    """Each phase's gradients, averaged over ranks by DDP while the last backward pass of an update runs.
+
+    One DDP a phase, beside the task's modules and not around them: their names stay as they are. A parameter that no
+    rank used keeps no gradient, as on one rank.
+    """
+
+    def __init__(self, modules: Mapping[str, nn.Module], world: int) -> None:
+        self._ddp: dict[str, DistributedDataParallel] = {}
+        if world > 1:
+            self._ddp = {
+                phase: DistributedDataParallel(
+                    _LossOf(module), broadcast_buffers=False, find_unused_parameters=True, gradient_as_bucket_view=True
+                )
+                for phase, module in modules.items()
+            }
+
+    def backward(
+        self, phase: str, loss: Tensor, parameters: Sequence[nn.Parameter], last: bool, retain_graph: bool
+    ) -> None:
+        """Add the loss's gradients to those of `parameters` alone; an update's `last` takes the mean over ranks."""
+        ddp = self._ddp.get(phase)
+        with ddp.no_sync() if ddp and not last else nullcontext():
+            loss = ddp(loss) if ddp else loss
+            loss.backward(inputs=parameters, retain_graph=retain_graph)
 
 
 def share_buffers(modules: nn.Module, prefixes: Sequence[str], world: int) -> None:

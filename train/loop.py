@@ -15,7 +15,7 @@ from autosing.errors import InputError
 from autosing.ids import seed_of
 from train.callbacks import Callback, Run, autocast, on_device
 from train.data import Batches
-from train.distributed import average_gradients, gather, share_buffers, total
+from train.distributed import Gradients, gather, share_buffers, total
 from train.optim import clip, parameters_of, set_lr
 
 
@@ -23,6 +23,7 @@ def run_steps(run: Run, batches: Batches, callbacks: Sequence[Callback]) -> None
     """Update until the config's number of steps: batch, loss, backward, clip, refuse non-finite, step, after_step."""
     state, config, task = run.state, run.config, run.task
     window = _Window(run)
+    gradients = Gradients({phase: task.modules[phase] for phase in task.phases}, run.ranks.world)
     run.state.modules.train()
     for update in range(state.step, config.steps):
         micro_batches = [on_device(next(batches), run.ranks) for _ in range(config.accumulate)]
@@ -40,8 +41,10 @@ def run_steps(run: Run, batches: Batches, callbacks: Sequence[Callback]) -> None
                     yielded, loss, metrics = next(losses)
                 assert yielded == phase, f"task {task.name}: loss of {yielded}, expected that of {phase}"
                 # Only this phase's parameters: a generator's loss must leave no gradient in the discriminator.
-                last = phase == task.phases[-1]
-                (loss / config.accumulate).backward(inputs=parameters_of(optimiser), retain_graph=not last)
+                gradients.backward(
+                    phase, loss / config.accumulate, parameters_of(optimiser),
+                    last=number == config.accumulate - 1, retain_graph=phase != task.phases[-1],
+                )  # fmt: skip
                 window.add(phase, {"loss": loss, **metrics})
             good &= _step(run, optimiser, phase, window)
         del under_way, losses, loss
@@ -85,7 +88,6 @@ def _diverged(run: Run) -> InputError:
 def _step(run: Run, optimiser: Optimizer, phase: str, window: "_Window") -> bool:
     """One optimiser's update; refused (False) where the gradients are not finite, on every rank alike."""
     parameters = parameters_of(optimiser)
-    average_gradients(parameters, run.ranks.world)
     norm = clip(parameters, run.config.of_phase(phase).grad_clip or 0.0)
     good = bool(torch.isfinite(norm))
     if good:

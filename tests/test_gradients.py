@@ -1,0 +1,82 @@
+"""Gradients of two ranks equal those of one that has all the clips, whatever a task calls and leaves unused.
+
+Run as a script: one rank, which writes its gradients to stdout as JSON.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from tests.test_loop import _free_port
+from train.distributed import Gradients, join, leave
+
+ROOT = Path(__file__).parents[1]
+
+
+class Parts(nn.Module):
+    """No `forward`: a task may call what it likes. `rare` is used by one batch in four, `never` by none."""
+
+    def __init__(self):
+        super().__init__()
+        self.common, self.rare, self.never = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def make(self, x_BD, rarely):
+        y_BD = self.common(x_BD)
+        return y_BD + self.rare(x_BD) if rarely else y_BD
+
+
+def gradients_of(rank, world, rare_batch):
+    """Of a discriminator and of the generator whose output both phases share: four batches, dealt out to the ranks."""
+    torch.manual_seed(0)
+    modules = nn.ModuleDict({"discriminator": nn.Linear(4, 1), "generator": Parts()})
+    names = list(modules.state_dict())
+    gradients = Gradients(modules, world)
+    batches = list(enumerate(torch.randn(4, 3, 4)))[rank::world]
+    made = [modules["generator"].make(x_BD, k == rare_batch) for k, x_BD in batches]
+    for phase in modules:
+        for number, sound_BD in enumerate(made):
+            told_BD = sound_BD.detach() if phase == "discriminator" else sound_BD
+            loss = modules["discriminator"](told_BD).square().mean() / len(made)
+            parameters, last = list(modules[phase].parameters()), number == len(made) - 1
+            gradients.backward(phase, loss, parameters, last, retain_graph=phase == "discriminator")
+        if phase == "discriminator":
+            assert all(p.grad is None for p in modules["generator"].parameters())
+            kept = [p.grad.clone() for p in modules[phase].parameters()]
+    assert all(torch.equal(a, p.grad) for a, p in zip(kept, modules["discriminator"].parameters(), strict=True))
+    assert list(modules.state_dict()) == names
+    return {name: None if p.grad is None else p.grad.tolist() for name, p in modules.named_parameters()}
+
+
+CASES = (None, 0, 3)
+"""`rare` is used nowhere; in the first batch of one rank; in the last of the other."""
+
+
+def test_two_ranks_have_the_gradients_of_one():
+    world = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    command = [sys.executable, "-m", "tests.test_gradients"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
+    ranks = [subprocess.Popen(command, env=world | {"RANK": str(k)}, **pipes) for k in range(2)]
+    wanted = [gradients_of(0, 1, case) for case in CASES]
+    assert [held["generator.never.weight"] for held in wanted] == [None] * 3
+    assert [held["generator.rare.weight"] is None for held in wanted] == [True, False, False]
+    for rank in ranks:
+        out, said = rank.communicate(timeout=200)
+        assert rank.returncode == 0, said
+        assert "find_unused_parameters" not in said
+        for here, there in zip(wanted, json.loads(out), strict=True):
+            assert {name for name in here if here[name] is None} == {name for name in there if there[name] is None}
+            for name in [name for name in here if here[name] is not None]:
+                torch.testing.assert_close(torch.tensor(there[name]), torch.tensor(here[name]))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    ranks = join("cpu")
+    found = [gradients_of(ranks.rank, ranks.world, case) for case in CASES]
+    leave()
+    sys.stdout.write(json.dumps(found))
