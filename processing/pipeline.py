@@ -92,7 +92,7 @@ def own_details(stage: Stage[Any, Any]) -> dict[str, Any]:
 def as_now(stage: Stage[Any, Any], details: Mapping[str, Any]) -> dict[str, Any]:
     """The details of a held table as they would be told today: keys that its config lacks have their defaults."""
     held = _of_content(details.get("config", {}))
-    return {**details, "config": {**_of_content(type(stage.config)().dump()), **held}} if held else dict(details)
+    return {**details, "config": {**_of_content(type(stage.config)().dump()), **held}}
 
 
 def _of_content(config: Mapping[str, Any]) -> dict[str, Any]:

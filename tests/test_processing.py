@@ -26,6 +26,7 @@ from processing.pipeline import PipelineConfig, build_stages, details_of, why_st
 from processing.process import process_corpus
 from processing.report import status
 from processing.stages.pitch import PitchConfig, TrackPitch
+from processing.stages.singer import EmbedSinger, SingerConfig
 
 
 class LoudConfig(Config):
@@ -193,6 +194,10 @@ def test_a_table_of_before_a_key_or_made_on_another_device_is_not_stale(tmp_path
     config = {"tracker": "fcpe", "min_voiced_fraction": 0.05, "device": "cuda"}
     old = TableMeta("pitch", 1, "f", 1, 1, 1, 0, {**wanted, "config": config})
     assert "device" not in wanted["config"] and why_stale(old, wanted, stage) is None
+    singer = EmbedSinger(SingerConfig())  # nothing but its device
+    wanted = details_of(singer, inputs)
+    old_singer = TableMeta("singer", 1, "f", 1, 1, 1, 0, {**wanted, "config": {"device": "cpu"}})
+    assert why_stale(old_singer, wanted, singer) is None
     low = TrackPitch(PitchConfig(min_hz=60))
     assert why_stale(old, details_of(low, inputs), low) == "config changed: min_hz None -> 60.0"
 
