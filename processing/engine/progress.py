@@ -109,6 +109,8 @@ class Progress:
 
 def at_work(result: RunResult, now: float) -> str:
     """separate 3 (41 s), align 0 (2 s)."""
+    if not result.names:
+        return "workers are starting"
     return ", ".join(f"{a.job.stage} {a.job.partition} ({now - a.since:.0f} s)" for a in result.at_work.values()) or "-"
 
 
