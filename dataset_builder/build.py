@@ -60,7 +60,7 @@ def build(corpus: Place, dataset: Place, config: BuildConfig, say: Say = lambda 
     plan = make_plan(corpus, groups, config)
     codec = codec_of(made_from) if "acoustic" in groups else None
     semantic = semantic_of(made_from) if "semantic" in groups else None
-    features = features_of(made_from, groups)
+    features = features_of(made_from, groups, is_wide(semantic))
     with attempt(dataset) as scratch:
         edition = begin(dataset, wanted, scratch)
         index = _write(corpus, edition, plan, groups, config, codec, semantic)
@@ -136,7 +136,7 @@ def _write(
         split: Shuffler(order_of((clip.id for clip in clips), split, config.seed), edition.scratch / split, buckets)
         for split, clips in plan.clips.items()
     }
-    wide = semantic is not None and semantic.size > 1 << 15
+    wide = is_wide(semantic)
     for partition in partitions(corpus):
         for id, files in clip_files(corpus, partition, groups, place.keys(), wide):
             shufflers[place[id]].add(id, files)
@@ -154,6 +154,11 @@ def _write(
         fingerprint=edition.fingerprint, members=tuple(groups), codec=codec, semantic=semantic, splits=splits,
         rows_in=plan.rows_in, dropped=plan.dropped,
     )  # fmt: skip
+
+
+def is_wide(semantic: SemanticRecord | None) -> bool:
+    """Whether the codebook's codes do not fit 16 bits."""
+    return semantic is not None and semantic.size > 1 << 15
 
 
 def summary_rows(index: DatasetIndex, status: str) -> list[dict[str, Any]]:

@@ -61,10 +61,10 @@ def card_text(
 def _features(index: DatasetIndex) -> Iterable[str]:
     if index.features:
         yield "## Features"
-        head = ("feature", "what", "frames a second", "type", "made with (digest)")
+        head = ("feature", "what", "member", "frames a second", "type", "made with (digest)")
         yield from _table(head, [
-            (name, FEATURES[name].about, record.rate_hz or "-", record.dtype, record.digest[:12])
-            for name, record in index.features.items()
+            (name, FEATURES[name].about, member, held.rate_hz or "-", held.dtype, record.digest[:12])
+            for name, record in index.features.items() for member, held in record.members.items()
         ])  # fmt: skip
 
 

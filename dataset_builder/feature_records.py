@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from autosing.errors import InputError
-from autosing.schemas.features import FEATURES
-from autosing.schemas.sample import CodecRecord, FeatureRecord, SemanticRecord
+from autosing.schemas.features import FEATURES, Member
+from autosing.schemas.sample import CodecRecord, FeatureRecord, MemberRecord, SemanticRecord
 from autosing.storage.tables import fingerprint
 from dataset_builder.join import Source
 
@@ -32,17 +32,24 @@ def semantic_of(made_from: Sequence[Source]) -> SemanticRecord:
     return SemanticRecord(size=semantic_size(name), digest=digest)
 
 
-def features_of(made_from: Sequence[Source], groups: Collection[str]) -> dict[str, FeatureRecord]:
-    """What each feature of the dataset is, and a digest of what made it. Raises InputError where partitions differ."""
-    records = {}
-    for name in (name for name in FEATURES if name in groups):
-        first = FEATURES[name].members[0]
-        rate_hz = None if first.rate_hz is None else float(first.rate_hz)
-        digest = fingerprint({"stage": name, **_agreed(made_from, name)})
-        records[name] = FeatureRecord(
-            rate_hz=rate_hz, dtype=np.dtype(first.dtype).name, width=first.width, digest=digest
+def features_of(made_from: Sequence[Source], groups: Collection[str], wide: bool) -> dict[str, FeatureRecord]:
+    """What each feature of the dataset is, and a digest of what made it. `wide`: see Member.cells.
+
+    Raises InputError where partitions differ.
+    """
+    return {
+        name: FeatureRecord(
+            members={member.name: _recorded(member, wide) for member in feature.members},
+            digest=fingerprint({"stage": name, **_agreed(made_from, name)}),
         )
-    return records
+        for name, feature in FEATURES.items()
+        if name in groups
+    }
+
+
+def _recorded(member: Member, wide: bool) -> MemberRecord:
+    rate_hz = None if member.rate_hz is None else float(member.rate_hz)
+    return MemberRecord(dtype=np.dtype(member.dtype_of(wide)).name, rate_hz=rate_hz, width=member.width)
 
 
 def _unchanged(table: str, name: str, made: str, now: str) -> str:

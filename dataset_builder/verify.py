@@ -100,6 +100,10 @@ def sample_damage(sample: Sample, index: DatasetIndex) -> Iterator[str]:
             yield f"word {word.text!r} at {word.start_s:.2f}-{word.end_s:.2f} s is outside its {duration_s:.2f} s"
     for member in (member for feature in FEATURES.values() for member in feature.members if sample.has(member.name)):
         yield from member.damage(sample.array(member.name), duration_s)
+    for record in index.features.values():
+        for name, held in record.members.items():
+            if sample.has(name) and sample.array(name).dtype.name != held.dtype:
+                yield f"{name} is of type {sample.array(name).dtype.name}, the index promises {held.dtype}"
     if index.semantic and sample.has("semantic"):
         yield from _range("semantic", sample.array("semantic"), index.semantic.size)
     for name in ("vocals_codes", "instrumental_codes"):

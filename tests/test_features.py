@@ -16,11 +16,12 @@ from autosing.schemas.base import Matrix, arrow_schema
 from autosing.schemas.features import FEATURES, Feature, Member
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.storage.shards import read_shard
-from autosing.storage.tables import TableWriter, read_rows
+from autosing.storage.tables import TableMeta, TableWriter, read_rows
 from dataset_builder import build as room
 from dataset_builder import join
 from dataset_builder import verify as verify_room
 from dataset_builder.config import BuildConfig
+from dataset_builder.feature_records import features_of
 from dataset_builder.verify import sample_damage, verify
 from processing.pipeline import PipelineConfig, build_stages, stage_class
 from tests.test_build import make_corpus
@@ -77,13 +78,17 @@ def test_a_declared_feature_goes_from_its_table_into_shards_and_index_and_card(c
     room.build(tmp_path / "c", tmp_path / "d", BuildConfig(members=("content",)))
     index = DatasetIndex.load(tmp_path / "d")
     record = index.features["content"]
-    assert (record.rate_hz, record.dtype, record.width) == (50.0, "float16", (6,)) and len(record.digest) == 32
+    held = record.members["content"]
+    assert (held.rate_hz, held.dtype, held.width) == (50.0, "float16", (6,)) and len(record.digest) == 32
     shard = index.splits["train"].shards[0]
     for _, held in read_shard(tmp_path / "d" / shard.path, rows=shard.rows):
         song, k = held.id[1:].split("-")
         np.testing.assert_array_equal(held.array("content"), frames(3 * (int(song) % 4) + int(k)))
     assert verify(tmp_path / "d")
-    assert "| content | a content encoder's frames | 50.0 | float16 |" in (tmp_path / "d" / "card.md").read_text()
+    assert (
+        "| content | a content encoder's frames | content | 50.0 | float16 |"
+        in (tmp_path / "d" / "card.md").read_text()
+    )
 
 
 def test_what_is_declared_is_verified(content):
@@ -92,6 +97,16 @@ def test_what_is_declared_is_verified(content):
     for array, says in ((frames(0), None), (frames(0)[:, :5], "shape"), (frames(0, 40), "length 40.*50")):
         found = list(sample_damage(Sample("a", meta, {"content.npy": array}), index))
         assert (not found) if says is None else re.search(says, found[0])
+
+
+def test_a_wide_codebooks_type_is_recorded_and_another_type_is_found():
+    made_from = [join.Source(0, "semantic", TableMeta("semantic", 1, "f", 1, 1, 1, 0, {"config": {}, "weights": {}}))]
+    records = {wide: features_of(made_from, ("meta", "semantic"), wide) for wide in (False, True)}
+    assert [records[wide]["semantic"].members["semantic"].dtype for wide in (False, True)] == ["int16", "int32"]
+    meta = sample.SampleMeta("s", None, "en", None, 1.0, [], [])
+    index = DatasetIndex(fingerprint="", members=("meta", "semantic"), features=records[False])
+    held = Sample("a", meta, {"semantic.npy": np.zeros(25, np.int64)})
+    assert list(sample_damage(held, index)) == ["semantic is of type int64, the index promises int16"]
 
 
 def test_an_index_of_before_has_no_features_and_is_read(tmp_path):

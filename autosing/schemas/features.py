@@ -43,8 +43,10 @@ class Member:
     def cells(self, row: Any, wide: bool) -> np.ndarray | None:
         """The array of a table's row as shards hold it."""
         value = getattr(row, self.column)
-        dtype = self.wide_dtype if wide and self.wide_dtype is not None else self.dtype
-        return None if value is None else value.astype(dtype)
+        return None if value is None else value.astype(self.dtype_of(wide))
+
+    def dtype_of(self, wide: bool) -> Any:
+        return self.wide_dtype if wide and self.wide_dtype is not None else self.dtype
 
     def damage(self, array: np.ndarray, duration_s: float) -> Sequence[str]:
         """What is wrong with the array of a clip of that length, in words."""

@@ -232,13 +232,18 @@ class SemanticRecord(Config):
     size: int = Field(gt=0)
 
 
+class MemberRecord(Config):
+    """One array of a feature, as it lies in the shards; see autosing.schemas.features.Member."""
+
+    dtype: str
+    rate_hz: float | None = None
+    width: tuple[int, ...] | None = None
+
+
 class FeatureRecord(Config):
     """A feature that every sample has: what its arrays are, and what they were made with."""
 
-    rate_hz: float | None = None
-    dtype: str
-    width: tuple[int, ...] | None = None
-    """See autosing.schemas.features.Member; of its first member."""
+    members: dict[str, MemberRecord]
     digest: str
     """Of the stage's config and weights: equal for features that can be mixed."""
 

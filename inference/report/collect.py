@@ -14,13 +14,14 @@ import numpy as np
 from autosing.audio.io import Audio, decode
 from autosing.errors import InputError
 from autosing.lookup import find_row
+from autosing.schemas.features import FEATURES
 from autosing.schemas.sample import DatasetIndex
 from autosing.schemas.tables import Acoustic, Clip, Pitch, Semantic, Song, Word
 from autosing.storage.counts import StageCount, count_stage
 from autosing.storage.store import Place
 from autosing.storage.tables import partitions, read_rows, table_path
 
-ORDER = ("index", "separate", "align", "segment", "pitch", "singer", "semantic", "acoustic")
+ORDER = ("index", "separate", "align", "segment", *FEATURES)
 
 
 @dataclass(frozen=True)
