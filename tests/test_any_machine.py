@@ -16,7 +16,9 @@ from autosing import cluster
 from autosing.audio.guard import Guard
 from autosing.cluster import ray_at
 from autosing.errors import InputError
+from autosing.schemas.tables import Song
 from autosing.storage.store import attempt, is_full, replacing, write_whole
+from autosing.storage.tables import TableWriter, table_path
 
 RATE = 16_000
 
@@ -84,3 +86,10 @@ def test_a_file_of_a_killed_writer_goes_with_the_next_write(tmp_path):
     (left / "model").write_bytes(b"half")
     write_whole(tmp_path / "model", b"whole")
     assert [path.name for path in tmp_path.iterdir()] == ["model"] and (tmp_path / "model").read_bytes() == b"whole"
+
+
+def test_a_table_on_a_full_disk_is_named_and_nothing_of_it_is_left(tmp_path):
+    path = table_path(tmp_path, 0, "index")
+    with pytest.raises(InputError, match=r"index\.parquet: not written, the disk is full"), TableWriter(path, Song):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert not list(path.parent.iterdir())

@@ -279,8 +279,8 @@ class TableWriter:
         )
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
+    def __exit__(self, *raised: Any) -> None:
+        self._open.__exit__(*raised)  # the attempt names a full disk by the error
 
     def add(self, result: Any) -> None:
         """The result of one input row: a record, several records, or a Rejected."""
