@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autosing.errors import InputError
-from autosing.schemas.sample import CodecRecord, DatasetIndex, SemanticRecord, SplitRecord
+from autosing.schemas.sample import CodecRecord, DatasetIndex, FeatureRecord, SemanticRecord, SplitRecord
 from autosing.storage.shards import files_of
 from autosing.storage.store import Place, attempt, of_each
 from autosing.storage.tables import fingerprint, partitions
@@ -63,8 +63,7 @@ def build(corpus: Place, dataset: Place, config: BuildConfig, say: Say = lambda 
     features = features_of(made_from, groups, is_wide(semantic))
     with attempt(dataset) as scratch:
         edition = begin(dataset, wanted, scratch)
-        index = _write(corpus, edition, plan, groups, config, codec, semantic)
-        index = index.model_copy(update={"features": features})
+        index = _write(corpus, edition, plan, groups, config, codec, semantic, features)
         (scratch / "card.md").write_text(card_text(corpus, index, plan.clips, made_from), encoding="utf-8")
         edition.put(scratch / "card.md", "card.md", "card")
         if sources(corpus, groups) != made_from:
@@ -127,7 +126,7 @@ def make_plan(corpus: Place, groups: Sequence[str], config: BuildConfig) -> Plan
 
 def _write(
     corpus: Place, edition: Edition, plan: Plan, groups: Sequence[str], config: BuildConfig,
-    codec: CodecRecord | None, semantic: SemanticRecord | None,
+    codec: CodecRecord | None, semantic: SemanticRecord | None, features: dict[str, FeatureRecord],
 ) -> DatasetIndex:  # fmt: skip
     num_bytes = sum(of_each(partitions(corpus), lambda k: sample_bytes(corpus, k, groups), corpus))
     buckets = num_buckets(num_bytes, config.shuffle_mb << 20)
@@ -151,8 +150,8 @@ def _write(
             songs=len({clip.song for clip in clips}), singers=len({clip.singer for clip in clips} - {None}),
         )  # fmt: skip
     return DatasetIndex(
-        fingerprint=edition.fingerprint, members=tuple(groups), codec=codec, semantic=semantic, splits=splits,
-        rows_in=plan.rows_in, dropped=plan.dropped,
+        fingerprint=edition.fingerprint, members=tuple(groups), features=features, codec=codec, semantic=semantic,
+        splits=splits, rows_in=plan.rows_in, dropped=plan.dropped,
     )  # fmt: skip
 
 

@@ -110,6 +110,8 @@ def why_stale(held: TableMeta | None, wanted: Mapping[str, Any], stage: Stage[An
     wanted."""
     if held is None:
         return "new"
+    if held.details == wanted:
+        return None
     old, name = as_now(stage, held.details), wanted["stage"]
     if old == wanted:
         return None

@@ -64,7 +64,7 @@ def find_partitions(corpus: Place) -> list[int]:
     if not corpus.is_dir():
         return []
     numbered = [p for p in corpus.iterdir() if p.name.isdecimal()]
-    whole = [p.name for p in numbered if (p / "index.parquet").is_file()]
+    whole = {p.name for p in numbered if (p / "index.parquet").is_file()}
     for folder in (p for p in numbered if p.name not in whole and p.is_dir()):
         if tables := sorted(p.name for p in folder.iterdir() if p.name.endswith(".parquet")):
             found = "a folder of part files" if "index.parquet" in tables else f"no index.parquet, but {tables[0]}"

@@ -188,9 +188,9 @@ class _RayWorkers:
         self._jobs: dict[Any, tuple[int, Job]] = {}
         self._start_failures = 0
         for worker in range(self.size):
-            self._start_process(worker)
+            self.replace(worker)
 
-    def _start_process(self, worker: int) -> None:
+    def replace(self, worker: int) -> None:
         pool = self._pools[worker]
         # On one machine `workers` may be more than its cores; on a cluster Ray places by what is free.
         shares = {"num_cpus": 0 if self._local else pool.cpus, "num_gpus": pool.gpus}
@@ -227,9 +227,6 @@ class _RayWorkers:
             self._end(worker, job)
             return worker, Died("its node was lost" if lost else f"its worker died ({_cause(error)})", lost)
 
-    def replace(self, worker: int) -> None:
-        self._start_process(worker)
-
     def _end(self, worker: int, job: Job) -> None:
         """End a process that is dead, broken or out of reach, and take away what it had begun."""
         del self._seats[worker]
@@ -249,7 +246,7 @@ class _RayWorkers:
                 raise InputError(
                     f"no worker comes up ({_cause(error)}); every node needs this autosing installed in the same Python"
                 ) from None
-            self._start_process(worker)
+            self.replace(worker)
             return None
         self._start_failures = 0
         return worker, Ready(self._seats[worker].name)

@@ -12,6 +12,7 @@ import numpy as np
 
 from autosing import console
 from autosing.models.bundled import LETTERS_ENCODER
+from autosing.storage.store import replacing
 from train.letters.windows import TimedWord, make_window
 
 
@@ -51,7 +52,5 @@ def _make(path: Path, seed: int, index: int) -> None:
         mel_MT = whisper.log_mel_spectrogram(whisper.pad_or_trim(window.audio_S), encoder.conv1.in_channels)
         states_TD = encoder(mel_MT[None])[0].half().numpy()
     words = json.dumps([asdict(word) for word in window.words], ensure_ascii=False)
-    beside = path.with_name(f".{path.name}.part")
-    with beside.open("wb") as file:
+    with replacing(path) as beside, beside.open("wb") as file:
         np.savez(file, states=states_TD, words=np.array(words))
-    beside.replace(path)
