@@ -134,6 +134,12 @@ def test_each_level_of_the_quantiser_brings_the_latent_nearer():
     wide_BDF = quantizer.decode(quantizer.encode(latent_BDF, beams=8))
     assert (latent_BDF - wide_BDF).pow(2).mean() < (latent_BDF - quantizer.decode(greedy)).pow(2).mean()
     assert quantizer.decode(silent).shape == latent_BDF.shape
+    mixed_BDF, _, asked = quantizer(latent_BDF, torch.tensor([0, 1, 2, 3] * 2))
+    assert len(asked) == 3, "every level is asked, whichever speak"
+    assert (mixed_BDF[::4] == 0).all()
+    greedy_1 = quantizer.decode(quantizer.encode(latent_BDF[1:2], beams=1, levels=1))
+    torch.testing.assert_close(mixed_BDF[1:2], greedy_1, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(mixed_BDF[3:4], quantizer.decode(greedy)[3:4], atol=1e-5, rtol=1e-5)
 
 
 def test_dead_vectors_are_thrown_anew_and_the_living_follow():

@@ -5,24 +5,24 @@ import pytest
 import torch
 import whisper
 
-from autosing.checkpoint import load_model
+from autosing.checkpoint import load_model, save_model
 from autosing.codecs import codec_digest, load_codec
 from autosing.errors import InputError
+from autosing.models.codec import CodecConfig, CodecModel
 from autosing.testing.datasets import make_dataset
 from train.augment import equalise, pitch_at, to_peak, varispeed, with_silence
 from train.launch import train
 from train.losses.perceptual import PerceptualLoss
 from train.losses.spectral import SpectralLoss
 from train.record import read_metrics
+from train.tasks.codec import _begin_with
 
-SMALL = [
-    f"task.model.{key}={value}"
-    for key, value in {
-        "strides": "[4, 2, 2, 2, 1]", "codebook_sizes": "[16, 512, 16, 16, 16]",
-        "latent": 8, "encoder_width": 16, "encoder_hidden": 16,
-        "encoder_blocks": 1, "decoder_width": 16, "decoder_hidden": 16, "decoder_blocks": 1,
-    }.items()
-]  # fmt: skip
+TINY = {
+    "strides": [4, 2, 2, 2, 1], "codebook_sizes": [16, 512, 16, 16, 16],
+    "latent": 8, "encoder_width": 16, "encoder_hidden": 16,
+    "encoder_blocks": 1, "decoder_width": 16, "decoder_hidden": 16, "decoder_blocks": 1,
+}  # fmt: skip
+SMALL = [f"task.model.{key}={value}" for key, value in TINY.items()]
 
 
 def test_a_run_becomes_a_codec_and_a_resumed_one_the_same(tmp_path):
@@ -60,8 +60,49 @@ def test_a_run_may_begin_with_the_networks_of_another_and_codebooks_of_its_own(t
     assert all(torch.equal(first[name], second[name]) for name in networks), "a rate of 1e-12 moves nothing in fp16"
     vectors_VD = second["quantizer.levels.4.vectors_VD"]
     assert vectors_VD.norm() > 0, "codebooks begin with what the latents are, not with zeros"
-    with pytest.raises(InputError, match="another shape"):
-        train("codec", tmp_path / "data", tmp_path / "third", None, [*settings, "task.model.latent=4"], False)
+    with pytest.raises(InputError, match="other blocks"):
+        train("codec", tmp_path / "data", tmp_path / "third", None, [*settings, "task.model.decoder_blocks=2"], False)
+
+
+def test_a_wider_latent_begins_with_what_the_narrow_one_knew(tmp_path):
+    narrow = CodecModel(CodecConfig.build(TINY)).eval()
+    save_model(tmp_path, "codec", narrow.config.dump(), narrow.state_dict())
+    wide = CodecModel(CodecConfig.build({**TINY, "latent": 12})).eval()
+    with torch.no_grad():
+        wide.to_latent.weight[8:], wide.to_latent.bias[8:] = 0, 0
+        wide.cepstrum.weight[8:] = 0
+    _begin_with(wide, tmp_path)
+    audio_BS, code_BN = 0.1 * torch.randn(1, 2048), torch.full((1, 4), 200)
+    narrow_BDF, wide_BDF = narrow.latent(audio_BS, code_BN), wide.latent(audio_BS, code_BN)
+    torch.testing.assert_close(wide_BDF[:, :8], narrow_BDF)
+    torch.testing.assert_close(wide.decode_latent(wide_BDF, code_BN), narrow.decode_latent(narrow_BDF, code_BN))
+
+
+def test_a_codec_of_fewer_levels_gives_a_prefix_of_bits_and_sounds_nearer_with_more(tmp_path):
+    make_dataset(tmp_path / "data", {"train": 2, "valid": 1}, duration_s=0.6, groups=("meta", "pitch", "audio"))
+    settings = [*SMALL, "task.unquantised_steps=2", "task.crop_blocks=8", "task.reservoir_clips=4", "batch_size=2"]
+    settings += [
+        "task.model.strides=[4,2,2,1,1]",
+        "steps=5",
+        "schedule=const",
+        "task.instrumental_share=0",
+        "log_every=1",
+    ]
+    settings += ["task.level_choices=[2,4]", "task.unquantised_share=0.3", "task.latent_noise=0.1"]
+    train("codec", tmp_path / "data", tmp_path / "run", None, settings, False)
+    assert np.isfinite([row["loss"] for row in read_metrics(tmp_path / "run") if "loss" in row]).all()
+    whole = load_codec(str(tmp_path / "run"))
+    coarse = whole.coarse(4, "coarse")
+    audio_BS = 0.1 * torch.randn(1, 8192)
+    codes = coarse.encode(audio_BS)
+    assert [level.shape[1] for level in codes] == [8, 16, 16, 32]
+    assert coarse.spec.name == "coarse" and len(coarse.spec.strides) == 4
+    assert coarse.decode(codes).shape == whole.decode(whole.encode(audio_BS)).shape
+    torch.testing.assert_close(coarse.decode(codes), whole.decode(codes))
+    latent = load_model(tmp_path / "run", "codec").extra["latent"]
+    assert len(latent["mean"]) == len(latent["deviation"]) == 8
+    with pytest.raises(InputError, match="levels asked"):
+        whole.coarse(1, "without pitch")
 
 
 @pytest.fixture

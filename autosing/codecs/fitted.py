@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -14,6 +15,7 @@ from torch.nn.functional import pad
 from autosing.audio.pitch import Fcpe, PitchTracker
 from autosing.checkpoint import ModelFile, load_model
 from autosing.codecs.base import Codec
+from autosing.codecs.spec import CodecSpec
 from autosing.errors import InputError
 from autosing.models.codec import CodecConfig, CodecModel
 
@@ -41,6 +43,20 @@ class FittedCodec(Codec):
             raise InputError(f"codec {name}: weights lack {lost} and have unknown {unknown}; train it again")
         return cls(model)
 
+    def coarse(self, levels: int, name: str) -> "FittedCodec":
+        """The same networks with only their coarsest levels, pitch's among them, under a name of its own."""
+        spec = self.model.config.spec
+        held = len(spec.strides)
+        if not self.model.config.f0_level < levels <= held or spec.strides[levels - 1] != 1:
+            raise InputError(
+                f"codec {name}: {levels} levels asked of {held} with strides {spec.strides} and pitch at "
+                f"{self.model.config.f0_level}; the last that speaks must have stride 1"
+            )
+        kept = {"name": name, "strides": spec.strides[:levels], "codebook_sizes": spec.codebook_sizes[:levels]}
+        codec = FittedCodec(self.model)
+        codec.spec = CodecSpec(**{**spec.dump(), **kept})
+        return codec
+
     @torch.no_grad()
     def encode(self, audio_BS: Tensor) -> list[Tensor]:
         spec = self.spec
@@ -48,13 +64,25 @@ class FittedCodec(Codec):
         if audio_BS.shape[1] == 0:
             return [torch.zeros(len(audio_BS), 0, dtype=torch.long, device=audio_BS.device) for _ in spec.strides]
         f0_hz_BT = track_f0(audio_BS, spec.sample_rate_hz)
-        return self.model.encode(audio_BS, self._frames(f0_hz_BT, audio_BS.shape[1] // spec.hop_samples))
+        f0_hz_BF = self._frames(f0_hz_BT, audio_BS.shape[1] // spec.hop_samples)
+        return self.model.encode(audio_BS, f0_hz_BF, spec.num_levels)
 
     @torch.no_grad()
     def decode(self, codes: Sequence[Tensor]) -> Tensor:
         if codes[-1].shape[1] == 0:
             return torch.zeros(len(codes[-1]), 0, device=codes[-1].device)
         return self.model.decode(codes)
+
+    @torch.no_grad()
+    def resynthesise(self, audio_S: np.ndarray) -> np.ndarray:
+        """audio_S -> audio_S through the latent without quantisation: what the networks keep by themselves."""
+        spec = self.spec
+        wanted = spec.num_blocks(len(audio_S)) * spec.block_samples
+        audio_BS = pad(torch.from_numpy(audio_S)[None], (0, wanted - len(audio_S)))
+        f0_hz_BF = self._frames(track_f0(audio_BS, spec.sample_rate_hz), wanted // spec.hop_samples)
+        f0_code_BN = self.model.f0_codes(f0_hz_BF)
+        made_BS = self.model.decode_latent(self.model.latent(audio_BS, f0_code_BN), f0_code_BN)
+        return made_BS[0, : len(audio_S)].numpy()
 
     def code_vectors(self, level: int) -> Tensor:
         return self.model.code_vectors(level)

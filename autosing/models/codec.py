@@ -93,21 +93,26 @@ class CodecModel(nn.Module):
         self.head = SourceFilter(config)
         self._start_straight()
 
-    def encode(self, audio_BS: Tensor, f0_hz_BF: Tensor) -> list[Tensor]:
-        """[codes_BN_i], coarse to fine, the f0 level in its place."""
+    def encode(self, audio_BS: Tensor, f0_hz_BF: Tensor, levels: int | None = None) -> list[Tensor]:
+        """[codes_BN_i], coarse to fine, the f0 level in its place; only the coarsest `levels` where that is given."""
         f0_code_BN = self.f0_codes(f0_hz_BF)
-        codes = self.quantizer.encode(self.latent(audio_BS, f0_code_BN))
+        spectral = None if levels is None else levels - 1
+        codes = self.quantizer.encode(self.latent(audio_BS, f0_code_BN), levels=spectral)
         codes.insert(self.config.f0_level, f0_code_BN)
         return codes
 
     def decode(self, codes: Sequence[Tensor]) -> Tensor:
-        """[codes_BN_i] -> audio_BS. The same codes give the same samples."""
+        """[codes_BN_i], of all levels or of the coarsest -> audio_BS. The same codes give the same samples."""
         f0_code_BN = codes[self.config.f0_level]
         spectral = [level for i, level in enumerate(codes) if i != self.config.f0_level]
+        return self.decode_latent(self.quantizer.decode(spectral), f0_code_BN)
+
+    def decode_latent(self, z_BDF: Tensor, f0_code_BN: Tensor) -> Tensor:
+        """A latent, quantised or not, and the pitch's codes -> audio_BS. The same give the same samples."""
         f0_hz_BF = self._spread(self.f0_hz(f0_code_BN))
         pulses_BS = pulses(f0_hz_BF, self.config.hop_samples, self.config.sample_rate_hz)
         noise_S = noise(pulses_BS.shape[1], pulses_BS.device)
-        return self.sound(self.quantizer.decode(spectral), f0_code_BN, pulses_BS, noise_S.expand_as(pulses_BS))
+        return self.sound(z_BDF, f0_code_BN, pulses_BS, noise_S.expand_as(pulses_BS))
 
     def latent(self, audio_BS: Tensor, f0_code_BN: Tensor) -> Tensor:
         """z_BDF, what the quantiser is asked to say."""

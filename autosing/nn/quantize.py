@@ -83,13 +83,14 @@ class ResidualQuantizer(nn.Module):
         assert isinstance(found, Level)
         return found
 
-    def encode(self, z_BDF: Tensor, beams: int = 4) -> list[Tensor]:
+    def encode(self, z_BDF: Tensor, beams: int = 4, levels: int | None = None) -> list[Tensor]:
         """[codes_BN_i]: of each block, the best of the `beams` sums of vectors that were kept while going from level
-        to level. One beam takes the nearest vector at once; four leave 7 % less error."""
+        to level. One beam takes the nearest vector at once; four leave 7 % less error. `levels`: only so many of the
+        coarsest (None: all)."""
         block = self.strides[0]
         rest_MKDW = z_BDF.unflatten(2, (-1, block)).transpose(1, 2).flatten(0, 1)[:, None]
         chosen_MKC = torch.zeros(*rest_MKDW.shape[:2], 0, dtype=torch.long, device=z_BDF.device)
-        for level, stride in self._levels():
+        for level, stride in self._levels()[:levels]:
             for first in range(0, block, stride):
                 part_MKDW = rest_MKDW[..., first : first + stride]
                 # What a vector v adds to the error: stride * (v * v - 2 * v * mean of the part).
@@ -103,26 +104,30 @@ class ResidualQuantizer(nn.Module):
                 chosen_MKC = chosen_MKC.gather(1, parent_MK[..., None].expand(-1, -1, chosen_MKC.shape[2]))
                 chosen_MKC = torch.cat([chosen_MKC, code_MK[..., None]], dim=2)
         codes_BMC = chosen_MKC[:, 0].unflatten(0, (len(z_BDF), -1))
-        per_block = [block // stride for stride in self.strides]
+        per_block = [block // stride for stride in self.strides[:levels]]
         return [level_BMc.flatten(1) for level_BMc in codes_BMC.split(per_block, dim=2)]
 
     def decode(self, codes: Sequence[Tensor]) -> Tensor:
-        """[codes_BN_i] -> z_BDF, the sum of what the levels say."""
+        """[codes_BN_i] -> z_BDF, the sum of what the levels say: all of them, or the coarsest that are given."""
         parts = [
             self.level(i).vectors_VD[codes_BN].mT.repeat_interleave(stride, dim=2)
-            for i, (stride, codes_BN) in enumerate(zip(self.strides, codes, strict=True))
+            for i, (stride, codes_BN) in enumerate(zip(self.strides[: len(codes)], codes, strict=True))
         ]
         return torch.stack(parts).sum(0)
 
-    def forward(self, z_BDF: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def forward(self, z_BDF: Tensor, levels_B: Tensor | None = None) -> tuple[Tensor, Tensor, list[Tensor]]:
         """-> (quantised z_BDF with the gradient passed straight through, commitment loss, [what each level was
-        asked to place, x_MD]): the last for `follow`."""
+        asked to place, x_MD]): the last for `follow`. `levels_B`: how many of the levels speak for each clip (quantiser
+        dropout as in SoundStream); all of them are asked in any case."""
         z_BDF = z_BDF.float()
         if not bool(self.started):
             return z_BDF, z_BDF.new_zeros(()), []
         with torch.autocast(z_BDF.device.type, enabled=False):  # distances of neighbours are lost in bf16
-            _, heard_BDF, asked = self._walk(z_BDF)
-        commitment = (z_BDF - heard_BDF.detach()).pow(2).mean()
+            spoken, asked = self._walk(z_BDF)
+        commitment = (z_BDF - spoken[-1].detach()).pow(2).mean()
+        heard_BDF = spoken[-1]
+        if levels_B is not None:
+            heard_BDF = torch.stack(spoken)[levels_B, torch.arange(len(z_BDF), device=z_BDF.device)]
         return z_BDF + (heard_BDF - z_BDF).detach(), commitment, asked
 
     @torch.no_grad()
@@ -141,17 +146,16 @@ class ResidualQuantizer(nn.Module):
         for (level, _), x_MD in zip(self._levels(), asked, strict=True):
             level.follow(x_MD, generator)
 
-    def _walk(self, z_BDF: Tensor) -> tuple[list[Tensor], Tensor, list[Tensor]]:
-        rest_BDF, heard_BDF = z_BDF.detach(), torch.zeros_like(z_BDF)
-        codes, asked = [], []
+    def _walk(self, z_BDF: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """([the sum of the first 0, 1, 2 ... levels], [what each level was asked])."""
+        rest_BDF, spoken, asked = z_BDF.detach(), [torch.zeros_like(z_BDF)], []
         for level, stride in self._levels():
             pooled_BDN = _pool(rest_BDF, stride)
-            codes_BN, vectors_BDN = self._heard(level, pooled_BDN)
-            vectors_BDF = vectors_BDN.repeat_interleave(stride, dim=2)
-            rest_BDF, heard_BDF = rest_BDF - vectors_BDF, heard_BDF + vectors_BDF
-            codes.append(codes_BN)
+            vectors_BDF = self._heard(level, pooled_BDN)[1].repeat_interleave(stride, dim=2)
+            rest_BDF = rest_BDF - vectors_BDF
+            spoken.append(spoken[-1] + vectors_BDF)
             asked.append(_rows(pooled_BDN))
-        return codes, heard_BDF, asked
+        return spoken, asked
 
     def _levels(self) -> list[tuple[Level, int]]:
         return [(self.level(i), stride) for i, stride in enumerate(self.strides)]

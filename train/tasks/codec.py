@@ -22,7 +22,7 @@ from autosing.codecs.fitted import FittedCodec, track_f0
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.ids import seed_of
-from autosing.models.codec import CodecConfig, CodecModel
+from autosing.models.codec import F0_FEATURES, CodecConfig, CodecModel
 from autosing.nn.excitation import pulses
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.timebase import PITCH_RATE_HZ
@@ -42,7 +42,15 @@ class CodecSettings(Config):
     unquantised_steps: int = Field(500, ge=1)
     """Steps before the codebooks start."""
     begin_with: str | None = None
-    """A folder with a codec whose networks the run begins with. Codebooks are fitted anew, and may be others."""
+    """A folder with a codec whose networks the run begins with: what both have, where widths differ. Codebooks are
+    fitted anew, and may be others."""
+    level_choices: tuple[int, ...] = ()
+    """Numbers of spectral levels that are to do alone, drawn for each crop (quantiser dropout); none: always all."""
+    unquantised_share: float = Field(0.0, ge=0, le=1)
+    """Of the crops, after the codebooks have started, the share whose latent stays unquantised."""
+    latent_noise: float = Field(0.0, ge=0)
+    """Gaussian noise on those latents, in standard deviations of each dimension: the decoder then stands what a model
+    predicts a little wrong, and latents keep apart what must be told apart."""
     reservoir_clips: int = Field(384, ge=1)
     """Crops whose latents k-means starts from."""
     instrumental_share: float = Field(0.2, ge=0, le=1)
@@ -60,13 +68,28 @@ class CodecSettings(Config):
 
 
 class Reservoir(nn.Module):
-    """The latents of the last crops before the codebooks start; kept with the run so that it resumes the same."""
+    """The latents of the last crops before the codebooks start, and moving moments of all; kept with the run so that it
+    resumes the same."""
 
     latents_RDF: Tensor
+    mean_D: Tensor
+    square_D: Tensor
 
     def __init__(self, clips: int, width: int, frames: int) -> None:
         super().__init__()
         self.register_buffer("latents_RDF", torch.zeros(clips, width, frames))
+        self.register_buffer("mean_D", torch.zeros(width))
+        self.register_buffer("square_D", torch.ones(width))
+
+    def follow(self, latent_BDF: Tensor, decay: float = 0.99) -> None:
+        """One step of the moving moments."""
+        self.mean_D.lerp_(latent_BDF.mean((0, 2)), 1 - decay)
+        self.square_D.lerp_(latent_BDF.square().mean((0, 2)), 1 - decay)
+
+    @property
+    def deviation_D(self) -> Tensor:
+        """The standard deviation of each dimension of the latent."""
+        return (self.square_D - self.mean_D.square()).clamp(min=1e-8).sqrt()
 
 
 class TrainCodec(Task):
@@ -84,14 +107,13 @@ class TrainCodec(Task):
         if config.begin_with is not None:
             _begin_with(self.model, Path(config.begin_with))
         self.spectral = SpectralLoss(config.model.sample_rate_hz)
-        reservoir = Reservoir(config.reservoir_clips, config.model.latent, self.num_frames)
-        self.modules = nn.ModuleDict({"model": self.model, "spectral": self.spectral, "reservoir": reservoir})
+        self.reservoir = Reservoir(config.reservoir_clips, config.model.latent, self.num_frames)
+        self.modules = nn.ModuleDict({"model": self.model, "spectral": self.spectral, "reservoir": self.reservoir})
         self.heard = None
         if config.heard_weight > 0:
             self.heard = self.modules["heard"] = PerceptualLoss(config.model.sample_rate_hz, config.listener)
         self._placed: list[list[Tensor]] = []
-        """Of this step's micro-batches: what each level of the quantiser was asked to place; before it starts, the
-        latents alone."""
+        """Of this step's micro-batches: the latents, and once the quantiser has started what each level was asked."""
         self._clips = 0
         """In them."""
         self._prompt: dict[str, Tensor] = {}
@@ -126,7 +148,9 @@ class TrainCodec(Task):
         model, config = self.model, self.model_config
         f0_code_BN = model.f0_codes(f0_hz_BF)
         latent_BDF = model.latent(audio_BS, f0_code_BN)
-        heard_BDF, commitment, asked = model.quantizer(latent_BDF)
+        heard_BDF, commitment, asked = model.quantizer(latent_BDF, self._levels(len(latent_BDF)))
+        if model.training:
+            heard_BDF = self._some_unquantised(heard_BDF, latent_BDF.float())
         pulses_BS = pulses(f0_hz_BF, config.hop_samples, config.sample_rate_hz)
         made_BS = model.sound(heard_BDF, f0_code_BN, pulses_BS, torch.randn_like(pulses_BS))
         loss, parts = self.spectral(made_BS, audio_BS)
@@ -134,11 +158,28 @@ class TrainCodec(Task):
             parts["heard"] = self.heard(made_BS, audio_BS)
             loss = loss + self.settings.heard_weight * parts["heard"]
         if model.training:
-            self._placed.append(asked or [latent_BDF.detach().float()])
+            self._placed.append([latent_BDF.detach().float(), *asked])
             self._clips += len(latent_BDF)
         elif not self._prompt:
             self._prompt = {name: tensor[:1] for name, tensor in batch.items()}
         return loss + self.settings.commitment * commitment, {**parts, "commitment": commitment}
+
+    def _levels(self, clips: int) -> Tensor | None:
+        """levels_B of this batch; None: all levels."""
+        choices = torch.tensor(self.settings.level_choices)
+        if not self.model.training or not len(choices):
+            return None
+        return choices[torch.randint(len(choices), (clips,))].to(self.reservoir.mean_D.device)
+
+    def _some_unquantised(self, heard_BDF: Tensor, latent_BDF: Tensor) -> Tensor:
+        settings = self.settings
+        if settings.unquantised_share == 0 and settings.latent_noise == 0:
+            return heard_BDF
+        noise_BDF = self.reservoir.deviation_D[:, None] * torch.randn_like(latent_BDF)
+        noisy_BDF = latent_BDF + settings.latent_noise * noise_BDF
+        chosen_B = torch.rand(len(latent_BDF), device=latent_BDF.device) < settings.unquantised_share
+        chosen_B = chosen_B | ~self.model.quantizer.started
+        return torch.where(chosen_B[:, None, None], noisy_BDF, heard_BDF)
 
     @torch.no_grad()
     def after_step(self, step: int) -> None:
@@ -148,14 +189,16 @@ class TrainCodec(Task):
             rows = torch.cat(parts)
             placed.append(rows_of_all_ranks(rows, [len(rows) // self._clips] * self._clips))
         self._placed, self._clips = [], 0
+        latent_BDF, *asked = placed
+        self.reservoir.follow(latent_BDF)
         if bool(self.model.quantizer.started):
-            self.model.quantizer.follow(placed, generator)
+            self.model.quantizer.follow(asked, generator)
             return
-        (latent_BDF,) = placed
-        at_B = (step * len(latent_BDF) + torch.arange(len(latent_BDF), device=latent_BDF.device)) % len(self._reservoir)
-        self._reservoir[at_B] = latent_BDF
+        kept_RDF = self.reservoir.latents_RDF
+        at_B = (step * len(latent_BDF) + torch.arange(len(latent_BDF), device=latent_BDF.device)) % len(kept_RDF)
+        kept_RDF[at_B] = latent_BDF
         if step >= self.settings.unquantised_steps:
-            self.model.quantizer.start(self._reservoir, generator)
+            self.model.quantizer.start(kept_RDF, generator)
 
     def listen(self, step: int) -> dict[str, Audio]:
         if not self._prompt:
@@ -171,11 +214,10 @@ class TrainCodec(Task):
         state = {k: v for k, v in self.model.state_dict().items() if not k.endswith(("counts_V", "sums_VD"))}
         if self.settings.half:
             state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
-        return ModelFile("codec", self.model_config.dump(), state, {"spec": self.model_config.spec.dump()})
-
-    @property
-    def _reservoir(self) -> Tensor:
-        return self.modules["reservoir"].get_buffer("latents_RDF")
+        latent = {"mean": self.reservoir.mean_D.tolist(), "deviation": self.reservoir.deviation_D.tolist()}
+        return ModelFile(
+            "codec", self.model_config.dump(), state, {"spec": self.model_config.spec.dump(), "latent": latent}
+        )
 
     def _instrumental_pitch(self, key: str, audio: Audio) -> np.ndarray:
         """What the encoder will take for f0 in an accompaniment; tracked once a process and kept."""
@@ -187,13 +229,27 @@ class TrainCodec(Task):
 
 
 def _begin_with(model: CodecModel, folder: Path) -> None:
-    """Raises InputError where the networks of the codec there have other shapes."""
-    known = FittedCodec.load(folder).model.state_dict()
-    state = {name: tensor for name, tensor in known.items() if not name.startswith("quantizer.")}
-    try:
-        model.load_state_dict(state | {k: v for k, v in model.state_dict().items() if k.startswith("quantizer.")})
-    except RuntimeError as error:
-        raise InputError(f"begin_with {folder}: a codec of another shape than task.model asks for: {error}") from error
+    """The networks of the codec there: of each tensor what both have, from its beginning on; the rest stays as it is.
+
+    Raises InputError where a network has another number of blocks.
+    """
+    known = FittedCodec.load(folder).model
+    state, old = model.state_dict(), known.state_dict()
+    names = [name for name in state if not name.startswith("quantizer.")]
+    lost = [name for name in names if name not in old or old[name].dim() != state[name].dim()]
+    unknown = [name for name in old if not name.startswith("quantizer.") and name not in state]
+    if lost or unknown:
+        raise InputError(f"begin_with {folder}: a codec of other blocks than task.model asks for: {lost + unknown}")
+    for name in names:
+        both = tuple(slice(min(a, b)) for a, b in zip(state[name].shape, old[name].shape, strict=True))
+        state[name][both] = old[name][both]
+    # The decoder is told the latent and, behind it, the pitch: with a wider latent the pitch's columns lie elsewhere.
+    entry = "decoder.enter.weight"
+    new_DCK, old_DCK = state[entry], old[entry]
+    rows, latent = min(len(new_DCK), len(old_DCK)), min(model.config.latent, known.config.latent)
+    new_DCK[:, latent:-F0_FEATURES] = 0
+    new_DCK[:rows, -F0_FEATURES:] = old_DCK[:rows, -F0_FEATURES:]
+    model.load_state_dict(state)
 
 
 def _disguise(audio_S: np.ndarray, rng: np.random.Generator, sample_rate_hz: int) -> np.ndarray:
