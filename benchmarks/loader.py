@@ -23,6 +23,7 @@ import multiprocessing
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections import deque
@@ -39,9 +40,11 @@ from autosing.codecs.spec import CodecSpec
 from autosing.schemas.sample import DatasetIndex, Sample, SampleMeta, SplitRecord, write_array
 from autosing.schemas.tables import Line, Word
 from autosing.storage.shards import ShardFile, read_shard
-from autosing.testing.datasets import make_dataset
 from train.data import SampleStream
 from train.order import Lane
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))  # `support` is not installed
+from support.datasets import make_dataset
 
 SPEC = CodecSpec(
     name="snac-32khz", sample_rate_hz=32000, hop_samples=384, strides=(8, 4, 2, 1), codebook_sizes=(4096,) * 4

@@ -20,7 +20,6 @@ from autosing.schemas.tables import Acoustic, Clip, Line, Pitch, Semantic, Singe
 from autosing.stage import Rejected
 from autosing.storage.shards import ShardFile, read_shard
 from autosing.storage.tables import TableMeta, TableWriter, fingerprint, rejects_path, table_path
-from autosing.testing.datasets import SEMANTIC_SIZE, SPEC, make_dataset
 from dataset_builder import build as room
 from dataset_builder import feature_records as books_room
 from dataset_builder import shards as shards_room
@@ -28,6 +27,7 @@ from dataset_builder.config import BuildConfig
 from dataset_builder.join import Source
 from dataset_builder.split import Part, assign_songs
 from dataset_builder.verify import verify
+from support.datasets import SEMANTIC_SIZE, SPEC, make_dataset
 
 ALL = ("meta", "semantic", "singer", "acoustic", "pitch", "audio")
 

@@ -14,10 +14,10 @@ from autosing.cli import app, main
 from autosing.config import load_config
 from autosing.errors import InputError
 from autosing.pretrained import REGISTRY
-from autosing.testing.datasets import make_dataset
 from dataset_builder.cli import next_command as after_build
 from processing.pipeline import STAGES, build_stages
 from processing.report import next_command as after_process
+from support.datasets import make_dataset
 from tests.test_scheduling import make_corpus
 from train.cli import next_command as after_train
 from train.config import TrainConfig

@@ -22,17 +22,15 @@ import pytest
 import yaml
 
 from autosing.errors import InputError
-from autosing.testing.datasets import make_dataset
 from processing.engine import runner
 from processing.engine.schedule import Schedule
 from processing.pipeline import PipelineConfig
+from support.cluster_stages import make_corpus, stages, tables
+from support.datasets import make_dataset
 from train.cluster import _check_room
 from train.record import read_metrics
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-from cluster_stages import make_corpus, stages, tables  # noqa: E402
-
 ENV = {
     **os.environ, "PYTHONPATH": f"{HERE.parent}:{HERE}", "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0",
     "OMP_NUM_THREADS": "1",
@@ -129,8 +127,9 @@ def cluster() -> Iterator[Cluster]:
 
 
 def process(corpus: Path, *words: object) -> subprocess.Popen:
-    script = HERE / "cluster_stages.py"
-    return started(sys.executable, script, "process", corpus, *words, stderr=subprocess.PIPE, text=True)
+    return started(
+        sys.executable, "-m", "support.cluster_stages", "process", corpus, *words, stderr=subprocess.PIPE, text=True
+    )
 
 
 def record(corpus: Path) -> dict[str, Any]:

@@ -12,9 +12,6 @@ from autosing.schemas.sample import DatasetIndex
 from autosing.storage import store
 from autosing.storage.store import POINTS, attempt, digest_of, others_at_work
 from autosing.storage.tables import read_meta, read_rejects, read_rows, rejects_path, table_path
-from autosing.testing import stages as cheap
-from autosing.testing.killing import in_process
-from autosing.testing.stages import cheap_corpus, cheap_stages, folder_bytes
 from dataset_builder import build as room
 from dataset_builder.commit import begin, standing
 from dataset_builder.config import BuildConfig
@@ -25,6 +22,9 @@ from processing.engine.worker import process_partition
 from processing.importer.importer import import_corpus
 from processing.pipeline import PipelineConfig
 from processing.report import status
+from support import stages as cheap
+from support.killing import in_process
+from support.stages import cheap_corpus, cheap_stages, folder_bytes
 
 CONFIG = BuildConfig(members=("meta", "pitch", "audio"), valid=0.2, test=0.2, seed=1, shard_rows=8)
 OTHER = CONFIG.model_copy(update={"seed": 2, "shard_rows": 6})

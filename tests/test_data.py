@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from autosing.audio.io import Audio, encode
 from autosing.errors import InputError
 from autosing.schemas.sample import Sample, SampleMeta, ShardRecord, SplitRecord
-from autosing.testing.datasets import make_dataset
+from support.datasets import make_dataset
 from train.data import Batches, SampleStream
 from train.order import Lane, Order, Position
 

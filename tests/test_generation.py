@@ -16,9 +16,9 @@ from autosing.models.t2s import T2S
 from autosing.nn.attention import CrossPair
 from autosing.nn.mup import Tunables
 from autosing.nn.transformer import ConditionEncoder, Decoder
-from autosing.testing.clips import SEMANTIC_SIZE, SPEC, made_clip
-from autosing.testing.models import made_sm2a, made_t2s
 from autosing.text.tokenizer import TimedText
+from support.clips import SEMANTIC_SIZE, SPEC, made_clip
+from support.models import made_sm2a, made_t2s
 
 CLIP = made_clip(1, 2.0)
 LYRICS = TimedText.of_words(CLIP.meta.words, CLIP.meta.lines)

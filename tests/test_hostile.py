@@ -13,12 +13,12 @@ from autosing.errors import InputError
 from autosing.schemas.tables import Song
 from autosing.stage import Rejected
 from autosing.storage.tables import TableWriter, partitions, read_rows, rejects_path, table_path
-from autosing.testing import hostile
-from autosing.testing.hostile import MEDIA, noise, silence, song, varying_mp3
 from processing.engine.runner import run
 from processing.importer.importer import import_corpus
 from processing.pipeline import PipelineConfig
 from processing.stages.separate import Separate, SeparateConfig
+from support import hostile
+from support.hostile import MEDIA, noise, silence, song, varying_mp3
 
 GOOD = {f"good {k}.wav": song(f"good {k}") for k in range(3)}
 

@@ -16,12 +16,12 @@ from autosing.errors import InputError
 from autosing.schemas.tables import Song
 from autosing.stage import Rejected, Stage
 from autosing.storage.tables import partitions, read_rows, rejects_path, table_path
-from autosing.testing.hostile import song
 from autosing.text.lrc import parse_lrc
 from processing.engine.runner import run
 from processing.importer.importer import import_corpus
 from processing.pipeline import PipelineConfig
 from processing.report import status
+from support.hostile import song
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import pytest
 from autosing.errors import InputError
 from autosing.schemas.tables import Song
 from autosing.storage.tables import partitions, read_rows, table_path
-from autosing.testing.hostile import song
 from processing.importer.importer import ImportReport, import_corpus
+from support.hostile import song
 
 
 def folder(root: Path, *names: str, **texts: str | bytes) -> Path:

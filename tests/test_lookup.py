@@ -19,9 +19,9 @@ from autosing.schemas.tables import Clip, Line, Pitch, Song, Word
 from autosing.storage import remote
 from autosing.storage.store import Place, place
 from autosing.storage.tables import TableWriter, rejects_path, table_path
-from autosing.testing.s3 import address, s3_server
 from inference import cli
 from inference.sources import open_source
+from support.s3 import address, s3_server
 
 RATE, SONG_S = 24_000, 30.0
 

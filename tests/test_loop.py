@@ -16,7 +16,7 @@ from autosing.audio.io import Audio
 from autosing.checkpoint import ModelFile, load_model
 from autosing.config import Config
 from autosing.errors import InputError
-from autosing.testing.datasets import make_dataset
+from support.datasets import make_dataset
 from train import callbacks, launch, tasks
 from train.record import read_metrics
 from train.task import Task

@@ -5,7 +5,7 @@ import pytest
 
 from autosing.audio.containers import Mend, mend
 from autosing.audio.io import decode, inspect
-from autosing.testing.hostile import MEDIA, id3, song
+from support.hostile import MEDIA, id3, song
 
 MADE = {case.file: case.make for case in MEDIA}
 

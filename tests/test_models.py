@@ -13,9 +13,9 @@ from autosing.models.conditions import music_item, music_window, semantic_item, 
 from autosing.models.presets import SHAPES
 from autosing.models.sm2a import SM2A
 from autosing.models.t2s import T2S, T2SConfig, load_t2s
-from autosing.testing.clips import SEMANTIC_SIZE, SPEC, made_clip
-from autosing.testing.models import made_sm2a, made_t2s, stir
 from autosing.text.tokenizer import TimedText
+from support.clips import SEMANTIC_SIZE, SPEC, made_clip
+from support.models import made_sm2a, made_t2s, stir
 
 SNAC = CodecSpec(
     name="snac", sample_rate_hz=32000, hop_samples=384, strides=(8, 4, 2, 1), codebook_sizes=(40, 40, 40, 40)

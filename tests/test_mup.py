@@ -11,9 +11,9 @@ from autosing.models.presets import SHAPES, Shape
 from autosing.models.sm2a import load_sm2a
 from autosing.models.t2s import load_t2s
 from autosing.nn.mup import Linear, Tunables, parameter_groups
-from autosing.testing.clips import made_clip, made_index
-from autosing.testing.datasets import make_dataset
-from autosing.testing.models import stir
+from support.clips import made_clip, made_index
+from support.datasets import make_dataset
+from support.models import stir
 from train.launch import train
 from train.tasks.sm2a import TrainSM2A
 from train.tasks.t2s import TrainT2S

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from autosing.testing.datasets import make_dataset
+from support.datasets import make_dataset
 from tests.test_train_codec import SMALL
 from train import launch
 from train.record import read_metrics

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from autosing.testing.datasets import make_dataset
+from support.datasets import make_dataset
 from tests.test_loop import _free_port
 from train.launch import train
 from train.tasks.semantic import TrainSemantic

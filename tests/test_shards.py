@@ -26,8 +26,8 @@ from autosing.schemas.sample import (
 from autosing.storage import shards, tars
 from autosing.storage.shards import Shard, ShardFile, read_shard
 from autosing.storage.store import digest_of
-from autosing.testing.datasets import make_dataset
 from dataset_builder.verify import verify
+from support.datasets import make_dataset
 from train.data import Batches, SampleStream
 from train.order import Lane
 

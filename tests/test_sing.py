@@ -17,13 +17,13 @@ import soundfile as sf
 from autosing.audio.io import Audio, decode
 from autosing.checkpoint import load_model, save_model
 from autosing.errors import InputError
-from autosing.testing.singing import CODES, SONG_RATE_HZ, make_runs, make_song, voice_by_level
 from autosing.text.lrc import parse_lrc
 from inference import reference as listening
 from inference.output import check_out, write
 from inference.request import SingConfig, SingRequest
 from inference.result import Sung
 from inference.singing import sing
+from support.singing import CODES, SONG_RATE_HZ, make_runs, make_song, voice_by_level
 
 
 @pytest.fixture(scope="module")

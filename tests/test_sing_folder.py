@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 import autosing
 from autosing.codecs import BUNDLED, load_codec
 from autosing.errors import InputError
-from autosing.testing.singing import make_pair, make_runs, make_song, voice_by_level
 from inference import cli, job
 from inference import reference as listening
 from inference.load import load_models
 from inference.request import SingConfig, SingRequest, config_of, resolve
+from support.singing import make_pair, make_runs, make_song, voice_by_level
 
 app = typer.Typer()
 app.command()(cli.sing)

@@ -13,9 +13,9 @@ from autosing.generation.sampling import Sampling
 from autosing.generation.semantic import generate_semantic
 from autosing.nn.mup import Tunables
 from autosing.schemas.sample import DatasetIndex, Sample
-from autosing.testing.clips import SPEC, made_clip, made_index
-from autosing.testing.models import stir
 from autosing.text.tokenizer import TimedText, decode
+from support.clips import SPEC, made_clip, made_index
+from support.models import stir
 from train.tasks.sm2a import TrainSM2A
 from train.tasks.t2s import TrainT2S
 

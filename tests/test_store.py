@@ -20,11 +20,6 @@ from autosing.storage.remote import Remote
 from autosing.storage.shards import read_shard
 from autosing.storage.store import files_in, of_each, place, put_bytes
 from autosing.storage.tables import TableWriter, table_path
-from autosing.testing.datasets import make_dataset
-from autosing.testing.faults import FAULTS, FaultyProxy
-from autosing.testing.killing import in_process
-from autosing.testing.s3 import address, s3_server
-from autosing.testing.stages import cheap_corpus, cheap_stages
 from dataset_builder import build as room
 from dataset_builder.config import BuildConfig
 from processing.engine.rows import joined
@@ -33,6 +28,11 @@ from processing.engine.worker import process_partition
 from processing.pipeline import PipelineConfig
 from processing.plan import Target, forecast, measure
 from processing.stages.separate import Separate, SeparateConfig
+from support.datasets import make_dataset
+from support.faults import FAULTS, FaultyProxy
+from support.killing import in_process
+from support.s3 import address, s3_server
+from support.stages import cheap_corpus, cheap_stages
 from train import cluster, launch
 
 CONFIG = BuildConfig(members=("meta", "pitch", "audio"), valid=0.2, test=0.2, seed=1, shard_rows=6)

@@ -5,7 +5,7 @@ import yaml
 from typer.testing import CliRunner
 
 from autosing.errors import InputError
-from autosing.testing.datasets import make_dataset
+from support.datasets import make_dataset
 from train import launch
 from train.cli import train as command
 from train.launch import overfitting, show_config

@@ -25,13 +25,15 @@ from autosing.schemas.sample import DatasetIndex
 from autosing.storage.remote import Remote
 from autosing.storage.store import Place, files_in, put_bytes
 from autosing.storage.tables import partitions, read_meta, read_rejects, read_rows, table_path
-from autosing.testing.killing import Outcome, in_process
-from autosing.testing.s3 import address, s3_server
-from autosing.testing.stages import Vocals, cheap_corpus, cheap_stages
 from dataset_builder import build as room
 from dataset_builder.config import BuildConfig
 from processing.engine.runner import run
 from processing.pipeline import PipelineConfig
+
+sys.path.append(str(Path(__file__).parents[2] / "tests"))  # `support` is not installed
+from support.killing import Outcome, in_process
+from support.s3 import address, s3_server
+from support.stages import Vocals, cheap_corpus, cheap_stages
 
 FIRST = BuildConfig(members=("meta", "pitch", "audio"), valid=0.2, test=0.2, seed=1, shard_rows=6)
 AGAIN = FIRST.model_copy(update={"seed": 2, "shard_rows": 4})

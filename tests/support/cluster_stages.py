@@ -1,14 +1,12 @@
-"""`autosing process` with two stages that take their time, for test_cluster.py: run as a script, with its arguments.
+"""`autosing process` with two stages that take their time, for test_cluster.py: `python -m support.cluster_stages ...`.
 
 A row's bytes say what happens to it: b"deadly" ends its worker as the kernel does, b"slow" takes half a second
-(or $SLOW_S),
-b"meet FOLDER" waits until as many workers as the file FOLDER/wanted says have come to such a row.
+(or $SLOW_S), b"meet FOLDER" waits until as many workers as the file FOLDER/wanted says have come to such a row.
 """
 
 import hashlib
 import os
 import signal
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,12 +90,11 @@ def main() -> None:
 
     # A shell that starts its commands in the background lets them ignore Ctrl-C, and what they start inherits that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    process.build_stages = lambda config, names: stages()
+    vars(process)["build_stages"] = lambda config, names: stages()
     autosing()
 
 
 if __name__ == "__main__":
-    sys.path[0:0] = [str(Path(__file__).parent)]
-    import cluster_stages  # by this name the workers find the classes
+    from support import cluster_stages  # by this name the workers find the classes
 
     cluster_stages.main()

@@ -186,7 +186,7 @@ MEDIA = (
 )  # fmt: skip
 
 
-TREACHEROUS = "from autosing.testing.hostile import serve_treacherously; serve_treacherously()"
+TREACHEROUS = "from support.hostile import serve_treacherously; serve_treacherously()"
 """A program for a guard's process."""
 
 

@@ -8,7 +8,7 @@ from autosing.codecs.spec import CodecSpec
 from autosing.models.presets import SHAPES
 from autosing.models.sm2a import SM2A, SM2AConfig
 from autosing.models.t2s import T2S, T2SConfig
-from autosing.testing.clips import SEMANTIC_SIZE, SPEC
+from support.clips import SEMANTIC_SIZE, SPEC
 
 SHARED = SHAPES["debug"].model_copy(update={"key_heads": 1})
 """Both heads share keys and values, as groups of heads do in the larger sizes."""
