@@ -9,7 +9,7 @@ from processing.engine.runner import RunResult, drive
 from processing.engine.schedule import Schedule
 from processing.engine.worker import is_of_machine
 from processing.engine.workers import Died
-from tests.test_scheduling import CHAIN, MadeUp, make_corpus
+from support.made_workers import CHAIN, MadeUp, make_corpus
 
 BROKEN = Died("its worker was ended after an error of its machine (CUDA error: an illegal memory access)")
 

@@ -18,7 +18,7 @@ from dataset_builder.cli import next_command as after_build
 from processing.pipeline import STAGES, build_stages
 from processing.report import next_command as after_process
 from support.datasets import make_dataset
-from tests.test_scheduling import make_corpus
+from support.made_workers import make_corpus
 from train.cli import next_command as after_train
 from train.config import TrainConfig
 from train.tasks import TASKS

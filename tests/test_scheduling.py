@@ -1,25 +1,16 @@
 """Scheduling: which worker does what when, who died over what, and what people see of it. Without Ray and in no time:
 a pool whose clock is made up. The same with Ray and real deaths is in test_cluster.py."""
 
-import heapq
 import io
 import json
-import signal
-import sys
-from dataclasses import dataclass
-from types import SimpleNamespace
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autosing.cluster import ray_at
-from autosing.config import Config
 from autosing.console import duration
 from autosing.errors import InputError
-from autosing.stage import Resources, Stage
+from autosing.stage import Resources
 from autosing.storage.tables import TableMeta
 from processing import process as process_module
 from processing.engine import record, runner
@@ -31,38 +22,7 @@ from processing.engine.worker import Done
 from processing.engine.workers import Died, Failed, Ready, make_pools
 from processing.pipeline import PipelineConfig
 from processing.process import process_corpus
-
-
-@dataclass(frozen=True)
-class Row:
-    id: str
-
-
-def stage(name_: str, reads_: tuple[str, ...], device: str = "cpu", share: Resources | None = None) -> Stage:
-    class Settings(Config):
-        device: str = "cpu"
-
-    class Named(Stage[Row, Row]):
-        name, version, reads, takes, gives = name_, 1, reads_, Row, Row
-        resources = share or Resources()
-
-        def apply(self, row):
-            return row
-
-    return Named(Settings(device=device))
-
-
-CHAIN = [stage("one", ("index",)), stage("two", ("one",)), stage("three", ("two", "index"))]
-
-
-def make_corpus(folder, sizes):
-    """Partitions whose indices differ in bytes as the sizes do."""
-    for k, size in enumerate(sizes):
-        (folder / str(k)).mkdir(parents=True)
-        noise = bytes((i * 7919 + i * i) % 251 for i in range(size))
-        table = pa.table({"id": [f"s{k}"], "audio": pa.array([noise], pa.binary())})
-        pq.write_table(table, folder / str(k) / "index.parquet", compression="none", write_statistics=False)
-    return folder
+from support.made_workers import CHAIN, MadeUp, make_corpus, stage
 
 
 class Sized(Schedule):
@@ -74,37 +34,6 @@ class Sized(Schedule):
 
     def size_of(self, corpus, partition):
         return self.sizes[partition]
-
-
-class MadeUp:
-    """Workers with a made-up clock: a job takes as long as its partition is large."""
-
-    def __init__(self, schedule, size, can=None, events=None):
-        self.size, self.schedule, self.now_s, self.heap, self.log = size, schedule, 0.0, [], []
-        self._can, self._events = can or {}, events or {}
-        for worker in range(size):
-            heapq.heappush(self.heap, (0.0, worker, Ready(f"w{worker}")))
-
-    def can(self, worker):
-        return self._can.get(worker, frozenset(s.name for s in CHAIN))
-
-    def start(self, worker, job):
-        assert job.stage in self.can(worker)
-        seconds = self.schedule.bytes[job.partition] / 1000
-        self.log.append((self.now_s, self.now_s + seconds, worker, job))
-        planned = self._events.get((job.stage, job.partition), [])
-        meta = TableMeta(job.stage, 1, "f", 2, 2, 2, 0, {})
-        event = planned.pop(0) if planned else Done(meta, seconds)
-        heapq.heappush(self.heap, (self.now_s + seconds, worker, event))
-
-    def replace(self, worker):
-        heapq.heappush(self.heap, (self.now_s + 1e-3, worker, Ready(f"w{worker}'")))
-
-    def wait(self, seconds):
-        if not self.heap:
-            return None
-        self.now_s, worker, event = heapq.heappop(self.heap)
-        return worker, event
 
 
 def made(corpus, size, **options):
@@ -306,49 +235,3 @@ def test_a_terminal_gets_a_bar(tmp_path, monkeypatch):
     made_up_workers(monkeypatch, make_corpus(tmp_path, [2000, 9000]), 2)
     process_corpus(tmp_path, as_json=True)
     assert "━" in screen.getvalue() and "[6/6] three partition" in screen.getvalue()
-
-
-def fake_ray(monkeypatch, fails, error):
-    """A Ray whose first `fails` starts raise."""
-    calls = []
-
-    def init(*args, **options):
-        calls.append("init")
-        if calls.count("init") <= fails:
-            raise error
-
-    made = SimpleNamespace(init=init, shutdown=lambda: calls.append("shutdown"))
-    monkeypatch.setitem(sys.modules, "ray", made)
-    return calls
-
-
-def test_a_node_that_is_late_is_started_once_more_then_it_is_said_in_words(monkeypatch, capsys):
-    """Under load Ray 2.60 raises the bare Exception where its node is not up within 30 s."""
-    late = Exception("The current node timed out during startup. This could happen because ...")
-    calls = fake_ray(monkeypatch, 1, late)
-    with ray_at("local"):
-        assert calls == ["init", "shutdown", "init"]
-    assert calls[-1] == "shutdown" and "trying once more" in capsys.readouterr().err
-    fake_ray(monkeypatch, 2, late)
-    with pytest.raises(InputError, match=r"within 30 s, twice.*--address inline"), ray_at("local"):
-        pass
-    fake_ray(monkeypatch, 1, Exception("something else"))
-    with pytest.raises(Exception, match=r"^something else$"), ray_at("local"):
-        pass
-    fake_ray(monkeypatch, 1, RuntimeError("timed out during startup"))
-    with pytest.raises(RuntimeError), ray_at("local"):
-        pass
-
-
-def test_joining_keeps_the_handler_of_sigterm(monkeypatch):
-    calls = fake_ray(monkeypatch, 0, None)
-    init = sys.modules["ray"].init
-
-    def greedy(*args, **options):
-        signal.signal(signal.SIGTERM, lambda *_: None)
-        init()
-
-    sys.modules["ray"].init = greedy
-    before = signal.getsignal(signal.SIGTERM)
-    with ray_at("local"):
-        assert signal.getsignal(signal.SIGTERM) is before and calls == ["init"]
