@@ -257,7 +257,7 @@ def _disguise(audio_S: np.ndarray, rng: np.random.Generator, sample_rate_hz: int
         audio_S = equalise(audio_S, rng, sample_rate_hz)
     if rng.random() < 0.1:
         audio_S = with_silence(audio_S, rng)
-    audio_S = to_peak(audio_S, rng.uniform(-24, -0.5)) * np.float32(rng.choice([-1, 1]))
+    audio_S = to_peak(audio_S, rng.uniform(-34, -0.5)) * np.float32(rng.choice([-1, 1]))
     if rng.random() < 0.3:
         audio_S = with_noise(audio_S, rng, rng.uniform(-80, -45))
     return audio_S
