@@ -24,9 +24,10 @@ from autosing.codecs.spec import CodecSpec
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.nn.convnext import ConvNeXt
-from autosing.nn.excitation import fill_gaps, noise, pulses, to_samples
+from autosing.nn.excitation import F0_FEATURES, f0_features, fill_gaps, noise, pulses, to_samples
 from autosing.nn.quantize import ResidualQuantizer
-from autosing.nn.stft import band_curves, istft, mel_matrix, stft
+from autosing.nn.source_filter import SourceFilter
+from autosing.nn.stft import mel_matrix, stft
 
 
 class CodecConfig(Config):
@@ -90,7 +91,9 @@ class CodecModel(nn.Module):
             config.latent + F0_FEATURES, config.decoder_width, config.decoder_hidden, config.decoder_blocks
         )
         self.envelope = nn.Linear(config.latent, 2 * config.filter_bands)
-        self.head = SourceFilter(config)
+        self.head = SourceFilter(
+            config.decoder_width, config.filter_bands, config.window, config.hop_samples, config.sample_rate_hz
+        )
         self._start_straight()
 
     def encode(self, audio_BS: Tensor, f0_hz_BF: Tensor, levels: int | None = None) -> list[Tensor]:
@@ -180,19 +183,6 @@ class CodecModel(nn.Module):
         return torch.where(voiced_BF, to_samples(fill_gaps(f0_hz_BN).log(), stride).exp(), 0.0)
 
 
-F0_FEATURES = 14
-
-
-def f0_features(f0_hz_BN: Tensor) -> Tensor:
-    """features_BDN of pitch: voiced or not, height, and sines of it from one turn in 12 octaves to six an octave."""
-    voiced_BN = (f0_hz_BN > 0).float()
-    octave_BN = torch.where(f0_hz_BN > 0, (f0_hz_BN.clamp(min=1.0) / 220).log2(), 0.0)
-    turns = torch.tensor([1 / 12, 1 / 6, 1 / 3, 1, 3, 6], device=f0_hz_BN.device)
-    angle_BDN = 2 * torch.pi * octave_BN[:, None] * turns[:, None]
-    waves_BDN = torch.cat([angle_BDN.sin(), angle_BDN.cos()], dim=1) * voiced_BN[:, None]
-    return torch.cat([voiced_BN[:, None], octave_BN[:, None], waves_BDN], dim=1)
-
-
 class LogMel(nn.Module):
     """audio_BS -> features_BMF of about unit spread; silence (below -80 dB) is the floor."""
 
@@ -208,48 +198,3 @@ class LogMel(nn.Module):
     def forward(self, audio_BS: Tensor) -> Tensor:
         magnitude_BKF = stft(audio_BS, self.window, self.hop).abs()
         return ((self.matrix_MK @ magnitude_BKF).clamp(min=1e-4).log() + self.MIDDLE) / self.SPREAD
-
-
-class SourceFilter(nn.Module):
-    """Decoder frames x_BDF, a first guess of both filters' log gains, and excitations -> audio_BS.
-
-    spectrum = pulses * filter (gain and phase) + noise * gain + free real and imaginary parts. The free spectrum is
-    what an accompaniment is made of, and what pulses and noise miss in a voice.
-    """
-
-    curves_KM: Tensor
-
-    def __init__(self, config: CodecConfig) -> None:
-        super().__init__()
-        self.window, self.hop = config.window, config.hop_samples
-        self.bands, self.bins = config.filter_bands, config.window // 2 + 1
-        self.out = nn.Linear(config.decoder_width, 3 * self.bands + 3 * self.bins)
-        curves_KM = band_curves(config.filter_bands, config.window, config.sample_rate_hz)
-        self.register_buffer("curves_KM", curves_KM, persistent=False)
-        nn.init.normal_(self.out.weight, std=0.01)
-        nn.init.zeros_(self.out.bias)
-        with torch.no_grad():
-            self.out.bias[self.bands : 2 * self.bands] = -1.0
-            self.out.bias[3 * self.bands : 3 * self.bands + self.bins] = -6.0
-
-    def forward(self, x_BDF: Tensor, gains_BGF: Tensor, pulses_BS: Tensor, noise_BS: Tensor) -> Tensor:
-        y_BDF, gains_BGF = self.out(x_BDF.mT).mT.float(), gains_BGF.float()
-        with torch.autocast(y_BDF.device.type, enabled=False):  # phases are no good in bf16
-            return self._sound(y_BDF, gains_BGF, pulses_BS, noise_BS)
-
-    def _sound(self, y_BDF: Tensor, gains_BGF: Tensor, pulses_BS: Tensor, noise_BS: Tensor) -> Tensor:
-        pulse_BMF, noise_BMF, phase_BMF = y_BDF[:, : 3 * self.bands].unflatten(1, (3, self.bands)).unbind(1)
-        pulse_BKF = self.curves_KM @ (pulse_BMF + gains_BGF[:, : self.bands])
-        noise_BKF = self.curves_KM @ (noise_BMF + gains_BGF[:, self.bands :])
-        phase_BKF = self.curves_KM @ phase_BMF
-        free_gain_BKF, real_BKF, imaginary_BKF = y_BDF[:, 3 * self.bands :].unflatten(1, (3, self.bins)).unbind(1)
-        filter_BKF = torch.polar(_gain(pulse_BKF), phase_BKF)
-        spectrum_BKF = stft(pulses_BS, self.window, self.hop) * filter_BKF
-        spectrum_BKF = spectrum_BKF + stft(noise_BS, self.window, self.hop) * _gain(noise_BKF)
-        spectrum_BKF = spectrum_BKF + torch.complex(real_BKF, imaginary_BKF) * _gain(free_gain_BKF)
-        return istft(spectrum_BKF, self.window, self.hop)
-
-
-def _gain(log_gain: Tensor) -> Tensor:
-    """exp, from -140 dB to +40 dB."""
-    return log_gain.clamp(-16.0, 4.6).exp()

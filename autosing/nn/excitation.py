@@ -47,3 +47,16 @@ def noise(num_samples: int, device: torch.device) -> Tensor:
 def to_samples(x_BF: Tensor, hop_samples: int) -> Tensor:
     """x_BS: straight lines between the middles of the frames, flat beyond the first and last."""
     return torch.nn.functional.interpolate(x_BF[:, None], scale_factor=hop_samples, mode="linear")[:, 0]
+
+
+F0_FEATURES = 14
+
+
+def f0_features(f0_hz_BN: Tensor) -> Tensor:
+    """features_BDN of pitch: voiced or not, height, and sines of it from one turn in 12 octaves to six an octave."""
+    voiced_BN = (f0_hz_BN > 0).float()
+    octave_BN = torch.where(f0_hz_BN > 0, (f0_hz_BN.clamp(min=1.0) / 220).log2(), 0.0)
+    turns = torch.tensor([1 / 12, 1 / 6, 1 / 3, 1, 3, 6], device=f0_hz_BN.device)
+    angle_BDN = 2 * torch.pi * octave_BN[:, None] * turns[:, None]
+    waves_BDN = torch.cat([angle_BDN.sin(), angle_BDN.cos()], dim=1) * voiced_BN[:, None]
+    return torch.cat([voiced_BN[:, None], octave_BN[:, None], waves_BDN], dim=1)

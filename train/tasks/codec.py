@@ -22,8 +22,8 @@ from autosing.codecs.fitted import FittedCodec, track_f0
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.ids import seed_of
-from autosing.models.codec import F0_FEATURES, CodecConfig, CodecModel
-from autosing.nn.excitation import pulses
+from autosing.models.codec import CodecConfig, CodecModel
+from autosing.nn.excitation import F0_FEATURES, pulses
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.timebase import PITCH_RATE_HZ
 from train.augment import equalise, pitch_at, to_peak, varispeed, with_noise, with_silence
