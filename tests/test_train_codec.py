@@ -40,7 +40,7 @@ def test_a_run_becomes_a_codec_and_a_resumed_one_the_same(tmp_path):
     losses = [row["loss"] for row in read_metrics(tmp_path / "whole") if "loss" in row]
     assert len(losses) == 6 and np.isfinite(losses).all()
     codec = load_codec(str(tmp_path / "whole"))
-    codes = codec.encode(0.1 * torch.randn(1, 5000))
+    codes = codec.encode(torch.linspace(0, 0.5, 5000) * torch.randn(1, 5000))
     assert len(codes[2].unique()) > 1, "the codebooks have started"
     assert torch.isfinite(codec.decode(codes)).all()
 
