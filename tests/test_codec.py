@@ -11,7 +11,7 @@ from autosing.codecs import BUNDLED, codec_digest, load_codec
 from autosing.codecs.fitted import FittedCodec
 from autosing.errors import InputError
 from autosing.models.codec import CodecConfig, CodecModel
-from autosing.nn.excitation import fill_gaps, pulses
+from autosing.nn.excitation import fill_gaps, noise, pulses, turns
 from autosing.nn.quantize import ResidualQuantizer
 from autosing.nn.stft import istft, mel_matrix, stft
 
@@ -216,3 +216,16 @@ def test_the_bundled_weights_are_small_and_say_where_they_come_from(bundled):
 def test_as_many_strides_as_codebooks():
     with pytest.raises(InputError, match="5 codebook_sizes"):
         CodecConfig.build({"strides": [4, 2, 2, 2, 1, 1], "codebook_sizes": [16, 512, 16, 16, 16]})
+
+
+def test_excitations_of_chunks_go_on_from_one_another():
+    hop, rate = 256, 24000
+    f0_hz_BF = torch.linspace(200, 300, 40)[None].clone()
+    f0_hz_BF[:, 15:22] = 0
+    whole_BS, filled_BF = pulses(f0_hz_BF, hop, rate), fill_gaps(f0_hz_BF)
+    for at_once in (7, 4096):
+        turns_F = turns(filled_BF[0], hop, rate, at_once)
+        # A frame of context on the left: in a chunk's first half frame f0 would not go in a straight line else.
+        later_BS = pulses(filled_BF[:, 19:], hop, rate, f0_hz_BF[:, 19:] > 0, turns_F[19:20])
+        torch.testing.assert_close(later_BS[:, hop:], whole_BS[:, 20 * hop :], atol=0.02, rtol=0)
+    torch.testing.assert_close(noise(700, whole_BS.device, 70_000), noise(70_700, whole_BS.device)[70_000:])

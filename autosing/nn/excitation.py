@@ -21,15 +21,28 @@ def fill_gaps(f0_hz_BF: Tensor) -> Tensor:
     return torch.where(held_BF > 0, held_BF, 100.0)
 
 
-def pulses(f0_hz_BF: Tensor, hop_samples: int, sample_rate_hz: int) -> Tensor:
-    """pulses_BS: every harmonic below half the sample rate, in cosine phase; silent where f0 is 0.
+def pulses(
+    f0_hz_BF: Tensor,
+    hop_samples: int,
+    sample_rate_hz: int,
+    voiced_BF: Tensor | None = None,
+    turns_B: Tensor | None = None,
+) -> Tensor:
+    """pulses_BS: every harmonic below half the sample rate, in cosine phase; silent where unvoiced.
 
+    Unvoiced is where f0 is 0, or what `voiced_BF` says: then f0 has no gaps. `turns_B`: the phase before the first
+    sample (see `turns`); with both, a song's chunks go on from one another.
     The sum over k of cos(k phase) in closed form (Winham & Steiglitz 1970). f0 goes between the frames' middles in
     straight lines of log f0; the phase is summed in float64: at 24 kHz float32 would be a cent off after a minute.
     """
-    voiced_BS = to_samples((f0_hz_BF > 0).float(), hop_samples)
-    f0_BS = to_samples(fill_gaps(f0_hz_BF).log(), hop_samples).exp()
-    phase_BS = (f0_BS.double() / sample_rate_hz).cumsum(1).remainder(1.0).float() * math.pi
+    if voiced_BF is None:
+        voiced_BF, f0_hz_BF = f0_hz_BF > 0, fill_gaps(f0_hz_BF)
+    voiced_BS = to_samples(voiced_BF.float(), hop_samples)
+    f0_BS = to_samples(f0_hz_BF.log(), hop_samples).exp()
+    turns_BS = (f0_BS.double() / sample_rate_hz).cumsum(1)
+    if turns_B is not None:
+        turns_BS = turns_BS + turns_B.double()[:, None]
+    phase_BS = turns_BS.remainder(1.0).float() * math.pi
     harmonics_BS = (sample_rate_hz / 2 / f0_BS).floor()
     sine_BS = phase_BS.sin()
     # Where the denominator vanishes the sum is the number of harmonics.
@@ -38,10 +51,23 @@ def pulses(f0_hz_BF: Tensor, hop_samples: int, sample_rate_hz: int) -> Tensor:
     return sum_BS * (2 / harmonics_BS).sqrt() * voiced_BS
 
 
-def noise(num_samples: int, device: torch.device) -> Tensor:
-    """noise_S, white, the same whenever asked: one seeded stretch, repeated."""
+def turns(f0_hz_F: Tensor, hop_samples: int, sample_rate_hz: int, at_once: int = 4096) -> Tensor:
+    """turns_F float64: the phase, in turns below one, before the first sample of each frame of a pitch without gaps."""
+    counts = []
+    for first in range(0, len(f0_hz_F), at_once):
+        start, end = max(0, first - 1), min(len(f0_hz_F), first + at_once + 1)
+        f0_BS = to_samples(f0_hz_F[start:end].log()[None], hop_samples).exp().double()
+        per_frame_F = f0_BS.unflatten(1, (-1, hop_samples)).sum(2)[0] / sample_rate_hz
+        counts.append(per_frame_F[first - start :][:at_once])
+    turns_F = torch.cat(counts).cumsum(0)
+    return torch.cat([turns_F.new_zeros(1), turns_F[:-1]]).remainder(1.0)
+
+
+def noise(num_samples: int, device: torch.device, first_sample: int = 0) -> Tensor:
+    """noise_S, white, the same whenever asked: one seeded stretch, repeated, from `first_sample` of a song on."""
     stretch_S = torch.randn(_NOISE_SAMPLES, generator=torch.Generator().manual_seed(0))
-    return stretch_S.repeat(-(-num_samples // _NOISE_SAMPLES))[:num_samples].to(device)
+    first = first_sample % _NOISE_SAMPLES
+    return stretch_S.repeat(1 + -(-num_samples // _NOISE_SAMPLES))[first : first + num_samples].to(device)
 
 
 def to_samples(x_BF: Tensor, hop_samples: int) -> Tensor:
