@@ -30,8 +30,9 @@ def pulses(
 ) -> Tensor:
     """pulses_BS: every harmonic below half the sample rate, in cosine phase; silent where unvoiced.
 
-    Unvoiced is where f0 is 0, or what `voiced_BF` says: then f0 has no gaps. `turns_B`: the phase before the first
-    sample (see `turns`); with both, a song's chunks go on from one another.
+    Unvoiced is where f0 is 0, or what `voiced_BF` says: then f0 has no gaps. `turns_B`: the phase after the first frame
+    (see `turns`; within the frame f0 may differ, since its neighbour is not seen); with both, a song's chunks go on from
+    one another.
     The sum over k of cos(k phase) in closed form (Winham & Steiglitz 1970). f0 goes between the frames' middles in
     straight lines of log f0; the phase is summed in float64: at 24 kHz float32 would be a cent off after a minute.
     """
@@ -41,7 +42,7 @@ def pulses(
     f0_BS = to_samples(f0_hz_BF.log(), hop_samples).exp()
     turns_BS = (f0_BS.double() / sample_rate_hz).cumsum(1)
     if turns_B is not None:
-        turns_BS = turns_BS + turns_B.double()[:, None]
+        turns_BS = turns_BS + (turns_B.double() - turns_BS[:, hop_samples - 1])[:, None]
     phase_BS = turns_BS.remainder(1.0).float() * math.pi
     harmonics_BS = (sample_rate_hz / 2 / f0_BS).floor()
     sine_BS = phase_BS.sin()
@@ -52,15 +53,14 @@ def pulses(
 
 
 def turns(f0_hz_F: Tensor, hop_samples: int, sample_rate_hz: int, at_once: int = 4096) -> Tensor:
-    """turns_F float64: the phase, in turns below one, before the first sample of each frame of a pitch without gaps."""
+    """turns_F float64: the phase, in turns below one, at the last sample of each frame of a pitch without gaps."""
     counts = []
     for first in range(0, len(f0_hz_F), at_once):
         start, end = max(0, first - 1), min(len(f0_hz_F), first + at_once + 1)
         f0_BS = to_samples(f0_hz_F[start:end].log()[None], hop_samples).exp().double()
         per_frame_F = f0_BS.unflatten(1, (-1, hop_samples)).sum(2)[0] / sample_rate_hz
         counts.append(per_frame_F[first - start :][:at_once])
-    turns_F = torch.cat(counts).cumsum(0)
-    return torch.cat([turns_F.new_zeros(1), turns_F[:-1]]).remainder(1.0)
+    return torch.cat(counts).cumsum(0).remainder(1.0)
 
 
 def noise(num_samples: int, device: torch.device, first_sample: int = 0) -> Tensor:
