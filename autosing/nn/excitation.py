@@ -31,8 +31,8 @@ def pulses(
     """pulses_BS: every harmonic below half the sample rate, in cosine phase; silent where unvoiced.
 
     Unvoiced is where f0 is 0, or what `voiced_BF` says: then f0 has no gaps. `turns_B`: the phase after the first frame
-    (see `turns`; within the frame f0 may differ, since its neighbour is not seen); with both, a song's chunks go on from
-    one another.
+    (see `turns`; within it f0 may differ, since its neighbour is not seen); with both, a song's chunks go on from one
+    another.
     The sum over k of cos(k phase) in closed form (Winham & Steiglitz 1970). f0 goes between the frames' middles in
     straight lines of log f0; the phase is summed in float64: at 24 kHz float32 would be a cent off after a minute.
     """
