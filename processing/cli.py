@@ -67,11 +67,11 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Run the stages on a few partitions and say what the whole would take. Nothing of the corpus is changed."""
-    from processing.plan_report import plan_corpus
+    from processing.plan import Target, plan_corpus
 
     words = [*(set_ or []), *([f"workers={workers}"] if workers else [])]
     chosen = stages.split(",") if stages else None
-    plan_corpus(corpus, chosen, config, words, sample, songs, machines, gpus, storage_mb_s, as_json)
+    plan_corpus(corpus, chosen, config, words, sample, Target(songs, machines, gpus, storage_mb_s), as_json)
 
 
 def status(corpus: Corpus, as_json: AsJson = False) -> None:

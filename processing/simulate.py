@@ -2,13 +2,15 @@
 
 Workers are of kinds (with a GPU, without), and each kind has stages of its own. A worker takes a job whose inputs are
 committed, rather of a stage that it has loaded, then of the earliest stage, then the largest partition. Storage and
-network are not played; `Bounds` says how fast they would have to be.
+network are not played; `bounds` says how long they would take.
 """
 
-import bisect
-import heapq
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+import numpy as np
 
 WorkerKinds = Sequence[tuple[frozenset[str], int]]
 """Kinds of workers: the stages that they do, which no other kind does, and how many they are."""
@@ -16,48 +18,32 @@ WorkerKinds = Sequence[tuple[frozenset[str], int]]
 
 @dataclass(frozen=True)
 class StageCost:
-    """What a stage takes of a worker."""
+    """What a stage takes of a worker: seconds for each partition, and once to load its models."""
 
     name: str
     reads: tuple[str, ...]
     seconds: Sequence[float]
-    """For each partition."""
     setup_s: float = 0.0
-    """Loading its models, once a worker."""
 
 
-@dataclass(frozen=True)
-class Played:
-    """One run as it would go."""
+class Played(NamedTuple):
+    """One run as it would go: from the first job to the last commit; the seconds of all workers together, loading
+    included; and the share of the workers' time in which they wait for inputs, or at the end for the last of them."""
 
     wall_s: float
-    """From the first job to the last commit."""
     busy_s: float
-    """Of all workers together, loading included."""
-    workers: int
-
-    @property
-    def idle_share(self) -> float:
-        """Of the workers' time, what they wait: for inputs, and at the end for the last of them."""
-        whole = self.wall_s * self.workers
-        return 1 - self.busy_s / whole if whole else 0.0
+    idle_share: float
 
 
 def play(stages: Sequence[StageCost], kinds: WorkerKinds) -> Played:
     """List scheduling of every stage on every partition. A million jobs take some ten seconds."""
-    assert all(count > 0 for _, count in kinds) and {s.name for s in stages} == set().union(*(n for n, _ in kinds)), (
-        kinds
-    )
-    needs = [[k for k, other in enumerate(stages) if other.name in stage.reads] for stage in stages]
-    feeds = [[k for k, inner in enumerate(needs) if j in inner] for j in range(len(stages))]
-    count = len(stages[0].seconds) if stages else 0
-    missing = [[len(inner)] * count for inner in needs]
-    size = [sum(stage.seconds[i] for stage in stages) for i in range(count)]
-    ready: list[list[tuple[float, int]]] = [[] for _ in stages]
-    for k, inner in enumerate(needs):
-        if not inner:
-            ready[k] = [(-size[i], i) for i in range(count)]
-            heapq.heapify(ready[k])
+    done_by_kinds = set[str]().union(*(names for names, _ in kinds))
+    assert all(count > 0 for _, count in kinds) and {s.name for s in stages} == done_by_kinds, kinds
+    needs = [{k for k, other in enumerate(stages) if other.name in stage.reads} for stage in stages]
+    size = [sum(seconds) for seconds in zip(*(stage.seconds for stage in stages), strict=True)]
+    missing = [[len(inner)] * len(size) for inner in needs]
+    largest = sorted((-seconds, partition) for partition, seconds in enumerate(size))
+    ready = [[] if inner else largest.copy() for inner in needs]
     own = [[k for k, stage in enumerate(stages) if stage.name in names] for names, _ in kinds]
     kind_of = [kind for kind, (_, count) in enumerate(kinds) for _ in range(count)]
     idle = [[worker for worker, its in enumerate(kind_of) if its == kind] for kind in range(len(kinds))]
@@ -67,50 +53,41 @@ def play(stages: Sequence[StageCost], kinds: WorkerKinds) -> Played:
     while True:
         for free, can in zip(idle, own, strict=True):
             while free and (choices := [k for k in can if ready[k]]):
-                worker = free.pop(0)
-                choice = min((k not in loaded[worker], k) for k in choices)[1]
-                _, partition = heapq.heappop(ready[choice])
-                took = stages[choice].seconds[partition]
-                if choice not in loaded[worker]:
-                    loaded[worker].add(choice)
-                    took += stages[choice].setup_s
+                worker = heappop(free)
+                stage = min((k not in loaded[worker], k) for k in choices)[1]
+                partition = heappop(ready[stage])[1]
+                took = stages[stage].seconds[partition] + (stage not in loaded[worker]) * stages[stage].setup_s
+                loaded[worker].add(stage)
                 busy += took
-                heapq.heappush(running, (now + took, worker, choice, partition))
+                heappush(running, (now + took, worker, stage, partition))
         if not running:
-            return Played(now, busy, len(kind_of))
-        now, worker, stage, partition = heapq.heappop(running)
-        bisect.insort(idle[kind_of[worker]], worker)
-        for k in feeds[stage]:
-            missing[k][partition] -= 1
-            if missing[k][partition] == 0:
-                heapq.heappush(ready[k], (-size[partition], partition))
+            return Played(now, busy, 1 - busy / (now * len(kind_of)) if now else 0.0)
+        now, worker, stage, partition = heappop(running)
+        heappush(idle[kind_of[worker]], worker)
+        for k, inner in enumerate(needs):
+            missing[k][partition] -= stage in inner
+            if stage in inner and missing[k][partition] == 0:
+                heappush(ready[k], (-size[partition], partition))
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """What no number of workers, or no storage, can go below. Seconds."""
+def bounds(stages: Sequence[StageCost], kinds: WorkerKinds, storage_s: float = 0.0) -> dict[str, float]:
+    """What may bind the whole -> the seconds that it cannot go below for that.
 
-    work_s: float
-    """All jobs of the kind of workers that has most to do, shared out evenly."""
-    chain_s: float
-    """The largest partition through the stages that wait for one another, its models loaded."""
-    storage_s: float
-    """All that is read and written, at the storage's rate."""
-
-    def binding(self) -> str:
-        """Which of them is the longest."""
-        names = {"work": self.work_s, "the longest partition": self.chain_s, "storage": self.storage_s}
-        return max(names, key=lambda name: names[name])
-
-    @property
-    def wall_s(self) -> float:
-        return max(self.work_s, self.chain_s, self.storage_s)
+    work: all jobs of the kind of workers that has most to do, shared out evenly. The longest partition: through the
+    stages that wait for one another, their models loaded. storage: all that is read and written.
+    """
+    ends: dict[str, np.ndarray] = {}
+    for stage in stages:
+        seconds = np.asarray(stage.seconds) + stage.setup_s
+        ends[stage.name] = seconds + np.max([ends.get(table, 0 * seconds) for table in stage.reads], axis=0)
+    longest_s = max(float(end.max()) for end in ends.values())
+    return {"work": max(_work_s(stages, *kind) for kind in kinds), "the longest partition": longest_s,
+            "storage": storage_s}  # fmt: skip
 
 
-def bounds(stages: Sequence[StageCost], kinds: WorkerKinds, storage_s: float = 0.0) -> Bounds:
-    """storage_s: all bytes at the storage's rate."""
-    longest = max((_chain(stages, i) for i in range(len(stages[0].seconds))), default=0.0)
-    return Bounds(max(_work_s(stages, *kind) for kind in kinds), longest, storage_s)
+def binding(limits: Mapping[str, float]) -> str:
+    """Which of the bounds is the longest."""
+    return max(limits, key=lambda name: limits[name])
 
 
 def busiest(stages: Sequence[StageCost], kinds: WorkerKinds) -> str:
@@ -124,25 +101,17 @@ def times(kinds: WorkerKinds, factor: float) -> WorkerKinds:
     return [(names, max(1, round(count * factor))) for names, count in kinds]
 
 
-def _work_s(stages: Sequence[StageCost], names: frozenset[str], count: int) -> float:
-    mine = [stage for stage in stages if stage.name in names]
-    return sum(sum(stage.seconds) + stage.setup_s * min(count, len(stage.seconds)) for stage in mine) / count
-
-
-def _chain(stages: Sequence[StageCost], partition: int) -> float:
-    ends: dict[str, float] = {}
-    for stage in stages:
-        begin = max((ends.get(table, 0.0) for table in stage.reads), default=0.0)
-        ends[stage.name] = begin + stage.seconds[partition] + stage.setup_s
-    return max(ends.values(), default=0.0)
-
-
 def machines_that_help(stages: Sequence[StageCost], at_once: WorkerKinds, storage_s: float = 0.0) -> tuple[int, str]:
     """(machines of `at_once` workers from which twice as many would save less than a tenth, what then binds)."""
     machines, here = 1, bounds(stages, at_once, storage_s)
     while True:
         more = times(at_once, 2 * machines)
-        twice = replace(here, work_s=max(_work_s(stages, *kind) for kind in more))
-        if twice.wall_s > 0.9 * here.wall_s:
-            return machines, twice.binding()
+        twice = here | {"work": max(_work_s(stages, *kind) for kind in more)}
+        if max(twice.values()) > 0.9 * max(here.values()):
+            return machines, binding(twice)
         machines, here = 2 * machines, twice
+
+
+def _work_s(stages: Sequence[StageCost], names: frozenset[str], count: int) -> float:
+    mine = [stage for stage in stages if stage.name in names]
+    return sum(sum(stage.seconds) + stage.setup_s * min(count, len(stage.seconds)) for stage in mine) / count

@@ -16,7 +16,6 @@ from processing.engine import worker
 from processing.engine.runner import run
 from processing.pipeline import PipelineConfig
 from processing.plan import Measure, StageMeasure, Target, forecast, measure
-from processing.plan_report import facts
 
 
 @dataclass(frozen=True)
@@ -94,11 +93,11 @@ def test_the_plan_of_a_corpus_ten_times_as_large_is_within_a_twentieth(tmp_path,
     config = PipelineConfig()
     known = measure(make_corpus(tmp_path / "small", 10), stages(), config, 4, "inline")
     assert known.start_s == pytest.approx(0, abs=0.5)
-    planned = forecast(known, Target(300))
+    _, planned = forecast(known, Target(300))
     large = make_corpus(tmp_path / "large", 100)
     began = hours.now
     run(large, stages(), config, "inline")
-    assert planned.partitions == 100 and planned.wall_s == pytest.approx(hours.now - began, rel=0.05)
+    assert planned["partitions"] == 100 and planned["wall_seconds"] == pytest.approx(hours.now - began, rel=0.05)
 
 
 def test_measuring_changes_nothing_and_names_what_is_missing(tmp_path, hours):
@@ -123,32 +122,31 @@ def known() -> Measure:
 
 
 def test_a_forecast_by_hand():
-    found = forecast(known(), Target(1000, machines=4))
-    assert (found.partitions, found.workers) == (200, 8)
-    assert found.wall_s == pytest.approx(10 + 5 + 6000 / 8)
-    assert found.stages[0]["cpu_hours"] == pytest.approx(5800 / 3600) and found.stages[0]["gpu_hours"] is None
-    assert (found.read_bytes, found.written_bytes, found.stored_bytes) == (10**9, 3 * 10**9, 4 * 10**9)
-    assert found.binds == "stage separate"
-    slow = forecast(known(), Target(1000, machines=4, storage_mb_s=2))
-    assert slow.binds == "storage" and slow.wall_s == pytest.approx(10 + 2000)
+    (row,), found = forecast(known(), Target(1000, machines=4))
+    assert (found["partitions"], found["workers"]) == (200, 8)
+    assert found["wall_seconds"] == pytest.approx(10 + 5 + 6000 / 8)
+    assert row["cpu_hours"] == pytest.approx(5800 / 3600) and row["gpu_hours"] is None
+    assert [found[key] for key in ("gb_read", "gb_written", "gb_stored")] == pytest.approx([1, 3, 4])
+    assert found["binds"] == "stage separate"
+    _, slow = forecast(known(), Target(1000, machines=4, storage_mb_s=2))
+    assert slow["binds"] == "storage" and slow["wall_seconds"] == pytest.approx(10 + 2000)
 
 
 def test_gpu_hours_are_told_only_where_a_gpu_was_measured():
     on_cpu = known()
-    found = forecast(on_cpu, Target(1000, gpus=64))
-    told = facts(on_cpu, found, 64)
+    _, told = forecast(on_cpu, Target(1000, gpus=64))
     assert told["gpu_hours"] == "not measured" and "64 GPUs are not in these figures" in told["note"]
-    assert found.workers == 2
+    assert told["workers"] == 2
     on_gpu = replace(on_cpu, gpus=1, stages=[replace(on_cpu.stages[0], on_gpu=True)])
-    found = forecast(on_gpu, Target(1000, gpus=64))
-    assert found.workers == 128 and facts(on_gpu, found, 64)["gpu_hours"] == pytest.approx(6000 / 3600 / 2)
+    _, told = forecast(on_gpu, Target(1000, gpus=64))
+    assert told["workers"] == 128 and told["gpu_hours"] == pytest.approx(6000 / 3600 / 2)
 
 
 def test_more_jobs_than_can_be_played_are_bounded(monkeypatch):
-    played = forecast(known(), Target(4000, machines=4))
+    _, played = forecast(known(), Target(4000, machines=4))
     monkeypatch.setattr(plan, "_PLAYED_JOBS", 10)
-    bounded = forecast(known(), Target(4000, machines=4))
-    assert played.wall_s <= bounded.wall_s < 1.02 * played.wall_s
+    _, bounded = forecast(known(), Target(4000, machines=4))
+    assert played["wall_hours"] <= bounded["wall_hours"] < 1.02 * played["wall_hours"]
 
 
 def test_a_gpu_node_s_other_workers_do_not_count_for_the_gpu():
@@ -157,7 +155,7 @@ def test_a_gpu_node_s_other_workers_do_not_count_for_the_gpu():
     cut = replace(known().stages[0], name="segment", reads=("separate",), seconds=6.0)
     kinds = [(frozenset({"separate"}), 4), (frozenset({"segment"}), 12)]
     node = replace(known(), gpus=1, stages=[on_gpu, cut], kinds=kinds)
-    found = forecast(node, Target(10_000, gpus=64))
-    assert found.workers == 64 * 16 and found.binds == "stage separate"
-    assert found.wall_s == pytest.approx(10 + 5 + 60_000 / 256, rel=0.1)
-    assert facts(node, found, 64)["gpu_hours"] == pytest.approx(60_000 / 3600 / 4)
+    _, found = forecast(node, Target(10_000, gpus=64))
+    assert found["workers"] == 64 * 16 and found["binds"] == "stage separate"
+    assert found["wall_seconds"] == pytest.approx(10 + 5 + 60_000 / 256, rel=0.1)
+    assert found["gpu_hours"] == pytest.approx(60_000 / 3600 / 4)

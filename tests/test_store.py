@@ -179,7 +179,7 @@ def test_a_corpus_in_a_store_is_planned_for(port):
     held = set(files_in(corpus))
     known = measure(corpus, cheap_stages(), PipelineConfig(), 2, "inline")
     assert (known.songs, known.sampled_songs, len(known.index_bytes)) == (6, 4, 3)
-    assert [row["stage"] for row in forecast(known, Target(600)).stages] == [stage.name for stage in cheap_stages()]
+    assert [row["stage"] for row in forecast(known, Target(600))[0]] == [stage.name for stage in cheap_stages()]
     assert set(files_in(corpus)) == held, "nothing is written there"
 
 
