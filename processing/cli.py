@@ -82,7 +82,7 @@ def status(corpus: Corpus, as_json: AsJson = False) -> None:
     from processing.report import for_people, next_command, status
 
     rows, facts = status(corpus), last_run(corpus)
-    following = next_command(corpus)
+    following = next_command(corpus, rows)
     if as_json:
         summary(f"status of {corpus}", rows, as_json, **facts, next=following)
     else:

@@ -1,6 +1,6 @@
 """A corpus or a run -> counts for people: rows in, out and rejected, by reason."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autosing.console import command
@@ -21,14 +21,18 @@ def status(corpus: Place) -> list[dict[str, Any]]:
     return [_count(corpus, numbers, name) for name in ("index", *STAGES)]
 
 
-def next_command(corpus: Place) -> str:
-    """What to type next: the stages that a partition still lacks, or the build of the whole."""
+def next_command(corpus: Place, rows: Sequence[Mapping[str, Any]] = ()) -> str:
+    """What to type next: the stages that a partition still lacks, or the build of the whole.
+
+    `rows`: of `status` or `summarize`, which have looked at their stages' tables; only other stages' are looked for.
+    """
     numbers = partitions(corpus)
+    whole = {row["stage"]: row["partitions"] == _share(len(numbers), numbers) for row in rows}
 
     def has(stage: str) -> bool:
         return all(of_each(numbers, lambda k: table_path(corpus, k, stage).is_file(), corpus))
 
-    lacking = [stage for stage in STAGES if not has(stage)]
+    lacking = [stage for stage in STAGES if not (whole[stage] if stage in whole else has(stage))]
     if lacking:
         return command("process", corpus, *(["--stages", ",".join(lacking)] if len(lacking) < len(STAGES) else []))
     return command("build", corpus, corpus.parent / "dataset")
@@ -49,9 +53,13 @@ def for_people(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def _count(corpus: Place, numbers: Sequence[int], name: str) -> dict[str, Any]:
     found = count_stage(corpus, numbers, name)
     return {
-        "stage": name, "partitions": f"{found.tables}/{len(numbers)}", "rows_in": found.rows_in,
+        "stage": name, "partitions": _share(found.tables, numbers), "rows_in": found.rows_in,
         "rows_out": found.rows, "rejected": found.rejected, "reasons": found.reasons,
     }  # fmt: skip
+
+
+def _share(tables: int, numbers: Sequence[int]) -> str:
+    return f"{tables}/{len(numbers)}"
 
 
 def summarize(corpus: Place, stages: Sequence[Stage[Any, Any]], result: RunResult) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from autosing.config import load_config
 from autosing.errors import InputError
 from autosing.pretrained import REGISTRY
 from dataset_builder.cli import next_command as after_build
+from processing import report
 from processing.pipeline import STAGES, build_stages
 from processing.report import next_command as after_process
 from support.datasets import make_dataset
@@ -48,6 +49,11 @@ def test_each_command_names_the_next_one_filled_in(parses, tmp_path, monkeypatch
         said = after_process(corpus)
         assert parses(said) == ("build" if stage == "acoustic" else "process")
     assert said == f"autosing build '{corpus}' {tmp_path / 'dataset'}"
+    monkeypatch.setattr(report, "of_each", None)
+    looked = [{"stage": stage, "partitions": "1/1"} for stage in STAGES]
+    assert after_process(corpus, looked) == said, "what status has looked at is not asked for again"
+    looked[1]["partitions"] = "0/1"
+    assert after_process(corpus, looked).endswith(f"--stages {list(STAGES)[1]}")
     make_dataset(tmp_path / "d")
     assert parses(after_build(tmp_path / "d")) == "train" and f"t2s --data {tmp_path / 'd'}" in after_build(
         tmp_path / "d"
