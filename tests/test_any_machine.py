@@ -35,7 +35,7 @@ def test_the_decoder_keeps_no_threads_so_its_memory_does_not_grow_with_the_cores
         monkeypatch.setenv(name, "64")
     guard = Guard()
     try:
-        assert guard.decode(wav()).samples_CS.shape == (1, RATE)
+        assert guard.inspect(wav()).num_samples == RATE
         assert guard._process is not None
         assert len(list(Path(f"/proc/{guard._process.pid}/task").iterdir())) == 1
     finally:

@@ -4,7 +4,6 @@ import json
 import tracemalloc
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from autosing.audio import guard, io
@@ -77,20 +76,17 @@ def test_a_song_that_crashes_or_hangs_the_decoder_is_a_reject_row_of_separate(tr
     assert [row.id for row in read_rows(table_path(tmp_path, 0, "separate"), stage.gives)] == ["a", "f"]
 
 
-def test_what_is_decoded_apart_is_what_is_decoded_here():
+def test_what_is_heard_apart_is_what_is_heard_here():
     apart = guard.Guard()
     for format, channels in (("wav", 6), ("flac", 2), ("ogg", 1), ("opus", 2), ("mp3", 2)):
         data = song(format, format, 150_000, channels)
-        here, there = decode(data), apart.decode(data)
-        assert here.sample_rate_hz == there.sample_rate_hz
-        np.testing.assert_array_equal(here.samples_CS, there.samples_CS)
-        there.samples_CS[:] += 1
         found = apart.inspect(data)
-        assert (found.num_samples, found.channels) == (here.samples_CS.shape[1], len(here.samples_CS))
+        assert found == inspect(data)
+        assert (found.channels, found.num_samples) == decode(data).samples_CS.shape
     uncounted = next(case for case in MEDIA if case.file == "to a pipe.flac").make()
-    np.testing.assert_array_equal(apart.decode(uncounted).samples_CS, decode(uncounted).samples_CS)
+    assert apart.inspect(uncounted).num_samples == decode(uncounted).samples_CS.shape[1]
     with pytest.raises(InputError, match="song 7: not readable as audio") as caught:
-        apart.decode(b"words", "song 7")
+        apart.inspect(b"words", "song 7")
     assert caught.value.reason == "not_audio"
     apart.close()
 

@@ -225,7 +225,7 @@ def test_the_processes_that_decode_are_started_once_a_worker_not_once_a_partitio
 
         def apply(self, row):
             guard = guard_of_thread()
-            guard.decode(encode(Audio(np.zeros((1, 100), np.float32), 16_000), "wav"))
+            guard.inspect(encode(Audio(np.zeros((1, 100), np.float32), 16_000), "wav"))
             self.pids.append(guard._process.pid)
             return super().apply(row)
 

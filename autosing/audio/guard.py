@@ -1,11 +1,10 @@
-"""Encoded bytes -> samples or facts, decoded in a process apart: what crashes or hangs the decoder is an InputError.
+"""Encoded bytes -> facts, decoded in a process apart: what crashes or hangs the decoder is an InputError.
 
 The process lives on from file to file, within bounds of memory and CPU time, and is replaced when it dies. It reads the
-audio where that lies, and samples come back through shared memory, so what this costs a file is a message, not a copy.
+audio where that lies, so what this costs a file is a message, not a copy.
 """
 
 import json
-import mmap
 import os
 import resource
 import signal
@@ -17,10 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
-
 from autosing.audio.encoded import Descriptor, Encoded, FileBytes
-from autosing.audio.io import Audio, AudioReader, Inspected, inspect, read_tags
+from autosing.audio.io import Inspected, inspect, read_tags
 from autosing.errors import InputError
 
 _PROGRAM = "from autosing.audio.guard import serve; serve()"
@@ -62,14 +59,6 @@ class Guard:
         self._limits = limits or LIMITS
         self._process: subprocess.Popen[bytes] | None = None
 
-    def decode(self, audio: Encoded, name: str = "audio") -> Audio:
-        sink = _memory()
-        said = self._ask("decode", audio, name, sink)
-        channels, held, stride = said["channels"], said["held"], said["stride"]
-        plane = mmap.mmap(sink.fileno(), 4 * channels * stride)
-        samples_CS = np.frombuffer(plane, np.float32).reshape(channels, stride)[:, :held]
-        return Audio(np.ascontiguousarray(samples_CS), said["rate"])
-
     def inspect(self, audio: Encoded, name: str = "audio") -> Inspected:
         return Inspected(**self._ask("inspect", audio, name))
 
@@ -90,9 +79,7 @@ class Guard:
     def __del__(self) -> None:
         self.close()
 
-    def _ask(
-        self, task: str, audio: Encoded, name: str, sink: Descriptor | None = None, again: bool = True
-    ) -> dict[str, Any]:
+    def _ask(self, task: str, audio: Encoded, name: str, again: bool = True) -> dict[str, Any]:
         if self._process is None:
             self._start()
         assert self._process is not None
@@ -101,10 +88,9 @@ class Guard:
             audio = FileBytes(_memory(audio), 0, len(audio))
         limits = {"cpu_s": cpu_s, "memory": self._limits.memory_mb << 20}
         wanted = {"task": task, "name": name, "start": audio.start, "length": len(audio), **limits}
-        handles = [held.fileno() for held in (audio.file, sink) if held is not None]
         try:
             self._socket.settimeout(_PATIENCE * cpu_s)
-            socket.send_fds(self._socket, [json.dumps(wanted).encode()], handles)
+            socket.send_fds(self._socket, [json.dumps(wanted).encode()], [audio.file.fileno()])
             answer = self._socket.recv(_MESSAGE_BYTES)
         except TimeoutError:
             self.close()
@@ -115,7 +101,7 @@ class Guard:
             died = self._process.wait()
             self.close()
             if died != -signal.SIGXCPU and again:  # perhaps it was not the file's fault
-                return self._ask(task, audio, name, sink, again=False)
+                return self._ask(task, audio, name, again=False)
             _refuse(died, name, cpu_s)
         said: dict[str, Any] = json.loads(answer)
         if "errno" in said:
@@ -150,11 +136,6 @@ def guard_of_thread() -> Guard:
     return guard
 
 
-def decode_apart(audio: Encoded, name: str = "audio") -> Audio:
-    """`decode`, of bytes that nobody has vouched for."""
-    return guard_of_thread().decode(audio, name)
-
-
 def inspect_apart(audio: Encoded, name: str = "audio") -> Inspected:
     """`inspect`, of bytes that nobody has vouched for."""
     return guard_of_thread().inspect(audio, name)
@@ -172,12 +153,12 @@ def serve() -> None:
         channel.send(b"{}")
         os.dup2(1, 2)  # from here on stderr holds only what decoders mutter about files
         while True:
-            message, handles, _, _ = socket.recv_fds(channel, _MESSAGE_BYTES, 2)
+            message, handles, _, _ = socket.recv_fds(channel, _MESSAGE_BYTES, 1)
             if not message:
                 return
             wanted = json.loads(message)
             try:
-                answer = _answer(wanted, [Descriptor(handle) for handle in handles])
+                answer = _answer(wanted, Descriptor(handles[0]))
             except InputError as error:
                 answer = {"reason": error.reason, "message": str(error)}
             except MemoryError:
@@ -188,29 +169,14 @@ def serve() -> None:
             channel.send(json.dumps(answer).encode())
 
 
-def _answer(wanted: dict[str, Any], files: list[Descriptor]) -> dict[str, Any]:
+def _answer(wanted: dict[str, Any], file: Descriptor) -> dict[str, Any]:
     spent = resource.getrusage(resource.RUSAGE_SELF)
     _limit(resource.RLIMIT_CPU, int(spent.ru_utime + spent.ru_stime) + 1 + wanted["cpu_s"])
     _limit(resource.RLIMIT_AS, wanted["memory"])
-    audio = FileBytes(files[0], wanted["start"], wanted["length"])
+    audio = FileBytes(file, wanted["start"], wanted["length"])
     if wanted["task"] == "tags":
         return {key: text[:_TAG_CHARS] for key, text in read_tags(audio).items()}
-    if wanted["task"] == "inspect":
-        return vars(inspect(audio, wanted["name"]))
-    return _decode_into(files[1].fileno(), audio, wanted["name"])
-
-
-def _decode_into(sink: int, audio: Encoded, name: str) -> dict[str, Any]:
-    """Lay the channels one behind the other, block by block; `stride` samples lie between their beginnings."""
-    at = 0
-    with AudioReader(audio, name) as reader:
-        stride = reader.cap if reader.promised is None else reader.promised
-        for block_SC in reader.blocks():
-            for channel, samples_S in enumerate(block_SC.T):
-                os.pwrite(sink, samples_S.tobytes(), 4 * (channel * stride + at))
-            at += len(block_SC)
-    os.truncate(sink, 4 * reader.channels * stride)
-    return {"channels": reader.channels, "held": at, "stride": stride, "rate": reader.sample_rate_hz}
+    return vars(inspect(audio, wanted["name"]))
 
 
 def _limit(which: int, soft: int) -> None:
