@@ -17,6 +17,7 @@ from autosing.schemas.tables import Line, Word
 from autosing.text.files import guess_remark, read_text_file
 from autosing.text.lrc import LrcLine, LrcWord, parse_lrc, write_lrc
 from autosing.text.normalize import languages_of, main_script, words_of
+from autosing.text.spans import on_window
 from autosing.text.tokenizer import TimedText
 
 MIN_LENGTH_S, MAX_LENGTH_S = 0.1, 600.0
@@ -117,16 +118,12 @@ def window(lines: Sequence[AskedLine], start_s: float, length_s: float) -> list[
     if outside := len(lines) - len(inside):
         end_s = start_s + length_s
         note(f"lyrics: {outside} of {len(lines)} timed lines start outside {start_s:.2f}-{end_s:.2f} s: not sung")
-    return [_moved(line, start_s, length_s) for line in inside]
+    return [replace(line, words=_begun(line.words, start_s, length_s)) for line in on_window(inside, start_s, length_s)]
 
 
-def _moved(line: AskedLine, start_s: float, length_s: float) -> AskedLine:
-    words = tuple(
-        AskedWord(word.text, word.start_s - start_s, min(word.end_s - start_s, length_s))
-        for word in line.words
-        if word.start_s - start_s < length_s
-    )
-    return replace(line, start_s=line.start_s - start_s, end_s=min(line.end_s - start_s, length_s), words=words)
+def _begun(words: Sequence[AskedWord], start_s: float, length_s: float) -> tuple[AskedWord, ...]:
+    begun = [word for word in words if word.start_s - start_s < length_s]
+    return tuple(on_window(begun, start_s, length_s))
 
 
 def needed_s(texts: Sequence[str], lines: Sequence[AskedLine], start_s: float) -> float:

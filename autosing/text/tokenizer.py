@@ -15,6 +15,7 @@ import numpy as np
 
 from autosing.schemas.tables import Line, Word
 from autosing.text.normalize import joint, without_held_marks, words_of
+from autosing.text.spans import lies_inside, on_window
 
 EOT = 256
 """Follows the last byte."""
@@ -80,12 +81,8 @@ class TimedText:
 
     def window(self, start_s: float, end_s: float) -> "TimedText":
         """The words wholly inside, on the window's own time. A word cut by an edge is not there at all."""
-        inside = [
-            replace(word, start_s=word.start_s - start_s, end_s=word.end_s - start_s)
-            for word in self.words
-            if word.start_s >= start_s and word.end_s <= end_s
-        ]
-        return replace(self, words=tuple(inside))
+        inside = [word for word in self.words if lies_inside(word, start_s, end_s)]
+        return replace(self, words=tuple(on_window(inside, start_s, end_s - start_s)))
 
     def encode(self) -> tuple[np.ndarray, np.ndarray]:
         """-> (ids_L int64, time_s_L float32, UNTIMED where not told). Without words: the end token alone."""

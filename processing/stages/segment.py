@@ -16,6 +16,7 @@ from autosing.ids import clip_id
 from autosing.schemas.tables import Clip, Line, Word
 from autosing.stage import Rejected, Stage
 from autosing.text.normalize import join_words
+from autosing.text.spans import ROUNDING_S, lies_inside, on_window
 from processing.activity import RATE_HZ, STEP_MS, covered, singing_activity, sung_before_ms
 from processing.windows import choose_windows, cut_times
 
@@ -184,27 +185,26 @@ def rebase(lines: list[Line], words: list[Word], start_s: float, end_s: float) -
     Of a line that is cut, the words inside are kept and are a line of their own, so that what is sung in the clip is
     what its lyrics say; a word that is cut is gone.
     """
-    inside = [word for word in words if word.start_s >= start_s - 1e-6 and word.end_s <= end_s + 1e-6]
+    inside = [word for word in words if lies_inside(word, start_s, end_s, ROUNDING_S)]
     kept: dict[int, Line] = {}
     for number, line in enumerate(lines):
         own = [word for word in words if word.line == number]
         here = [word for word in inside if word.line == number]
-        if line.start_s >= start_s - 1e-6 and line.end_s <= end_s + 1e-6 and len(own) == len(here):
+        if lies_inside(line, start_s, end_s, ROUNDING_S) and len(own) == len(here):
             kept[number] = line
         elif here:
             text = join_words(word.text for word in here)
             kept[number] = replace(line, text=text, start_s=here[0].start_s, end_s=here[-1].end_s)
     place = {number: k for k, number in enumerate(kept)}
+    length_s = end_s - start_s
     return (
-        [_moved(line, start_s, end_s) for line in kept.values()],
-        [replace(_moved(word, start_s, end_s), line=place[word.line]) for word in inside],
+        [_rounded(line) for line in on_window(kept.values(), start_s, length_s)],
+        [replace(_rounded(word), line=place[word.line]) for word in on_window(inside, start_s, length_s)],
     )
 
 
-def _moved(span: Span, start_s: float, end_s: float) -> Span:
-    length_s = end_s - start_s
-    first, last = (min(max(t - start_s, 0.0), length_s) for t in (span.start_s, span.end_s))
-    return replace(span, start_s=round(first, 4), end_s=round(last, 4))
+def _rounded(span: Span) -> Span:
+    return replace(span, start_s=round(span.start_s, 4), end_s=round(span.end_s, 4))
 
 
 def _spans(items: list[Word] | list[Line]) -> np.ndarray:
