@@ -34,9 +34,10 @@ from autosing.songs.settings import (
 from autosing.songs.singers import SINGERS
 from autosing.songs.write import write_song
 from autosing.storage import tables
+from autosing.storage.store import sweep_dead
 
 _FORMATS = ("flac", "wav", "ogg", "mp3", "opus")
-_OUR_FOLDER = re.compile(r"song\d{4,}|\.song\d{4,}\.[0-9a-f]{12}\.part")
+_OUR_FOLDER = re.compile(r"song\d{4,}|\.song\d{4,}\.\w+\.part")
 
 
 @dataclass(frozen=True)
@@ -173,8 +174,8 @@ def _remove_beyond(out: Path, config: SongsConfig) -> None:
     for partition in _present(out):
         if partition >= config.partitions:
             shutil.rmtree(out / str(partition))
-    for half in out.glob("[0-9]*/.index.parquet.*.part"):
-        half.unlink()
+        else:
+            sweep_dead(out / str(partition))
     known = {song_id(i) for i in range(config.count)}
     for home in (out / "truth").iterdir():
         if home.name not in known and _OUR_FOLDER.fullmatch(home.name):

@@ -32,13 +32,9 @@ def lyric_line(language: str, rng: np.random.Generator) -> str:
 
 
 def split_words(line: str, language: str) -> list[str]:
-    """The words of a line as they are sung and timed: between spaces; in Mandarin each character."""
+    """The words of a line as they are sung and timed: between spaces; in Mandarin each character. `join_words` (of
+    autosing.text.normalize) is the inverse."""
     return list(line) if language == "zh" else line.split()
-
-
-def join_words(words: list[str], language: str) -> str:
-    """The inverse of split_words."""
-    return ("" if language == "zh" else " ").join(words)
 
 
 def _pick(bank: list[str], rng: np.random.Generator) -> str:

@@ -9,8 +9,9 @@ from autosing.audio.io import Audio
 from autosing.schemas.tables import Word
 from autosing.songs.analysis import SpeakingVoice
 from autosing.songs.espeak import SPEECH_RATE_HZ, Utterance
-from autosing.songs.lyrics import join_words, split_words
+from autosing.songs.lyrics import split_words
 from autosing.songs.room import on_16_bits
+from autosing.text.normalize import join_words
 
 _PAUSE_S = 0.25
 
@@ -46,4 +47,4 @@ def _words_of(utterance: Utterance, text: str, language: str) -> list[tuple[str,
             heard.append((token_number if heard else 0, start_s))
     end_s = utterance.phones[-1].end_s if utterance.phones else len(utterance.audio_S) / SPEECH_RATE_HZ
     bounds = [*heard, (len(tokens), end_s)]
-    return [(join_words(tokens[first:last], language), start, end) for (first, start), (last, end) in pairwise(bounds)]
+    return [(join_words(tokens[first:last]), start, end) for (first, start), (last, end) in pairwise(bounds)]

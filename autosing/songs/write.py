@@ -2,7 +2,6 @@
 
 import shutil
 from pathlib import Path
-from uuid import uuid4
 
 from autosing.audio.io import encode, save
 from autosing.schemas.tables import Line, Song
@@ -11,6 +10,7 @@ from autosing.songs.settings import SongsConfig, song_id
 from autosing.songs.singers import SINGERS
 from autosing.songs.song import Form, MadeSong, make_song
 from autosing.songs.truth import save_truth
+from autosing.storage.store import attempt
 
 LICENCE = "CC0-1.0"
 
@@ -19,15 +19,13 @@ def write_song(out: Path, config: SongsConfig, index: int) -> Song:
     """Make song number `index`. OUT/truth/<id>/ appears whole or not at all; the row is returned."""
     song = _sing(config, index)
     home = out / "truth" / song_id(index)
-    beside = home.with_name(f".{home.name}.{uuid4().hex[:12]}.part")
-    beside.mkdir(parents=True)
-    try:
-        _write_truth(song, beside)
+    with attempt(home) as folder:
+        whole = folder / home.name
+        whole.mkdir()
+        _write_truth(song, whole)
         if home.exists():
             shutil.rmtree(home)
-        beside.rename(home)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        whole.rename(home)
     lines = song.truth.lines
     return Song(
         id=song.truth.id,
