@@ -16,6 +16,7 @@ from autosing.pretrained import sources
 from autosing.pretrained.convert import CONVERTERS
 from autosing.pretrained.registry import REGISTRY
 from autosing.pretrained.weight import Download, Source, Weight
+from autosing.storage.store import digest_of
 
 
 def home() -> Path:
@@ -72,8 +73,7 @@ def file_digest(path: Path) -> str:
             return tensor_digest(path)
         except SafetensorError as error:
             return f"no safetensors file ({error})"
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return digest_of(path)
 
 
 @functools.cache

