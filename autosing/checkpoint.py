@@ -15,7 +15,6 @@ from autosing.errors import InputError
 from autosing.storage.store import write_whole
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
@@ -50,27 +49,26 @@ def save_model(
     write_whole(folder / DESCRIPTION, pretty.encode())
 
 
-def load_model(folder: Path, kind: str | None = None, device: str | torch.device = "cpu") -> ModelFile:
+def load_model(folder: Path, kind: str | None = None) -> ModelFile:
     """Read a run or model folder. Raises InputError: nothing there, not ours, or not of the wanted kind."""
-    return _read(folder, kind, str(device))
+    return _read(folder, kind, with_weights=True)
 
 
 def describe_model(folder: Path, kind: str | None = None) -> ModelFile:
     """As load_model, without the weights and without torch."""
-    return _read(folder, kind, None)
+    return _read(folder, kind, with_weights=False)
 
 
-def _read(folder: Path, kind: str | None, device: str | None) -> ModelFile:
-    """`device`: where the weights shall be; None: they are left out."""
+def _read(folder: Path, kind: str | None, with_weights: bool) -> ModelFile:
     from safetensors import SafetensorError, safe_open
 
     path = folder / WEIGHTS
     if not path.is_file():
         raise InputError(f"model {folder}: no {WEIGHTS} in it; give a run folder of 'autosing train'")
     try:
-        with safe_open(path, framework="pt" if device else "numpy", device=device or "cpu") as file:
+        with safe_open(path, framework="pt" if with_weights else "numpy") as file:
             text = (file.metadata() or {}).get(_HEADER)
-            names = file.keys() if device else ()
+            names = file.keys() if with_weights else ()
             state = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: not readable as safetensors ({error}); fetch or train it again") from None

@@ -19,11 +19,6 @@ def num_frames_to_cover(duration_s: float | Fraction, rate_hz: Fraction | int) -
     return math.ceil(Fraction(duration_s) * rate_hz - Fraction(1, 10**6))
 
 
-def nearest_frame(time_s: float | Fraction, rate_hz: Fraction | int) -> int:
-    """The frame whose start lies nearest to a time (halves round up)."""
-    return math.floor(Fraction(time_s) * rate_hz + Fraction(1, 2))
-
-
 def seconds(frames: int, rate_hz: Fraction | int) -> float:
     """The start of a frame, or the length of so many."""
     return float(frames / Fraction(rate_hz))

@@ -50,7 +50,7 @@ def test_every_code_goes_into_the_columns_and_comes_back(made, num_blocks, seed)
     assert columns_BRC.shape == (2, pattern.num_rows, pattern.num_columns(frames))
     for before, after in zip(codes, pattern.to_levels(columns_BRC), strict=True):
         assert torch.equal(before, after)
-    template_RC = pattern.template(frames)
+    template_RC = pattern.to_columns([torch.full_like(level[0], FREE) for level in codes])
     free_RC = template_RC == FREE
     assert free_RC.sum() == sum(level.shape[-1] for level in codes)
     assert torch.equal(columns_BRC[0][~free_RC], template_RC[~free_RC])
@@ -108,12 +108,6 @@ def test_a_multiscale_crop_holds_the_clip_or_a_true_part_of_it():
             assert torch.equal(columns_RC, coarse.to_columns(codes))
         seen.add(int(positions_C[1] - positions_C[0]))
     assert seen == {1, 4}
-
-
-def test_only_the_coarse_levels_of_an_accompaniment_are_seen():
-    pattern = Pattern.of(SNAC, "bricks")
-    columns_RC = pattern.only_levels(pattern.to_columns(codes_of(SNAC, 3)), 2)
-    assert (columns_RC[2:] == pattern.mask).all() and (columns_RC[:2] < pattern.mask).any()
 
 
 def test_what_does_not_fit_is_refused():

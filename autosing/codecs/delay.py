@@ -30,7 +30,7 @@ from autosing.errors import InputError
 PatternName = Literal["bricks", "bricks_unrolled", "delay"]
 _MASK, _PAD = -1, -2
 FREE = -1
-"""In a template: a code to be predicted. Everything else there is forced."""
+"""Stands for a code that is to be predicted. Everything else is forced."""
 
 
 @dataclass(frozen=True)
@@ -120,11 +120,6 @@ class Pattern:
         """positions_C (int64): the frame each column begins at, counted from column `first`; delays are not undone."""
         return (torch.arange(num_columns) + first) * (1 if self.unrolled else self.block)
 
-    def template(self, num_frames: int) -> Tensor:
-        """template_RC (int64): mask and pad where they are forced, FREE where a code is to be predicted."""
-        index_RC = _index(self, num_frames)
-        return torch.where(index_RC >= 0, FREE, self._specials(index_RC))
-
     def to_columns(self, codes: Sequence[Tensor]) -> Tensor:
         """[codes_BN_i] (or [codes_N_i]) -> columns_BRC (or columns_RC), int64."""
         frames = codes[-1].shape[-1]
@@ -143,11 +138,6 @@ class Pattern:
         place_N = _places(self, frames).to(columns_BRC.device)
         flat_BN = columns_BRC.flatten(-2)[..., place_N]
         return list(flat_BN.split([frames // stride for stride in self.strides], dim=-1))
-
-    def only_levels(self, columns_BRC: Tensor, num_levels: int) -> Tensor:
-        """The same columns with all but the coarsest levels masked: what a model may see of an accompaniment."""
-        hidden_R = torch.tensor([level >= num_levels for level in self.row_levels], device=columns_BRC.device)
-        return columns_BRC.masked_fill(hidden_R[:, None], self.mask)
 
     def _specials(self, index_RC: Tensor) -> Tensor:
         return torch.where(index_RC == _PAD, self.pad, self.mask)

@@ -119,9 +119,9 @@ def _times(x: Tensor, start_s_B: Tensor, step_s: float) -> Tensor:
     return start_s_B[:, None] + torch.arange(x.shape[-1], device=x.device) * step_s
 
 
-def load_sm2a(folder: Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> SM2A:
+def load_sm2a(folder: Path, device: str | torch.device = "cpu") -> SM2A:
     """A run folder -> the model, ready to sing. Raises InputError where it is none."""
     file = load_model(folder, "sm2a")
     model = SM2A(SM2AConfig.build(file.config, origin=str(folder)), extra=file.extra)
     restore(model, file, folder)
-    return model.to(device=device, dtype=dtype).eval().requires_grad_(False)
+    return model.to(device).eval().requires_grad_(False)

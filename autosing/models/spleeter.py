@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from autosing.audio.blocks import Blocks, Tape, fork, padded, resampled
 from autosing.clock import in_model
 
-SAMPLE_RATE_HZ = 44_100
 _WINDOW = 4096
 _HOP = 1024
 _FRAMES = 512

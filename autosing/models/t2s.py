@@ -153,9 +153,9 @@ def _places(x_BT: Tensor) -> Tensor:
     return torch.arange(x_BT.shape[-1], device=x_BT.device).expand(x_BT.shape[0], -1)
 
 
-def load_t2s(folder: Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> T2S:
+def load_t2s(folder: Path, device: str | torch.device = "cpu") -> T2S:
     """A run folder -> the model, ready to sing. Raises InputError where it is none."""
     file = load_model(folder, "t2s")
     model = T2S(T2SConfig.build(file.config, origin=str(folder)), extra=file.extra)
     restore(model, file, folder)
-    return model.to(device=device, dtype=dtype).eval().requires_grad_(False)
+    return model.to(device).eval().requires_grad_(False)

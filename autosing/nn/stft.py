@@ -37,12 +37,12 @@ def istft(spectrum_BKF: Tensor, window_samples: int, hop_samples: int) -> Tensor
     return audio_BS[:, edge : edge + num_frames * hop_samples]
 
 
-def mel_matrix(num_bands: int, window_samples: int, sample_rate_hz: int, low_hz: float = 0.0) -> Tensor:
+def mel_matrix(num_bands: int, window_samples: int, sample_rate_hz: int) -> Tensor:
     """matrix_MK: triangles whose tops lie evenly on the mel scale (O'Shaughnessy), each of sum one. A triangle
     narrower than a bin takes the bins around its top by straight lines, so none is empty."""
     bin_hz_K = torch.linspace(0, sample_rate_hz / 2, window_samples // 2 + 1)
-    low, high = (2595 * torch.log10(1 + torch.tensor(hz) / 700) for hz in (low_hz, sample_rate_hz / 2))
-    edge_hz = 700 * (10 ** (torch.linspace(float(low), float(high), num_bands + 2) / 2595) - 1)
+    top = 2595 * torch.log10(1 + torch.tensor(sample_rate_hz / 2) / 700)
+    edge_hz = 700 * (10 ** (torch.linspace(0.0, float(top), num_bands + 2) / 2595) - 1)
     spacing = float(bin_hz_K[1])
     below = (edge_hz[1:-1] - edge_hz[:-2]).clamp(min=spacing)[:, None]
     above = (edge_hz[2:] - edge_hz[1:-1]).clamp(min=spacing)[:, None]

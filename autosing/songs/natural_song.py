@@ -45,7 +45,7 @@ class _Plan:
     chords: list[str]
 
 
-def make_natural_song(seed: int, index: int, number: int, form: Form, speech: bool = True) -> MadeSong:
+def make_natural_song(seed: int, index: int, number: int, form: Form) -> MadeSong:
     """The song is a function of the arguments alone: the same in any process, after whatever else was made."""
     network, tables = load_kokoro()
     singer = natural_singer(number, tables)
@@ -76,11 +76,11 @@ def make_natural_song(seed: int, index: int, number: int, form: Form, speech: bo
         words = [word.text for word in planned.line.words]
         book.write(planned.text, words, sung.phones, syllables_of(planned.line.words), notes)
     stems = mix(sung_S, VOICE_RATE_HZ, play_band(chords, key, beat_s, duration_s, rng), rng)
-    spoken, spoken_words = _speak(singer, plan) if speech else (None, [])
+    spoken, spoken_words = _speak(singer, plan)
     truth = SongTruth(
         song_id(index), singer.name, "en", round(60 / beat_s, 3), key, chords, duration_s, book.lines,
         [planned.part for planned in plan], book.words, book.syllables, book.phones, book.notes, f0_T, spoken_words,
-        track_f0(stems.vocals_dry) if speech else None, "natural", breaths,
+        track_f0(stems.vocals_dry), "natural", breaths,
     )  # fmt: skip
     return MadeSong(truth, stems, spoken)
 

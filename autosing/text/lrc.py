@@ -79,9 +79,9 @@ def parse_lrc(text: str) -> Lrc:
     return Lrc(tuple(_earlier(line, earlier_s) for group in groups for line in group), tags)
 
 
-def write_lrc(lines: Iterable[LrcLine], tags: dict[str, str] | None = None) -> str:
+def write_lrc(lines: Iterable[LrcLine]) -> str:
     """LRC with hundredths of a second, word stamps where a line has words; ends with a line break."""
-    rows = [f"[{name}:{value}]" for name, value in (tags or {}).items()]
+    rows = []
     for line in lines:
         stamp = "" if line.start_s is None else f"[{_clock(line.start_s)}]"
         if line.words:
