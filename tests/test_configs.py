@@ -18,8 +18,9 @@ def test_training_configs_fit_their_task(path):
     task_class(task).Settings.build(config.task, origin=str(path))
 
 
-def test_the_readme_names_configs_that_exist():
-    text = (CONFIGS.parent / "README.md").read_text(encoding="utf-8")
-    named = [word for word in text.split() if word.startswith("configs/") and word.endswith(".yaml")]
+def test_the_pages_name_configs_that_exist():
+    pages = [CONFIGS.parent / "README.md", *(CONFIGS.parent / "docs").glob("*.md")]
+    words = [word for page in pages for word in page.read_text(encoding="utf-8").split()]
+    named = [word for word in words if word.startswith("configs/") and word.endswith(".yaml")]
     assert named
     assert all((CONFIGS.parent / name).is_file() for name in named), named

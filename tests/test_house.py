@@ -1,4 +1,4 @@
-"""The house keeps its word: what the README types exists, what is imported is declared, what can be set is read."""
+"""The repository is consistent: documented commands exist, imports are declared, settings are read."""
 
 import ast
 import importlib.util
@@ -24,7 +24,9 @@ from autosing.cli import COMMANDS, app
 HOUSE = Path(__file__).parents[1]
 ROOMS = ("autosing", "processing", "dataset_builder", "train", "inference")
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for room in ROOMS for path in (HOUSE / room).rglob("*.py")}
-README = (HOUSE / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    path: path.read_text(encoding="utf-8") for path in (HOUSE / "README.md", *sorted((HOUSE / "docs").glob("*.md")))
+}
 
 
 @pytest.fixture
@@ -40,10 +42,11 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return found
 
 
-def test_what_the_readme_types_is_what_the_program_takes(opened: dict[str, Any]) -> None:
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_what_a_page_types_is_what_the_program_takes(page: Path, opened: dict[str, Any]) -> None:
     """AutoSing's README names flags that its scripts do not have."""
-    typed = re.findall(r"^ {4}(?:\.venv/bin/)?autosing (\S.*)$", README, re.MULTILINE)
-    assert len(typed) > 10
+    typed = re.findall(r"^ {4}(?:ray job submit .* -- )?(?:\.venv/bin/)?autosing (\S.*)$", PAGES[page], re.MULTILINE)
+    assert len(typed) >= (8 if page.name == "README.md" else 1)
     for line in typed:
         words = shlex.split(line, comments=True)
         name = words.pop(0)
@@ -51,8 +54,29 @@ def test_what_the_readme_types_is_what_the_program_takes(opened: dict[str, Any])
             name = f"{name} {words.pop(0)}"
         opened[name].make_context(name, words)  # refuses an option that it does not know
     taken = {option for command in opened.values() for one in command.params for option in one.opts}
-    mentioned = {flag for flag in re.findall(r"`(--[a-z-]+)", README)} - {"--help", "--quiet", "--install-completion"}
-    assert mentioned and mentioned <= taken
+    mentioned = {flag for flag in re.findall(r"`(--[a-z-]+)", PAGES[page])} - {"--help", "--quiet"}
+    assert mentioned <= taken
+
+
+def test_make_has_the_targets_that_the_pages_name() -> None:
+    targets = set(re.findall(r"^(\w+):", (HOUSE / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = {name for text in PAGES.values() for name in re.findall(r"(?:^ {4}|`)make (\w+)", text, re.MULTILINE)}
+    assert {"demo", "test"} <= named <= targets
+
+
+def test_links_of_the_pages_lead_to_files_and_headings_that_exist() -> None:
+    links = [(page, link) for page, text in PAGES.items() for link in re.findall(r"\]\(([^)\s]+)\)", text)]
+    assert len(links) > 10
+    for page, link in links:
+        name, _, heading = link.partition("#")
+        target = page.parent / name if name else page
+        assert target.is_file(), (page, link)
+        if heading:
+            titles = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            slugs = [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
+            assert heading in slugs, (page, link)
+    linked = {(page.parent / link.partition("#")[0]).resolve() for page, link in links if page.name == "README.md"}
+    assert set(PAGES) - {HOUSE / "README.md"} <= linked
 
 
 def test_a_yes_or_no_is_a_flag_that_takes_no_word(opened: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """The page of a job tells what lies on disk: its numbers are the tables', its players hold the sounds."""
 
 import base64
+import importlib.util
 import io
 import json
 import re
@@ -106,7 +107,7 @@ def test_what_was_sung_is_heard_beside_what_it_was_sung_from(
     (tmp_path / "sung.json").write_text(json.dumps(facts))
     assert write_page(tmp_path / "page.html", corpus=corpus, sung=sung)["sounds"] == 6
     page = (tmp_path / "page.html").read_text()
-    assert "la &amp; la" in page and "90.0% of its content codes" in page
+    assert "la &amp; la" in page and "90.0% of its semantic codes" in page
     titles = re.findall(r"<figcaption><b>([^<]*)</b>", page)[:4]
     assert titles == ["Reference, mix in", "Its voice, as separated", "Sung vocals", "Mix out"]
 
@@ -130,7 +131,7 @@ def test_what_was_sung_in_any_format_and_each_candidate_is_heard(
 
 def test_a_missing_part_is_an_error_before_anything_is_written(corpus: Path, tmp_path: Path) -> None:
     for wrong, words in (
-        ({}, "nothing to tell of"),
+        ({}, "nothing to show"),
         ({"corpus": tmp_path / "none"}, "no such folder"),
         ({"runs": [tmp_path]}, "no metrics.jsonl"),
         ({"dataset": tmp_path}, "no index.json"),
@@ -158,3 +159,25 @@ def test_words_outside_the_picture_are_not_drawn_and_a_flat_loss_is_still_a_curv
     assert "nan" not in curve_svg([(1, 2.0)]) + curve_svg([(1, 2.0), (2, 2.0)])
     save(tone(220, 0.01), tmp_path / "short.wav")
     assert spectrogram_png(tone(220, 0.01)).startswith(b"\x89PNG")
+
+
+def test_the_picture_of_the_readme_shows_f0_and_words_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Path(__file__).parents[1] / "docs" / "picture.py"
+    spec = importlib.util.spec_from_file_location("picture", script)
+    assert spec is not None and spec.loader is not None
+    picture = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(picture)
+    monkeypatch.setattr(picture, "load_tracker", lambda: lambda audio_S, rate: np.full(200, 440.0))
+    for name in ("sung.wav", "sung.vocals.wav"):
+        save(tone(440, 2), tmp_path / name)
+    (tmp_path / "sung.lrc").write_text("[00:00.50]<00:00.50>la <00:01.00>la\n[00:01.50]\n")
+    drawn = np.asarray(picture.draw(tmp_path / "sung.wav"))
+    voice, rest = np.split(drawn[picture.ROW :], [picture.HEIGHT])
+    middle = picture.WIDTH // 2
+    brightest = np.asarray(picture.spectrogram(tone(440, 2)).convert("L"))[:, middle].argmax()
+    f0_rows = np.flatnonzero((voice[:, middle + 100] == picture.F0).all(axis=1))
+    assert f0_rows.mean() == pytest.approx(brightest, abs=4)
+    columns = np.flatnonzero((rest[: picture.ROW] == picture.INK).all(axis=(0, 2)))
+    assert list(columns) == [middle // 2, middle]

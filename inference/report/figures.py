@@ -50,22 +50,29 @@ def spectrogram_png(audio: Audio) -> bytes:
     return sink.getvalue()
 
 
-def pitch_path(f0_hz_T: np.ndarray, rate_hz: float, audio: Audio) -> str:
-    """An SVG path of the pitch track over `audio`'s picture, broken where nobody sings."""
+def pitch_lines(f0_hz_T: np.ndarray, rate_hz: float, audio: Audio) -> list[list[tuple[float, float]]]:
+    """A pitch track as lines over `audio`'s picture: (x, y) in fractions, a new line after each unvoiced gap."""
     width = max(audio.duration_s * rate_hz, 1.0)
-    parts, singing = [], False
+    lines: list[list[tuple[float, float]]] = []
+    voiced = False
     for frame, f0_hz in enumerate(f0_hz_T):
-        if f0_hz <= 0:
-            singing = False
-            continue
-        height = 1 - (_mel(float(f0_hz)) - _mel(LOW_HZ)) / (_mel(_top_hz(audio)) - _mel(LOW_HZ))
-        parts.append(f"{'L' if singing else 'M'}{frame / width:.4f} {height:.4f}")
-        singing = True
-    return "".join(parts)
+        if f0_hz > 0:
+            height = 1 - (_mel(float(f0_hz)) - _mel(LOW_HZ)) / (_mel(_top_hz(audio)) - _mel(LOW_HZ))
+            if not voiced:
+                lines.append([])
+            lines[-1].append((frame / width, height))
+        voiced = bool(f0_hz > 0)
+    return lines
+
+
+def pitch_path(f0_hz_T: np.ndarray, rate_hz: float, audio: Audio) -> str:
+    """The same lines as an SVG path."""
+    lines = pitch_lines(f0_hz_T, rate_hz, audio)
+    return "".join("M" + "L".join(f"{x:.4f} {y:.4f}" for x, y in line) for line in lines)
 
 
 def marks(spans: Sequence[tuple[str, float, float]], duration_s: float) -> list[Mark]:
-    """(text, start, end) in seconds -> where they lie, those within the audio only."""
+    """(text, start, end) in seconds -> positions as fractions of the width, those within the audio only."""
     return [
         Mark(text, max(0.0, start_s / duration_s), min(1.0, end_s / duration_s))
         for text, start_s, end_s in spans
@@ -74,7 +81,7 @@ def marks(spans: Sequence[tuple[str, float, float]], duration_s: float) -> list[
 
 
 def curve_svg(values: Sequence[tuple[float, float]], width: int = 560, height: int = 180) -> str:
-    """(step, loss) points -> an SVG with axes in its own labels; the raw points pale, their running mean over them."""
+    """(step, loss) points -> an SVG plot with labelled axes: the points pale, their running mean over them."""
     steps, losses = np.array([v[0] for v in values]), np.array([v[1] for v in values])
     left, right, top, bottom = 44, 8, 8, 22
     low, high = float(losses.min()), float(losses.max())
