@@ -1,4 +1,4 @@
-"""`autosing.sing` in Python: what `autosing sing` does, with models that may be loaded before."""
+"""`autosing.sing` for Python: the same as the command `autosing sing`, with run folders or loaded models."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,10 @@ def sing(
     force: bool = False,
     **options: Any,
 ) -> Sung:
-    """What was sung; with `out`, also written, as `autosing sing` does. `options`: see inference.request.config_of."""
+    """Sing; with `out`, also write the files of `autosing sing`. Raises InputError as that command does.
+
+    `sm2a`, `t2s`: run folders, or models of `autosing.load`. `options`: see inference.request.config_of.
+    """
     request = SingRequest(
         sm2a=Path(sm2a) if isinstance(sm2a, str) else sm2a,
         t2s=Path(t2s) if isinstance(t2s, str) else t2s,

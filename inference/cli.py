@@ -11,14 +11,14 @@ Option = typer.Option
 
 
 def sing(
-    sm2a: Annotated[Path, Option(help="A run of 'autosing train sm2a': content codes to sound.")],
+    sm2a: Annotated[Path, Option(help="Run of 'autosing train sm2a': semantic codes to audio.")],
     out: Annotated[
         Path,
         Option(help="The mix (.wav, .flac, .ogg or .mp3); out.vocals.wav, out.lrc and out.json go beside it."),
     ],
-    t2s: Annotated[Path | None, Option(help="A run of 'autosing train t2s': lyrics to content codes.")] = None,
+    t2s: Annotated[Path | None, Option(help="Run of 'autosing train t2s': lyrics to semantic codes.")] = None,
     reference: Annotated[
-        str | None, Option(help="Song whose music and singer are taken: a file, or CORPUS#ID (a folder or s3://).")
+        str | None, Option(help="Song that gives music and singer: a file, or CORPUS#ID (CORPUS: a folder or s3://).")
     ] = None,
     lyrics: Annotated[
         str | None,
@@ -30,31 +30,31 @@ def sing(
     singer: Annotated[Path | None, Option(help="Audio of another singer.")] = None,
     singer_mix: Annotated[float | None, Option(help="0: the reference's singer, 1: the other (default 1).")] = None,
     semantic_from: Annotated[
-        Path | None, Option(help="A vocal whose content is sung again, instead of lyrics.")
+        Path | None, Option(help="Vocals whose semantic codes are used instead of lyrics.")
     ] = None,
     start: Annotated[float | None, Option(help="Where in the reference to start, seconds (default 0).")] = None,
     length: Annotated[
         float | None, Option(help="Length of the output, seconds (default: what the lyrics need).")
     ] = None,
-    seed: Annotated[int | None, Option(help="Same seed, same sound (default 0).")] = None,
+    seed: Annotated[int | None, Option(help="Seed of the sampling (default 0).")] = None,
     temperature: Annotated[float | None, Option(help="0 is greedy.")] = None,
-    top_k: Annotated[int | None, Option(help="Draw from the k likeliest codes only.")] = None,
-    top_p: Annotated[float | None, Option(help="Draw from the likeliest codes that make up p.")] = None,
-    min_p: Annotated[float | None, Option(help="Draw from codes at least p times as likely as the likeliest.")] = None,
-    guidance_text: Annotated[float | None, Option(help="How hard to follow the words; 1 is off.")] = None,
-    guidance_music: Annotated[float | None, Option(help="How hard to follow the music; 1 is off.")] = None,
-    guidance_singer: Annotated[float | None, Option(help="How hard to follow the singer; 1 is off.")] = None,
-    candidates: Annotated[int | None, Option(help="How many ways to sing it (default 1).")] = None,
+    top_k: Annotated[int | None, Option(help="Sample from the k most likely codes only.")] = None,
+    top_p: Annotated[float | None, Option(help="Sample from the most likely codes that sum to p.")] = None,
+    min_p: Annotated[float | None, Option(help="Sample from codes at least p times as likely as the best.")] = None,
+    guidance_text: Annotated[float | None, Option(help="Guidance scale of the words; 1 is off.")] = None,
+    guidance_music: Annotated[float | None, Option(help="Guidance scale of the music; 1 is off.")] = None,
+    guidance_singer: Annotated[float | None, Option(help="Guidance scale of the singer; 1 is off.")] = None,
+    candidates: Annotated[int | None, Option(help="Number of candidates (default 1).")] = None,
     keep: Annotated[
-        Literal["all", "best"] | None, Option(help="all candidates, or the best: most of its content heard again.")
+        Literal["all", "best"] | None, Option(help="all candidates, or the one whose audio fits its codes best.")
     ] = None,
     scale: Annotated[
-        Literal["fine", "coarse"] | None, Option(help="fine, or coarse: a block of codes a step (default: as learnt).")
+        Literal["fine", "coarse"] | None, Option(help="fine, or coarse: a block of codes a step (default: as trained).")
     ] = None,
-    music: Annotated[bool | None, Option("--music/--no-music", help="A cappella without.")] = None,
-    music_gain_db: Annotated[float | None, Option(help="Instrumental louder or quieter than the reference's.")] = None,
+    music: Annotated[bool | None, Option("--music/--no-music", help="With instrumental, or a cappella.")] = None,
+    music_gain_db: Annotated[float | None, Option(help="Gain of the instrumental, dB (default 0).")] = None,
     separator: Annotated[
-        Literal["spleeter", "demucs", "none"] | None, Option(help="spleeter, demucs, or none: an instrumental.")
+        Literal["spleeter", "demucs", "none"] | None, Option(help="spleeter, demucs, or none (an instrumental).")
     ] = None,
     device: Annotated[
         Literal["auto", "cpu", "cuda"] | None,
@@ -66,17 +66,17 @@ def sing(
     format: Annotated[
         Literal["wav", "flac", "ogg", "mp3"], Option(help="wav, flac, ogg or mp3: of the files of a folder of lyrics.")
     ] = "wav",
-    force: Annotated[bool, Option("--force", help="Replace files that 'autosing sing' did not write, too.")] = False,
-    codes_out: Annotated[bool, Option("--codes-out", help="Keep the codes too, as out.npz.")] = False,
+    force: Annotated[bool, Option("--force", help="Also replace files that 'autosing sing' did not write.")] = False,
+    codes_out: Annotated[bool, Option("--codes-out", help="Also write the codes, as out.npz.")] = False,
     remark: Annotated[str, Option(help="A line for out.json and the report.")] = "",
-    config: Annotated[Path | None, Option(help="YAML of the same options; those given here come first.")] = None,
+    config: Annotated[Path | None, Option(help="YAML of the same options; the command line overrides it.")] = None,
     set: Annotated[list[str] | None, Option(help="key=value of the config, e.g. acoustic.top_k=20.")] = None,
     json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
 ) -> None:
     """Sing lyrics over a reference song's instrumental, in its singer's voice or another's.
 
     Files are exactly round(length * rate) samples long. A second run with the same options writes the same bytes.
-    Inputs are never replaced, nor what 'autosing sing' did not write, unless by --force.
+    Inputs are never replaced; files that 'autosing sing' did not write are replaced only with --force.
     """
     options: dict[str, Any] = {
         "start_s": start, "length_s": length, "seed": seed, "candidates": candidates, "keep": keep, "scale": scale,
@@ -110,17 +110,17 @@ def sing(
 def report(
     page: Annotated[Path, typer.Argument(help="The .html file to write.")],
     corpus: Annotated[
-        Path | None, Option(parser=place, help="Folder or s3:// address: counts, rejects, clips to hear.")
+        Path | None, Option(parser=place, help="Folder or s3:// address: counts, rejects, clips.")
     ] = None,
     dataset: Annotated[Path | None, Option(parser=place, help="Folder or s3:// address: its splits.")] = None,
     run: Annotated[list[Path] | None, Option(help="A training run, for its losses; may be given again.")] = None,
     sung: Annotated[
         Path | None, Option(help="The out.wav of 'autosing sing', in any format, or one candidate of it.")
     ] = None,
-    steps: Annotated[Path | None, Option(help="The demo's ledger of steps and seconds.")] = None,
+    steps: Annotated[Path | None, Option(help="_demo.json of 'autosing demo': steps and their seconds.")] = None,
     json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
 ) -> None:
-    """Write one self-contained page of what lies in these folders: players, pictures, counts, losses."""
+    """Write one self-contained HTML page about these folders: players, spectrograms, counts, losses."""
     from autosing.console import summary
     from inference.report.write import write_page
 

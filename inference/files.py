@@ -1,8 +1,8 @@
-"""The files of one output: their names, which of them `sing` itself wrote, and the record that says so, out.json.
+"""The files of one output: their names, and out.json, the record of the files that `sing` wrote.
 
-`sing` replaces only what it wrote. out.json holds the digest of every file written; a file with another digest is
-somebody's. Before the first file is replaced, out.json becomes a claim: it holds the digests of the old files and of
-the new ones, and `unfinished`, so that a run that was killed can be repeated and no reader takes its files for whole.
+`sing` replaces only files that it wrote. out.json holds the sha256 of each; a file with another digest belongs to the
+user. Before the first file is replaced, out.json is marked `unfinished` and holds the digests of the old and of the new
+files, so a killed run can be repeated, and no reader takes its files for complete.
 """
 
 import hashlib
@@ -55,7 +55,7 @@ class Files:
 
 
 def vocals_of(mix: Path) -> Path:
-    """Where the voice alone lies, beside a mix."""
+    """The path of the vocals that belong to a mix."""
     return mix.with_suffix(f".vocals{mix.suffix}")
 
 
@@ -75,7 +75,7 @@ def check_inputs(files: Files, inputs: Mapping[str, Path]) -> None:
 
 
 def check_owned(files: Files, force: bool = False) -> None:
-    """Raises InputError where a file is there that `sing` did not write, or that was changed since, unless `force`."""
+    """Raises InputError where a file exists that `sing` did not write or that was changed since, unless `force`."""
     held = _read(files.record)
     foreign = [path for path in files if path.exists() and not _stands(held, path)]
     if files.record.exists() and held is None:
@@ -99,10 +99,13 @@ def check_writable(out: Path) -> None:
 
 
 def put_all(files: Files, data: Mapping[Path, bytes], facts: Mapping[str, Any]) -> None:
-    """Write everything beside, then claim, replace file by file, the record last. Ownership is checked already."""
+    """Write all files to a temporary folder, mark the record unfinished, move them into place, then finish the record.
+
+    `check_owned` must have been called before.
+    """
     old, names = _digests(_read(files.record)), [path.name for path in data]
     new = {path.name: hashlib.sha256(held).hexdigest() for path, held in data.items()}
-    # Of earlier runs with more candidates: still there and still ours, so the record goes on naming them.
+    # Unchanged files of earlier runs with more candidates stay in the record.
     folder = files.record.parent
     kept = {
         name: digest_of(folder / name)
@@ -120,7 +123,7 @@ def put_all(files: Files, data: Mapping[Path, bytes], facts: Mapping[str, Any]) 
 
 
 def read_record(mix: Path) -> dict[str, Any]:
-    """What out.json says of a mix: of out.wav, or of one of several candidates, out.1.wav.
+    """The record of a mix: of out.wav, or of one of several candidates, out.1.wav.
 
     Raises InputError: no such file, no record that names it, or one that was not finished.
     """
@@ -132,11 +135,11 @@ def read_record(mix: Path) -> dict[str, Any]:
         if record is not None and mix.name in [Path(row["file"]).name for row in record["candidates"]]:
             return record
     names = " or ".join(path.name for path in records)
-    raise InputError(f"{mix}: no such file with a record of it beside it ({names}); make both with '{MADE_BY}'")
+    raise InputError(f"{mix}: no such file, or no record of it ({names}) in its folder; make both with '{MADE_BY}'")
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """A record of ours; None where there is none, or another JSON file."""
+    """A record of `sing`; None where there is no file, or another JSON file."""
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError):
@@ -151,7 +154,7 @@ def _replace(path: Path, beside: Path, facts: Mapping[str, Any]) -> None:
 
 
 def _digests(record: Mapping[str, Any] | None) -> dict[str, list[str]]:
-    """Name -> the digests that a file of ours may have: after a kill the old one or the new one."""
+    """Name -> the digests that a file of `sing` may have: after a killed run the old one or the new one."""
     found: dict[str, list[str]] = {name: list(held) for name, held in (record or {}).get("replaces", {}).items()}
     for name, digest in (record or {}).get("files", {}).items():
         found[name] = sorted({*found.get(name, []), digest})
@@ -163,7 +166,7 @@ def _stands(record: Mapping[str, Any] | None, path: Path) -> bool:
 
 
 def _stands_with(digests: list[str], path: Path) -> bool:
-    """Whether the file is there as it was written."""
+    """Whether the file exists with one of these digests."""
     return bool(digests) and path.is_file() and digest_of(path) in digests
 
 

@@ -1,4 +1,4 @@
-"""A request and where it goes -> files: of one song, or of a folder of lyrics, with the models loaded once."""
+"""A request and an output path -> files, for one song or for a folder of lyrics; models are loaded once."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from inference.singing import perform
 
 @dataclass(frozen=True)
 class Job:
-    """What is asked beside the request itself."""
+    """A request, and where and how its output is written."""
 
     request: SingRequest
     out: Path
@@ -34,7 +34,7 @@ class Job:
 
 
 def sing_one(job: Job) -> tuple[Sung, list[dict[str, Any]]]:
-    """What was sung, and one row a candidate. Raises InputError before anything is written."""
+    """Sing one song -> the result, and a row for each candidate. Raises InputError before anything is written."""
     files = job.check(job.request, job.out)
     resolved = resolve(job.request)
     models = load_models(resolved)
@@ -44,8 +44,9 @@ def sing_one(job: Job) -> tuple[Sung, list[dict[str, Any]]]:
 
 
 def sing_folder(job: Job, lyrics: Path, format: str = "wav") -> list[dict[str, Any]]:
-    """Sing each .lrc and .txt of a folder into the folder `job.out`: one row a candidate or, with `error`, a bad file.
+    """Sing each .lrc and .txt file of a folder into the folder `job.out`.
 
+    Returns a row for each candidate, and one with `error` for each file that could not be sung.
     Raises InputError where nothing can be sung: no such files, a bad reference, bad models.
     """
     if job.out.suffix.lower() in FORMATS or job.out.is_file():
@@ -83,7 +84,7 @@ def sing_folder(job: Job, lyrics: Path, format: str = "wav") -> list[dict[str, A
 
 
 def _songs(lyrics: Path, out: Path, format: str) -> dict[Path, Path]:
-    """Each file of lyrics -> its output. A .txt with a .lrc of the same name beside it is left to that."""
+    """Each file of lyrics -> its output. A .txt is skipped where a .lrc has the same name."""
     found = sorted(p for p in lyrics.iterdir() if p.suffix.lower() in LYRICS_ENDINGS and not p.name.startswith("."))
     timed = {path.stem for path in found if path.suffix.lower() == ".lrc"}
     songs: dict[Path, Path] = {}

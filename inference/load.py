@@ -1,4 +1,4 @@
-"""Runs -> the models that sing together, on one device; refused before any work where their codes differ."""
+"""Runs -> the models of one request, on one device. Runs with different codecs or codebooks are refused at once."""
 
 import time
 from dataclasses import dataclass
@@ -21,27 +21,27 @@ from inference.request import ResolvedRequest
 
 @dataclass(frozen=True)
 class Models:
-    """Everything that singing loads, but the speaker encoder, which is loaded once a process."""
+    """All models of one request except the speaker encoder, which is cached for the process."""
 
     sm2a: SM2A
     codec: Codec
     t2s: T2S | None
-    """None where the content comes from a given vocal."""
+    """None where the semantic codes come from given vocals."""
     tokenizer: SemanticTokenizer | None
-    """None where no content is heard."""
+    """None where no audio has to be tokenised."""
     separate: VocalsOf | None
     """None where nothing must be separated."""
     scale: Scale
     device: str
     load_s: float
-    """What loading took."""
+    """Seconds that loading took."""
 
 
 def load_models(resolved: ResolvedRequest) -> Models:
-    """What this request needs, and every other that differs in its lyrics alone.
+    """The models for this request, and for requests that differ only in their lyrics.
 
-    Raises InputError: missing, of the wrong kind, of codes that differ, without the codec they were trained on, or no
-    such device.
+    Raises InputError: a run is missing or of the wrong kind, a codec or codebook is not the one that a model was
+    trained with, or there is no such device.
     """
     started = time.monotonic()
     request, config = resolved.request, resolved.request.config
@@ -74,12 +74,12 @@ def load_models(resolved: ResolvedRequest) -> Models:
 
 
 def name_of(model: Path | SM2A | T2S) -> str:
-    """How messages and out.json call a model."""
+    """The name of a model in messages and in out.json."""
     return str(model) if isinstance(model, Path) else "(loaded before)"
 
 
 def _extra(model: Path | SM2A | T2S, kind: str) -> dict[str, Any]:
-    """What a run says it must be used with."""
+    """The codec and the codebook (names, digests) that a model was trained with."""
     if isinstance(model, Path):
         return describe_model(model, kind).extra
     if not isinstance(model, SM2A if kind == "sm2a" else T2S):
@@ -87,10 +87,10 @@ def _extra(model: Path | SM2A | T2S, kind: str) -> dict[str, Any]:
     return model.extra
 
 
-def _scale(who: str, learnt: list[Scale], wanted: Scale | None) -> Scale:
-    if wanted is not None and wanted not in learnt:
-        raise InputError(f"{who}: has learnt {' and '.join(learnt)} columns; give --scale {learnt[0]}")
-    return wanted or ("fine" if "fine" in learnt else "coarse")
+def _scale(who: str, trained: list[Scale], wanted: Scale | None) -> Scale:
+    if wanted is not None and wanted not in trained:
+        raise InputError(f"{who}: was trained for {' and '.join(trained)} columns only; give --scale {trained[0]}")
+    return wanted or ("fine" if "fine" in trained else "coarse")
 
 
 def _agree(sm2a: str, ours: dict[str, Any], t2s: str, theirs: dict[str, Any]) -> None:
@@ -106,6 +106,6 @@ def _agree(sm2a: str, ours: dict[str, Any], t2s: str, theirs: dict[str, Any]) ->
 def _same(who: str, what: str, wanted: str, found: str, remedy: str) -> None:
     if wanted != found:
         raise InputError(
-            f"{who}: was trained on another file than {what} (digest {wanted[:12]}, found {found[:12]}); "
-            f"give the right one by {remedy}"
+            f"{who}: found {what} with digest {found[:12]}, need the one with digest {wanted[:12]} that it was trained "
+            f"with; give it by {remedy}"
         )

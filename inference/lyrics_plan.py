@@ -1,6 +1,6 @@
-"""lyrics as given + a window of a song -> lines with times, on the window's own time: what is asked of the model.
+"""lyrics + a window of a song -> lines with times in seconds of the window: the text input of the model.
 
-Lines with stamps keep them. Lines without are laid over the window by their syllables, with a breath between.
+Lines with time stamps keep them. Other lines are spread over the window by their syllables, with a pause between.
 """
 
 import math
@@ -21,12 +21,12 @@ from autosing.text.spans import on_window
 from autosing.text.tokenizer import TimedText
 
 MIN_LENGTH_S, MAX_LENGTH_S = 0.1, 600.0
-"""Of an output."""
+"""Shortest and longest output."""
 LYRICS_ENDINGS = (".lrc", ".txt")
 LEAD_S, MAX_SYLLABLE_S, MIN_SYLLABLE_S = 0.3, 0.5, 0.1
-"""Silence before the first line; the slowest and the fastest that a syllable is sung where no time is given."""
+"""Silence before the first line; longest and shortest syllable where no time is given."""
 BREATH_SYLLABLES = 1.5
-"""The pause after a line, in syllables. A stamped line ends at the next stamp, or so long after its slowest pace."""
+"""The pause after a line, in syllables. A stamped line ends at the next stamp, or after its longest time."""
 _CJK = re.compile("[぀-ヿ㐀-䶿一-鿿가-힣]")
 _VOWELS = re.compile(r"[aeiouyàáâãäåæèéêëìíîïòóôõöøùúûüýœаеёиоуыэюяіїєαεηιουω]+", re.IGNORECASE)
 
@@ -49,13 +49,13 @@ class AskedLine:
     end_s: float
     words: tuple[AskedWord, ...] = ()
     timed: bool = True
-    """False: the times are a guess that the model is not told."""
+    """False: the times are estimated, and not given to the model."""
 
 
 def syllables(text: str) -> int:
-    """About how many syllables a line has: one a CJK character or digit, one a group of vowels, at least one a word.
+    """Estimated syllables of a line: one for each CJK character, digit or group of vowels, at least one for each word.
 
-    0 where nothing can be sung: no letter and no digit in it, or a heading such as `[Chorus]`.
+    0 where nothing can be sung: a line without letters and digits, or a heading such as `[Chorus]`.
     """
     if not words_of(text):
         return 0
@@ -70,8 +70,8 @@ def syllables(text: str) -> int:
 def lay_out(texts: Sequence[str], length_s: float, longest_s: float = MAX_LENGTH_S) -> list[AskedLine]:
     """Lines without times -> lines over [0, length], each as long as its share of syllables.
 
-    The pace is the slowest that fills the window, but no syllable is held longer than 0.5 s: what is left over becomes
-    longer breaths. No length over `longest_s` is advised. Raises InputError where a syllable would have under 0.1 s.
+    Syllables are as long as the window allows, at most 0.5 s; the rest of the window becomes longer pauses. Messages
+    recommend no length over `longest_s`. Raises InputError where a syllable would be shorter than 0.1 s.
     """
     counts = [syllables(text) for text in texts]
     breaths = BREATH_SYLLABLES * (len(texts) - 1)
@@ -98,15 +98,15 @@ def lay_out(texts: Sequence[str], length_s: float, longest_s: float = MAX_LENGTH
 
 
 def _room(length_s: float) -> tuple[float, float]:
-    """(the silence before the first line, what is left between it and as much silence at the end)."""
+    """(seconds of silence before the first line, seconds from there to an equal silence at the end)."""
     lead_s = min(LEAD_S, 0.05 * length_s)
     return lead_s, length_s - 2 * lead_s
 
 
 def window(lines: Sequence[AskedLine], start_s: float, length_s: float) -> list[AskedLine]:
-    """Lines on the song's time -> those that start inside the window, on its own time, ended at the window's end.
+    """Lines in song time -> those that start inside the window, in window time, cut at its end.
 
-    What starts outside is told in a note. Raises InputError where nothing starts inside.
+    A note counts the lines that start outside. Raises InputError where none starts inside.
     """
     inside = [line for line in lines if 0 <= line.start_s - start_s < length_s]
     if not inside:
@@ -127,7 +127,7 @@ def _begun(words: Sequence[AskedWord], start_s: float, length_s: float) -> tuple
 
 
 def needed_s(texts: Sequence[str], lines: Sequence[AskedLine], start_s: float) -> float:
-    """The length of a window that holds all of these lyrics at an easy pace."""
+    """Seconds of a window for all of these lyrics, with the longest syllables where no time is given."""
     if lines:
         return max(line.end_s for line in lines) - start_s + LEAD_S
     units = sum(syllables(text) for text in texts) + BREATH_SYLLABLES * (len(texts) - 1)
@@ -135,7 +135,7 @@ def needed_s(texts: Sequence[str], lines: Sequence[AskedLine], start_s: float) -
 
 
 def as_timed_text(lines: Sequence[AskedLine]) -> TimedText:
-    """What the model is told: words' times where every line has them, the lines' times otherwise."""
+    """The text input of the model: word times where every line has them, line times otherwise."""
     held = [Line(line.text, line.start_s, line.end_s, 1.0, line.timed) for line in lines]
     if all(line.words for line in lines):
         words = [Word(w.text, w.start_s, w.end_s, 1.0, n) for n, line in enumerate(lines) for w in line.words]
@@ -144,7 +144,7 @@ def as_timed_text(lines: Sequence[AskedLine]) -> TimedText:
 
 
 def as_lrc(lines: Sequence[AskedLine]) -> str:
-    """LRC of what is asked for; an empty line ends each that the next does not follow within a second."""
+    """The lines as LRC. An empty line marks the end of a line where the next one starts more than a second later."""
     rows: list[LrcLine] = []
     for line, following in zip_longest(lines, lines[1:]):
         words = tuple(LrcWord(word.text, word.start_s) for word in line.words)
@@ -157,9 +157,9 @@ def as_lrc(lines: Sequence[AskedLine]) -> str:
 def read_lyrics(given: str) -> tuple[list[str], list[AskedLine]]:
     """Text, @file, a .lrc or .txt path, or LRC text -> (lines without times, []) or ([], lines with times).
 
-    In text, the two characters \\n break a line as a line break does. Of two lines under one stamp, a second one in
-    another script is taken for the translation. Lines that are left out are told in a note.
-    Raises InputError: no such file, not text, nothing in it that can be sung.
+    The two characters \\n in a text count as a line break. Of two lines with the same stamp, a second one in another
+    script is taken as the translation and left out. A note lists the lines that are left out.
+    Raises InputError: no such file, not text, or nothing that can be sung.
     """
     text, name = _text(given)
     lrc = parse_lrc(text)
@@ -170,7 +170,7 @@ def read_lyrics(given: str) -> tuple[list[str], list[AskedLine]]:
     texts = [] if timed else [line.text for line in lrc.lines if syllables(line.text)]
     if not timed and not texts:
         raise InputError(f"{name}: nothing in it can be sung (found {text.strip()[:40]!r}); need words or numbers")
-    _tell_left_out(name, "hold nothing to sing", empty)
+    _tell_left_out(name, "have no words or numbers", empty)
     _tell_left_out(name, "translate the line with the same stamp", translations if timed else [])
     return texts, timed
 
@@ -194,7 +194,7 @@ def _groups(lines: Sequence[LrcLine]) -> Iterator[_Group]:
     start_s = 0.0
     group: list[LrcLine] = []
     for line in (*lines, LrcLine("", math.inf)):
-        # Compared as a file writes them, in hundredths: an offset may have moved one by a rounding more than another.
+        # Stamps are equal if they are so in the file, in hundredths: the offset's rounding may differ between them.
         if line.start_s is not None and not (group and abs(line.start_s - start_s) < 0.005):
             yield _Group(tuple(group), start_s, line.start_s)
             start_s, group = line.start_s, []
@@ -202,7 +202,7 @@ def _groups(lines: Sequence[LrcLine]) -> Iterator[_Group]:
 
 
 def _translates(line: LrcLine, lines: Sequence[LrcLine]) -> bool:
-    """Whether a line repeats the first of its group in a script that no language of the first one's is written in."""
+    """Whether a line is a translation: its script shares no language with that of the first line of its group."""
     first = next((other for other in lines if syllables(other.text)), None)
     if first is None or line is first or line.start_s is None or not syllables(line.text):
         return False
@@ -213,9 +213,9 @@ def _translates(line: LrcLine, lines: Sequence[LrcLine]) -> bool:
 
 
 def _between(group: _Group) -> list[AskedLine]:
-    """A group's lines over [start, next), by their syllables; none is longer than at a syllable's slowest and a breath.
+    """A group's lines spread over [start, next) by their syllables, each at most its longest syllables and a pause.
 
-    A line with word stamps keeps them; that of others is what it leaves.
+    A line whose end is known keeps it; the next line starts there.
     """
     start_s, next_s = group.start_s, group.next_s
     sung = [line for line in group.lines if syllables(line.text) and not _translates(line, group.lines)]
@@ -238,7 +238,7 @@ def _words(words: Sequence[LrcWord], end_s: float) -> tuple[AskedWord, ...]:
 
 
 def lyrics_file(given: str) -> Path | None:
-    """The file that `--lyrics` names: `@file`, or what ends in .lrc or .txt; None where it is the words themselves."""
+    """The file that `--lyrics` names: `@file`, or a name in .lrc or .txt; None where `given` is the text itself."""
     path = Path(given.removeprefix("@"))
     return path if given.startswith("@") or (given.lower().endswith(LYRICS_ENDINGS) and can_be_a_path(path)) else None
 
@@ -250,7 +250,7 @@ def lyrics_folder(given: str) -> Path | None:
 
 
 def can_be_a_path(path: Path) -> bool:
-    """Whether words are short enough to be a path: a system takes names of 255 bytes, paths of 4096."""
+    """Whether a text is short enough for a path: Linux allows names of 255 bytes and paths of 4096."""
     return len(os.fsencode(path)) < 4096 and all(len(os.fsencode(part)) <= 255 for part in path.parts)
 
 

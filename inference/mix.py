@@ -12,7 +12,7 @@ from autosing.audio.io import Audio
 from autosing.audio.loudness import amplified, integrated_lufs, true_peak_db
 
 USUAL_BALANCE_LU = 0.0
-"""Vocals as loud as the instrumental: where the reference has no voice of its own to go by."""
+"""Vocals as loud as the instrumental: the default where the reference has no vocals to measure."""
 BALANCE_RANGE_LU = (-9.0, 9.0)
 """A balance outside this range comes from a poor separation, not from the reference's mix; it is clipped."""
 CEILING_DBTP = -1.0
@@ -39,10 +39,10 @@ def balance_lu(vocals: Audio, instrumental: Audio) -> float | None:
 
 
 def lay_over(vocals: Audio, instrumental: Audio | None, balance: float | None, music_gain_db: float = 0.0) -> Mix:
-    """Place mono vocals over the instrumental, `balance` LU above it (None: the usual), then the music's own gain.
+    """Mix mono vocals with the instrumental, `balance` LU above it (None: the default), then apply the music's gain.
 
-    Both must be equally long and at one rate. No limiter: where the sum's true peak would pass -1 dBTP, everything is
-    turned down together. Without an instrumental the vocals alone are kept under the ceiling.
+    Both must have the same length and rate. No limiter: where the sum's true peak would exceed -1 dBTP, all stems are
+    attenuated together. Without an instrumental the vocals alone are kept under that ceiling.
     """
     if instrumental is None:
         quiet = _headroom_db(vocals)

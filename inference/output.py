@@ -1,4 +1,4 @@
-"""What was sung -> files: out.wav (the mix), out.vocals.wav, out.lrc (what was asked for), out.json (how)."""
+"""Sung -> files: out.wav (the mix), out.vocals.wav, out.lrc (the lyrics with times), out.json (models and options)."""
 
 import io
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from inference.request import SingConfig
 from inference.result import Candidate, Sung
 
 FORMATS = (".wav", ".flac", ".ogg", ".mp3")
-"""Of each a decoder gives exactly as many samples as were encoded."""
+"""Formats that decode to exactly the number of samples that were encoded."""
 MP3_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 
@@ -27,9 +27,9 @@ def check_out(
     inputs: Mapping[str, Path] | None = None,
     force: bool = False,
 ) -> Files:
-    """The files that will be written. Raises InputError where one cannot be, or would replace what it must not.
+    """The files that will be written. Raises InputError where one cannot be written, or would replace a file to keep.
 
-    `inputs`: option -> what is read (SingRequest.files). `force`: files that `sing` did not write may be replaced.
+    `inputs`: option -> file that is read (SingRequest.files). `force`: files that `sing` did not write may be replaced.
     """
     if out.is_dir():
         raise InputError(f"--out {out}: is a folder, need the name of a file in it; give --out {out / 'out.wav'}")
@@ -53,7 +53,7 @@ def check_rate(out: Path, sample_rate_hz: int | None) -> None:
 
 
 def write(sung: Sung, files: Files, remark: str = "") -> list[dict[str, Any]]:
-    """Write all files of one request, as `check_out` gave them. Returns one row a candidate."""
+    """Write all files of one request, at the paths of `check_out`. Returns a summary row for each candidate."""
     data: dict[Path, bytes] = {}
     for take, candidate in zip(files.takes, sung.candidates, strict=True):
         for path, audio in ((take.mix, candidate.mix.mix), (take.vocals, candidate.mix.vocals)):

@@ -1,4 +1,4 @@
-"""A reference song and a window of it -> what the models are told of: its instrumental, its singer, its balance.
+"""A window of a reference song -> conditions of the models: instrumental, singer vector, balance of voice and music.
 
 Shapes: C channels, S samples.
 """
@@ -16,25 +16,25 @@ from inference.mix import balance_lu
 from inference.request import ResolvedRequest
 
 OTHER_VOICE = "give --singer FILE with a voice, or another --start"
-"""What helps where the reference's own voice cannot be had."""
+"""Remedy in messages where the reference has no usable voice."""
 LEAKED_LU = -25.0
-"""A separated voice this far below the music is leakage: nobody sings there."""
+"""Separated vocals this far below the music are leakage, not singing."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Everything about the window that singing needs; None for what was not asked for."""
+    """The conditions; None for those that the request does not need."""
 
     instrumental: Audio | None
     """The window, at the reference's rate and channels."""
     singer: np.ndarray
     """float32[256], a unit vector."""
     balance_lu: float | None
-    """How much louder the reference's own voice is than its instrumental; None where that cannot be heard."""
+    """Loudness of the reference's vocals above its instrumental; None where one of them is silent or not known."""
 
 
 def listen(resolved: ResolvedRequest, separate: VocalsOf | None, device: str = "cpu") -> Reference:
-    """Separate what must be separated, cut the window, hear the singers. Raises InputError where no voice is found."""
+    """Separate the reference if needed, cut the window, embed the singers. Raises InputError without a voice."""
     request, config, other_voice = resolved.request, resolved.request.config, resolved.inputs.singer
     first_s, last_s = excerpt(resolved)
     vocals, instrumental = _stems(resolved, separate, first_s, last_s)
@@ -56,7 +56,7 @@ def listen(resolved: ResolvedRequest, separate: VocalsOf | None, device: str = "
 
 
 def interpolate(own: np.ndarray | None, other: np.ndarray | None, share: float) -> np.ndarray:
-    """Between two unit vectors along the arc: `share` 0 gives the first, 1 the second; one alone gives itself."""
+    """Spherical interpolation of unit vectors: `share` 0 gives the first, 1 the second; with one None, the other."""
     if own is None or other is None:
         only = own if other is None else other
         assert only is not None
@@ -69,7 +69,7 @@ def interpolate(own: np.ndarray | None, other: np.ndarray | None, share: float) 
 
 
 def excerpt(resolved: ResolvedRequest) -> tuple[float, float]:
-    """(start, end) of what is listened to: the window, widened evenly to `context_s` as far as the song reaches."""
+    """(start, end) in s of the part that is separated: the window, widened evenly to `context_s` within the song."""
     if resolved.inputs.reference is None:
         return 0.0, 0.0
     total_s, context_s = resolved.inputs.reference.mix.duration_s, resolved.request.config.context_s
@@ -94,7 +94,7 @@ def _stems(
 
 
 def _voice(vocals: Audio, name: str, remedy: str, device: str) -> np.ndarray:
-    """float32[256]. Raises InputError where nobody is heard."""
+    """Singer vector, float32[256]. Raises InputError where there is too little voice."""
     from autosing.models.speaker import load_speaker_encoder
 
     try:

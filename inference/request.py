@@ -1,6 +1,6 @@
-"""What a person asks to be sung -> a request whose files, lyrics and window have been checked before any work.
+"""The user's options -> a resolved request: files decoded, lyrics timed, window checked, before any model runs.
 
-`open_inputs` decodes what all lyrics of one run share; `resolve` then settles one song.
+`open_inputs` decodes the files that all songs of one command share; `resolve` then prepares one song.
 """
 
 import json
@@ -34,7 +34,7 @@ from inference.sources import Source, open_source
 
 
 class SingConfig(Config):
-    """How to sing; every field has an option of `autosing sing`, and can lie in a YAML file."""
+    """How to sing; every field has an option of `autosing sing` and can be set in a YAML file."""
 
     start_s: float = Field(default=0.0, ge=0)
     """Where in the reference the singing starts. Times in LRC lyrics are the reference's own."""
@@ -42,44 +42,44 @@ class SingConfig(Config):
     """How long the output is, to the sample; None: as long as the lyrics need, within the reference."""
     seed: int = Field(default=0, ge=0)
     semantic: Sampling = Sampling()
-    """How the content is drawn (t2s); its own seed counts beside `seed`."""
+    """Sampling of the semantic codes (t2s); its seed is combined with `seed`."""
     acoustic: Sampling = Sampling()
-    """How the sound is drawn (sm2a); its own seed counts beside `seed`."""
+    """Sampling of the codec codes (sm2a); its seed is combined with `seed`."""
     scale: Scale | None = None
-    """fine: every code on its own step. coarse: all codes of a block in one step, about four times faster. None: fine,
-    where the model has learnt it."""
+    """fine: one code a step. coarse: all codes of a block in one step, about four times faster. None: fine, where the
+    model was trained for it."""
     candidates: int = Field(default=1, ge=1, le=64)
     keep: Literal["all", "best"] = "all"
-    """best: the candidate in which most of the wanted content codes are heard when its sound is tokenised again."""
+    """best: the candidate whose audio, tokenised again, gives most of its semantic codes."""
     singer_mix: float = Field(default=1.0, ge=0, le=1)
-    """0: the reference's singer. 1: the singer of the `singer` file. Between: between."""
+    """0: the reference's singer. 1: the singer of the `singer` file. Between: interpolated."""
     music: bool = True
-    """False: a cappella; the models are told of no music and none is mixed in."""
+    """False: a cappella; the models get no music, and none is mixed in."""
     music_gain_db: float = Field(default=0.0, ge=-60, le=24)
-    """Louder or quieter instrumental than the reference's own balance of voice and music."""
+    """Gain of the instrumental, relative to the reference's balance of voice and music."""
     separation: SeparatorConfig = SeparatorConfig()
-    """separator none: the reference is an instrumental already, and holds no singer."""
+    """separator none: the reference is an instrumental without a singer."""
     context_s: float = Field(default=60.0, gt=0)
-    """At least so much of the reference around the window is separated: its voice and balance are heard there."""
+    """Shortest part of the reference around the window that is separated, to measure singer and balance."""
     sample_rate_hz: int | None = Field(default=None, ge=8000, le=192_000)
-    """Of the files written; None: the codec's own."""
+    """Sample rate of the files; None: the codec's."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where models, codec, tokeniser, separator and speaker encoder run; auto: on a GPU where there is one.
-    `separation.device`, where it is not auto, is the separator's own."""
+    `separation.device`, where it is not auto, overrides it for the separator."""
 
 
-DRAWING = ("temperature", "top_k", "top_p", "min_p", "guidance_text", "guidance_music", "guidance_singer")
-"""Options that say how codes are drawn: of the content and of the sound alike."""
+SAMPLING_OPTIONS = ("temperature", "top_k", "top_p", "min_p", "guidance_text", "guidance_music", "guidance_singer")
+"""Options that set the sampling of both semantic and codec codes."""
 
 
 def config_of(options: Mapping[str, Any], path: Path | None = None, overrides: Sequence[str] = ()) -> SingConfig:
     """Options by name (None: not given), over a YAML file of SingConfig's fields, and `key=value` words over both.
 
-    Names are SingConfig's fields, those of DRAWING, and `separator`. Raises InputError: unknown, or out of bounds.
+    Names are SingConfig's fields, SAMPLING_OPTIONS and `separator`. Raises InputError: unknown, or out of bounds.
     """
     words = []
     for name, value in options.items():
-        keys = [f"semantic.{name}", f"acoustic.{name}"] if name in DRAWING else [name]
+        keys = [f"semantic.{name}", f"acoustic.{name}"] if name in SAMPLING_OPTIONS else [name]
         if name == "separator":
             keys = ["separation.separator"]
         words += [f"{key}={json.dumps(value, default=str)}" for key in keys if value is not None]
@@ -88,33 +88,33 @@ def config_of(options: Mapping[str, Any], path: Path | None = None, overrides: S
 
 @dataclass(frozen=True)
 class SingRequest:
-    """What `sing` takes. Paths are the person's; nothing has been read yet."""
+    """The arguments of `sing`; nothing has been read yet."""
 
     sm2a: Path | SM2A
-    """A run, or the model of one, loaded before."""
+    """A run folder, or a loaded model."""
     t2s: Path | T2S | None = None
-    """Needed unless `semantic_from` gives the content."""
+    """Needed unless `semantic_from` is given."""
     reference: str | None = None
     """The song (see inference.sources): its instrumental, its singer. Needed for music."""
     lyrics: str | None = None
-    """Text, `@file`, the path of a .lrc or .txt file, or LRC text; None: the reference's own, where they are known."""
+    """Text, `@file`, the path of a .lrc or .txt file, or LRC text; None: those of the reference, where known."""
     singer: Path | None = None
     """Another singer's voice."""
     semantic_from: Path | None = None
-    """A vocal whose content is sung again, from its beginning, instead of drawn from lyrics."""
+    """Vocals whose semantic codes are used, from the beginning, instead of codes sampled from lyrics."""
     codec: str | None = None
-    """Name or run of the codec, where it is not the one whose name the sm2a run knows."""
+    """Name or run of the codec; None: the codec that the sm2a run names."""
     codebook: str | None = None
-    """Run of the semantic codebook, where it is not the bundled one. Needed only to hear content."""
+    """Run of the semantic codebook; None: the bundled one. Needed only to tokenise audio."""
     config: SingConfig = field(default_factory=SingConfig)
 
     @property
     def hears_content(self) -> bool:
-        """Whether a tokeniser of content is needed: for a given vocal, or to choose the best candidate."""
+        """Whether the semantic tokenizer is needed: for given vocals, or to choose the best candidate."""
         return self.semantic_from is not None or (self.config.keep == "best" and self.config.candidates > 1)
 
     def files(self) -> dict[str, Path]:
-        """Option -> the file or run folder on this machine that it names, of those that singing reads."""
+        """Option -> the local file or run folder that it names."""
         lyrics = lyrics_file(self.lyrics) if self.lyrics else None
         named = {
             "--sm2a": self.sm2a, "--t2s": self.t2s, "--reference": self.reference, "--lyrics": lyrics,
@@ -127,7 +127,7 @@ class SingRequest:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The sounds of a request, decoded; None for what was not given."""
+    """The decoded audio of a request; None for what was not given."""
 
     reference: Source | None
     singer: Audio | None
@@ -136,7 +136,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class ResolvedRequest:
-    """A checked request: the window is settled, the lyrics have times, files are decoded."""
+    """A checked request: window fixed, lyrics timed, files decoded."""
 
     request: SingRequest
     inputs: Inputs
@@ -146,7 +146,7 @@ class ResolvedRequest:
 
     @property
     def needs_own_voice(self) -> bool:
-        """Whether the reference's singer is heard."""
+        """Whether the singer vector of the reference is needed."""
         return self.inputs.singer is None or self.request.config.singer_mix < 1
 
     @property
@@ -158,7 +158,7 @@ class ResolvedRequest:
 
 
 def open_inputs(request: SingRequest) -> Inputs:
-    """Decode what is given. Raises InputError where it cannot be, and where something that is needed is not given."""
+    """Decode the given files. Raises InputError where one cannot be decoded, or a required one is not given."""
     config = request.config
     if config.music and request.reference is None:
         raise InputError("sing: no reference song; give --reference SONG, or --no-music to sing a cappella")
@@ -176,9 +176,9 @@ def open_inputs(request: SingRequest) -> Inputs:
 
 
 def resolve(request: SingRequest, inputs: Inputs | None = None) -> ResolvedRequest:
-    """Settle everything that can go wrong without a model. Raises InputError, naming what to give instead.
+    """Check everything that can be checked without a model. Raises InputError with the remedy.
 
-    `inputs`: what `open_inputs` gave for a request that differs in its lyrics alone.
+    `inputs`: the result of `open_inputs` for a request that differs only in its lyrics.
     """
     config, inputs = request.config, inputs or open_inputs(request)
     texts, timed = _lyrics(request, inputs.reference)
@@ -191,7 +191,7 @@ def resolve(request: SingRequest, inputs: Inputs | None = None) -> ResolvedReque
 
 
 def _lyrics(request: SingRequest, source: Source | None) -> tuple[list[str], list[AskedLine]]:
-    """(lines without times, []) or ([], lines with times on the reference's own time)."""
+    """(lines without times, []) or ([], lines with times in seconds of the reference)."""
     if request.lyrics is not None:
         return read_lyrics(request.lyrics)
     if source and source.lines:
@@ -204,7 +204,7 @@ def _lyrics(request: SingRequest, source: Source | None) -> tuple[list[str], lis
 
 
 def _longest_s(config: SingConfig, source: Source | None) -> float:
-    """The most that can be sung: with music, never beyond the reference."""
+    """The longest possible output, s: with music, up to the end of the reference."""
     if source is None or not config.music:
         return MAX_LENGTH_S
     left_s = source.mix.duration_s - config.start_s
@@ -219,7 +219,7 @@ def _longest_s(config: SingConfig, source: Source | None) -> float:
 def _length_s(
     config: SingConfig, longest_s: float, lines: Sequence[AskedLine], texts: Sequence[str], inputs: Inputs
 ) -> float:
-    """The length asked for, or what a vocal, a clip or the lyrics need, as far as there is so much."""
+    """The requested length, or that of the vocals, the clip or the lyrics, up to `longest_s`."""
     source = inputs.reference
     if config.length_s is not None:
         if source and config.length_s > longest_s + 1e-6:

@@ -1,4 +1,4 @@
-"""What singing gives: the candidates' sound and codes, and the request as it was settled.
+"""The result of singing: audio and codes of each candidate, and the resolved request.
 
 Shapes: N semantic codes.
 """
@@ -13,25 +13,25 @@ from inference.request import ResolvedRequest
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way it was sung."""
+    """Audio and codes of one candidate."""
 
     mix: Mix
     semantic_N: np.ndarray
-    """Content codes at 25 Hz, as many as were drawn before the end."""
+    """Semantic codes at 25 Hz, without the end token."""
     acoustic: np.ndarray
-    """Codec codes, levels laid flat."""
+    """Codec codes of all levels, flattened."""
     agreement: float | None
-    """The share of its content codes that are heard again in its sound; None where nobody asked."""
+    """Fraction of its semantic codes that its audio gives when tokenised again; None where not measured."""
 
 
 @dataclass(frozen=True)
 class Sung:
-    """What came of a request: every kept candidate, and what was asked of all of them."""
+    """The kept candidates of one request."""
 
     resolved: ResolvedRequest
-    """The request as it was settled: window, lines with times."""
+    """The request with its window, and its lines with times."""
     candidates: list[Candidate]
     device: str
-    """Where it was sung: cpu or cuda."""
+    """cpu or cuda."""
     seconds: dict[str, float]
-    """What each part took."""
+    """Seconds of each part."""

@@ -1,4 +1,4 @@
-"""The script: the same as `autosing sing`. What it does is in inference/singing.py.
+"""Script with the options of `autosing sing`; the work is done by inference/singing.py.
 
 python inference/sing.py --t2s RUN --sm2a RUN --reference song.mp3 --lyrics "..." --out out.wav
 """

@@ -24,16 +24,16 @@ from inference.result import Candidate, Sung
 
 
 def sing(request: SingRequest) -> Sung:
-    """Sing it. Every output holds exactly round(length * rate) samples. Same request, same weights: same samples.
+    """Sing one request. Outputs have exactly round(length * rate) samples; same request and weights, same samples.
 
-    Raises InputError for whatever a person gave that cannot be used, before the first step of generation.
+    Raises InputError for unusable input, before the first step of generation.
     """
     resolved = resolve(request)
     return perform(resolved, load_models(resolved))
 
 
 def perform(resolved: ResolvedRequest, models: Models) -> Sung:
-    """`sing`, with models that are loaded. Raises InputError where no voice is heard that could be sung with."""
+    """`sing` with loaded models. Raises InputError where the reference or singer file has no usable voice."""
     clock = _Clock({"load": models.load_s})
     reference = listen(resolved, models.separate, models.device)
     music = _music_codes(models, reference.instrumental, resolved.length_s)
@@ -52,7 +52,7 @@ def perform(resolved: ResolvedRequest, models: Models) -> Sung:
 
 
 def _music_codes(models: Models, instrumental: Audio | None, length_s: float) -> list[np.ndarray] | None:
-    """The instrumental's codec levels, the whole window covered."""
+    """Codec codes of the instrumental over the whole window, an array for each level."""
     if instrumental is None:
         return None
     spec = models.codec.spec
@@ -63,7 +63,7 @@ def _music_codes(models: Models, instrumental: Audio | None, length_s: float) ->
 def _content(
     models: Models, resolved: ResolvedRequest, music: Sequence[np.ndarray] | None, singer: np.ndarray
 ) -> list[np.ndarray]:
-    """Semantic codes, an array a candidate: those of the given vocal, or drawn from the lyrics."""
+    """Semantic codes, an array for each candidate: tokenised from given vocals, or sampled from the lyrics."""
     config = resolved.request.config
     if resolved.inputs.semantic_from is not None:
         assert models.tokenizer is not None
@@ -73,7 +73,7 @@ def _content(
     sampling = config.semantic.model_copy(update={"seed": seed_of(config.seed, "semantic", config.semantic.seed)})
     return generate_semantic(
         models.t2s, as_timed_text(resolved.lines), music, singer, resolved.length_s, sampling, config.candidates,
-        progress=_progress("content"),
+        progress=_progress("semantic codes"),
     )  # fmt: skip
 
 
@@ -84,12 +84,12 @@ def _sound(
     music: Sequence[np.ndarray] | None,
     singer: np.ndarray,
 ) -> list[np.ndarray]:
-    """Flat codec codes of the voice, an array a candidate."""
+    """Flat codec codes of the voice, an array for each candidate."""
     config = resolved.request.config
     sampling = config.acoustic.model_copy(update={"seed": seed_of(config.seed, "acoustic", config.acoustic.seed)})
     found = generate_acoustic(
         models.sm2a, semantic, music, singer, resolved.length_s, sampling, scale=models.scale,
-        progress=_progress("sound"),
+        progress=_progress("codec codes"),
     )  # fmt: skip
     return [models.codec.spec.flatten(levels) for levels in found]
 
@@ -99,7 +99,7 @@ def _candidate(
 ) -> Candidate:
     config, spec = resolved.request.config, models.codec.spec
     rate = config.sample_rate_hz or spec.sample_rate_hz
-    # A model that ends at once has sung nothing, and there are codecs that cannot decode nothing.
+    # A model may end at once, without a code, and some codecs cannot decode an empty array.
     sung_S = models.codec.decode_flat(acoustic) if len(acoustic) else np.zeros(0, np.float32)
     voice = Audio(fitted(sung_S, round(resolved.length_s * spec.sample_rate_hz))[None], spec.sample_rate_hz)
     num_samples = round(resolved.length_s * rate)
@@ -115,14 +115,14 @@ def _candidate(
 
 
 def _agreement(tokenizer: SemanticTokenizer, voice: Audio, semantic_N: np.ndarray) -> float:
-    """The share of the wanted content codes that the tokeniser hears in the sound."""
+    """Fraction of the semantic codes that the tokenizer gives for this audio."""
     heard_N = tokenizer.tokenize(voice)
     shared = min(len(heard_N), len(semantic_N))
     return float((heard_N[:shared] == semantic_N[:shared]).sum() / max(len(semantic_N), 1))
 
 
 def fitted(samples: np.ndarray, num_samples: int) -> np.ndarray:
-    """Exactly so many samples along the last axis: the end cut off, or silence added."""
+    """Cut or zero-pad the last axis to `num_samples`."""
     short = num_samples - samples.shape[-1]
     kept = samples[..., :num_samples]
     return np.pad(kept, [(0, 0)] * (samples.ndim - 1) + [(0, short)]) if short > 0 else kept

@@ -1,4 +1,4 @@
-"""What a person names as the reference -> its audio, and what is already known of it: stems, lyrics with times.
+"""The name of a reference -> its audio, and its stems and lyrics with times where they are known.
 
 song.mp3                 a file, or an object of a store
 CORPUS#song0004          a song of a corpus, with its own lyrics
@@ -24,7 +24,7 @@ from inference.lyrics_plan import AskedLine, AskedWord
 
 @dataclass(frozen=True)
 class Source:
-    """A reference. `stems` (vocals, instrumental) where it has been separated before."""
+    """A reference song or clip. `stems`: (vocals, instrumental) of a clip, which is separated already."""
 
     name: str
     mix: Audio
@@ -32,7 +32,7 @@ class Source:
     lyrics: str | None = None
     """As imported; LRC text where there were times."""
     lines: tuple[AskedLine, ...] = ()
-    """The lines of a clip, on its own time."""
+    """The lines of a clip, in seconds from its start."""
 
 
 def open_source(named: str) -> Source:
@@ -71,7 +71,7 @@ def _is_a_folder(named: str, folder: Place) -> InputError:
 
 
 def _example(corpus: Place, numbers: Sequence[int]) -> str:
-    """What to give instead: a clip, which is separated already, or else a song."""
+    """Remedy in messages: an id of a clip, which is separated already, or else of a song."""
     tables = (table_path(corpus, number, stage) for stage in ("segment", "index") for number in numbers)
     found = next((id for id in map(first_id, tables) if id is not None), None)
     return f"give for example --reference '{corpus}#{found}'" if found else "its tables are empty: import songs first"

@@ -12,7 +12,7 @@ from autosing.audio.encoded import Encoded
 
 
 def as_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """The rows as a table. Bytes are taken as they lie in memory; what lies in a file is read here."""
+    """The rows as a table. Bytes are not copied; audio that is still in a file is read here."""
     columns = []
     for field in schema:
         cells = [row.get(field.name) for row in rows]
@@ -24,7 +24,7 @@ def as_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
 
 
 def layout(schema: pa.Schema) -> dict[str, Any]:
-    """What `ParquetWriter` is told: encoded audio is neither compressed again nor looked through for repetitions."""
+    """Arguments of `ParquetWriter`: encoded audio gets no compression, dictionary or statistics."""
     audio = {field.name for field in schema if pa.types.is_large_binary(field.type)}
     others = [path for path in _leaves(schema) if path not in audio]
     return {

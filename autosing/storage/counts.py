@@ -1,4 +1,4 @@
-"""A stage's committed tables -> counts over partitions: rows in, out and rejected, and why."""
+"""A stage's committed tables -> counts over partitions: rows in, out and rejected, by reason."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class StageCount:
 
 
 def count_stage(corpus: Place, numbers: Sequence[int], stage: str) -> StageCount:
-    """What the committed tables of these partitions say of themselves, and why they left rows out."""
+    """Sums over the metadata of these partitions' committed tables, and the reasons of their rejects."""
 
     def look(partition: int) -> tuple[TableMeta | None, list[Rejected]]:
         return read_meta(table_path(corpus, partition, stage)), read_rejects(corpus, partition, stage)

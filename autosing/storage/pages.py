@@ -1,8 +1,8 @@
-"""A Parquet column of bytes -> where in the file each value lies, so that a large one need not be read to be had.
+"""A Parquet column of bytes -> the file offset and length of each value, so that large values need not be read.
 
-pyarrow says where a column chunk begins, not where its values are. Where they are neither compressed nor encoded they
-lie in the file as they are: pages one behind the other, each a header (Thrift's compact protocol), the levels that
-tell nulls, and the values with their lengths before them.
+pyarrow gives the offset of a column chunk, not of its values. Uncompressed values in plain encoding are stored as they
+are: a sequence of pages, each with a header (Thrift's compact protocol), levels that mark nulls, and the values, each
+after its length.
 Source: the Parquet format, Encodings.md and parquet.thrift.
 """
 
@@ -15,25 +15,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 Read: TypeAlias = Callable[[int, int], bytes]
-"""(offset, count) -> so many bytes of the file, fewer at its end."""
-Where: TypeAlias = tuple[int, int]
+"""(offset, count) -> `count` bytes of the file, fewer at its end."""
+Span: TypeAlias = tuple[int, int]
 """(offset, length) of a value in its file."""
 Struct: TypeAlias = dict[tuple[int, int], Any]
-"""(a field's number, its type) -> its value."""
+"""(field number, field type) -> value."""
 
 _HEADER_BYTES = 1 << 16
-"""A page's header is about 30 bytes, and four values of up to 4 KiB where it holds statistics."""
+"""A page header has about 30 bytes; with statistics, four more values of up to 4 KiB each."""
 _DATA_PAGE, _PLAIN, _RLE = 0, 0, 3
 _I32, _STRUCT = 5, 12
-"""Types of fields in Thrift's compact protocol."""
+"""Field types of Thrift's compact protocol."""
 _DEPTH = 4
-"""A header holds a struct, and that one of statistics."""
+"""Largest nesting of structs: a header holds a struct, which holds one of statistics."""
 
 
-def places(read: Read, file: pq.ParquetFile, name: str) -> Iterator[Where | None] | None:
-    """Where each value of a column lies, None for a null, in order. None: the column is laid out in another way.
+def value_offsets(read: Read, file: pq.ParquetFile, name: str) -> Iterator[Span | None] | None:
+    """(offset, length) of each value of a column in order, None for a null. None: the column has another encoding.
 
-    Raises pyarrow.ArrowInvalid, while they are gone through, where the pages are not as the file's footer says.
+    The iterator raises pyarrow.ArrowInvalid where the pages contradict the file's footer.
     """
     paths = [file.schema.column(i).path for i in range(len(file.schema))]
     if paths.count(name) != 1:
@@ -60,7 +60,7 @@ def _is_data_page(page: Struct) -> bool:
     return page.get((1, _I32)) == _DATA_PAGE
 
 
-def _of_chunks(read: Read, chunks: list[Any], nullable: bool) -> Iterator[Where | None]:
+def _of_chunks(read: Read, chunks: list[Any], nullable: bool) -> Iterator[Span | None]:
     for chunk in chunks:
         at, left = chunk.data_page_offset, chunk.num_values
         end = at + chunk.total_compressed_size
@@ -75,7 +75,7 @@ def _of_chunks(read: Read, chunks: list[Any], nullable: bool) -> Iterator[Where 
             at, left = at + size, left - num_values
 
 
-def _of_page(read: Read, at: int, end: int, num_values: int, nullable: bool) -> Iterator[Where | None]:
+def _of_page(read: Read, at: int, end: int, num_values: int, nullable: bool) -> Iterator[Span | None]:
     defined: Iterator[bool] = repeat(True, num_values)
     if nullable:
         size = _length(read, at, end)
@@ -93,7 +93,7 @@ def _of_page(read: Read, at: int, end: int, num_values: int, nullable: bool) -> 
 
 
 def _length(read: Read, at: int, end: int) -> int:
-    """The number of four bytes at `at`, of bytes that follow it."""
+    """The length of the value after the four bytes at `at`, which hold it."""
     size = int.from_bytes(read(at, 4), "little")
     if at + 4 + size > end:
         raise pa.ArrowInvalid(f"{size} bytes at byte {at}, where the page has {end - at - 4}")
@@ -101,7 +101,7 @@ def _length(read: Read, at: int, end: int) -> int:
 
 
 def _levels(data: bytes, num_values: int) -> Iterator[bool]:
-    """Which values are no nulls: runs of one value, and groups of eight bits."""
+    """Which values are not null, decoded from runs of one level and groups of eight bits."""
     held, left = io.BytesIO(data), num_values
     while left > 0:
         header = _varint(held)
@@ -118,7 +118,7 @@ def _levels(data: bytes, num_values: int) -> Iterator[bool]:
 
 
 def _page(read: Read, at: int) -> tuple[Struct, int]:
-    """A page's header, and where it ends."""
+    """A page header, and the offset of its end."""
     data = io.BytesIO(read(at, _HEADER_BYTES))
     return _struct(data), at + data.tell()
 

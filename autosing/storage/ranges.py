@@ -1,4 +1,4 @@
-"""Something of a known size that is read by ranges -> a file to read and seek in."""
+"""Reads of byte ranges of something of a known size -> a seekable binary file."""
 
 import io
 from abc import abstractmethod
@@ -6,14 +6,14 @@ from typing import Any
 
 
 class RangeFile(io.RawIOBase):
-    """`piece` is all that a kind of file must say."""
+    """A subclass implements `piece`."""
 
     def __init__(self, size: int) -> None:
         self._size, self._at = size, 0
 
     @abstractmethod
     def piece(self, at: int, count: int) -> bytes:
-        """`count` bytes from `at`, all of them within the file, or fewer; none where no more can be read."""
+        """`count` bytes from offset `at`, which lie within the file, or fewer; empty where no more can be read."""
 
     def readable(self) -> bool:
         return True

@@ -1,9 +1,9 @@
-"""An `s3://bucket/prefix?endpoint_override=...` address -> a file or folder with the verbs of pathlib.Path.
+"""An `s3://bucket/prefix?endpoint_override=...` address -> an object or folder with the methods of pathlib.Path.
 
-Only the verbs that the rooms use are here, so code that takes a `Path` takes a `Remote` as well. Every request may be
-sent again: reading changes nothing, and an object is only ever put whole. So a request without an answer is repeated,
-whether or not the store had done it. The query is pyarrow's (region, scheme, endpoint_override ...); credentials come
-from the environment (AWS_ACCESS_KEY_ID ...) or the machine's role, never from the address, which ends in logs.
+Only the methods that autosing uses are here, so code that takes a `Path` takes a `Remote` as well. Every request is
+idempotent, as an object is always written whole: a request without an answer is sent again. The query is pyarrow's
+(region, scheme, endpoint_override ...); credentials come from the environment (AWS_ACCESS_KEY_ID ...) or the machine's
+role, never from the address, which is written to logs.
 """
 
 import io
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SCHEME = "s3"
 _TRIES = 8
-"""Of each request, after the client's own three; the pauses between them add up to 13 s."""
+"""Tries of each request, beside the three of the client itself; the pauses between them sum to 13 s."""
 READ_BYTES = 1 << 20
-"""Read from the store at a time where less is asked for."""
+"""Smallest read from the store."""
 
 
 @dataclass(frozen=True)
 class Remote:
-    """An object, or what lies under a prefix. `key` is bucket/prefix/name, without a slash at its end."""
+    """An object or a prefix. `key` is bucket/prefix/name, without a slash at its end."""
 
     key: str
     query: str = ""
@@ -44,7 +44,7 @@ class Remote:
         parts = urlsplit(address)
         if parts.username or parts.password:
             raise InputError(
-                f"{SCHEME}://{parts.hostname}...: holds credentials, which would end in logs; give them in the "
+                f"{SCHEME}://{parts.hostname}...: holds credentials, which would be logged; give them in the "
                 "environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)"
             )
         key = f"{parts.netloc}{parts.path}".strip("/")
@@ -85,7 +85,7 @@ class Remote:
         return self._info().type.name == "File"
 
     def is_dir(self) -> bool:
-        """Whether anything lies under the prefix; a store has no empty folders."""
+        """Whether any object has this prefix; a store has no empty folders."""
         return self._info().type.name == "Directory"
 
     def stat(self) -> Any:
@@ -96,11 +96,11 @@ class Remote:
         return SimpleNamespace(st_size=info.size, st_mtime=(info.mtime_ns or 0) / 1e9)
 
     def iterdir(self) -> Iterator["Remote"]:
-        """What lies in the folder, by name; nothing where there is none."""
+        """The objects and folders in this folder, sorted by name; empty where there is none."""
         return (Remote(info.path, self.query) for info in self._list(recursive=False))
 
     def files(self) -> dict[str, tuple[int, float]]:
-        """Name below this prefix -> (bytes, time of its last change in s), of every object under it."""
+        """Name relative to this prefix -> (size in bytes, time of modification in s) of every object under it."""
         start = len(self.key) + 1
         return {
             info.path[start:]: (info.size, (info.mtime_ns or 0) / 1e9)
@@ -109,7 +109,7 @@ class Remote:
         }
 
     def open(self, mode: str = "rb", at_once: int = READ_BYTES) -> io.BufferedReader:
-        """To read, anywhere in it, at least `at_once` bytes a request. Raises FileNotFoundError."""
+        """Open for random reads, each request at least `at_once` bytes. Raises FileNotFoundError."""
         assert mode == "rb", mode
         return io.BufferedReader(_Reader(self), at_once)
 
@@ -121,7 +121,7 @@ class Remote:
         return self.read_bytes().decode(encoding)
 
     def unlink(self, missing_ok: bool = False) -> None:
-        """Take the object away. Where the answer was lost, it may be gone already: that is no error."""
+        """Delete the object. After a lost answer it may be gone already: that is no error."""
         if not missing_ok:
             self.stat()
 
@@ -131,13 +131,13 @@ class Remote:
             except FileNotFoundError:
                 return
 
-        self._patiently(once)
+        self._retried(once)
 
     def upload(self, file: Path) -> None:
-        """Put a whole local file in the place of this object. Before the last request nothing of it can be seen.
+        """Write a local file to this object. Nothing of it is visible before the last request.
 
-        The bytes are handed over in one piece: a stream that is left early, by `with` or by the collector, would
-        commit what it holds.
+        The bytes are written in one call and the stream is closed explicitly: a stream that is closed early, by `with`
+        or by the garbage collector, would commit a part.
         """
         import pyarrow as pa
 
@@ -149,24 +149,24 @@ class Remote:
             stream.write(data)
             stream.close()
             if self._system().get_file_info(self.key).size != size:
-                raise OSError(f"{self}: the store holds another size than {size} bytes")
+                raise OSError(f"{self}: its size in the store is not {size} bytes")
 
-        self._patiently(once)
+        self._retried(once)
 
     def _info(self) -> "FileInfo":
-        return self._patiently(lambda: self._system().get_file_info(self.key))
+        return self._retried(lambda: self._system().get_file_info(self.key))
 
     def _list(self, recursive: bool) -> list["FileInfo"]:
         from pyarrow.fs import FileSelector
 
         chosen = FileSelector(self.key, recursive=recursive, allow_not_found=True)
-        return sorted(self._patiently(lambda: self._system().get_file_info(chosen)), key=lambda info: info.path)
+        return sorted(self._retried(lambda: self._system().get_file_info(chosen)), key=lambda info: info.path)
 
     def _system(self) -> "FileSystem":
         return _system(self.key.partition("/")[0], self.query, os.getpid())
 
-    def _patiently(self, action: Callable[[], T]) -> T:
-        """The action's result, tried again where the store failed. Raises InputError once that is hopeless."""
+    def _retried(self, action: Callable[[], T]) -> T:
+        """The action's result, with retries where the store failed. Raises InputError after the last one."""
         for left in reversed(range(_TRIES)):
             try:
                 return action()
@@ -175,8 +175,8 @@ class Remote:
             except OSError as error:
                 if not left:
                     raise InputError(
-                        f"{self}: the store did not do it in {_TRIES} tries ({error}); check the address, the network "
-                        "and AWS_*; what is committed is kept, and the same command goes on from there",
+                        f"{self}: the store failed in each of {_TRIES} tries ({error}); check the address, the network "
+                        "and AWS_*, then run the same command again: what is committed is kept",
                         "store",
                     ) from error
                 time.sleep(0.1 * 2 ** (_TRIES - 1 - left))
@@ -184,11 +184,11 @@ class Remote:
 
 
 class _Reader(RangeFile):
-    """Reads ranges of one object, each of them patiently."""
+    """Reads ranges of one object, each with retries."""
 
     def __init__(self, place: Remote) -> None:
         self._place = place
-        self._file = place._patiently(lambda: place._system().open_input_file(place.key))
+        self._file = place._retried(lambda: place._system().open_input_file(place.key))
         super().__init__(self._file.size())
 
     def piece(self, at: int, count: int) -> bytes:
@@ -196,15 +196,15 @@ class _Reader(RangeFile):
             self._file.seek(at)
             data: bytes = self._file.read(count)
             if len(data) != count:
-                raise OSError(f"{len(data)} of {count} bytes came")
+                raise OSError(f"received {len(data)} of {count} bytes")
             return data
 
-        return self._place._patiently(once)
+        return self._place._retried(once)
 
 
 @cache
 def _system(bucket: str, query: str, process: int) -> "FileSystem":
-    """One client a process: what a fork inherits of one is of no use to it."""
+    """One client for each process: a client that was inherited by fork does not work."""
     import pyarrow as pa
     from pyarrow.fs import FileSystem
 

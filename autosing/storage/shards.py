@@ -1,7 +1,7 @@
-"""Samples <-> one tar. Equal samples give equal bytes; reading never extracts, and refuses what is not plain.
+"""Samples <-> one tar. Equal samples give equal bytes; reading extracts nothing and refuses all but plain files.
 
 A hostile tar can hold links, devices, absolute names, `..`, too many members, or members of absurd size. None of these
-is skipped in silence: the shard is refused whole, by name, before any member is read (see autosing.storage.tars).
+is skipped silently: the whole shard is refused with its name before any member is read (see autosing.storage.tars).
 """
 
 import mmap
@@ -24,32 +24,32 @@ from autosing.storage.tars import Member, members_of
 
 MAX_ROWS = 100_000
 MAX_FILES = 16
-"""Of one sample."""
+"""Most files of one sample."""
 _MADV_POPULATE_READ = 22
-"""Of Linux 5.14; Python 3.11 has no name for it."""
+"""Since Linux 5.14; Python 3.11 has no constant for it."""
 
 
 class Row(NamedTuple):
-    """Where a sample's files lie: its meta, its arrays, and the others.
+    """The byte ranges of a sample's files: its meta, its arrays, and the others.
 
-    Flat tuples of what numpy's constructor takes: nothing is looked up in the file again, little in memory, and the
-    garbage collector passes over them.
+    Arrays are flat tuples of the arguments of numpy's constructor: headers are parsed once, memory stays small, and the
+    garbage collector does not track them.
     """
 
     key: str
     meta: tuple[int, int]
     arrays: tuple[tuple[str, int, *tuple[Any, ...]], ...]
-    """(file, bytes, *its Layout)."""
+    """(file, size in bytes, *Layout)."""
     others: tuple[tuple[str, int, int], ...]
-    """(file, begin, end)."""
+    """(file, first byte, end)."""
 
     def sizes(self) -> dict[str, int]:
-        """File -> its bytes, meta left out."""
+        """File -> its size in bytes, without meta."""
         return {file: size for file, size, *_ in self.arrays} | {file: end - begin for file, begin, end in self.others}
 
 
 class ShardFile:
-    """Writes one tar: members in a fixed order, no times, no owners. `close` tells its size and digest."""
+    """Writes one tar: members in a fixed order, no times, no owners. `close` returns its size and digest."""
 
     def __init__(self, path: Path) -> None:
         from webdataset.writer import TarWriter
@@ -67,14 +67,14 @@ class ShardFile:
         self.rows += 1
 
     def close(self, name: str = "") -> ShardRecord:
-        """End the tar. `name`: what the index calls it, its path within the dataset."""
+        """End the tar. `name`: its path within the dataset, for the index."""
         self._tar.close()
         self._stream.close()
         return ShardRecord(path=name, rows=self.rows, bytes=self._path.stat().st_size, sha256=digest_of(self._path))
 
 
 def files_of(groups: Collection[str]) -> frozenset[str]:
-    """Member groups -> the files they bring, meta always. Raises InputError for an unknown group."""
+    """Member groups -> their files, always with meta. Raises InputError for an unknown group."""
     unknown = sorted(set(groups) - set(GROUPS))
     if unknown:
         raise InputError(f"members {', '.join(unknown)}: unknown; need some of {', '.join(GROUPS)}")
@@ -82,12 +82,12 @@ def files_of(groups: Collection[str]) -> frozenset[str]:
 
 
 class Shard:
-    """An open tar: one pass over its headers, then any row as it lies in the mapped file; nothing is copied.
+    """An open tar: headers are parsed once, then any row is a view of the memory map, without a copy.
 
-    `files`: those that samples shall have (all by default). `rows`: as many as the index promises. `soon`: most of it
-    will be read, so the system fetches it whole. A shard must not be cut while it is open: builds put shards in place
-    by renames, and never write into one.
-    Raises InputError for a shard that is not plain, not whole, or not as promised.
+    `files`: files of the samples (all by default). `rows`: their number in the index. `soon`: most of the shard will be
+    read, so the kernel loads it whole. A shard must not be truncated while it is open: builds rename finished shards
+    into place and never write into one.
+    Raises InputError for a shard that holds other members, is not complete, or has another number of rows.
     """
 
     def __init__(
@@ -109,15 +109,15 @@ class Shard:
 
     @property
     def num_bytes(self) -> int:
-        """Of the whole tar."""
+        """Size of the tar."""
         return len(self._tar)
 
     def fetch(self) -> None:
-        """Have the system bring the file into this process's sight at once, where it can (Linux from 5.14)."""
+        """Populate the memory map in one call, where the kernel can (since Linux 5.14)."""
         self._advise(_MADV_POPULATE_READ)
 
     def rest(self) -> None:
-        """Out of sight again: it no longer counts as this process's memory, and comes back when it is looked at."""
+        """Release the mapped pages: they no longer count as memory of this process, and are read again on access."""
         self._advise(mmap.MADV_DONTNEED)
 
     def _advise(self, what: int) -> None:
@@ -126,7 +126,7 @@ class Shard:
                 self._tar.obj.madvise(what)
 
     def sample(self, row: int) -> Sample:
-        """The row's sample, its arrays as views; audio is not decoded yet. It keeps the file mapped while it lives."""
+        """The row's sample: arrays are views, audio is not decoded. The file stays mapped while it is in use."""
         key, (begin, end), arrays, others = self._rows[row]
         tar = self._tar
         files: dict[str, Any] = {
@@ -138,12 +138,12 @@ class Shard:
 
     @property
     def share(self) -> float:
-        """The part of the tar's bytes that reading every row brings."""
+        """Fraction of the tar's bytes that is used when every row is read."""
         wanted = sum(row.meta[1] - row.meta[0] + sum(row.sizes().values()) for row in self._rows)
         return wanted / max(1, self.num_bytes)
 
     def sizes(self, file: str) -> list[int]:
-        """The file's bytes in each row, 0 where there is none."""
+        """Size in bytes of the file in each row, 0 where a row has none."""
         return [row.sizes().get(file, 0) for row in self._rows]
 
 
@@ -162,9 +162,9 @@ def read_shard(
 
 
 def _mapped(path: Place) -> memoryview:
-    """The file's bytes, read from it when they are looked at, and not to be written to.
+    """A read-only memory map of the file.
 
-    A store's shard becomes an unnamed local file first: rows are read in any order, and a store answers slowly.
+    A store's shard is copied to an unnamed local file first: rows are read in any order, and a store answers slowly.
     """
     if isinstance(path, Path):
         with path.open("rb") as file:
@@ -176,14 +176,14 @@ def _mapped(path: Place) -> memoryview:
 
 
 def announce(path: Place) -> None:
-    """A local shard will be read soon: the system may begin to fetch it."""
+    """Tell the kernel that a local shard will be read soon, so that it reads ahead."""
     if isinstance(path, Path) and path.is_file():
         with path.open("rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
 
 def _map(descriptor: int) -> memoryview:
-    """It stays, whatever becomes of the descriptor, until nobody holds a part of it."""
+    """The map outlives the descriptor, until the last view of it is gone."""
     if os.fstat(descriptor).st_size == 0:
         return memoryview(b"")
     return memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ))

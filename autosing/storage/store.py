@@ -1,16 +1,16 @@
-"""A place, here or in an object store -> files that are there whole or not at all, whoever is killed when.
+"""A path or s3:// address -> files that are complete or absent, even if processes are killed at any moment.
 
-The commit. An attempt writes into a folder of its own, which no reader looks into. `put` makes one finished file
-visible in one step: by a rename on a file system, by one upload of the whole object on a store. What consists of
-several files has one that says so: it is put last, and readers trust only what it names. The others carry what ties
-them to it (a fingerprint, a digest), so that one left by a killed attempt is not taken for part of it. Attempts of the
-same work may run side by side: they put the same bytes, so it does not matter which one is last.
+The commit protocol. An attempt writes into a folder of its own, which readers ignore. `put` makes one finished file
+visible in one step: by a rename on a file system, by one upload of the whole object on a store. A result of several
+files has one commit marker: it is put last, and readers trust only the files that it names. The others carry its
+fingerprint or digest, so that a file of a killed attempt is not taken for a part of it. Attempts at the same work may
+run at the same time: they put the same bytes, so their order does not matter.
 
-An attempt's folder is locked while its process lives (the kernel lets go of the lock at any death), so what the dead
-left is told from what is being written without looking at a clock. For a store the folder lies in $TMPDIR: the store
-itself never holds a part of a file.
+An attempt's folder is locked while its process lives (the kernel releases the lock when the process dies), so folders
+of dead processes are recognised without a clock. For a store the folder is in $TMPDIR: the store itself never holds a
+part of a file.
 
-`POINTS` lists everything that becomes visible or vanishes; `watch` lets a test stand just before and after each.
+`POINTS` lists every change that readers can see; `watch` lets a test stop just before and after each.
 """
 
 import errno
@@ -33,28 +33,28 @@ from autosing.storage.remote import SCHEME, Remote
 Place: TypeAlias = Path | Remote
 A = TypeVar("A")
 B = TypeVar("B")
-_QUESTIONS = 32
-"""So many are asked of a store at once."""
+_CONCURRENT_REQUESTS = 32
+"""To a store."""
 
 POINTS = {
-    "attempt": "an attempt's folder is made",
+    "attempt": "an attempt's folder is created",
     "rejects": "<stage>.rejects.parquet; belongs to the table with its fingerprint",
-    "table": "<stage>.parquet: the sign that table and rejects are there",
+    "table": "<stage>.parquet: commit marker of table and rejects",
     "run": "_runs/<run>.json",
     "import": "_import.json",
-    "claim": "a dataset's unfinished-<fingerprint>.json: its files are this build's",
+    "claim": "a dataset's unfinished-<fingerprint>.json: names the files of this build",
     "shard": "one tar, under a name that no committed index holds with other bytes",
     "card": "card.md",
-    "index": "index.json: the switch from one whole dataset to another",
-    "sweep": "a file that no index names is taken away",
+    "index": "index.json: commit marker of a dataset, replaces the one before",
+    "sweep": "a file that no index names is deleted",
 }
-"""Commit points: each is passed as "before NAME" and "after NAME"."""
+"""Commit points: `watch` gets "before NAME" and "after NAME" of each."""
 watch: Callable[[str], None] = lambda passed: None  # noqa: E731
-"""Called at each passage. For tests, which count, or end the process there."""
+"""Called before and after each commit point, for tests that count them or kill the process there."""
 
 
 def place(address: str | Path | Remote) -> Place:
-    """A path, or what an s3:// address names. Raises InputError for an address that cannot be one."""
+    """A path, or a Remote for an s3:// address. Raises InputError for an invalid address."""
     if isinstance(address, str) and address.startswith(f"{SCHEME}://"):
         return Remote.parse(address)
     return Path(address) if isinstance(address, str) else address
@@ -62,7 +62,7 @@ def place(address: str | Path | Remote) -> Place:
 
 @contextmanager
 def commit_point(name: str) -> Iterator[None]:
-    """Around one visible effect."""
+    """Encloses one visible change."""
     assert name in POINTS, name
     watch(f"before {name}")
     yield
@@ -70,7 +70,7 @@ def commit_point(name: str) -> Iterator[None]:
 
 
 def put(file: Path, target: Place, point: str) -> None:
-    """A finished local file takes its place in one step, whatever was there before. `file` is gone afterwards."""
+    """Move a finished local file to `target` in one step, replacing what is there."""
     if isinstance(target, Remote):
         with commit_point(point):
             target.upload(file)
@@ -82,20 +82,20 @@ def put(file: Path, target: Place, point: str) -> None:
 
 
 def put_bytes(data: bytes, target: Place, point: str) -> None:
-    """A small file, whole and in one step."""
+    """Write a small file in one step."""
     with attempt(target) as folder:
         (folder / "data").write_bytes(data)
         put(folder / "data", target, point)
 
 
 def take_away(target: Place) -> None:
-    """Delete a file, and on a file system the folders that it leaves empty."""
+    """Delete a file; a missing one is no error."""
     with commit_point("sweep"):
         target.unlink(missing_ok=True)
 
 
 def files_in(folder: Place) -> dict[str, tuple[int, float]]:
-    """Name below the folder -> (bytes, time of its last change in s), of every file under it."""
+    """Name relative to the folder -> (size in bytes, time of modification in s) of every file under it."""
     if isinstance(folder, Remote):
         return folder.files()
     found = {}
@@ -113,20 +113,19 @@ def digest_of(file: Place) -> str:
 
 
 def of_each(items: Iterable[A], ask: Callable[[A], B], where: Place) -> Iterator[B]:
-    """`ask` of each item, in order: of a store many at a time, as each waits for the network."""
+    """ask(item) for each item, in order; for a store in threads, as each call waits for the network."""
     if isinstance(where, Path):
         yield from map(ask, items)
         return
-    with ThreadPoolExecutor(_QUESTIONS) as pool:
+    with ThreadPoolExecutor(_CONCURRENT_REQUESTS) as pool:
         yield from pool.map(ask, items)
 
 
 @contextmanager
 def attempt(target: Place) -> Iterator[Path]:
-    """An empty folder to write `target` in: on its file system, or in $TMPDIR where it lies in a store.
+    """An empty folder to write `target` in: on its file system, or in $TMPDIR for a store. It is deleted at the end.
 
-    What killed processes left beside it is swept. Gone at the end, with what was not put. Raises InputError where the
-    disk is full.
+    Folders of dead processes beside it are deleted first. Raises InputError where the disk is full.
     """
     with ExitStack() as stack:
         with commit_point("attempt"):
@@ -136,9 +135,9 @@ def attempt(target: Place) -> Iterator[Path]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file to write, which takes the name `path` at the end: whole, or not at all.
+    """A temporary file to write, which is renamed to `path` at the end.
 
-    What killed processes left beside it is swept. Raises InputError where the disk is full.
+    Folders of dead processes beside it are deleted first. Raises InputError where the disk is full.
     """
     with _locked_folder(path) as folder:
         yield folder / path.name
@@ -146,14 +145,14 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """The file under its name is the old one or the new one, never a part."""
+    """Write a file atomically: readers see the old one or the new one."""
     with replacing(path) as file:
         file.write_bytes(data)
 
 
 @contextmanager
 def _locked_folder(target: Place) -> Iterator[Path]:
-    """Beside the target, locked while this process lives, gone at the end."""
+    """A folder beside the target, locked while this process lives, deleted at the end."""
     home, stem = _home(target)
     sweep_dead(home)
     held = folder = None
@@ -164,7 +163,7 @@ def _locked_folder(target: Place) -> Iterator[Path]:
             held = _lock(folder, unless_held=True)
         assert folder is not None
         yield folder
-    except (OSError, RuntimeError) as error:  # torch raises its own out of the system's
+    except (OSError, RuntimeError) as error:  # torch raises a RuntimeError from an OSError
         if not is_full(error):
             raise
         raise InputError(_full_disk(target, home), "disk_full") from error
@@ -176,7 +175,7 @@ def _locked_folder(target: Place) -> Iterator[Path]:
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Whether the system said that there is no room, in this error or the one it arose from."""
+    """Whether this error, or one that it was raised from, says that the disk is full."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return True
@@ -185,25 +184,25 @@ def is_full(error: BaseException | None) -> bool:
 
 
 def _full_disk(target: Place, home: Path) -> str:
-    """Which of the disks that were written to is full, as far as can be told afterwards."""
+    """The message, with the free space of the disks that were written to."""
     folders = dict.fromkeys([home, Path(tempfile.gettempdir())])
     free = [f"{folder}: {shutil.disk_usage(folder).free / 1e6:.0f} MB free" for folder in folders]
     return (
         f"{target}: not written, the disk is full or a quota or limit of file sizes is reached ({'; '.join(free)}); "
-        "nothing of it is left behind. Make room, then run the same command again"
+        "no part of it remains. Make room, then run the same command again"
     )
 
 
 def others_at_work(target: Path, mine: Path) -> bool:
-    """Whether another process writes this target. Exact: the folders of dead ones are swept first."""
+    """Whether another living process writes this target; folders of dead ones are deleted first."""
     sweep_dead(target.parent)
     return any(folder.name.startswith(f".{target.name}.") and folder != mine for folder in _attempts(target.parent))
 
 
 def sweep_dead(home: Place, patience_s: float = 0.0) -> None:
-    """Take away the attempts in a folder that no living process holds. In a store there are none.
+    """Delete the attempts in a folder whose process is dead. A store has none.
 
-    `patience_s`: so long those that are held are waited for: who was killed lets go of them only once it is gone.
+    `patience_s`: how long to wait for locked ones: a killed process releases its lock only once it has ended.
     """
     end = time.monotonic() + patience_s
     while isinstance(home, Path):
@@ -222,7 +221,7 @@ def _home(target: Place) -> tuple[Path, str]:
         home = Path(tempfile.gettempdir()) / f"autosing-{os.getuid()}"
         home.mkdir(mode=0o700, exist_ok=True)
         if home.stat().st_uid != os.getuid():
-            raise InputError(f"{home}: belongs to somebody else; set TMPDIR to a folder of your own")
+            raise InputError(f"{home}: belongs to another user; set TMPDIR to a folder of your own")
         return home, f".{target.name}."
     return target.parent, f".{target.name}."
 
@@ -234,9 +233,9 @@ def _attempts(home: Path) -> list[Path]:
 
 
 def _lock(folder: Path, unless_held: bool = False) -> int | None:
-    """A descriptor that holds the folder's lock. None: another has it, or the folder is gone or not ours.
+    """A descriptor that holds the folder's lock. None: another process has it, or the folder is gone or not ours.
 
-    `unless_held`: a file system without locks will do; nobody can lock there, so nothing is ever swept.
+    `unless_held`: accept a file system without locks; no process can lock there, so nothing is deleted as dead.
     """
     path = folder / "lock"
     try:
@@ -257,7 +256,8 @@ def _lock(folder: Path, unless_held: bool = False) -> int | None:
 
 
 def _take_name(file: Path, target: Path) -> None:
-    """The file, then its new name reach the disk. Some network file systems refuse to sync a folder: they need not."""
+    """Flush the file and its rename to the disk. Some network file systems refuse fsync of a folder; their renames are
+    synchronous."""
     with file.open("rb") as stream:
         os.fsync(stream.fileno())
     file.replace(target)

@@ -1,8 +1,8 @@
-"""Rows <-> Parquet tables that exist under their final name if and only if they are whole.
+"""Rows <-> Parquet tables that exist under their final name if and only if they are complete.
 
-A table is written beside its name, its counts and fingerprint go into its metadata, and one step commits it (see
-autosing.storage.store). Rejects are committed first and carry the fingerprint of their table, so the table itself is
-the sign that both are there, and rejects of another attempt are told from its own.
+A table is written to a temporary file, with its counts and fingerprint as metadata, and committed in one step (see
+autosing.storage.store). Rejects are committed first and carry the fingerprint of their table, so the table is the
+commit marker of both, and rejects of another attempt are recognised.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from autosing.errors import InputError
 from autosing.schemas.base import arrow_schema, from_row, to_row
 from autosing.stage import Rejected
 from autosing.storage.cells import as_table, layout
-from autosing.storage.pages import Read, Where, places
+from autosing.storage.pages import Read, Span, value_offsets
 from autosing.storage.remote import READ_BYTES, Remote
 from autosing.storage.store import Place, attempt, digest_of, put
 
@@ -33,16 +33,16 @@ P = TypeVar("P", Path, Remote, Place)
 _META = b"autosing"
 _ROW_GROUP_BYTES = 16 << 20
 FEW_BYTES = 1 << 16
-"""Of a request to a store for metadata or a narrow column; what is larger comes in one request all the same."""
+"""Smallest read from a store for metadata or a narrow column; larger values still come in one request."""
 _PIECE = 1 << 20
-"""Copied from a store at a time."""
+"""Bytes copied from a store at a time."""
 _SCRATCH_BYTES = 64 << 20
-"""What is copied lies in files of so much, each gone with the last row in it; one a value would be too many."""
+"""Copied values share temporary files of this size, each deleted with its last row; one a value would be too many."""
 
 
 @dataclass(frozen=True)
 class TableMeta:
-    """What a committed table says of itself. rows_in = sources + rejected; `rows` are those in the table."""
+    """Metadata of a committed table. rows_in = sources + rejected; `rows` are those in the table."""
 
     stage: str
     version: int
@@ -52,14 +52,14 @@ class TableMeta:
     rows: int
     rejected: int
     details: dict[str, Any]
-    """Resolved config, weights' digests and input fingerprints: why the fingerprint is what it is."""
+    """Resolved config, digests of weights and fingerprints of inputs: what the fingerprint is computed from."""
 
 
 def find_partitions(corpus: Place) -> list[int]:
     """The numbers of a corpus's partitions, in order; none where there is no corpus.
 
-    Raises InputError for a numbered folder that holds tables, but not as one index.parquet: its songs would be passed
-    over in silence.
+    Raises InputError for a numbered folder that holds tables, but not as one index.parquet: its songs would be skipped
+    silently.
     """
     if not corpus.is_dir():
         return []
@@ -101,16 +101,16 @@ def fingerprint(details: dict[str, Any]) -> str:
 
 @contextmanager
 def open_table(path: Place, at_once: int = READ_BYTES) -> Iterator[pq.ParquetFile]:
-    """A committed table, to be read in pieces: from a store at least `at_once` bytes a request.
+    """Open a committed table; from a store each request reads at least `at_once` bytes.
 
-    What Parquet cannot read raises an InputError that names the table.
+    Raises an InputError with the table's name where Parquet cannot read it.
     """
     try:
         with pq.ParquetFile(path if isinstance(path, Path) else path.open(at_once=at_once)) as file:
             yield file
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise broken_table(path, error) from None
-    except OSError as error:  # a file that is cut; of a store it is the network
+    except OSError as error:  # a truncated file; on a store it is the network
         if not isinstance(path, Path):
             raise
         raise broken_table(path, error) from None
@@ -135,12 +135,12 @@ def read_meta(path: Place) -> TableMeta | None:
 
 @lru_cache(maxsize=4096)
 def _digest(path: Place, size: int, changed: float) -> str:
-    """Of a file that says nothing of itself; it is read again only where it was changed."""
+    """Digest of a file without our metadata, cached until its size or time changes."""
     return digest_of(path)[:32]
 
 
 def read_rejects(corpus: Place, partition: int, stage: str) -> list[Rejected]:
-    """What a committed table left out. Rejects without their table, or of another attempt than it, are no one's."""
+    """Rejected rows of a committed table. Rejects without a table, or of another attempt than it, are ignored."""
     held, path = read_meta(table_path(corpus, partition, stage)), rejects_path(corpus, partition, stage)
     if held is None or not _belong(path, held):
         return []
@@ -148,7 +148,7 @@ def read_rejects(corpus: Place, partition: int, stage: str) -> list[Rejected]:
 
 
 def has_rejects(corpus: Place, partition: int, stage: str, held: TableMeta) -> bool:
-    """Whether the rejects beside a table are its own. Not so if a run was killed between the two commits."""
+    """Whether the rejects file belongs to this table. It does not if a run was killed between the two commits."""
     return _belong(rejects_path(corpus, partition, stage), held)
 
 
@@ -171,7 +171,7 @@ def read_rows(path: Place, record: type[R], batch_rows: int = 8) -> Iterator[R]:
 
 
 def columns_bytes(file: pq.ParquetFile, names: Collection[str], compressed: bool = False) -> int:
-    """The bytes of some columns, from the table's footer alone: as they are in memory, or as they lie in the file."""
+    """Size of some columns in bytes, from the table's footer: uncompressed in memory, or `compressed` in the file."""
     total = 0
     for group in (file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)):
         for column in (group.column(i) for i in range(file.metadata.num_columns)):
@@ -192,28 +192,29 @@ def named_columns(path: Place, file: pq.ParquetFile, record: type) -> list[str]:
 
 
 def open_cells(path: Place, file: pq.ParquetFile, name: str) -> Iterator[FileBytes | None] | None:
-    """The values of a column of encoded audio, left where they lie. Of a store they are copied into a file, one by one.
+    """The values of a column of encoded audio as ranges of its file; values of a store are copied to a temporary file.
 
-    None: the column is laid out so that its values must be read to be had. Raises as `open_table` says, within it.
+    None: the column has another encoding, so its values must be read by Parquet. To be used, and raises, within
+    `open_table`.
     """
     read, lying = _on_disk(path) if isinstance(path, Path) else _in_store(path)
-    found = places(read, file, name)
+    found = value_offsets(read, file, name)
     return None if found is None else (None if where is None else lying(where) for where in found)
 
 
-def _on_disk(path: Path) -> tuple[Read, Callable[[Where], FileBytes]]:
+def _on_disk(path: Path) -> tuple[Read, Callable[[Span], FileBytes]]:
     held = Descriptor(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
     return lambda offset, count: os.pread(held.fileno(), count, offset), lambda where: FileBytes(held, *where)
 
 
-def _in_store(path: Remote) -> tuple[Read, Callable[[Where], FileBytes]]:
+def _in_store(path: Remote) -> tuple[Read, Callable[[Span], FileBytes]]:
     stream, scratch = path.open(), Scratch()
 
     def read(offset: int, count: int) -> bytes:
         stream.seek(offset)
         return stream.read(count)
 
-    def copied(where: Where) -> FileBytes:
+    def copied(where: Span) -> FileBytes:
         nonlocal scratch
         if len(scratch) > _SCRATCH_BYTES:
             scratch = Scratch()
@@ -252,11 +253,11 @@ def kinds_of(record: Any) -> dict[str, str]:
 def check_kinds(path: Place, held: pa.Schema, wanted: Mapping[str, str]) -> None:
     """Raises InputError where a column is there twice or holds another kind (a text for audio would be a path)."""
     for name, kind in wanted.items():
-        places = held.get_all_field_indices(name)
-        if len(places) > 1:
-            raise InputError(f"table {path}: {len(places)} columns are called {name}; need one; import again")
-        if places and kind_of(held.field(places[0]).type) not in (kind, "null"):
-            found = held.field(places[0]).type
+        indices = held.get_all_field_indices(name)
+        if len(indices) > 1:
+            raise InputError(f"table {path}: {len(indices)} columns are called {name}; need one; import again")
+        if indices and kind_of(held.field(indices[0]).type) not in (kind, "null"):
+            found = held.field(indices[0]).type
             raise InputError(f"table {path}: column {name} holds {found}, need {kind}; import again", "wrong_type")
 
 
@@ -280,7 +281,7 @@ class TableWriter:
         return self
 
     def __exit__(self, *raised: Any) -> None:
-        self._open.__exit__(*raised)  # the attempt names a full disk by the error
+        self._open.__exit__(*raised)  # the attempt turns a full disk into an InputError
 
     def add(self, result: Any) -> None:
         """The result of one input row: a record, several records, or a Rejected."""
@@ -298,7 +299,7 @@ class TableWriter:
                 self._flush()
 
     def commit(self, stage: str, version: int, rows_in: int, details: dict[str, Any]) -> TableMeta:
-        """Check the counts, put rejects, then the table. Returns what the table says of itself."""
+        """Check the counts, put the rejects, then the table. Returns its metadata."""
         rejected = len(self._rejects)
         assert rows_in == self.sources + rejected, (
             f"{self._path}: {rows_in} rows in, {self.sources} out, {rejected} rejected"

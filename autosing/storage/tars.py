@@ -1,7 +1,7 @@
-"""A tar -> where its members lie, without reading them; or an InputError that says what is not plain about it.
+"""A tar -> the byte ranges of its members, which are not read; or an InputError with the reason to refuse it.
 
-One look at each header, no tarfile object a member. A header either has the one plain shape that `autosing build`
-writes, or it is looked at closely to say what it is: a link, a device, a path, a bomb, a header of another kind.
+Each header is matched once, without a tarfile object. It has the one form that `autosing build` writes, or it is
+examined to name the problem: a link, a device, a path, an oversized member, a header of another kind.
 """
 
 import re
@@ -38,7 +38,7 @@ class Member(NamedTuple):
 
 
 def members_of(path: Place, tar: memoryview, max_members: int) -> Iterator[Member]:
-    """The members in order, their headers alone looked at. Raises InputError, by name, for whatever is not plain."""
+    """The members in order; only headers are read. Raises InputError with the name of any other kind of member."""
     total = len(tar)
     at = count = 0
     long_name = None
@@ -54,7 +54,7 @@ def members_of(path: Place, tar: memoryview, max_members: int) -> Iterator[Membe
                 at += 2 * BLOCK
                 continue
             if long_name is not None:
-                # The name in the header itself is the long one's beginning; with a plain one there all else holds.
+                # The header's own name is the start of the long name; with a short one instead the rest must match.
                 plain = _PLAIN.match(b"a.b".ljust(100, b"\0") + header[100:])
             if plain is None:
                 _refuse(path, header, "is not named <clip id>.<member>")
@@ -88,16 +88,16 @@ def _kind(header: bytes) -> bytes:
 
 
 def _sum_of(tar: memoryview, at: int) -> int:
-    """The sum of a header's bytes, those of the sum itself taken for blanks: the low half of Adler-32, less 1.
+    """A header's checksum: the sum of its bytes, with blanks in the checksum field: the low half of Adler-32, less 1.
 
-    Exact below 65,521, where it begins again; a plain header stays far below.
+    Exact below 65,521, the modulus; a valid header stays far below.
     """
     first = zlib.adler32(tar[at : at + 148])
     return (zlib.adler32(tar[at + 156 : at + BLOCK], zlib.adler32(b" " * 8, first)) & 0xFFFF) - 1
 
 
 def _long_name(path: Place, tar: memoryview, header: bytes, at: int) -> tuple[bytes, bytes]:
-    """Of the pax header at `at`, whose one record lies in the one block after it."""
+    """(key, file) of the pax header at `at`, whose one record is in the one block after it."""
     found = _LONG_NAME.fullmatch(tar[at + BLOCK : at + 2 * BLOCK])
     length = b"%d" % (found.end(3) + 1) if found else b""
     if found is None or found[1] != length or header[124:136] != b"%011o\0" % int(length):
@@ -106,17 +106,17 @@ def _long_name(path: Place, tar: memoryview, header: bytes, at: int) -> tuple[by
 
 
 def _check_end(path: Place, tar: memoryview, at: int) -> None:
-    """A tar ends with two empty blocks at least, and nothing lies behind them."""
+    """A tar ends with at least two empty blocks, and nothing follows them."""
     total = len(tar)
     if total - at < 2 * BLOCK:
         raise InputError(f"shard {path}: not a whole tar (its end is missing); build the dataset again")
     if total - at > MAX_TAIL_BYTES or bytes(tar[at:]).strip(b"\0"):
-        raise InputError(f"shard {path}: bytes lie behind its end; only shards of 'autosing build' are read")
+        raise InputError(f"shard {path}: there are bytes after its end; only shards of 'autosing build' are read")
 
 
 def _refuse(path: Place, header: bytes, wrong: str) -> NoReturn:
     if len(header) < BLOCK or header[257:262] != b"ustar":
-        raise InputError(f"shard {path}: not a whole tar (no header where one is due); build the dataset again")
+        raise InputError(f"shard {path}: not a whole tar (a header is missing); build the dataset again")
     kind = _kind(header)
     if kind not in b"0\0":
         wrong = f"is {_KINDS.get(kind, f'of kind {kind!r}')}, need a plain file"

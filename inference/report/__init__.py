@@ -1,1 +1,1 @@
-"""What lies on disk -> one page to look at and listen to."""
+"""Files on disk -> one HTML page with players and figures."""

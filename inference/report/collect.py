@@ -1,6 +1,6 @@
-"""A corpus, a dataset and runs on disk -> what a page tells of them: counts, clips to hear, losses.
+"""A corpus, a dataset and runs on disk -> the contents of the page: counts, clips to hear, losses.
 
-Only the open formats are read (tables, index.json, metrics.jsonl), so the page shows what is there, not what was said.
+Only committed files are read (tables, index.json, metrics.jsonl), so the page shows what is on disk.
 """
 
 import json
@@ -38,7 +38,7 @@ class Exhibit:
 
 
 def stage_counts(corpus: Place) -> list[StageCount]:
-    """One row a stage, in the song's order."""
+    """One row for each stage, in processing order."""
     numbers = partitions(corpus)
     stages = {
         path.stem
@@ -51,7 +51,7 @@ def stage_counts(corpus: Place) -> list[StageCount]:
 
 
 def _imported(corpus: Place) -> list[StageCount]:
-    """What import took into the corpus, and what it left out."""
+    """Counts of the songs imported into the corpus, and of the files left out, by reason."""
     found = count_stage(corpus, partitions(corpus), "index")
     path = corpus / "_import.json"
     left_out = json.loads(path.read_text(encoding="utf-8")).get("left_out", []) if path.is_file() else []
@@ -61,7 +61,7 @@ def _imported(corpus: Place) -> list[StageCount]:
 
 
 def exhibits(corpus: Place, at_most: int = 3) -> list[Exhibit]:
-    """The clip with the most singing of one song a language, in the order of the languages' names."""
+    """For each language, sorted by name, the clip with the largest fraction of singing."""
     best: dict[str, tuple[float, int, str]] = {}
     for number in partitions(corpus):
         path = table_path(corpus, number, "segment")
@@ -75,7 +75,7 @@ def exhibits(corpus: Place, at_most: int = 3) -> list[Exhibit]:
 
 @dataclass(frozen=True)
 class _Singing:
-    """Of a clip, what it is chosen by: its audio stays where it lies."""
+    """The columns that a clip is chosen by; its audio is not read."""
 
     id: str
     language: str
@@ -96,14 +96,14 @@ def _exhibit(corpus: Place, number: int, id: str) -> Exhibit:
 
 
 def codes_given_back(sung: Path, clip: str, corpus: Place) -> dict[str, float]:
-    """{"content", "sound"}: the share of a clip's own codes that were sung; empty where codes were not kept."""
+    """{"semantic", "codec"}: the fraction of a clip's own codes that were generated; empty where no codes were kept."""
     path = sung.with_suffix(".npz")
     if not path.is_file():
         return {}
     shares: dict[str, float] = {}
     sources: tuple[tuple[str, str, Any, str, str], ...] = (
-        ("content", "semantic", Semantic, "codes", "semantic"),
-        ("sound", "acoustic", Acoustic, "vocals", "acoustic"),
+        ("semantic", "semantic", Semantic, "codes", "semantic"),
+        ("codec", "acoustic", Acoustic, "vocals", "acoustic"),
     )
     with np.load(path) as held:
         for noun, stage, record, column, name in sources:

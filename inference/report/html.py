@@ -1,4 +1,4 @@
-"""Plain values -> pieces of HTML: tables, and takes (a picture with words and pitch over it, and its player)."""
+"""Plain values -> pieces of HTML: tables, and takes (a spectrogram with words and pitch, and its player)."""
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
@@ -39,7 +39,7 @@ def table(rows: Sequence[Mapping[str, Any]], warn: Sequence[str] = ()) -> str:
 
 
 def take(title: str, fact: str, audio: Audio, words: Sequence[Mark] = (), pitch: str = "") -> str:
-    """A sound to hear and to see; its player holds the sound itself."""
+    """A player with its audio embedded, and the spectrogram with words and pitch."""
     sound = base64.b64encode(encode(audio, "mp3")).decode()
     picture = base64.b64encode(spectrogram_png(audio)).decode()
     over = f'<svg viewBox="0 0 1 1" preserveAspectRatio="none"><path class="pitch" d="{pitch}"/></svg>' if pitch else ""
@@ -54,7 +54,7 @@ def take(title: str, fact: str, audio: Audio, words: Sequence[Mark] = (), pitch:
 
 
 def shown(value: Any) -> str:
-    """Numbers with thousands apart and no needless digits; the rest as it is."""
+    """Numbers with thousands separators and four significant digits; other values as text."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"

@@ -1,4 +1,4 @@
-"""The folders of a job -> its page: what was sung, how each song fared at each stage, what was learnt, what it took."""
+"""A corpus, a dataset, runs and sung files -> one HTML page: audio, counts of each stage, losses, seconds."""
 
 import json
 from collections.abc import Sequence
@@ -28,12 +28,12 @@ def write_page(
     sung: Path | None = None,
     steps: Path | None = None,
 ) -> dict[str, int]:
-    """Write one self-contained page of whatever is given. Returns how many sounds, stages and runs it shows.
+    """Write one self-contained page about what is given. Returns the numbers of sounds, stages, runs and bytes in it.
 
-    Raises InputError where something given is not there, before anything is written.
+    Raises InputError where something given does not exist, before anything is written.
     """
     if not any((corpus, dataset, runs, sung, steps)):
-        raise InputError("report: nothing to tell of; give --corpus, --dataset, --run, --sung or --steps")
+        raise InputError("report: nothing to show; give --corpus, --dataset, --run, --sung or --steps")
     counts = stage_counts(corpus) if corpus else []
     losses = {run.name: metrics(run) for run in runs}
     splits = split_rows(dataset) if dataset else []
@@ -62,8 +62,8 @@ def _head(counts: list[StageCount], splits: list[dict[str, Any]], took: list[dic
     items = "".join(f"<li>{item}</li>" for item in way)
     return [
         "<h1>Songs in, singing out</h1>",
-        '<p class="lead">Every step from a folder of songs to a sung line: what went in, what came out, what was set '
-        "aside and why.</p>",
+        '<p class="lead">Every step from a folder of songs to a sung line: inputs, outputs, and what was rejected and '
+        "why.</p>",
         f'<ol class="way">{items}</ol>' if way else "",
     ]
 
@@ -73,7 +73,7 @@ def _sung(sung: Path, facts: dict[str, Any]) -> list[str]:
     verse = "<br>".join(f"<time>{start:.2f} s</time>{escape(text)}" for text, start, _ in lines)
     mix, vocals = decode(sung), decode(vocals_of(sung))
     over = marks(lines, mix.duration_s)
-    parts = ["<h2>What was sung</h2>", f"<blockquote>{verse}</blockquote>"]
+    parts = ["<h2>Sung lines</h2>", f"<blockquote>{verse}</blockquote>"]
     if facts.get("remark"):
         parts.append(f"<p>{escape(facts['remark'])}</p>")
     reference = facts["reference"]
@@ -83,13 +83,13 @@ def _sung(sung: Path, facts: dict[str, Any]) -> list[str]:
         parts.append(take("Reference, mix in", Path(source.name).name, source.mix.cut(*window)))
         if source.stems:
             voice = source.stems[0].cut(*window)
-            parts.append(take("Its voice, as separated", "what the models learnt from", voice, over, _tracked(voice)))
+            parts.append(take("Its voice, as separated", "models are trained on this", voice, over, _tracked(voice)))
         corpus, _, clip = reference["name"].rpartition("#")
         shares = codes_given_back(sung, clip, place(corpus)) if source.stems else {}
         if shares:
-            told = " and ".join(f"{share:.1%} of its {noun} codes" for noun, share in shares.items())
+            found = " and ".join(f"{share:.1%} of its {noun} codes" for noun, share in shares.items())
             parts.append(
-                f"<p>Told its words, their times, its instrumental and its singer, the clip came back with {told}.</p>"
+                f"<p>From the clip's words and times, instrumental and singer, the models generated {found}.</p>"
             )
     parts.append(take("Sung vocals", _seconds(vocals), vocals, over, _tracked(vocals)))
     if reference["name"]:
@@ -98,7 +98,7 @@ def _sung(sung: Path, facts: dict[str, Any]) -> list[str]:
 
 
 def _tracked(audio: Audio) -> str:
-    """The pitch path of audio for which no table holds one."""
+    """The pitch path of audio that has no pitch table: it is tracked here."""
     from autosing.audio.pitch import load_tracker
 
     return pitch_path(load_tracker()(audio.mono_S(), audio.sample_rate_hz), float(PITCH_RATE_HZ), audio)
@@ -118,7 +118,7 @@ def _stages(counts: list[StageCount]) -> list[str]:
         for count in counts
     ]
     return [
-        "<h2>How the songs fared</h2>",
+        "<h2>Stages</h2>",
         "<p>Every row that enters a stage leaves it or is rejected with a reason. <code>segment</code> turns a song "
         "into several clips, so more rows leave it than enter.</p>",
         table(rows, warn=("rejected",)),
@@ -126,7 +126,7 @@ def _stages(counts: list[StageCount]) -> list[str]:
 
 
 def _exhibits(shown: list[Exhibit]) -> list[str]:
-    parts = ["<h3>Heard along the way</h3>"] if shown else []
+    parts = ["<h3>Clips</h3>"] if shown else []
     for exhibit in shown:
         words = [(word.text, word.start_s, word.end_s) for word in exhibit.words]
         drawn = marks(words, exhibit.vocals.duration_s)
@@ -134,7 +134,7 @@ def _exhibits(shown: list[Exhibit]) -> list[str]:
         pitch = pitch_path(f0, float(PITCH_RATE_HZ), exhibit.vocals) if f0 is not None else ""
         who = f"{LANGUAGES.get(exhibit.language, exhibit.language)}, {exhibit.singer or 'singer unknown'}"
         parts.append(take(f"{exhibit.clip}: mix in", who, exhibit.mix))
-        fact = f"{len(words)} words and their pitch, as found"
+        fact = f"{len(words)} aligned words and the tracked pitch"
         parts.append(take(f"{exhibit.clip}: separated voice", fact, exhibit.vocals, drawn, pitch))
     return parts
 
@@ -146,7 +146,7 @@ def _dataset(splits: list[dict[str, Any]]) -> list[str]:
 def _training(losses: dict[str, list[dict[str, Any]]]) -> list[str]:
     if not losses:
         return []
-    parts = ["<h2>What was learnt</h2>", '<div class="pair">']
+    parts = ["<h2>Training</h2>", '<div class="pair">']
     for name, rows in losses.items():
         points = [(float(row["step"]), float(row["loss"])) for row in rows if row.get("loss") is not None]
         if not points:
@@ -164,12 +164,12 @@ def _steps(path: Path) -> list[dict[str, Any]]:
     return [
         {"step": name, "seconds": step["seconds"], "command": "autosing " + " ".join(step["args"])}
         for name, step in ledger.items()
-        if "seconds" in step  # a step that has begun (this very report) has taken none yet
+        if "seconds" in step  # the step that writes this page has not ended yet
     ]
 
 
 def _took(took: list[dict[str, Any]]) -> list[str]:
-    return ["<h2>What it took</h2>", table(took)] if took else []
+    return ["<h2>Time</h2>", table(took)] if took else []
 
 
 def _seconds(audio: Audio) -> str:
