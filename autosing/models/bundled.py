@@ -11,17 +11,33 @@ from autosing.errors import InputError
 from autosing.storage.store import digest_of
 
 _WEIGHTS = Path(autosing.__file__).parent / "weights"
-LETTERS = _WEIGHTS / "letters"
-"""The folder of the aligner's head (autosing.models.letters)."""
+LETTERS = "autosing-letters"
+"""The aligner's head that comes with the package (autosing/weights/letters, see autosing.models.letters)."""
 LETTERS_ENCODER = "whisper-base"
 """Whose states it reads."""
 SEMANTIC = "autosing-semantic"
 """The codebook that comes with the package (autosing/weights/semantic, see its card)."""
 
 
-def letters_digest() -> str:
-    """sha256 of the aligner's head."""
-    return digest_of(LETTERS / WEIGHTS)
+def letters_folder(name: str = LETTERS) -> Path:
+    """A letter head's folder: that of a run as it is, or what is bundled under that name."""
+    return _WEIGHTS / "letters" if name == LETTERS else Path(name)
+
+
+def letters_digest(name: str = LETTERS) -> str:
+    """sha256 of a letter head's file."""
+    path = letters_folder(name) / WEIGHTS
+    if not path.is_file():
+        raise InputError(
+            f"letter head {name}: no {path}; name {LETTERS!r} or the run folder of 'autosing train ctc_head'"
+        )
+    return digest_of(path)
+
+
+def letters_encoder(name: str = LETTERS) -> str:
+    """The name of the pretrained Whisper whose states the head reads."""
+    encoder: str = describe_model(letters_folder(name), "letters").extra["encoder"]
+    return encoder
 
 
 def semantic_folder(name: str = SEMANTIC) -> Path:

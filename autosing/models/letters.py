@@ -1,21 +1,36 @@
 """Whisper's encoder states -> how likely each letter is sung, and how likely a word starts, in each frame.
 
-Shapes: B windows, T frames of 20 ms, D Whisper's width, H hidden width, L classes: silence, a to z.
-A small head on a frozen encoder, fitted on made songs, where the time of each word is known. Within a word the letters
-find their own places during fitting, as states of a hidden Markov model do.
+A small head on a frozen encoder. Within a word the letters find their own places during fitting, as states of a hidden
+Markov model do (train/tasks/ctc_head.py).
+
+Shapes: B windows, S samples at 16 kHz, T frames of 20 ms, D Whisper's width, H hidden width, L classes: silence and the
+letters a to z.
 """
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from autosing.checkpoint import load_model, save_model
-from autosing.models.bundled import LETTERS, LETTERS_ENCODER
+from autosing.checkpoint import ModelFile, load_model
+from autosing.models.bundled import LETTERS, letters_folder
 
 NUM_LETTERS = 27
+SAMPLE_RATE_HZ = 16_000
+
+
+@torch.no_grad()
+def letter_states(encoder: Any, samples_S: np.ndarray) -> Tensor:
+    """states_TD of up to 30 s, silence after its end: what the head is fitted on is what the aligner hears."""
+    import whisper
+
+    padded_S = whisper.pad_or_trim(np.ascontiguousarray(samples_S, dtype=np.float32))
+    mel_MT = whisper.log_mel_spectrogram(padded_S, encoder.conv1.in_channels)
+    states_TD: Tensor = encoder(mel_MT[None].to(encoder.conv1.weight.device))[0]
+    return states_TD
 
 
 class LetterHead(nn.Module):
@@ -30,27 +45,37 @@ class LetterHead(nn.Module):
         self.start = nn.Linear(hidden, 1)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, states_BTD: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, states_BTD: Tensor, frames_B: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """`frames_B`: how many frames of each window count; what lies after them changes nothing in them."""
         x_BHT = F.gelu(self.narrow(self.dropout(self.norm(states_BTD)))).transpose(1, 2)
+        counted_B1T: Tensor | float = 1.0
+        if frames_B is not None:
+            counted_B1T = (torch.arange(x_BHT.shape[2], device=x_BHT.device) < frames_B[:, None])[:, None].to(
+                x_BHT.dtype
+            )
+            x_BHT = x_BHT * counted_B1T
         for block in self.blocks:
-            x_BHT = x_BHT + F.gelu(block(self.dropout(x_BHT)))
+            x_BHT = x_BHT + F.gelu(block(self.dropout(x_BHT))) * counted_B1T
         x_BTH = x_BHT.transpose(1, 2)
         return self.classify(x_BTH).log_softmax(dim=-1), self.start(x_BTH)[..., 0]
 
 
-@cache
-def load_letters() -> tuple[LetterHead, Tensor]:
-    """(the bundled head in eval mode, log-priors_L of the letters in what it was fitted on)."""
-    file = load_model(LETTERS, "letters")
-    log_prior_L = file.state.pop("log_prior").float()
-    head = LetterHead(**file.config)
-    head.load_state_dict({name: tensor.float() for name, tensor in file.state.items()})
-    return head.eval().requires_grad_(False), log_prior_L
-
-
-def save_letters(folder: Path, head: LetterHead, log_prior_L: Tensor, extra: dict[str, Any]) -> None:
-    """Write the head (float16) into `folder`, to be bundled."""
+def letters_file(head: LetterHead, log_prior_L: Tensor, encoder: str) -> ModelFile:
+    """A head as it is kept: float16, with the log-priors of the letters in what it was fitted on."""
     narrow = head.narrow
     config = {"width": narrow.in_features, "hidden": narrow.out_features, "dropout": head.dropout.p}
     state = {name: tensor.half() for name, tensor in head.state_dict().items()} | {"log_prior": log_prior_L.float()}
-    save_model(folder, "letters", config, state, {"encoder": LETTERS_ENCODER} | extra)
+    return ModelFile("letters", config, state, {"encoder": encoder})
+
+
+@cache
+def load_letters(name: str = LETTERS) -> tuple[LetterHead, Tensor]:
+    """(the bundled head or that of a run's folder, in eval mode; log-priors_L of the letters in what it was fitted on).
+
+    Raises InputError where there is none.
+    """
+    file = load_model(letters_folder(name), "letters")
+    log_prior_L = file.state.pop("log_prior").float()
+    head = LetterHead(**file.config)
+    head.load_state_dict({key: tensor.float() for key, tensor in file.state.items()})
+    return head.eval().requires_grad_(False), log_prior_L

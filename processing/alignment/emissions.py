@@ -48,14 +48,15 @@ class Heard:
 class Listener:
     """Whisper's encoder with the letter head on it; about 2.5 CPU s a minute of audio."""
 
-    def __init__(self, device: str = "cpu") -> None:
-        from autosing.models.bundled import LETTERS_ENCODER
+    def __init__(self, head: str, device: str = "cpu") -> None:
+        """`head`: the name of the bundled letter head, or a run's folder."""
+        from autosing.models.bundled import letters_encoder
         from autosing.models.letters import load_letters
         from autosing.models.whisper import load_whisper
 
-        self.whisper: Any = load_whisper(LETTERS_ENCODER, device)
-        head, log_prior_L = load_letters()
-        self._head, self._device = head.to(device), device
+        self.whisper: Any = load_whisper(letters_encoder(head), device)
+        network, log_prior_L = load_letters(head)
+        self._head = network.to(device)
         self.log_prior_L = log_prior_L.numpy()
 
     def __call__(self, voice: Blocks) -> Heard:
@@ -79,12 +80,11 @@ class Listener:
 
     def _hear(self, window: "Window") -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
         import torch
-        import whisper
 
-        padded_S = whisper.pad_or_trim(np.ascontiguousarray(window.samples_S, dtype=np.float32))
-        mel_MT = whisper.log_mel_spectrogram(padded_S, self.whisper.dims.n_mels)
+        from autosing.models.letters import letter_states
+
         with torch.inference_mode():
-            states_TD = self.whisper.encoder(mel_MT[None].to(self._device))[0]
+            states_TD = letter_states(self.whisper.encoder, window.samples_S)
             _, languages = self.whisper.detect_language(states_TD)
             heard_1TL, start_1T = self._head(states_TD[None, : window.num_frames])
         return heard_1TL[0].cpu().numpy(), start_1T[0].cpu().numpy(), languages

@@ -29,6 +29,8 @@ from processing.alignment.transcribe import transcribe
 class AlignConfig(Config):
     """How lyrics are laid on the voice. The costs and the shift were chosen on made songs."""
 
+    head: str = "autosing-letters"
+    """The bundled letter head, or the folder of a run of `autosing train ctc_head`."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     transcribe: bool = True
     """Songs without lyrics are transcribed; else they are rejected."""
@@ -81,13 +83,15 @@ class Align(Stage[SongToAlign, Lyrics]):
     config: AlignConfig
 
     def weights(self) -> dict[str, str]:
-        from autosing.models.bundled import LETTERS_ENCODER, letters_digest
+        from autosing.models.bundled import letters_digest, letters_encoder
         from autosing.pretrained import digest
 
-        return {LETTERS_ENCODER: digest(LETTERS_ENCODER), "letters": letters_digest()}
+        letters = letters_digest(self.config.head)
+        encoder = letters_encoder(self.config.head)
+        return {encoder: digest(encoder), "letters": letters}
 
     def setup(self) -> None:
-        self.listen = Listener(device_of(self.config.device))
+        self.listen = Listener(self.config.head, device_of(self.config.device))
 
     def apply(self, row: SongToAlign) -> Lyrics | Rejected:
         lines, source = read_lyrics(row.lrc_lyrics, row.raw_lyrics)
