@@ -61,7 +61,9 @@ def test_each_command_names_the_next_one_filled_in(parses, tmp_path, monkeypatch
     make_dataset(tmp_path / "audio", groups=("meta", "audio"))
     assert "train semantic" in after_build(tmp_path / "audio")
     following = {task: parses(after_train(task, tmp_path / "d", tmp_path / "runs" / task)) for task in TASKS}
-    assert following == {"t2s": "train", "sm2a": "sing", "codec": "process", "semantic": "process"}
+    assert following == {
+        "t2s": "train", "sm2a": "sing", "codec": "process", "semantic": "process", "ctc_head": "process",
+    }  # fmt: skip
 
 
 def run(monkeypatch, *words: str) -> int:
@@ -72,6 +74,7 @@ def run(monkeypatch, *words: str) -> int:
 
 
 def test_the_tasks_in_help_are_those_there_are(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "160")
     assert run(monkeypatch, "train", "--help") == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert f"<{'|'.join(TASKS)}>" in shown

@@ -12,8 +12,10 @@ from autosing.storage.store import place
 
 def train(
     task: Annotated[
-        Literal["t2s", "sm2a", "codec", "semantic"],
-        typer.Argument(help="Lyrics to semantic tokens, these to codec tokens, or the tokenizers of the two."),
+        Literal["t2s", "sm2a", "codec", "semantic", "ctc_head"],
+        typer.Argument(
+            help="Lyrics to semantic tokens, these to codec tokens, the tokenizers of the two, or the aligner's head."
+        ),
     ],
     data: Annotated[
         Path | None, typer.Option(parser=place, help="Dataset of 'autosing build': folder or s3:// address.")
@@ -56,5 +58,6 @@ def next_command(task: str, data: object, run: Path) -> str:
         t2s = run.with_name("t2s")
         options = ("--reference", "song.mp3", "--lyrics", "words to sing", "--out", "out.wav")
         return console.command("sing", "--t2s", t2s, "--sm2a", run, *options)
-    stage, key = {"codec": ("acoustic", "codec"), "semantic": ("semantic", "codebook")}[task]
+    stages = {"codec": ("acoustic", "codec"), "semantic": ("semantic", "codebook"), "ctc_head": ("align", "head")}
+    stage, key = stages[task]
     return console.command("process", "CORPUS", "--set", f"{stage}.{key}={run}")

@@ -1,1 +1,1 @@
-"""How the bundled letter head (autosing/weights/letters) is made: `python -m train.letters OUT`."""
+"""What the aligner's letter head is fitted on: `python -m train.letters DATASET`, then `autosing train ctc_head`."""

@@ -1,27 +1,35 @@
-"""python -m train.letters OUT [--windows 400] [--set key=value]: make windows, fit the head, write it."""
+"""python -m train.letters DATASET [--windows N] [--songs CORPUS] [--clips DATASET] [--copies N] [--seed N]
+
+Make a dataset that `autosing train ctc_head --data DATASET` takes; see train.letters.dataset.
+"""
 
 import argparse
 from pathlib import Path
 
-import torch
-
-from autosing.config import load_config
-from autosing.models.letters import save_letters
-from train.letters.fit import FitConfig, fit
-from train.letters.states import hear_windows
+from autosing import console
+from train.letters.dataset import LettersConfig, make_letters
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--windows", type=int, default=400)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--set", dest="overrides", action="append", default=[])
-    given = parser.parse_args()
-    config = load_config(FitConfig, None, given.overrides)
-    head, log_prior_L = fit(hear_windows(given.out / "windows", given.seed, given.windows), config)
-    made = {"windows": given.windows, "seed": given.seed, "fit": config.dump()}
-    save_letters(given.out, head, torch.from_numpy(log_prior_L), made)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", type=Path)
+    for name in ("windows", "copies", "seed"):
+        parser.add_argument(f"--{name}", type=int, default=LettersConfig.model_fields[name].default)
+    for name in ("songs", "clips"):
+        parser.add_argument(f"--{name}", action="append", default=[])
+    given = vars(parser.parse_args())
+    dataset = given.pop("dataset")
+    index = make_letters(dataset, LettersConfig.build(given))
+    rows = [
+        {"split": name, "clips": split.rows, "minutes": round(split.seconds / 60, 2), "shards": len(split.shards)}
+        for name, split in index.splits.items()
+    ]
+    console.summary(
+        f"letters {dataset}",
+        rows,
+        False,
+        next=console.command("train", "ctc_head", "--data", dataset, "--run", "runs/letters"),
+    )
 
 
 if __name__ == "__main__":

@@ -63,7 +63,8 @@ def make_window(seed: int, index: int) -> LetterWindow:
         voice = f"{tongue.voice}+{singer.variant}"
         make = _spoken if rng.random() < 0.5 else _sung
         words = make(engine, voice, tongue, singer, dry_S, rng)
-    return LetterWindow(_as_heard(dry_S[: int(WINDOW_S * SPEECH_RATE_HZ)], rng), words, tongue.voice)
+    heard_S = as_heard(dry_S[: int(WINDOW_S * SPEECH_RATE_HZ)], SPEECH_RATE_HZ, rng)
+    return LetterWindow(heard_S, words, tongue.voice)
 
 
 def _singer(rng: np.random.Generator) -> Singer:
@@ -165,9 +166,10 @@ def _timed(texts: list[str], line: str, utterance: Utterance) -> list[tuple[str,
     return [("".join(texts[i:j]), a, b) for (i, a), (j, b) in pairwise(bounds)]
 
 
-def _as_heard(dry_S: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """In a room, with what a separator leaves of a band, hiss, at any level."""
-    voice_S = resample(dry_S.astype(np.float32), SPEECH_RATE_HZ, SONG_RATE_HZ).astype(np.float64)
+def as_heard(dry_S: np.ndarray, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
+    """Up to WINDOW_S of a voice, in a room, with what a separator leaves of a band, hiss, at any level; float32 at
+    SAMPLE_RATE_HZ."""
+    voice_S = resample(dry_S.astype(np.float32), rate_hz, SONG_RATE_HZ).astype(np.float64)
     voice_S *= 0.09 / (rms(voice_S[np.abs(voice_S) > 1e-3]) + 1e-9)
     voice_S = _in_room(voice_S, float(rng.uniform(0, 0.3)), float(rng.uniform(0.3, 1.6)), rng)
     chords = [list(CHORDS)[int(k)] for k in rng.integers(len(CHORDS), size=24)]

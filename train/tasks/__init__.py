@@ -10,6 +10,7 @@ TASKS: dict[str, str] = {
     "sm2a": "train.tasks.sm2a:TrainSM2A",
     "codec": "train.tasks.codec:TrainCodec",
     "semantic": "train.tasks.semantic:TrainSemantic",
+    "ctc_head": "train.tasks.ctc_head:TrainCTCHead",
 }
 
 
