@@ -1,9 +1,11 @@
 """Separated songs and labels of their words -> how far found onsets lie from the labelled ones, as JSON on stdout.
 
 python benchmarks/quality/alignment.py CORPUS [--labels FOLDER] [--mode lrc] [--mode plain] [--songs N] [--set k=v]
+                                       [--head RUN ...]
 CORPUS has index and separate tables (`autosing process CORPUS --stages separate`). Labels are those of made songs
 (CORPUS/truth/<id>/truth.json) or FOLDER/<name>.json (`words` in the order of `lyrics`, or UltraStar `syllables`).
 In mode lrc the aligner is given an LRC of the labelled line starts, in mode plain the lines alone.
+With --head the bundled letter head and that of each run (`autosing train ctc_head`) are measured on the same songs.
 """
 
 import argparse
@@ -87,14 +89,19 @@ def main() -> None:
     parser.add_argument("--labels", type=Path)
     parser.add_argument("--mode", dest="modes", action="append", choices=MODES)
     parser.add_argument("--songs", type=int)
+    parser.add_argument("--head", dest="heads", action="append", default=[])
     parser.add_argument("--set", dest="overrides", action="append", default=[])
     given = parser.parse_args()
     torch.set_num_threads(1)
-    stage = Align(load_config(AlignConfig, None, given.overrides))
-    stage.setup()
     songs = _labelled(given.corpus, given.labels)[: given.songs]
-    report = {mode: _measure(stage, songs, mode) for mode in given.modes or MODES}
-    print(json.dumps({"what": "word onsets", "config": stage.config.dump(), **report}, indent=1, ensure_ascii=False))
+    config = load_config(AlignConfig, None, given.overrides)
+    reports = {}
+    for head in dict.fromkeys([config.head, *given.heads]):
+        stage = Align(config.model_copy(update={"head": head}))
+        stage.setup()
+        reports[head] = {mode: _measure(stage, songs, mode) for mode in given.modes or MODES}
+    report = {"heads": reports} if given.heads else reports[config.head]
+    print(json.dumps({"what": "word onsets", "config": config.dump(), **report}, indent=1, ensure_ascii=False))
 
 
 def _labelled(corpus: Path, folder: Path | None) -> list[tuple[Sung, Labels]]:
