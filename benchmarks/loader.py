@@ -58,7 +58,7 @@ Measured = tuple[float, float, float]
 class Tokens:
     """Every array of a clip."""
 
-    name, members, length_file = "tokens", ("semantic", "acoustic", "singer"), ""
+    name, members, length_file, collate = "tokens", ("semantic", "acoustic", "singer"), "", staticmethod(list)
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any]:
         return {name: sample.array(name) for name in ("semantic", "vocals_codes", "instrumental_codes", "singer")}
@@ -74,7 +74,7 @@ class Copies(Tokens):
 class Voices:
     """A clip's audio decoded whole, and a crop of it."""
 
-    name, members, length_file = "voices", ("audio",), ""
+    name, members, length_file, collate = "voices", ("audio",), "", staticmethod(list)
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any]:
         audio = sample.audio("vocals")
@@ -198,7 +198,7 @@ def audio_report(folder: Path, split: SplitRecord, rounds: int) -> dict[str, Any
 
 def epochs_of(stream: SampleStream, rows: int) -> Iterator[Iterator[Any]]:
     """One iterator of an epoch's items after another, of one stream that goes on."""
-    items = itertools.chain.from_iterable(stream)
+    items = itertools.chain.from_iterable(chunk.batch for chunk in stream)
     while True:
         yield itertools.islice(items, rows)
 

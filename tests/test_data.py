@@ -1,5 +1,6 @@
 """The stream: one order for any ranks and workers, nothing dropped, nothing twice, resumed where it stood."""
 
+import os
 from itertools import islice
 
 import numpy as np
@@ -39,17 +40,17 @@ def made(tmp_path_factory):
     return out, make_dataset(out, {"train": 13}, rows_per_shard=4, duration_s=0.5, groups=("meta", "semantic"))
 
 
-def lane_of(made, workers=0, rank=0, world=1, start=0, chunk=3, seed=5, task=None, **how):
-    """`start`: a Position, or how many of each lane are done."""
+def lane_of(made, workers=0, rank=0, world=1, start=0, chunk=1, seed=5, task=None, **how):
+    """`start`: a Position, or how many of each lane are done. `chunk`: samples of a batch."""
     path, index = made
     position = start if isinstance(start, Position) else Position(start * world)
     lane = Lane(rank, world, position, chunk)
     stream = SampleStream(path, index.splits["train"], task or Names(), lane, seed, **how)
-    return Batches(stream, task or Names(), 1, workers)
+    return Batches(stream, workers)
 
 
 def names(batches, count):
-    return [batch["ids"][0] for batch in islice(batches, count)]
+    return list(islice((name for batch in batches for name in batch["ids"]), count))
 
 
 def test_an_epoch_holds_every_sample_once_and_another_seed_or_epoch_another_order(made):
@@ -101,6 +102,31 @@ def test_useless_samples_are_counted_and_a_useless_dataset_is_refused(made):
     task.without = tuple(f"train{k // 2}-{k % 2}" for k in range(13))
     with pytest.raises(InputError, match="no sample of the train split is of use"):
         next(lane_of(made, task=task))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_batch_is_smaller_by_what_is_of_no_use_and_no_other_batch_changes(made, workers):
+    whole = [batch["draws"] for batch in islice(lane_of(made, chunk=3), 9)]
+    flat = names(lane_of(made), 27)
+    task = Names()
+    task.without = (flat[1], *flat[6:9])
+    batches = lane_of(made, workers=workers, chunk=3, task=task)
+    kept = [[draw for n, draw in enumerate(draws) if flat[3 * k + n] not in task.without] for k, draws in
+            enumerate(whole)]  # fmt: skip
+    assert [batch["draws"] for batch in islice(batches, 8 - kept.count([]))] == [draws for draws in kept if draws][:7]
+    assert batches.taken == 24 or kept.count([]) != 1
+
+
+class Caller(Names):
+    """Says which process collates."""
+
+    def collate(self, items):
+        return {"pid": os.getpid(), "ids": [item["id"] for item in items]}
+
+
+def test_workers_collate(made):
+    own = {workers: next(lane_of(made, workers=workers, task=Caller()))["pid"] == os.getpid() for workers in (0, 1)}
+    assert own == {0: True, 1: False}
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.integers(1, 4), st.integers(0, 3), st.integers(0, 4))

@@ -9,11 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from tests.test_loop import _free_port
-from train.distributed import Gradients, join, leave
+from train.distributed import Gradients, Ranks, join, leave
+from train.sharding import ShardedGradients
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,35 +33,48 @@ class Parts(nn.Module):
         return y_BD + self.rare(x_BD) if rarely else y_BD
 
 
-def gradients_of(rank, world, rare_batch):
+def gradients_of(rank, world, rare_batch, parallel="ddp"):
     """Of a discriminator and of the generator whose output both phases share: four batches, dealt out to the ranks."""
     torch.manual_seed(0)
     modules = nn.ModuleDict({"discriminator": nn.Linear(4, 1), "generator": Parts()})
     names = list(modules.state_dict())
-    gradients = Gradients(modules, world)
+    if parallel == "fsdp":
+        gradients = ShardedGradients(modules, Ranks(rank, world, torch.device("cpu")))
+    else:
+        gradients = Gradients(modules, world)
     batches = list(enumerate(torch.randn(4, 3, 4)))[rank::world]
-    made = [modules["generator"].make(x_BD, k == rare_batch) for k, x_BD in batches]
+
+    def losses(x_BD, rarely):
+        made_BD = modules["generator"].make(x_BD, rarely)
+        for told_BD in (made_BD.detach(), made_BD):
+            yield modules["discriminator"](told_BD).square().mean() / len(batches)
+
+    under_way = [losses(x_BD, k == rare_batch) for k, x_BD in batches]
     for phase in modules:
-        for number, sound_BD in enumerate(made):
-            told_BD = sound_BD.detach() if phase == "discriminator" else sound_BD
-            loss = modules["discriminator"](told_BD).square().mean() / len(made)
-            parameters, last = list(modules[phase].parameters()), number == len(made) - 1
-            gradients.backward(phase, loss, parameters, last, retain_graph=phase == "discriminator")
+        for number, shown in enumerate(under_way):
+            loss, last = gradients.forward(shown.__next__), number == len(under_way) - 1
+            gradients.backward(phase, loss, last, retain_graph=phase == "discriminator")
         if phase == "discriminator":
             assert all(p.grad is None for p in modules["generator"].parameters())
-            kept = [p.grad.clone() for p in modules[phase].parameters()]
-    assert all(torch.equal(a, p.grad) for a, p in zip(kept, modules["discriminator"].parameters(), strict=True))
+            kept = [whole(p.grad).clone() for p in modules[phase].parameters()]
+    assert all(torch.equal(a, whole(p.grad)) for a, p in zip(kept, modules["discriminator"].parameters(), strict=True))
     assert list(modules.state_dict()) == names
-    return {name: None if p.grad is None else p.grad.tolist() for name, p in modules.named_parameters()}
+    return {name: None if p.grad is None else whole(p.grad).tolist() for name, p in modules.named_parameters()}
+
+
+def whole(gradient):
+    return gradient.full_tensor() if isinstance(gradient, DTensor) else gradient
 
 
 CASES = (None, 0, 3)
 """`rare` is used nowhere; in the first batch of one rank; in the last of the other."""
 
 
-def test_two_ranks_have_the_gradients_of_one():
-    world = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
-    command = [sys.executable, "-m", "tests.test_gradients"]
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_two_ranks_have_the_gradients_of_one(parallel):
+    world = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    world |= {"MASTER_PORT": str(_free_port())}
+    command = [sys.executable, "-m", "tests.test_gradients", parallel]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
     ranks = [subprocess.Popen(command, env=world | {"RANK": str(k)}, **pipes) for k in range(2)]
     wanted = [gradients_of(0, 1, case) for case in CASES]
@@ -69,6 +85,9 @@ def test_two_ranks_have_the_gradients_of_one():
         assert rank.returncode == 0, said
         assert "find_unused_parameters" not in said
         for here, there in zip(wanted, json.loads(out), strict=True):
+            if parallel == "fsdp":
+                nought = {name: torch.zeros_like(p).tolist() for name, p in Parts().named_parameters()}
+                here = {k: nought[k.partition(".")[2]] if v is None else v for k, v in here.items()}
             assert {name for name in here if here[name] is None} == {name for name in there if there[name] is None}
             for name in [name for name in here if here[name] is not None]:
                 torch.testing.assert_close(torch.tensor(there[name]), torch.tensor(here[name]))
@@ -77,6 +96,6 @@ def test_two_ranks_have_the_gradients_of_one():
 if __name__ == "__main__":
     torch.set_num_threads(1)
     ranks = join("cpu")
-    found = [gradients_of(ranks.rank, ranks.world, case) for case in CASES]
+    found = [gradients_of(ranks.rank, ranks.world, case, sys.argv[1]) for case in CASES]
     leave()
     sys.stdout.write(json.dumps(found))

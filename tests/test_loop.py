@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from autosing.audio.io import Audio
 from autosing.checkpoint import ModelFile, load_model
@@ -18,6 +19,7 @@ from autosing.config import Config
 from autosing.errors import InputError
 from support.datasets import make_dataset
 from train import callbacks, launch, tasks
+from train.loop import run_steps
 from train.record import read_metrics
 from train.task import Task
 
@@ -63,7 +65,7 @@ class Pair(Task):
         logits_BNV = self.modules["generator"](codes_BN[:, :-1])
         Pair.dtypes.add(logits_BNV.dtype)
         made_BNV = logits_BNV.float().softmax(2)
-        true_BNV = nn.functional.one_hot(codes_BN[:, 1:], made_BNV.shape[2]).float()
+        true_BNV = torch.eye(made_BNV.shape[2])[codes_BN[:, 1:]]
         discriminate = self.modules["discriminator"]
         apart = nn.functional.softplus
         loss = apart(-discriminate(true_BNV)).mean() + apart(discriminate(made_BNV.detach())).mean()
@@ -85,9 +87,16 @@ class Pair(Task):
         return ModelFile("pair", {"width": self.config.width}, self.modules["generator"].state_dict())
 
 
+class Quiet(Pair):
+    """Nothing moves but weights: such a task does not wait for the device at each step."""
+
+    name, after_step = "quiet", Task.after_step
+
+
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    monkeypatch.setattr(launch, "task_class", lambda name: Pair if name == "pair" else tasks.task_class(name))
+    own = {"pair": Pair, "quiet": Quiet}
+    monkeypatch.setattr(launch, "task_class", lambda name: own.get(name) or tasks.task_class(name))
     make_dataset(tmp_path / "data", groups=("meta", "semantic"))
     return tmp_path / "data"
 
@@ -199,17 +208,60 @@ def test_autocast_uses_the_type_that_was_asked_for(data, tmp_path, precision, wa
     assert Pair.dtypes == {wanted}
 
 
-def test_non_finite_gradients_move_no_weight_and_too_many_end_the_run(data, tmp_path):
+@pytest.mark.parametrize("task", ["pair", "quiet"])
+def test_non_finite_gradients_move_nothing_and_too_many_end_the_run(data, tmp_path, task):
     words = ("steps=3", "log_every=1", "task.nan_at=[2]", "schedule=const", "save_every=1", "keep_checkpoints=3")
-    launch.train("pair", data, tmp_path / "run", overrides=words)
-    first, second = (
-        torch.load(tmp_path / "run" / "checkpoints" / f"step-{k:09d}.pt", weights_only=True)["modules"] for k in (1, 2)
+    launch.train(task, data, tmp_path / "run", overrides=words)
+    first, second, third = (
+        torch.load(tmp_path / "run" / "checkpoints" / f"step-{k:09d}.pt", weights_only=True) for k in (1, 2, 3)
     )
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    for part in ("modules", "optimisers"):
+        torch.testing.assert_close(first[part], second[part], rtol=0, atol=0)
+    assert (first["refused"], second["refused"], third["refused"]) == (0, 1, 0)
+    assert str(second["modules"]) != str(third["modules"])
     rows = [row for row in read_metrics(tmp_path / "run") if "refused" in row]
     assert [row["refused"] for row in rows] == [0, 2, 0] and rows[1]["generator/loss"] is None
     with pytest.raises(InputError, match=r"step 2: .* 2 updates in a row were not finite .*--set lr="):
-        launch.train("pair", data, tmp_path / "wild", overrides=("max_refused=2", "task.nan_at=[1, 2]"))
+        launch.train(task, data, tmp_path / "wild", overrides=("max_refused=2", "task.nan_at=[1, 2]", "log_every=1"))
+
+
+def test_a_run_whose_gradients_stay_non_finite_ends_before_anything_is_saved(data, tmp_path):
+    words = ("steps=40", "log_every=10", "save_every=7", "max_refused=3", "task.nan_at=[9, 10, 11, 12]")
+    with pytest.raises(InputError, match=r"step 10: .* 2 updates"):
+        launch.train("quiet", data, tmp_path / "early", overrides=(*words, "max_refused=2"))
+    with pytest.raises(InputError, match=r"step 14: .* 4 updates"):
+        launch.train("quiet", data, tmp_path / "run", overrides=words)
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-000000007.pt"]
+    counted = [row for row in read_metrics(tmp_path / "run") if "refused" in row]
+    assert [row["refused"] for row in counted] == [4]
+
+
+class Reads(TorchDispatchMode):
+    """The steps at which the host reads a number of the device: there it waits for all that was launched before."""
+
+    def __init__(self, state):
+        super().__init__()
+        self.state, self.steps = state, set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func is torch.ops.aten._local_scalar_dense.default:
+            self.steps.add(self.state.step)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("task", "wanted"), [("quiet", {4, 8}), ("pair", set(range(1, 9)))])
+def test_the_loop_reads_nothing_from_the_device_between_reports(data, tmp_path, monkeypatch, task, wanted):
+    found = []
+
+    def watched(run, *others):
+        with Reads(run.state) as reads:
+            run_steps(run, *others)
+        found.append(reads.steps)
+
+    monkeypatch.setattr(launch, "run_steps", watched)
+    words = ("steps=8", "log_every=4", "save_every=8", "valid_every=8", "listen_every=8", "ema_decay=0.9")
+    launch.train(task, data, tmp_path / "run", overrides=(*words, "device=cpu"))
+    assert found == [wanted]
 
 
 def test_a_phase_leaves_no_gradient_in_the_others_module(data, tmp_path, monkeypatch):

@@ -49,11 +49,12 @@ def one_rank(task: str, data: Path, run: Path, batch_size: int) -> None:
 @pytest.mark.parametrize("task", WORDS)
 def test_two_ranks_gather_what_one_with_twice_the_batch_does(task, tmp_path):
     make_dataset(tmp_path / "data", {"train": 12, "valid": 0}, groups=("meta", "pitch", "audio"))
-    world = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    alone = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    world = {**alone, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     script = [sys.executable, "-m", "tests.test_ranks", task, str(tmp_path / "data")]
     two = [*script, str(tmp_path / "two"), "2"]
     ranks = [subprocess.Popen(two, env=world | {"RANK": str(k)}, cwd=ROOT) for k in range(2)]
-    ranks.append(subprocess.Popen([*script, str(tmp_path / "one"), "4"], cwd=ROOT))
+    ranks.append(subprocess.Popen([*script, str(tmp_path / "one"), "4"], env=alone, cwd=ROOT))
     assert [rank.wait(200) for rank in ranks] == [0, 0, 0]
     held = {}
     for name in ("one", "two"):

@@ -45,12 +45,12 @@ class Codes:
 
     name, members, length_file = "codes", ("semantic",), "semantic.npy"
 
-    def __init__(self, useless=()):
-        self.useless = useless
+    def __init__(self, useless=(), mark=None):
+        self.useless, self.mark = useless, mark
 
     def prepare(self, sample, rng):
         if sample.id in self.useless:
-            return None
+            return self.mark
         return {"id": sample.id, "codes": sample.array("semantic").tobytes(), "draw": rng.random(3).tobytes()}
 
     def collate(self, items):
@@ -67,7 +67,7 @@ Info = namedtuple("Info", "id num_workers")
 class InTurn:
     """torch's DataLoader without its processes: each worker has a stream of its own, and is asked in turn."""
 
-    def __init__(self, stream, batch_size, num_workers, prefetch_factor):
+    def __init__(self, stream, num_workers, **how):
         self._streams = [copy.deepcopy(stream) for _ in range(num_workers)]
 
     def __iter__(self):
@@ -86,9 +86,10 @@ class InTurn:
             firsts = [None] * len(readers)
 
 
-def whole_of(made, **how):
-    """Every item of two epochs by its number, None where it is of no use."""
-    return [item for chunk in stream_of(made, epochs=2, **how) for _, item in chunk]
+def all_of(made, workers=0, task=None, **how):
+    """Every item of the stream, None where it is of no use."""
+    stream = stream_of(made, task=Codes(task.useless if task else (), mark={}), epochs=2, **how)
+    return [item or None for chunk in train.data._chunks(stream, workers) for item in chunk.batch]
 
 
 def take(made, world, workers, start, batches, batch_size, **how):
@@ -96,7 +97,7 @@ def take(made, world, workers, start, batches, batch_size, **how):
     found, taken = [], []
     for rank in range(world):
         stream = stream_of(made, rank, world, start, chunk=batch_size, **how)
-        lane = Batches(stream, how.get("task") or Codes(), batch_size, workers)
+        lane = Batches(stream, workers)
         found.append([item for batch in islice(lane, batches) for item in batch])
         taken.append(lane.taken)
     return found, taken, start.after(taken)
@@ -106,8 +107,7 @@ def rest_of(made, world, workers, start, batch_size, **how):
     """What is left of two epochs, in the order of all ranks together; None where it is of no use."""
     lanes = []
     for rank in range(world):
-        stream = stream_of(made, rank, world, start, chunk=batch_size, epochs=2, **how)
-        lanes.append([item for _, item in train.data._flat(stream, workers)])
+        lanes.append(all_of(made, workers, rank=rank, world=world, start=start, chunk=batch_size, **how))
     assert max(map(len, lanes)) - min(map(len, lanes)) <= 1
     return [lane[place] for place in range(max(map(len, lanes))) for lane in lanes if place < len(lane)]
 
@@ -126,7 +126,7 @@ def test_what_is_left_of_two_epochs_is_left_bit_for_bit(
 ):
     """Saved by a ranks x b workers, gone on with by c x d, saved again, and resumed by one."""
     how = {"task": Codes({f"c{k}" for k in useless}), "seed": seed, "window": window, "bucket": bucket}
-    whole = whole_of(made, **how)
+    whole = all_of(made, **how)
     left, position = list(range(len(whole))), Position()
     with mock.patch.object(train.data, "DataLoader", InTurn):
         for (world, count), some in zip((saved, resumed), batches, strict=True):
@@ -145,9 +145,9 @@ def test_what_is_left_of_two_epochs_is_left_bit_for_bit(
 @pytest.mark.parametrize("bucket", [0, 6])
 def test_processes_save_and_resume_as_well(made, bucket):
     how = {"task": Codes({"c4", "c11"}), "bucket": bucket}
-    whole = whole_of(made, **how)
+    whole = all_of(made, **how)
     found, taken, position = take(made, 2, 2, Position(), 3, 2, **how)
-    assert [len(items) for items in found] == [6, 6]
+    assert taken == [6, 6] and sum(map(len, found)) == sum(item is not None for item in whole[:12]) < 12
     left = [n for n in range(2 * ROWS) if n // 2 >= taken[n % 2]]
     assert rest_of(made, 3, 1, position, 2, **how) == [whole[n] for n in left]
 
@@ -194,7 +194,7 @@ def test_a_finite_pass_of_uneven_ranks_gives_each_sample_once(made, world):
     found = []
     for rank in range(world):
         stream = stream_of(made, rank, world, epochs=1, shuffle=False, window=1)
-        for count, batch in finite_batches(stream, Codes(), 4, 99):
+        for count, batch in finite_batches(stream, 99):
             assert count == len(batch)
             found += [item["id"] for item in batch]
     assert sorted(found) == sorted(f"c{k}" for k in range(ROWS))
@@ -205,7 +205,7 @@ def test_a_bad_shard_is_refused_in_one_sentence_from_a_worker_too(made, tmp_path
     folder, split = make(tmp_path, LENGTHS, 4)
     (folder / "4.tar").write_bytes((folder / "4.tar").read_bytes()[:2000])
     with pytest.raises(InputError, match=r"shard .*4\.tar: not a whole tar") as refusal:
-        list(train.data._flat(stream_of((folder, split), epochs=1), workers))
+        list(train.data._chunks(stream_of((folder, split), epochs=1), workers))
     assert "Traceback" not in str(refusal.value)
 
 

@@ -136,8 +136,8 @@ def refusals(folder, path, rows=1):
     index = dataset_of(folder, path, rows)
 
     def load():
-        stream = SampleStream(folder, index.splits["train"], Arrays(), Lane(), 0)
-        next(Batches(stream, Arrays(), rows, 0))
+        stream = SampleStream(folder, index.splits["train"], Arrays(), Lane(chunk=rows), 0)
+        next(Batches(stream, 0))
 
     for read in (lambda: list(read_shard(path, rows=rows)), lambda: verify(folder), load):
         with pytest.raises(InputError) as refusal:

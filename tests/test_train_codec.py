@@ -15,7 +15,7 @@ from train.launch import train
 from train.losses.perceptual import PerceptualLoss
 from train.losses.spectral import SpectralLoss
 from train.record import read_metrics
-from train.tasks.codec import _begin_with
+from train.tasks.codec import TrainCodec, _begin_with
 
 TINY = {
     "strides": [4, 2, 2, 2, 1], "codebook_sizes": [16, 512, 16, 16, 16],
@@ -43,6 +43,24 @@ def test_a_run_becomes_a_codec_and_a_resumed_one_the_same(tmp_path):
     codes = codec.encode(torch.linspace(0, 0.5, 5000) * torch.randn(1, 5000))
     assert len(codes[2].unique()) > 1, "the codebooks have started"
     assert torch.isfinite(codec.decode(codes)).all()
+
+
+def test_latents_of_a_refused_update_do_not_reach_the_codebooks(tmp_path, monkeypatch):
+    make_dataset(tmp_path / "data", {"train": 4, "valid": 0}, duration_s=0.6, groups=("meta", "pitch", "audio"))
+    loss = TrainCodec.loss
+
+    def spoilt(self, batch, step, counts):
+        return loss(
+            self, batch | {"audio_BS": batch["audio_BS"] * (float("nan") if step in (1, 4) else 1)}, step, counts
+        )
+
+    monkeypatch.setattr(TrainCodec, "loss", spoilt)
+    settings = [*SMALL, "task.unquantised_steps=3", "task.crop_blocks=8", "task.reservoir_clips=2", "batch_size=2"]
+    settings += ["steps=6", "log_every=1", "task.instrumental_share=0", "device=cpu"]
+    train("codec", tmp_path / "data", tmp_path / "run", None, settings)
+    assert [row["refused"] for row in read_metrics(tmp_path / "run")] == [1, 0, 0, 1, 0, 0]
+    state = load_model(tmp_path / "run", "codec").state
+    assert all(torch.isfinite(tensor).all() for tensor in state.values())
 
 
 def test_a_run_may_begin_with_the_networks_of_another_and_codebooks_of_its_own(tmp_path):

@@ -12,7 +12,7 @@ from autosing.schemas.sample import DatasetIndex
 from autosing.storage.store import Place
 from train.config import TrainConfig
 from train.data import SampleStream, finite_batches
-from train.distributed import Ranks, gather
+from train.distributed import Ranks, gather, whole_tensors
 from train.order import Lane
 from train.record import Recorder
 from train.state import TrainState, write_checkpoint
@@ -39,12 +39,19 @@ class Run:
         return self.state.step % every == 0 or self.state.step >= self.config.steps
 
     @property
+    def reports(self) -> bool:
+        """Whether something is logged, saved, validated or listened to after this step: the device is waited for."""
+        config = self.config
+        return any(map(self.due, (config.log_every, config.save_every, config.valid_every, config.listen_every)))
+
+    @property
     def origin(self) -> dict[str, str]:
         """What must be the same for a run to be resumed."""
         return {"task": self.task.name, "dataset": self.index.fingerprint}
 
 
 Callback = Callable[[Run], None]
+"""Called on every rank. Rank 0 alone has the recorder and writes; what gathers (averages, state) all ranks call."""
 
 
 def validate(run: Run) -> None:
@@ -53,12 +60,11 @@ def validate(run: Run) -> None:
     split = run.index.splits.get("valid")
     if not run.due(run.config.valid_every) or split is None or not split.rows or not run.config.valid_batches:
         return
-    lane = Lane(run.ranks.rank, run.ranks.world)
+    lane = Lane(run.ranks.rank, run.ranks.world, chunk=run.config.batch_size)
     stream = SampleStream(run.data, split, run.task, lane, seed=0, shuffle=False, epochs=1, window=1)
     phase, sums, samples = run.task.phases[-1], {"valid/loss": 0.0}, 0
     with run.state.averaged(), torch.no_grad():
-        batches = finite_batches(stream, run.task, run.config.batch_size, run.config.valid_batches)
-        for number, (count, batch) in enumerate(batches):
+        for number, (count, batch) in enumerate(finite_batches(stream, run.config.valid_batches)):
             torch.manual_seed(seed_of("valid", number, run.ranks.rank))
             batch = on_device(batch, run.ranks)
             with autocast(run):
@@ -80,24 +86,28 @@ def validate(run: Run) -> None:
 
 def listen(run: Run) -> None:
     """The task's fixed prompts made audible: ears find bugs that losses hide."""
-    if not run.due(run.config.listen_every) or run.recorder is None:
+    if not run.due(run.config.listen_every):
         return
     torch.manual_seed(seed_of("listen", run.config.seed))
     with run.state.averaged(), torch.no_grad():
-        sounds = run.task.listen(run.state.step)
-    for name, audio in sounds.items():
-        run.recorder.sound(run.state.step, name, audio)
+        if run.recorder:
+            for name, audio in run.task.listen(run.state.step).items():
+                run.recorder.sound(run.state.step, name, audio)
 
 
 def keep(run: Run) -> None:
     """The model to use, then the checkpoint: whoever finds a finished checkpoint finds the finished model too."""
-    if not run.due(run.config.save_every) or run.recorder is None:
+    if not run.due(run.config.save_every):
         return
     with run.state.averaged(), torch.no_grad():
         model = run.task.export()
-        extra = {**model.extra, "training": {**run.origin, "step": run.state.step}}
-        save_model(run.folder, model.kind, model.config, model.state, extra)
-    write_checkpoint(run.folder, run.state, run.origin, run.config.keep_checkpoints)
+        weights = whole_tensors(dict(model.state))
+        if run.ranks.leads:
+            extra = {**model.extra, "training": {**run.origin, "step": run.state.step}}
+            save_model(run.folder, model.kind, model.config, weights, extra)
+    held = run.state.state_dict()
+    if run.ranks.leads:
+        write_checkpoint(run.folder, held, run.origin, run.config.keep_checkpoints)
 
 
 def autocast(run: Run) -> torch.autocast:

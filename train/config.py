@@ -22,7 +22,7 @@ class TrainConfig(Config):
     steps: int = Field(1000, ge=1)
     """Updates of the weights in the whole run."""
     batch_size: int = Field(8, ge=1)
-    """Samples a rank takes for one backward pass."""
+    """Samples a rank takes for one backward pass; those of no use to the task are left out."""
     accumulate: int = Field(1, ge=1)
     """Backward passes an update."""
     lr: float = Field(3e-4, gt=0)
@@ -39,10 +39,14 @@ class TrainConfig(Config):
     """Largest norm of a phase's gradients; 0 leaves them."""
     phases: dict[str, PhaseConfig] = Field(default_factory=dict)
     """Phase -> what it has of its own: {discriminator: {lr: 1e-4}}."""
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    """What several ranks share: each batch (ddp), or the optimiser's state and the averages too (fsdp), for models
+    whose optimiser does not fit one device beside them; a little slower."""
     compile: bool = False
     """torch.compile of the regions that the task names; minutes at the start, faster steps on a GPU."""
     max_refused: int = Field(10, ge=1)
-    """Updates in a row that may be refused for non-finite gradients before the run ends."""
+    """Updates in a row that may be refused for non-finite gradients before the run ends. Looked at when something is
+    logged, saved, validated or listened to."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of autocast; weights and optimisers stay fp32."""
     ema_decay: float | None = Field(None, gt=0, lt=1)
@@ -57,7 +61,7 @@ class TrainConfig(Config):
     """Batches of the valid split, from its start; 0 for none."""
     listen_every: int = Field(500, ge=1)
     workers: int = Field(0, ge=0)
-    """Loader processes; 0 prepares in the loop."""
+    """Loader processes, which prepare and collate; 0: the loop does."""
     cache_mb: int = Field(512, ge=0)
     """What was decoded is kept in memory, so that a second epoch decodes nothing."""
     shuffle_shards: int = Field(4, ge=1)
@@ -80,6 +84,6 @@ class TrainConfig(Config):
 
 CHANGEABLE = frozenset({
     "steps", "max_refused", "device", "log_every", "save_every", "keep_checkpoints", "valid_every", "valid_batches",
-    "listen_every", "workers", "cache_mb", "compile",
+    "listen_every", "workers", "cache_mb", "compile", "parallel",
 })  # fmt: skip
 """What --resume takes anew. Anything else would make another run under the old name."""

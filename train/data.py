@@ -1,12 +1,16 @@
 """A dataset's shards -> prepared items in an order that is a function of (seed, epoch) alone -> batches.
 
+A batch is a chunk of a lane (train.order): the samples of so many places in a row, less those of no use to the task.
+So it is known without the chunks before it, and the worker that prepares it collates it too.
+
 What is shuffled are addresses (see train.order); shards are mapped, and a sample is views of its shard, decoded as far
 as its task asks. So nothing of a shard is held but where its samples lie, ranks and workers only share out one global
 order, nothing is dropped, nothing comes twice, and a run resumes without reading what lies before it.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
@@ -17,8 +21,6 @@ from autosing.storage.store import Place
 from train.order import Draws, Lane, Order
 from train.task import Task
 
-Item = dict[str, Any]
-Chunk = list[tuple[int, Item | None]]
 KEPT_ROWS, KEPT_SHARDS = 1 << 16, 256
 """Shards stay open while they have so few rows, and are so few, or while their window lasts: a row's place costs about
 900 bytes."""
@@ -28,8 +30,21 @@ FEW_READERS = 8
 """Ranks x workers. So few read most of a shard among them, and the system is told to fetch it whole."""
 
 
+class Chunk(NamedTuple):
+    """One lane chunk, collated."""
+
+    end: int
+    """The lane place after its last sample."""
+    useful: int
+    """Samples in the batch."""
+    skipped: int
+    """Samples that the task has no use for."""
+    batch: dict[str, Any] | None
+    """None where no sample is of use."""
+
+
 class SampleStream(IterableDataset[Chunk | InputError]):
-    """Yields chunks of (lane place after it, item or None where the task has no use for the sample).
+    """Yields its lane's chunks in order, each as one batch.
 
     An InputError is yielded, not raised: from a worker's process it would come back as a page of traceback.
     """
@@ -49,7 +64,7 @@ class SampleStream(IterableDataset[Chunk | InputError]):
     ) -> None:
         super().__init__()
         self.lane, self.rows = lane, split.rows
-        self._dataset, self._split, self._prepare = dataset, split, task.prepare
+        self._dataset, self._split, self.task = dataset, split, task
         self._files, self._length_file = files_of(task.members), task.length_file
         self._seed, self._epochs = seed, epochs
         self._order = Order(split, seed if shuffle else None, window, bucket if task.length_file else 0)
@@ -71,8 +86,9 @@ class SampleStream(IterableDataset[Chunk | InputError]):
             self._shards.clear()
 
     def _chunks(self, worker: int, workers: int) -> Iterator[Chunk]:
-        draws, chunk = Draws(), []
-        prepare, seed, size_of_chunk = self._prepare, self._seed, self.lane.chunk
+        draws, lane = Draws(), 0
+        items: list[dict[str, Any] | None] = []
+        prepare, seed, size_of_chunk = self.task.prepare, self._seed, self.lane.chunk
         epoch = self.lane.start.next // self.rows
         while self._epochs is None or epoch < self._epochs:
             for first, size, shards in self._order.windows(epoch):
@@ -83,15 +99,20 @@ class SampleStream(IterableDataset[Chunk | InputError]):
                 address_N2 = self._order.addresses(epoch, first, shards, self._sizes)
                 for shard, row, lane in zip(*address_N2[at_K].T.tolist(), (lane_K + 1).tolist(), strict=True):
                     sample = self._sample(shard, row)
-                    chunk.append((lane, prepare(sample, draws.of(seed, epoch, sample.id))))
+                    items.append(prepare(sample, draws.of(seed, epoch, sample.id)))
                     if sample.keeps:
                         self._keep((shard, row), sample)
                     if lane % size_of_chunk == 0:
-                        yield chunk
-                        chunk = []
+                        yield self._collated(lane, items)
+                        items = []
             epoch += 1
-        if chunk:
-            yield chunk
+        if items:
+            yield self._collated(lane, items)
+
+    def _collated(self, end: int, items: Sequence[dict[str, Any] | None]) -> Chunk:
+        useful = [item for item in items if item is not None]
+        batch = self.task.collate(useful) if useful else None
+        return Chunk(end, len(useful), len(items) - len(useful), batch)
 
     def _sample(self, number: int, row: int) -> Sample:
         if not self._cache_bytes:
@@ -143,14 +164,16 @@ class SampleStream(IterableDataset[Chunk | InputError]):
 
 
 class Batches:
-    """Prepared items -> batches of equal size, for ever; an epoch's last batch is filled from the next epoch.
+    """The stream's batches, for ever; the last chunk of an epoch is filled from the next one.
 
+    A batch is smaller by the samples that were of no use; a chunk without any of use is passed over. `pin`: give
+    batches in pinned memory, from which copies to a CUDA device do not wait (with workers, whose thread pins them).
     `taken`: samples of this rank's lane in the batches so far, counted from `start`, the skipped ones too.
     """
 
-    def __init__(self, stream: SampleStream, task: Task, batch_size: int, workers: int) -> None:
-        self._items = _flat(stream, workers)
-        self._task, self._batch_size, self._rows = task, batch_size, stream.rows
+    def __init__(self, stream: SampleStream, workers: int, pin: bool = False) -> None:
+        self._chunks = _chunks(stream, workers, pin)
+        self._name, self._rows = stream.task.name, stream.rows
         self.start = stream.lane.start
         self.taken = self.skipped = 0
 
@@ -158,28 +181,32 @@ class Batches:
         return self
 
     def __next__(self) -> dict[str, Any]:
-        items: list[Item] = []
         useless = 0
-        for taken, item in self._items:
-            self.taken = taken
-            if item is None:
-                self.skipped, useless = self.skipped + 1, useless + 1
-                if useless > self._rows:
-                    raise InputError(f"task {self._task.name}: no sample of the train split is of use to it")
-                continue
-            items.append(item)
-            useless = 0
-            if len(items) == self._batch_size:
-                return self._task.collate(items)
+        for chunk in self._chunks:
+            self.taken, self.skipped = chunk.end, self.skipped + chunk.skipped
+            if chunk.batch is not None:
+                return chunk.batch
+            useless += chunk.skipped
+            if useless > self._rows:
+                raise InputError(f"task {self._name}: no sample of the train split is of use to it")
         raise StopIteration
 
 
-def _flat(stream: SampleStream, workers: int) -> Iterator[tuple[int, Item | None]]:
-    chunks = DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=4) if workers else stream
+def _chunks(stream: SampleStream, workers: int, pin: bool = False) -> Iterator[Chunk]:
+    chunks = (
+        DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=4, pin_memory=pin, collate_fn=_as_is)
+        if workers
+        else stream
+    )
     for chunk in chunks:
         if isinstance(chunk, InputError):
             raise chunk
-        yield from chunk
+        yield chunk
+
+
+def _as_is(chunk: Any) -> Any:
+    """In place of torch's own conversion, which would look through every batch for arrays."""
+    return chunk
 
 
 def split_of(index: DatasetIndex, name: str, dataset: Place) -> SplitRecord:
@@ -193,22 +220,10 @@ def split_of(index: DatasetIndex, name: str, dataset: Place) -> SplitRecord:
     return split
 
 
-def finite_batches(
-    stream: SampleStream, task: Task, batch_size: int, limit: int
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(samples, batch) in the stream's order, the last one as small as it comes; at most `limit` batches."""
-    items: list[Item] = []
-    made = 0
-    for _, item in _flat(stream, 0):
-        if item is not None:
-            items.append(item)
-        if len(items) == batch_size:
-            yield len(items), task.collate(items)
-            items, made = [], made + 1
-            if made == limit:
-                return
-    if items:
-        yield len(items), task.collate(items)
+def finite_batches(stream: SampleStream, limit: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(samples, batch) in the stream's order; at most `limit` batches."""
+    filled = ((chunk.useful, chunk.batch) for chunk in _chunks(stream, 0) if chunk.batch is not None)
+    return islice(filled, limit)
 
 
 def check_members(task: type[Task], index: DatasetIndex, dataset: Place) -> None:

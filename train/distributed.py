@@ -4,8 +4,8 @@ Alone, under torchrun, or placed by a cluster: the loop sees ranks, not launcher
 """
 
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, TypeVar
@@ -78,7 +78,7 @@ class Gradients:
     """
 
     def __init__(self, modules: Mapping[str, nn.Module], world: int) -> None:
-        self._ddp: dict[str, DistributedDataParallel] = {}
+        self._modules, self._ddp = modules, dict[str, DistributedDataParallel]()
         if world > 1:
             self._ddp = {
                 phase: DistributedDataParallel(
@@ -87,14 +87,49 @@ class Gradients:
                 for phase, module in modules.items()
             }
 
-    def backward(
-        self, phase: str, loss: Tensor, parameters: Sequence[nn.Parameter], last: bool, retain_graph: bool
-    ) -> None:
-        """Add the loss's gradients to those of `parameters` alone; an update's `last` takes the mean over ranks."""
+    def forward(self, make: Callable[[], T]) -> T:
+        """What `make` gives, with the weights whole while it runs."""
+        return make()
+
+    def backward(self, phase: str, loss: Tensor, last: bool, retain_graph: bool) -> None:
+        """Add the loss's gradients to the phase's parameters alone; an update's `last` takes the mean over ranks."""
         ddp = self._ddp.get(phase)
         with ddp.no_sync() if ddp and not last else nullcontext():
             loss = ddp(loss) if ddp else loss
-            loss.backward(inputs=parameters, retain_graph=retain_graph)
+            loss.backward(inputs=self._trained(phase), retain_graph=retain_graph)
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Inside, every rank has the whole weights. Every rank enters it."""
+        yield
+
+    def _trained(self, phase: str) -> list[nn.Parameter]:
+        return [parameter for parameter in self._modules[phase].parameters() if parameter.requires_grad]
+
+
+def is_sharded(tensor: Any) -> bool:
+    """Whether it is torch's DTensor, told by its method: to import the class takes a second or two."""
+    return hasattr(tensor, "full_tensor")
+
+
+def whole_tensors(held: Any) -> Any:
+    """dicts in dicts with tensors; the sharded ones whole, on the CPU of rank 0, and None on the others: a device holds
+    one whole tensor at a time. Every rank calls it."""
+    if isinstance(held, dict):
+        return {name: whole_tensors(value) for name, value in held.items()}
+    if not is_sharded(held):
+        return held
+    whole = held.full_tensor()
+    return whole.cpu() if dist.get_rank() == 0 else None
+
+
+def shard_as(value: Tensor, like: Any) -> Tensor:
+    """This rank's share of a whole tensor, where `like` is sharded and of its shape; else the tensor."""
+    if not is_sharded(like) or value.shape != like.shape:
+        return value
+    from torch.distributed.tensor import distribute_tensor
+
+    return distribute_tensor(value, like.device_mesh, like.placements, src_data_rank=None)
 
 
 def share_buffers(modules: nn.Module, prefixes: Sequence[str], world: int) -> None:

@@ -17,7 +17,7 @@ from autosing.storage.store import Place, write_whole
 from train.callbacks import Callback, Run, keep, listen, validate
 from train.config import CHANGEABLE, TrainConfig
 from train.data import Batches, SampleStream, check_members, split_of
-from train.distributed import Ranks, join, leave
+from train.distributed import Gradients, Ranks, join, leave
 from train.loop import run_steps
 from train.optim import build_optimisers
 from train.order import Lane
@@ -192,10 +192,12 @@ def _set_up(
     if config.compile:
         for name in task.compiled:
             task.modules.get_submodule(name).compile()
+    gradients = _gradients(task, config, ranks)
     ema = None
     if config.ema_decay is not None:
         ema = {name: p.detach().clone() for name, p in task.modules.named_parameters()}
-    state = TrainState(task.modules, build_optimisers(task, config), ema)
+    state = TrainState(task.modules, build_optimisers(task, config), gradients, ema)
+    state.refused = state.refused.to(ranks.device)
     if held is not None:
         state.load_state_dict(held)
     recorder = None
@@ -207,6 +209,17 @@ def _set_up(
     return Run(task, config, run, data, index, state, ranks, recorder)
 
 
+def _gradients(task: Task, config: TrainConfig, ranks: Ranks) -> Gradients:
+    """Before optimisers and averages are built: sharding exchanges the parameters."""
+    if config.parallel == "fsdp" and not task.shardable:
+        raise InputError(f"parallel fsdp: task {task.name} writes its own weights, which fsdp shares out; leave it ddp")
+    if config.parallel == "fsdp" and ranks.world > 1:
+        from train.sharding import ShardedGradients
+
+        return ShardedGradients(task.modules, ranks)
+    return Gradients({phase: task.modules[phase] for phase in task.phases}, ranks.world)
+
+
 def _batches(run: Run) -> Batches:
     config, ranks = run.config, run.ranks
     lane = Lane(ranks.rank, ranks.world, run.state.position, chunk=config.batch_size)
@@ -214,4 +227,4 @@ def _batches(run: Run) -> Batches:
         run.data, split_of(run.index, "train", run.data), run.task, lane, config.seed, window=config.shuffle_shards,
         bucket=config.bucket, cache_bytes=config.cache_mb << 20,
     )  # fmt: skip
-    return Batches(stream, run.task, config.batch_size, config.workers)
+    return Batches(stream, config.workers, pin=ranks.device.type == "cuda")

@@ -2,6 +2,11 @@
 
 A run's folder holds config.yaml, checkpoints/ (to resume), model.safetensors + model.json (to use), metrics.jsonl,
 events/ (TensorBoard) and samples/.
+
+An update whose gradients are not finite is left out on the device: neither weights nor moments move, so that nothing
+non-finite is ever averaged, saved or exported. How many were left out is counted there too, and read when the loop
+waits for the device anyway: before it logs, saves, validates or listens. Then too many in a row end the run; those in
+between have cost time and moved nothing. (A task with `after_step` must know at once: it waits at every step.)
 """
 
 import time
@@ -15,22 +20,22 @@ from autosing.errors import InputError
 from autosing.ids import seed_of
 from train.callbacks import Callback, Run, autocast, on_device
 from train.data import Batches
-from train.distributed import Gradients, gather, share_buffers, total
-from train.optim import clip, parameters_of, set_lr
+from train.distributed import gather, share_buffers, total
+from train.optim import clip, parameters_of, set_lr, step_if
 
 
 def run_steps(run: Run, batches: Batches, callbacks: Sequence[Callback]) -> None:
-    """Update until the config's number of steps: batch, loss, backward, clip, refuse non-finite, step, after_step."""
+    """Update until the config's number of steps: batch, loss, backward, clip, step where finite, after_step."""
     state, config, task = run.state, run.config, run.task
     window = _Window(run)
-    gradients = Gradients({phase: task.modules[phase] for phase in task.phases}, run.ranks.world)
+    most_refused = state.refused.clone()
     run.state.modules.train()
     for update in range(state.step, config.steps):
         micro_batches = [on_device(next(batches), run.ranks) for _ in range(config.accumulate)]
         counts = mean_counts(run, micro_batches)
         # Each holds what its phases share until the last of them has stepped: with `accumulate`, so many graphs.
         under_way = [task.losses(batch, update + 1, counts) for batch in micro_batches]
-        good = True
+        good = torch.ones_like(state.refused, dtype=torch.bool)
         for phase in task.phases:
             optimiser = state.optimisers[phase]
             rate = set_lr(optimiser, config, phase, update)
@@ -38,27 +43,31 @@ def run_steps(run: Run, batches: Batches, callbacks: Sequence[Callback]) -> None
             for number, losses in enumerate(under_way):
                 torch.manual_seed(seed_of("step", config.seed, update, phase, number, run.ranks.rank))
                 with autocast(run):
-                    yielded, loss, metrics = next(losses)
+                    yielded, loss, metrics = state.gradients.forward(losses.__next__)
                 assert yielded == phase, f"task {task.name}: loss of {yielded}, expected that of {phase}"
                 # Only this phase's parameters: a generator's loss must leave no gradient in the discriminator.
-                gradients.backward(
-                    phase, loss / config.accumulate, parameters_of(optimiser),
-                    last=number == config.accumulate - 1, retain_graph=phase != task.phases[-1],
+                state.gradients.backward(
+                    phase, loss / config.accumulate, last=number == config.accumulate - 1,
+                    retain_graph=phase != task.phases[-1],
                 )  # fmt: skip
                 window.add(phase, {"loss": loss, **metrics})
             good &= _step(run, optimiser, phase, window)
         del under_way, losses, loss
         state.step = update + 1
-        state.refused = 0 if good else state.refused + 1
-        if state.refused >= config.max_refused:
-            raise _diverged(run)
-        if good:
+        state.refused = torch.where(good, 0, state.refused + 1)
+        most_refused = torch.maximum(most_refused, state.refused)
+        if (run.reports or task.has_after_step) and int(most_refused) >= config.max_refused:
+            raise _diverged(run, int(most_refused))
+        if task.has_after_step and good:
             with torch.no_grad():
                 task.after_step(state.step)
-            share_buffers(state.modules, task.shared_buffers, run.ranks.world)
+        elif task.has_after_step:
+            task.forget()
+        share_buffers(state.modules, task.shared_buffers, run.ranks.world)
         if config.ema_decay is not None:
             state.update_average(config.ema_decay)
-        state.position = batches.start.after(gather(batches.taken, run.ranks.world))
+        if run.due(config.save_every):
+            state.position = batches.start.after(gather(batches.taken, run.ranks.world))
         if run.due(config.log_every):
             window.log(rate, batches)
         for callback in callbacks:
@@ -75,26 +84,23 @@ def mean_counts(run: Run, micro_batches: Sequence[dict[str, Any]]) -> dict[str, 
     return dict(zip(counted[0], means.clamp(min=1.0), strict=True))
 
 
-def _diverged(run: Run) -> InputError:
+def _diverged(run: Run, refused: int) -> InputError:
     config, state = run.config, run.state
     remedy = f"--set lr={config.lr / 3:.2g}" + (" or --set precision=fp32" if config.precision != "fp32" else "")
     return InputError(
-        f"run {run.folder}: step {state.step}: the gradients of {state.refused} updates in a row were not finite "
+        f"run {run.folder}: step {state.step}: the gradients of {refused} updates in a row were not finite "
         f"(lr {config.lr:g}, {config.precision}); begin another --run with {remedy}; the last checkpoint here is kept",
         "diverged",
     )
 
 
-def _step(run: Run, optimiser: Optimizer, phase: str, window: "_Window") -> bool:
-    """One optimiser's update; refused (False) where the gradients are not finite, on every rank alike."""
-    parameters = parameters_of(optimiser)
-    norm = clip(parameters, run.config.of_phase(phase).grad_clip or 0.0)
-    good = bool(torch.isfinite(norm))
-    if good:
-        optimiser.step()
-        window.add(phase, {"grad_norm": norm})
-    else:
-        window.refused += 1
+def _step(run: Run, optimiser: Optimizer, phase: str, window: "_Window") -> torch.Tensor:
+    """One optimiser's update; refused (False, on the device) where the gradients are not finite, on all ranks alike."""
+    norm = clip(parameters_of(optimiser), run.config.of_phase(phase).grad_clip or 0.0)
+    good = torch.isfinite(norm)
+    step_if(optimiser, good)
+    window.add(phase, {"grad_norm": torch.where(good, norm, 0)}, good)
+    window.refused = window.refused + ~good
     return good
 
 
@@ -107,15 +113,16 @@ class _Window:
 
     def _clear(self) -> None:
         self._sums: dict[str, torch.Tensor] = {}
-        self._counts: dict[str, int] = {}
-        self._steps, self._since, self.refused = self._run.state.step, time.monotonic(), 0
+        self._counts: dict[str, torch.Tensor | int] = {}
+        self._steps, self._since = self._run.state.step, time.monotonic()
+        self.refused = torch.zeros_like(self._run.state.refused)
 
-    def add(self, phase: str, values: dict[str, torch.Tensor]) -> None:
+    def add(self, phase: str, values: dict[str, torch.Tensor], counted: torch.Tensor | int = 1) -> None:
         prefix = "" if len(self._run.task.phases) == 1 else f"{phase}/"
         for name, value in values.items():
-            value = torch.as_tensor(value, device=self._run.ranks.device).detach().float()
+            value = value.detach().float().to(self._run.ranks.device, non_blocking=True)
             self._sums[prefix + name] = self._sums[prefix + name] + value if prefix + name in self._sums else value
-            self._counts[prefix + name] = self._counts.get(prefix + name, 0) + 1
+            self._counts[prefix + name] = self._counts.get(prefix + name, 0) + counted
 
     def log(self, rate: float, batches: Batches) -> None:
         run = self._run
@@ -128,7 +135,7 @@ class _Window:
         seconds = time.monotonic() - self._since
         phases = run.task.phases
         run.last_loss = values.get("loss" if len(phases) == 1 else f"{phases[-1]}/loss")
-        values |= {"lr": rate, "refused": self.refused, "skipped": batches.skipped}
+        values |= {"lr": rate, "refused": int(self.refused), "skipped": batches.skipped}
         if run.recorder:
             run.recorder.numbers(run.state.step, {**values, "samples_per_s": samples / max(seconds, 1e-9)})
         self._clear()

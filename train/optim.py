@@ -1,12 +1,13 @@
 """A task's parameter groups -> one AdamW a phase; the schedule's factor -> each group's learning rate."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
+from train.distributed import is_sharded
 from train.schedules import lr_factor
 from train.task import Task
 
@@ -34,7 +35,7 @@ def _build(task: Task, phase: str, config: "TrainConfig") -> Optimizer:
     assert len(given) == len(set(given)), f"task {task.name}, phase {phase}: a parameter is in two groups"
     own = config.of_phase(phase)
     assert own.lr is not None and own.betas is not None
-    return AdamW(groups, lr=own.lr, betas=own.betas)
+    return AdamW(groups, lr=own.lr, betas=own.betas, fused=True)  # the fused one heeds `found_inf`: see step_if
 
 
 def set_lr(optimiser: Optimizer, config: "TrainConfig", phase: str, update: int) -> float:
@@ -55,4 +56,13 @@ def parameters_of(optimiser: Optimizer) -> list[nn.Parameter]:
 
 def clip(parameters: Sequence[nn.Parameter], limit: float) -> Tensor:
     """Scale the gradients so that their norm is at most `limit` (0: leave them); returns the norm before."""
-    return torch.nn.utils.clip_grad_norm_(parameters, limit if limit > 0 else float("inf"))
+    norm: Any = torch.nn.utils.clip_grad_norm_(parameters, limit if limit > 0 else float("inf"))
+    whole: Tensor = norm.full_tensor() if is_sharded(norm) else norm
+    return whole
+
+
+def step_if(optimiser: Optimizer, good: Tensor) -> None:
+    """Update where `good` (a bool on the device) holds; else leave weights and moments as they are, decided on the
+    device as torch's GradScaler has it decided."""
+    optimiser.found_inf = (~good).float()  # type: ignore[attr-defined]
+    optimiser.step()

@@ -17,6 +17,8 @@ from torch.optim import Optimizer
 
 from autosing.errors import InputError
 from autosing.storage.store import replacing
+from train.distributed import Gradients, shard_as, whole_tensors
+from train.optim import parameters_of
 from train.order import Position
 
 
@@ -26,14 +28,16 @@ class TrainState:
 
     modules: nn.ModuleDict
     optimisers: dict[str, Optimizer]
+    gradients: Gradients
+    """How ranks share them, and the weights."""
     ema: dict[str, Tensor] | None = None
     """Parameter name -> its average; None where no average is kept."""
     step: int = 0
     """Updates done."""
     position: Position = field(default_factory=Position)
     """Which samples are done, in the numbers of all epochs: the same for any ranks and workers."""
-    refused: int = 0
-    """Updates refused in a row."""
+    refused: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.long))
+    """Updates refused in a row; on the device, so that counting them does not wait for it."""
 
     def update_average(self, decay: float) -> None:
         """EMA of the parameters; early on the decay is (1 + step) / (10 + step) so that the start is forgotten."""
@@ -46,12 +50,14 @@ class TrainState:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Inside, `modules` hold the averaged weights (if any is kept) and are in eval mode."""
+        """Inside, `modules` hold the averaged weights (if any is kept), whole, and are in eval mode. Every rank enters
+        it."""
         own = {name: p.detach().clone() for name, p in self.modules.named_parameters()} if self.ema else {}
         self._put(self.ema or {})
         self.modules.eval()
         try:
-            yield
+            with self.gradients.whole():
+                yield
         finally:
             self._put(own)
             self.modules.train()
@@ -63,26 +69,36 @@ class TrainState:
                     parameter.copy_(values[name])
 
     def state_dict(self) -> dict[str, Any]:
-        return {
+        """On rank 0 the same for any ranks, sharded or not. Every rank calls it."""
+        held: dict[str, Any] = whole_tensors({
             "step": self.step,
             "position": self.position.state_dict(),
-            "refused": self.refused,
+            "refused": int(self.refused),
             "modules": self.modules.state_dict(),
             "optimisers": {phase: optimiser.state_dict() for phase, optimiser in self.optimisers.items()},
             "ema": self.ema,
-        }
+        })  # fmt: skip
+        return held
 
     def load_state_dict(self, held: dict[str, Any]) -> None:
-        self.step, self.refused = held["step"], held["refused"]
+        self.step = held["step"]
+        self.refused.fill_(held["refused"])
         # Checkpoints of before held each rank's place in its lane.
         old = held.get("positions")
         self.position = Position().after(old) if old else Position.of_state(held["position"])
-        self.modules.load_state_dict(held["modules"])
+        own = self.modules.state_dict()
+        self.modules.load_state_dict({name: shard_as(value, own.get(name)) for name, value in held["modules"].items()})
         for phase, optimiser in self.optimisers.items():
-            optimiser.load_state_dict(held["optimisers"][phase])
+            parameters = parameters_of(optimiser)
+            states = {
+                number: {name: shard_as(value, parameters[number]) for name, value in state.items()}
+                for number, state in held["optimisers"][phase]["state"].items()
+            }
+            # The groups' options follow from the config.
+            optimiser.load_state_dict({**optimiser.state_dict(), "state": states})
         if self.ema is not None and held["ema"] is not None:
             for name, value in held["ema"].items():
-                self.ema[name].copy_(value)
+                self.ema[name].copy_(shard_as(value, self.ema[name]))
 
 
 def checkpoints(run: Path) -> list[Path]:
@@ -90,11 +106,12 @@ def checkpoints(run: Path) -> list[Path]:
     return sorted((run / "checkpoints").glob("step-*.pt"))
 
 
-def write_checkpoint(run: Path, state: TrainState, origin: dict[str, str], keep: int) -> Path:
-    """Beside first, then one rename; then all but the last `keep` are removed. `origin`: the task and the dataset."""
-    path = run / "checkpoints" / f"step-{state.step:09d}.pt"
+def write_checkpoint(run: Path, held: dict[str, Any], origin: dict[str, str], keep: int) -> Path:
+    """A TrainState's state_dict. Beside first, then one rename; then all but the last `keep` are removed. `origin`: the
+    task and the dataset."""
+    path = run / "checkpoints" / f"step-{held['step']:09d}.pt"
     with replacing(path) as file:
-        torch.save({**state.state_dict(), "origin": origin}, file)
+        torch.save({**held, "origin": origin}, file)
     for old in checkpoints(run)[:-keep]:
         old.unlink()
     return path

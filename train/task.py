@@ -35,6 +35,8 @@ class Task(ABC):
     length together; none for a task that crops all to one length."""
     phases: ClassVar[tuple[str, ...]] = ("model",)
     """In a step every phase has its loss and its optimiser's turn, in this order. GANs: discriminator, generator."""
+    shardable: ClassVar[bool] = True
+    """Whether `parallel: fsdp` may have it: not where `after_step` writes trained weights, which then lie in shares."""
     shared_buffers: ClassVar[tuple[str, ...]] = ()
     """Prefixes of the names in `modules` of buffers that ranks would move apart: rank 0's become everyone's after each
     step. What every rank computes alike needs none."""
@@ -63,11 +65,11 @@ class Task(ABC):
     @abstractmethod
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any] | None:
         """One training item: crop, pad, drop conditions. Runs in loader workers, on the CPU; a function of the
-        sample and rng alone. None: the sample is of no use to this task; the loop counts and skips it."""
+        sample and rng alone. None: the sample is of no use to this task; it is counted, and its batch is smaller."""
 
     @abstractmethod
     def collate(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-        """Items -> a batch of tensors (the loop moves them to the device)."""
+        """Items -> a batch of tensors, on the CPU (the loop moves them to the device). Runs in loader workers."""
 
     def counts(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """What the losses of a batch are means over, by name: {"codes": how many}. None: over its samples alone.
@@ -95,7 +97,15 @@ class Task(ABC):
         yield self.phases[0], loss, metrics
 
     def after_step(self, step: int) -> None:  # noqa: B027  (most tasks need none)
-        """Under no_grad, once every phase has stepped: EMA codebooks, dead codes."""
+        """Under no_grad, once every phase has stepped: EMA codebooks, dead codes. Not after an update whose gradients
+        were not finite; so a task that has it waits for the device at every step."""
+
+    def forget(self) -> None:  # noqa: B027  (most tasks need none)
+        """In place of `after_step` where an update was refused: drop what its losses gathered for it."""
+
+    @property
+    def has_after_step(self) -> bool:
+        return type(self).after_step is not Task.after_step
 
     def listen(self, step: int) -> dict[str, Audio]:
         """Fixed prompts made audible, name -> audio. Called in `eval` mode under no_grad."""

@@ -188,7 +188,7 @@ class TrainCodec(Task):
         for parts in zip(*self._placed, strict=True):
             rows = torch.cat(parts)
             placed.append(rows_of_all_ranks(rows, [len(rows) // self._clips] * self._clips))
-        self._placed, self._clips = [], 0
+        self.forget()
         latent_BDF, *asked = placed
         self.reservoir.follow(latent_BDF)
         if bool(self.model.quantizer.started):
@@ -199,6 +199,9 @@ class TrainCodec(Task):
         kept_RDF[at_B] = latent_BDF
         if step >= self.settings.unquantised_steps:
             self.model.quantizer.start(kept_RDF, generator)
+
+    def forget(self) -> None:
+        self._placed, self._clips = [], 0
 
     def listen(self, step: int) -> dict[str, Audio]:
         if not self._prompt:

@@ -100,6 +100,7 @@ class TrainSemantic(Task):
     name = "semantic"
     Settings = SemanticSettings
     members = ("meta", "audio")
+    shardable = False
 
     def __init__(self, config: SemanticSettings, index: DatasetIndex) -> None:
         super().__init__(config, index)
@@ -174,7 +175,7 @@ class TrainSemantic(Task):
         generator = torch.Generator().manual_seed(seed_of("semantic codes", step))
         codes = [count for batch in self._codes for count in batch]
         heard = [rows_of_all_ranks(torch.cat(parts), codes) for parts in zip(*self._heard, strict=True)]
-        self._heard, self._codes = [], []
+        self.forget()
         if len(heard) == 1:
             self.level.follow(heard[0], generator)
         elif heard:
@@ -183,6 +184,9 @@ class TrainSemantic(Task):
             self.statistics.remember(heard[0], step, self.settings.statistics_steps, drawing)
         if not bool(self.statistics.started) and step >= self.settings.statistics_steps:
             self._start(generator)
+
+    def forget(self) -> None:
+        self._heard, self._codes = [], []
 
     def export(self) -> ModelFile:
         state = self.book.state_dict() | {"codes_KD": self.level.vectors_VD}
