@@ -1,0 +1,44 @@
+"""Judgements of true and made audio -> the two sides' losses, and how far the discriminators' features lie apart.
+
+Judgements come as a list, one of each discriminator (`autosing.nn.discriminators`); all are of equal weight.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from autosing.nn.discriminators import Judgement
+
+GanLoss = Literal["least_squares", "hinge"]
+
+
+def discriminator_loss(true: Sequence[Judgement], made: Sequence[Judgement], kind: GanLoss = "least_squares") -> Tensor:
+    """Least squares: 1 is true, 0 is made (Mao et al. 2017, arXiv:1611.04076). Hinge: above 1 is true, below -1 is made
+    (Lim & Ye 2017, arXiv:1705.02894). Both are 0 at their best."""
+    losses = []
+    for real, fake in zip(true, made, strict=True):
+        if kind == "least_squares":
+            losses.append((real.logits - 1).square().mean() + fake.logits.square().mean())
+        else:
+            losses.append((1 - real.logits).relu().mean() + (1 + fake.logits).relu().mean())
+    return torch.stack(losses).mean()
+
+
+def generator_loss(made: Sequence[Judgement], kind: GanLoss = "least_squares") -> Tensor:
+    """Least squares: 0 where all is taken for true. Hinge: minus the mean logit, which has no least value."""
+    if kind == "least_squares":
+        return torch.stack([(fake.logits - 1).square().mean() for fake in made]).mean()
+    return torch.stack([-fake.logits.mean() for fake in made]).mean()
+
+
+def feature_matching_loss(true: Sequence[Judgement], made: Sequence[Judgement]) -> Tensor:
+    """Mean absolute difference of what the layers saw, logits left out, over layers and discriminators (MelGAN, Kumar
+    et al. 2019, arXiv:1910.06711). The true side comes without gradient, so it need be judged only once a step."""
+    distances = [
+        (seen_true.detach() - seen_made).abs().mean()
+        for real, fake in zip(true, made, strict=True)
+        for seen_true, seen_made in zip(real.features[:-1], fake.features[:-1], strict=True)
+    ]
+    return torch.stack(distances).mean()
