@@ -41,10 +41,10 @@ class FlowConfig(Config):
     objective: Literal["vp", "cfm", "rectified"] = "rectified"
     around_prior: bool = False
     """Flows begin at the prior mean plus noise, not at noise. VP always ends there."""
-    sigma_min: float = Field(1e-4, ge=0, lt=1)
+    sigma_min: float = Field(default=1e-4, ge=0, lt=1)
     """Of cfm: the spread that is left around each datum at the end."""
-    beta_first: float = Field(0.05, gt=0)
-    beta_last: float = Field(20.0, gt=0)
+    beta_first: float = Field(default=0.05, gt=0)
+    beta_last: float = Field(default=20.0, gt=0)
     """Of vp: its noise a unit of time, at data and at noise."""
 
 

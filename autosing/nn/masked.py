@@ -1,0 +1,78 @@
+"""Norms over time that do not see padding: clips of a batch are as they would be alone.
+
+Shapes: B clips, D numbers a frame (C channels by M bands where it is a picture), T frames.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_EPS = 1e-5
+
+
+class MaskedInstanceNorm(nn.Module):
+    """x_BDT -> each number to mean 0 and variance 1 over the frames of the mask, then a learned gain and bias; 0 where
+    the mask is false. A voice's own colour is mostly in these means and variances (AdaIN-VC, Chou et al. 2019,
+    arXiv:1904.05742)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.gain_D = nn.Parameter(torch.ones(width))
+        self.bias_D = nn.Parameter(torch.zeros(width))
+
+    def forward(self, x_BDT: Tensor, mask_BT: Tensor | None = None) -> Tensor:
+        mask_B1T = _weights(x_BDT, mask_BT)
+        y_BDT = _standardised(x_BDT, mask_B1T, (2,)) * self.gain_D[:, None] + self.bias_D[:, None]
+        return y_BDT * mask_B1T
+
+
+class MaskedGroupNorm(nn.GroupNorm):
+    """x_BCMT -> nn.GroupNorm whose means and variances are those of the frames of the mask; 0 where it is false."""
+
+    def forward(self, x_BCMT: Tensor, mask_BT: Tensor | None = None) -> Tensor:
+        if mask_BT is None:
+            return super().forward(x_BCMT)
+        mask_B11T = mask_BT[:, None, None].to(x_BCMT.dtype)
+        x_BGcMT = x_BCMT.unflatten(1, (self.num_groups, -1))
+        y_BCMT = _standardised(x_BGcMT, mask_B11T[:, None], (2, 3, 4)).flatten(1, 2)
+        return (y_BCMT * self.weight[:, None, None] + self.bias[:, None, None]) * mask_B11T
+
+
+class ContentPrenet(nn.Module):
+    """content_BCT -> x_BDT: what is said, with less of who says it. As in Grad-SVC: five times a convolution of 5
+    frames, masked instance norm, ReLU and dropout; then a projection that starts at zero."""
+
+    def __init__(self, in_width: int, width: int, layers: int = 5, kernel: int = 5, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(
+            nn.Conv1d(in_width if i == 0 else width, width, kernel, padding=kernel // 2) for i in range(layers)
+        )
+        self.norms = nn.ModuleList(MaskedInstanceNorm(width) for _ in range(layers))
+        self.dropout = nn.Dropout(dropout)
+        self.project = nn.Conv1d(width, width, 1)
+        nn.init.zeros_(self.project.weight)
+        assert self.project.bias is not None
+        nn.init.zeros_(self.project.bias)
+
+    def forward(self, content_BCT: Tensor, mask_BT: Tensor | None = None) -> Tensor:
+        mask_B1T = _weights(content_BCT, mask_BT)
+        x_BDT = content_BCT
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            x_BDT = self.dropout(F.relu(norm(conv(x_BDT * mask_B1T), mask_BT)))
+        return self.project(x_BDT) * mask_B1T
+
+
+def _weights(x_BDT: Tensor, mask_BT: Tensor | None) -> Tensor:
+    if mask_BT is None:
+        return x_BDT.new_ones(len(x_BDT), 1, x_BDT.shape[2])
+    return mask_BT[:, None].to(x_BDT.dtype)
+
+
+def _standardised(x: Tensor, mask: Tensor, over: tuple[int, ...]) -> Tensor:
+    """Mean 0 and variance 1 over some dimensions, counted where the mask (which broadcasts to x) is one."""
+    weight = mask.expand_as(x)
+    count = weight.sum(over, keepdim=True).clamp(min=1)
+    mean = (x * weight).sum(over, keepdim=True) / count
+    away = (x - mean) * weight
+    variance = away.square().sum(over, keepdim=True) / count
+    return away * (variance + _EPS).rsqrt()
