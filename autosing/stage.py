@@ -1,9 +1,9 @@
 """What a processing stage is: one noun into another, row by row, with the rows that could not be used kept as data."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from autosing.config import Config
 
@@ -63,6 +63,11 @@ class Stage(ABC, Generic[In, Out]):
     def weights(self) -> dict[str, str]:
         """name -> sha256 of all that `setup` loads: part of the fingerprint. Cheap; loads nothing."""
         return {}
+
+    def parts(self) -> Sequence[Mapping[str, Any]]:
+        """What stands side by side in each frame of its output, as {name, width, ...}: part of the table's details, and
+        of the index of a dataset. None where a frame is one thing."""
+        return ()
 
     def setup(self) -> None:
         """Load weights, once a worker. Raises InputError where they are missing."""

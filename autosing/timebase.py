@@ -5,6 +5,7 @@ from fractions import Fraction
 
 SEMANTIC_RATE_HZ = Fraction(25)
 PITCH_RATE_HZ = Fraction(100)
+CONTENT_RATE_HZ = Fraction(50)
 LETTER_RATE_HZ = 50
 """Of the states of Whisper's encoder, and of what is read off them."""
 

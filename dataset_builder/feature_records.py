@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from autosing.errors import InputError
-from autosing.schemas.features import FEATURES, Member
+from autosing.schemas.features import FEATURES, Member, Part
 from autosing.schemas.sample import CodecRecord, FeatureRecord, MemberRecord, SemanticRecord
 from autosing.storage.tables import fingerprint
 from dataset_builder.join import Source
@@ -37,19 +37,24 @@ def features_of(made_from: Sequence[Source], groups: Collection[str], wide: bool
 
     Raises InputError where partitions differ.
     """
-    return {
-        name: FeatureRecord(
-            members={member.name: _recorded(member, wide) for member in feature.members},
-            digest=fingerprint({"stage": name, **_agreed(made_from, name)}),
-        )
-        for name, feature in FEATURES.items()
-        if name in groups
-    }
+    records = {}
+    for name, feature in FEATURES.items():
+        if name in groups:
+            made = _agreed(made_from, name)
+            parts = [Part(**part) for part in made.get("parts", ())]
+            records[name] = FeatureRecord(
+                members={member.name: _recorded(member, wide, parts) for member in feature.members},
+                digest=fingerprint({"stage": name, **made}),
+                parts=tuple(parts),
+            )
+    return records
 
 
-def _recorded(member: Member, wide: bool) -> MemberRecord:
+def _recorded(member: Member, wide: bool, parts: Sequence[Part]) -> MemberRecord:
     rate_hz = None if member.rate_hz is None else float(member.rate_hz)
-    return MemberRecord(dtype=np.dtype(member.dtype_of(wide)).name, rate_hz=rate_hz, width=member.width)
+    whole = sum(part.width for part in parts)
+    width = None if member.width is None else tuple(whole if n is None else n for n in member.width)
+    return MemberRecord(dtype=np.dtype(member.dtype_of(wide)).name, rate_hz=rate_hz, width=width)
 
 
 def _unchanged(table: str, name: str, made: str, now: str) -> str:
@@ -77,7 +82,7 @@ def _agreed(made_from: Sequence[Source], table: str) -> dict[str, Any]:
 
 
 def _made_with(source: Source) -> dict[str, Any]:
-    """Config and weights; where the models ran is nobody's matter."""
+    """Config and weights, and parts where there are some; where the models ran is nobody's matter."""
     made = {key: dict(source.meta.details.get(key) or {}) for key in ("config", "weights")}
     made["config"].pop("device", None)
-    return made
+    return made | ({"parts": source.meta.details["parts"]} if "parts" in source.meta.details else {})

@@ -104,6 +104,9 @@ def sample_damage(sample: Sample, index: DatasetIndex) -> Iterator[str]:
         for name, held in record.members.items():
             if sample.has(name) and sample.array(name).dtype.name != held.dtype:
                 yield f"{name} is of type {sample.array(name).dtype.name}, the index promises {held.dtype}"
+            if held.rate_hz and held.width and sample.has(name) and sample.array(name).shape[1:] != held.width:
+                found = list(sample.array(name).shape)
+                yield f"{name} has shape {found}, the index promises {list(held.width)} a frame"
     if index.semantic and sample.has("semantic"):
         yield from _range("semantic", sample.array("semantic"), index.semantic.size)
     for name in ("vocals_codes", "instrumental_codes"):

@@ -21,6 +21,8 @@ STAGES = {
     **{name: f"processing.stages.{name}" for name in FEATURES},
 }
 """The way of a song: stage -> the module of its class. A stage stands after the stages that it reads."""
+USUAL = tuple(name for name in STAGES if name not in FEATURES or not FEATURES[name].asked_for)
+"""What is run by default."""
 
 
 class PipelineConfig(Config):
@@ -37,6 +39,8 @@ class PipelineConfig(Config):
     default 3 for stages that compute on a GPU and 1 elsewhere. Tables do not depend on it; memory does."""
     retries: int = Field(2, ge=0)
     """How often a partition is given to another worker after its worker died; after that it is set aside."""
+    run: tuple[str, ...] | None = None
+    """The stages that are run where the command names none; by default all but those that are made when asked for."""
     stages: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Stage -> its own keys; in YAML and in words the stage's name stands alone: `segment: {min_s: 4}`."""
 
@@ -55,19 +59,23 @@ class PipelineConfig(Config):
                 near := difflib.get_close_matches(key, [*STAGES, *cls.model_fields], 1)
             ):
                 raise ValueError(f"unknown key {key!r}; did you mean {near[0]!r}?")
+        if isinstance(rest.get("run"), list):
+            rest["run"] = tuple(rest["run"])  # JSON's lists are no tuples once they have passed through here
         return {**rest, "stages": {**rest.get("stages", {}), **own}} if own else rest
 
 
 def build_stages(config: PipelineConfig, names: Sequence[str] | None = None) -> list[Stage[Any, Any]]:
-    """The chosen stages (all by default) in the pipeline's order, nothing loaded. Raises InputError on a wrong key."""
-    for name in names or ():
+    """The chosen stages in the pipeline's order, nothing loaded; by default the config's `run`, else all but those that
+    are made when asked for. Raises InputError on a wrong key."""
+    names = names if names is not None else config.run if config.run is not None else USUAL
+    for name in names:
         if name not in STAGES:
             near = difflib.get_close_matches(name, STAGES, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise InputError(f"stage {name!r}: unknown; {hint}need some of {', '.join(STAGES)}")
     stages = []
     for name in STAGES:
-        if names is None or name in names:
+        if name in names:
             stage = stage_class(name)
             stages.append(stage(stage.Settings.build(config.stages.get(name, {}), origin=name)))
             stages[-1].rows_in_hand = config.rows_in_hand
@@ -83,9 +91,10 @@ def stage_class(name: str) -> type[Stage[Any, Any]]:
 
 def own_details(stage: Stage[Any, Any]) -> dict[str, Any]:
     """What a table owes to its stage alone: name, version, resolved config, weights' digests."""
+    parts = [dict(part) for part in stage.parts()]
     return {
         "stage": stage.name, "version": stage.version, "config": _of_content(stage.config.dump()),
-        "weights": dict(stage.weights()),
+        "weights": dict(stage.weights()), **({"parts": parts} if parts else {}),
     }  # fmt: skip
 
 
@@ -96,8 +105,8 @@ def as_now(stage: Stage[Any, Any], details: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _of_content(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a config decides a table's content. Where the models run does not."""
-    return {key: value for key, value in config.items() if key != "device"}
+    """What of a config decides a table's content. Where models run and where their files lie does not."""
+    return {key: value for key, value in config.items() if key not in ("device", "files")}
 
 
 def details_of(stage: Stage[Any, Any], inputs: Mapping[str, str]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class WhisperFeatures:
         from autosing.models.whisper import load_encoder
 
         self._encoder, self._device = load_encoder(encoder, str(device)), device
-        self._mels, blocks = self._encoder.conv1.in_channels, len(self._encoder.blocks)
+        blocks = len(self._encoder.blocks)
         if layer > blocks:
             raise InputError(f"semantic layer {layer}: {encoder} has {blocks} blocks; need 1 to {blocks}")
         self._layer = layer
@@ -65,22 +65,11 @@ class WhisperFeatures:
     @torch.no_grad()
     def layers(self, audio_BS: Tensor) -> list[Tensor]:
         """features_BNE after each block up to the chosen one (the last block's through the encoder's final norm)."""
-        import whisper
+        from autosing.models.whisper import layer_states
 
-        samples = audio_BS.shape[1]
-        assert samples % CODE_SAMPLES == 0 and 0 < samples <= _MAX_CODES * CODE_SAMPLES, samples
-        encoder = self._encoder
-        # One by one: Whisper floors a spectrogram at 80 dB below its own loudest value.
-        x_BCM = torch.stack([whisper.log_mel_spectrogram(x_S.to(self._device), self._mels) for x_S in audio_BS])
-        x_BCM = nn.functional.gelu(encoder.conv1(x_BCM))
-        x_BTE = nn.functional.gelu(encoder.conv2(x_BCM)).transpose(1, 2)
-        x_BTE = x_BTE + encoder.positional_embedding[: x_BTE.shape[1]]
-        found = []
-        for number, block in enumerate(encoder.blocks[: self._layer], start=1):
-            x_BTE = block(x_BTE)
-            out_BTE = encoder.ln_post(x_BTE) if number == len(encoder.blocks) else x_BTE
-            found.append(out_BTE.unflatten(1, (-1, 2)).mean(dim=2))
-        return found
+        assert audio_BS.shape[1] % CODE_SAMPLES == 0, audio_BS.shape
+        states = layer_states(self._encoder, audio_BS.to(self._device), self._layer)
+        return [x_BTE.unflatten(1, (-1, 2)).mean(dim=2) for x_BTE in states]
 
 
 class SemanticCodebook(nn.Module):

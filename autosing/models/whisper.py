@@ -1,11 +1,22 @@
-"""The name of a Whisper -> openai-whisper's model, or its encoder alone, loaded once a process.
+"""The name of a Whisper -> openai-whisper's model, or its encoder alone, loaded once a process; and its states.
 
 The encoder is all that most ask for, and less than a third of the weights. The model shares it.
+
+Shapes: B clips, S samples at 16 kHz, C mel bands, M mel frames (100 a second), T states (50 a second), E their width.
 """
 
 import functools
 import json
+from pathlib import Path
 from typing import Any
+
+from autosing.errors import InputError
+
+SAMPLE_RATE_HZ = 16_000
+STATE_SAMPLES = 320
+"""Of audio, for each state."""
+MAX_STATES = 1500
+"""A Whisper hears 30 s at once."""
 
 
 def load_whisper(name: str = "whisper-base", device: str = "cpu") -> Any:
@@ -19,6 +30,34 @@ def load_whisper(name: str = "whisper-base", device: str = "cpu") -> Any:
 def load_encoder(name: str = "whisper-base", device: str = "cpu") -> Any:
     """Its `whisper.model.AudioEncoder`, likewise. How many mel bands it hears: `conv1.in_channels`."""
     return _load_encoder(name, str(device))
+
+
+def encoder_of(path: Path, device: str = "cpu") -> Any:
+    """The AudioEncoder in a file: openai-whisper's checkpoint (.pt), or a .safetensors of `autosing models`."""
+    return _build_encoder(*_read_file(path, "encoder.")).to(device)
+
+
+def layer_states(encoder: Any, audio_BS: Any, layer: int) -> list[Any]:
+    """[states_BTE] after each block up to `layer`, counted from 1 (the last block's through the encoder's final norm).
+
+    audio_BS: torch, mono at 16 kHz, a whole number of states long, 30 s at most. State t is centred on t / 50 s. The
+    encoder hears these samples and no more: no padding to 30 s. Gradients flow where they are enabled.
+    """
+    import torch
+    import whisper
+    from torch.nn.functional import gelu
+
+    samples = audio_BS.shape[1]
+    assert samples % STATE_SAMPLES == 0 and 0 < samples <= MAX_STATES * STATE_SAMPLES, samples
+    # One by one: Whisper floors a spectrogram at 80 dB below its own loudest value.
+    x_BCM = torch.stack([whisper.log_mel_spectrogram(x_S, encoder.conv1.in_channels) for x_S in audio_BS])
+    x_BTE = gelu(encoder.conv2(gelu(encoder.conv1(x_BCM)))).transpose(1, 2)
+    x_BTE = x_BTE + encoder.positional_embedding[: x_BTE.shape[1]]
+    found = []
+    for number, block in enumerate(encoder.blocks[:layer], start=1):
+        x_BTE = block(x_BTE)
+        found.append(encoder.ln_post(x_BTE) if number == len(encoder.blocks) else x_BTE)
+    return found
 
 
 @functools.cache
@@ -36,21 +75,30 @@ def _load(name: str, device: str) -> Any:
 
 @functools.cache
 def _load_encoder(name: str, device: str) -> Any:
+    return _build_encoder(*_read(name, "encoder.")).to(device)
+
+
+def _build_encoder(dims: dict[str, int], weights: dict[str, Any]) -> Any:
     import whisper
 
-    dims, weights = _read(name, "encoder.")
     shape = (dims[f"n_{part}"] for part in ("mels", "audio_ctx", "audio_state", "audio_head", "audio_layer"))
     encoder = whisper.model.AudioEncoder(*shape)
     encoder.load_state_dict(weights)
-    return encoder.to(device).eval().requires_grad_(False)
+    return encoder.eval().requires_grad_(False)
 
 
 def _read(name: str, part: str) -> tuple[dict[str, int], dict[str, Any]]:
     """(dimensions, the tensors whose names begin with `part`, which is left out)."""
-    from safetensors import safe_open
-
     from autosing.pretrained import fetch
 
-    with safe_open(fetch(name), framework="pt") as file:
-        tensors = {key.removeprefix(part): file.get_tensor(key) for key in file.keys() if key.startswith(part)}  # noqa: SIM118
-        return json.loads(file.metadata()["dims"]), tensors
+    return _read_file(fetch(name), part)
+
+
+def _read_file(path: Path, part: str) -> tuple[dict[str, int], dict[str, Any]]:
+    from autosing.pretrained import open_tensors
+
+    tensors, facts = open_tensors(path, part)
+    if "dims" not in facts:
+        raise InputError(f"weights {path}: no Whisper in it; need a checkpoint of openai-whisper")
+    own = {key.removeprefix(part): tensor for key, tensor in tensors.items() if key.startswith(part)}
+    return json.loads(facts["dims"]), own

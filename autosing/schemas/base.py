@@ -27,6 +27,8 @@ Int32s = Annotated[np.ndarray, pa.int32()]
 """A 1-D int32 array, stored as list<int32>."""
 Matrix = lambda kind, width: Annotated[np.ndarray, kind, width]  # noqa: E731
 """A 2-D array of so many columns, stored as list<fixed_size_list<kind>>: Matrix(pa.float16(), 512)."""
+Float16Frames = Annotated[np.ndarray, pa.float16(), None]
+"""A 2-D float16 array of as many columns as its maker gives, stored as list<list<halffloat>>."""
 
 
 def arrow_schema(record: Any) -> pa.Schema:
@@ -35,7 +37,7 @@ def arrow_schema(record: Any) -> pa.Schema:
 
 
 def to_row(record: Any) -> dict[str, Any]:
-    """A record -> the plain row that Arrow takes (arrays stay arrays; nested records become dicts)."""
+    """A record -> the plain row that `as_table` takes (arrays stay arrays; nested records become dicts)."""
     return {field.name: _plain(getattr(record, field.name)) for field in dataclasses.fields(record)}
 
 
@@ -68,7 +70,7 @@ def _arrow_type(kind: Any) -> pa.DataType:
         return _PLAIN[kind]
     if typing.get_origin(kind) is Annotated:
         _, inner, *width = typing.get_args(kind)
-        return pa.list_(pa.list_(inner, width[0])) if width else pa.list_(inner)
+        return pa.list_(pa.list_(inner, width[0] or -1)) if width else pa.list_(inner)
     if typing.get_origin(kind) is list:
         return pa.list_(_arrow_type(typing.get_args(kind)[0]))
     assert dataclasses.is_dataclass(kind), kind
@@ -83,8 +85,6 @@ def _field(name: str, kind: Any) -> pa.Field:
 def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    if isinstance(value, np.ndarray) and value.ndim == 2:
-        return list(value)
     return to_row(value) if dataclasses.is_dataclass(value) else value
 
 
@@ -95,7 +95,11 @@ def _revive(kind: Any, value: Any) -> Any:
     if typing.get_origin(inner) is Annotated:
         _, number, *width = typing.get_args(inner)
         array = np.asarray(value, dtype=number.to_pandas_dtype())
-        return array.reshape(-1, width[0]) if width else array
+        if not width:
+            return array
+        if width[0] is None:
+            return array if array.ndim == 2 else array.reshape(0, 0)
+        return array.reshape(-1, width[0])
     if typing.get_origin(inner) is list:
         return [_revive(typing.get_args(inner)[0], item) for item in value]
     return from_row(typing.cast(type, inner), value) if dataclasses.is_dataclass(inner) else value

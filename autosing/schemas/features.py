@@ -10,10 +10,12 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
-from autosing.schemas.base import Float32s
+from autosing.config import Config
+from autosing.schemas.base import Float16Frames, Float32s
 from autosing.schemas.tables import Acoustic, Pitch, Semantic, Singer
-from autosing.timebase import PITCH_RATE_HZ, SEMANTIC_RATE_HZ
+from autosing.timebase import CONTENT_RATE_HZ, PITCH_RATE_HZ, SEMANTIC_RATE_HZ
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,9 @@ class Member:
     """Frames a second along the first axis; None: no series, or one whose length says more (codec codes)."""
     slack: int = 2
     """So many frames it may be longer or shorter than its clip."""
-    width: tuple[int, ...] | None = None
-    """What follows the frames of a series, () for a number a frame; without a rate the whole shape. None: any."""
+    width: tuple[int | None, ...] | None = None
+    """What follows the frames of a series, () for a number a frame; without a rate the whole shape. None: any. A None
+    in it: as many as the stage's parts have, which the index records."""
     unit: bool = False
     """A vector of length 1."""
     optional: bool = False
@@ -58,11 +61,28 @@ class Member:
                 return [f"{self.name} has shape {found}{norm}, need {list(width or ())}{' and 1' if self.unit else ''}"]
             return []
         wanted = float(duration_s * self.rate_hz)
-        if width is not None and array.shape[1:] != width:
-            return [f"{self.name} has shape {found}, need [frames{''.join(f', {n}' for n in width)}]"]
+        if width is not None and not _fits(array.shape[1:], width):
+            need = ", ".join(["frames", *("any" if n is None else str(n) for n in width)])
+            return [f"{self.name} has shape {found}, need [{need}]"]
         if abs(len(array) - wanted) > self.slack:
             return [f"{self.name} has length {len(array)}, its clip's length asks for {wanted:.1f}"]
         return []
+
+
+def _fits(shape: tuple[int, ...], width: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(width) and all(n in (None, held) for held, n in zip(shape, width, strict=True))
+
+
+class Part(Config):
+    """One of the things that stand side by side in each frame of a feature: a layer of an encoder, and its share."""
+
+    name: str
+    """Of the encoder."""
+    layer: int
+    width: int = Field(gt=0)
+    """So many numbers of a frame are its own."""
+    digest: str
+    """sha256 of its weights."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +93,8 @@ class Feature:
     about: str
     record: type
     members: tuple[Member, ...]
+    asked_for: bool = False
+    """Made only where it is named (`--stages`, or a config's `run`): it is large, and not all models are told it."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +103,14 @@ class Loudness:
 
     id: str
     loudness_db: Float32s
+
+
+@dataclass(frozen=True)
+class Content:
+    """content.parquet: what is sung, 50 frames a second, each of as many numbers as the encoders give."""
+
+    id: str
+    content: Float16Frames
 
 
 FEATURES = {
@@ -92,6 +122,9 @@ FEATURES = {
         Feature("loudness", "A-weighted dB, 0 for a full-scale sine of 1 kHz", Loudness, (
             Member("loudness", "loudness_db", np.float32, rate_hz=Fraction(PITCH_RATE_HZ), width=()),
         )),
+        Feature("content", "speech encoders' frames side by side", Content, (
+            Member("content", "content", np.float16, rate_hz=CONTENT_RATE_HZ, slack=1, width=(None,)),
+        ), asked_for=True),
         Feature("singer", "the voice as a unit vector (GE2E)", Singer, (
             Member("singer", "embedding", np.float32, width=(256,), unit=True),
         )),

@@ -21,7 +21,7 @@ from autosing.codecs.spec import CodecSpec
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.schemas.base import from_row
-from autosing.schemas.features import FEATURES
+from autosing.schemas.features import FEATURES, Part
 from autosing.schemas.tables import Line, Word
 from autosing.storage.store import Place
 
@@ -103,7 +103,8 @@ class Sample:
         return f"{name}.npy" in self._files or f"{name}.flac" in self._files
 
     def array(self, name: str) -> np.ndarray:
-        """semantic int[N at 25 Hz], singer float32[256], pitch float32[N at 100 Hz], vocals_codes and
+        """semantic int[N at 25 Hz], singer float32[256], pitch float32[N at 100 Hz], content float16[N at 50 Hz, D],
+        loudness float32[N at 100 Hz], vocals_codes and
         instrumental_codes int32[codes laid flat, see CodecSpec.unflatten]. Not to be written to.
 
         Raises InputError where it is absent.
@@ -246,6 +247,8 @@ class FeatureRecord(Config):
     members: dict[str, MemberRecord]
     digest: str
     """Of the stage's config and weights: equal for features that can be mixed."""
+    parts: tuple[Part, ...] = ()
+    """Of a frame of `content`: what the same content is heard with in use (autosing.models.content.load_content)."""
 
 
 class ShardRecord(Config):

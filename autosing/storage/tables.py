@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -22,7 +23,7 @@ from autosing.audio.encoded import Descriptor, FileBytes, Scratch
 from autosing.errors import InputError
 from autosing.schemas.base import arrow_schema, from_row, to_row
 from autosing.stage import Rejected
-from autosing.storage.cells import as_table, layout
+from autosing.storage.cells import as_columns, as_table, layout
 from autosing.storage.pages import Read, Span, value_offsets
 from autosing.storage.remote import READ_BYTES, Remote
 from autosing.storage.store import Place, attempt, digest_of, put
@@ -166,7 +167,7 @@ def read_rows(path: Place, record: type[R], batch_rows: int = 8) -> Iterator[R]:
     with open_table(path) as file:
         names = named_columns(path, file, record)
         for batch in file.iter_batches(batch_size=batch_rows, columns=names):
-            for row in batch.to_pylist():
+            for row in as_columns(batch):
                 yield from_row(record, row)
 
 
@@ -261,6 +262,11 @@ def check_kinds(path: Place, held: pa.Schema, wanted: Mapping[str, str]) -> None
             raise InputError(f"table {path}: column {name} holds {found}, need {kind}; import again", "wrong_type")
 
 
+def _num_bytes(value: Any) -> int:
+    """What a cell takes, where that is much."""
+    return value.nbytes if isinstance(value, np.ndarray) else len(value) if isinstance(value, (bytes, FileBytes)) else 0
+
+
 class TableWriter:
     """Collects a stage's results for one partition. Only `commit` makes them visible."""
 
@@ -294,7 +300,7 @@ class TableWriter:
         for record in records:
             row = to_row(record)
             self._rows.append(row)
-            self._bytes += sum(len(v) for v in row.values() if isinstance(v, (bytes, FileBytes))) + 1024
+            self._bytes += sum(map(_num_bytes, row.values())) + 1024
             if self._bytes >= _ROW_GROUP_BYTES:
                 self._flush()
 
