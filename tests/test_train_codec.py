@@ -5,12 +5,13 @@ import pytest
 import torch
 import whisper
 
+from autosing.audio.pitch import pitch_at
 from autosing.checkpoint import load_model, save_model
 from autosing.codecs import codec_digest, load_codec
 from autosing.errors import InputError
 from autosing.models.codec import CodecConfig, CodecModel
 from support.datasets import make_dataset
-from train.augment import equalise, pitch_at, to_peak, varispeed, with_silence
+from train.augment import equalise, to_peak, varispeed, with_silence
 from train.launch import train
 from train.losses.perceptual import PerceptualLoss
 from train.losses.spectral import SpectralLoss

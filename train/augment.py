@@ -39,20 +39,3 @@ def with_silence(audio_S: np.ndarray, rng: np.random.Generator, ramp_samples: in
     at = int(rng.integers(len(audio_S)))
     gate_S = np.clip((np.arange(len(audio_S)) - at) / ramp_samples, 0, 1).astype(np.float32)
     return audio_S * (gate_S if rng.random() < 0.5 else 1 - gate_S)
-
-
-def pitch_at(pitch_hz_T: np.ndarray, rate_hz: float, times_s_F: np.ndarray) -> np.ndarray:
-    """f0 at any times: straight lines of log f0 between voiced values, 0 where the nearest value is 0."""
-    if len(pitch_hz_T) == 0:
-        return np.zeros(len(times_s_F), np.float32)
-    place_F = np.clip(times_s_F * rate_hz, 0, len(pitch_hz_T) - 1)
-    low_F = np.floor(place_F).astype(int)
-    high_F = np.minimum(low_F + 1, len(pitch_hz_T) - 1)
-    near_F = pitch_hz_T[np.round(place_F).astype(int)]
-    low_hz_F, high_hz_F = pitch_hz_T[low_F], pitch_hz_T[high_F]
-    both_F = (
-        (low_hz_F > 0) & (high_hz_F > 0) & (np.abs(np.log(np.maximum(low_hz_F, 1) / np.maximum(high_hz_F, 1))) < 0.2)
-    )
-    share_F = place_F - low_F
-    between_F = np.maximum(low_hz_F, 1) ** (1 - share_F) * np.maximum(high_hz_F, 1) ** share_F
-    return np.where(near_F <= 0, 0.0, np.where(both_F, between_F, near_F)).astype(np.float32)

@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from autosing.audio.io import Audio, resample
+from autosing.audio.pitch import pitch_at
 from autosing.checkpoint import ModelFile
 from autosing.codecs.fitted import FittedCodec, track_f0
 from autosing.config import Config
@@ -26,7 +27,7 @@ from autosing.models.codec import CodecConfig, CodecModel
 from autosing.nn.excitation import F0_FEATURES, pulses
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.timebase import PITCH_RATE_HZ
-from train.augment import equalise, pitch_at, to_peak, varispeed, with_noise, with_silence
+from train.augment import equalise, to_peak, varispeed, with_noise, with_silence
 from train.distributed import rows_of_all_ranks
 from train.losses.perceptual import PerceptualLoss
 from train.losses.spectral import SpectralLoss

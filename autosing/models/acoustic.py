@@ -1,0 +1,310 @@
+"""Acoustic spaces: what voice models predict frames of, and how frames become sound. Two of them, behind one interface.
+
+| kind | a frame | sound by |
+|---|---|---|
+| codec_latent | what our codec's encoder says before it quantises (32 numbers at 93.75 Hz) | the codec's decoder |
+| log_mel | log magnitudes in mel bands | a vocoder (`autosing train vocoder`) |
+
+A model sees frames of mean 0 and spread 1 in each dimension. Means and spreads are part of the space's `spec`, which is
+all that must be written down (in a model's model.json) to find the same space again: `load_space(spec)`.
+
+Shapes: B clips, S samples, F = ceil(S / hop) frames, D numbers a frame, M = D mel bands.
+"""
+
+import hashlib
+import json
+import math
+from abc import abstractmethod
+from fractions import Fraction
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from autosing.audio.mel import mel_filters
+from autosing.audio.pitch import pitch_at
+from autosing.codecs import BUNDLED, codec_digest
+from autosing.config import Config
+from autosing.errors import InputError
+from autosing.models.codec import CodecModel
+from autosing.nn.excitation import noise, pulses
+from autosing.nn.stft import stft
+from autosing.timebase import PITCH_RATE_HZ
+
+Kind = Literal["codec_latent", "log_mel"]
+
+
+class MelConfig(Config):
+    """Log-mel frames: natural log of magnitudes in Slaney's bands, from 0 to half the rate."""
+
+    sample_rate_hz: int = Field(default=24_000, ge=8_000, le=48_000)
+    hop_samples: int = Field(default=256, gt=0)
+    window_samples: int = Field(default=1024, gt=0)
+    bands: int = Field(default=100, ge=8)
+    floor: float = Field(default=1e-4, gt=0)
+    """Magnitude of silence; white noise of power one has 1 in each bin."""
+
+    def model_post_init(self, _: object) -> None:
+        if self.window_samples < self.hop_samples or (self.window_samples - self.hop_samples) % 2:
+            raise InputError(
+                f"mel: window_samples {self.window_samples}, hop_samples {self.hop_samples}; need a window that is "
+                "longer by an even number of samples"
+            )
+
+    @property
+    def digest(self) -> str:
+        """Of all these numbers: two frames of equal digest mean the same."""
+        return hashlib.sha256(json.dumps(self.dump(), sort_keys=True).encode()).hexdigest()
+
+
+class SpaceSpec(Config):
+    """A space as data."""
+
+    kind: Kind
+    source: str | None = None
+    """codec_latent: the codec, as autosing.codecs.load_codec takes it."""
+    digest: str
+    """codec_latent: of the codec's weights; log_mel: of its numbers."""
+    sample_rate_hz: int = Field(gt=0)
+    hop_samples: int = Field(gt=0)
+    mel: MelConfig | None = None
+    mean: tuple[float, ...]
+    """Of each dimension, over the frames that the space was fitted on; 0 where it was not."""
+    std: tuple[float, ...]
+
+    def model_post_init(self, _: object) -> None:
+        if len(self.mean) != len(self.std) or not all(s > 0 and math.isfinite(s) for s in self.std):
+            raise InputError(
+                f"space {self.kind}: {len(self.mean)} means, {len(self.std)} spreads; need as many, above 0"
+            )
+
+    @property
+    def width(self) -> int:
+        """D."""
+        return len(self.mean)
+
+    @property
+    def rate_hz(self) -> Fraction:
+        """Frames a second."""
+        return Fraction(self.sample_rate_hz, self.hop_samples)
+
+    def num_frames(self, num_samples: int) -> int:
+        """F: the last frame is filled with silence."""
+        return -(-num_samples // self.hop_samples)
+
+    def f0_hz_F(self, pitch_hz_T: np.ndarray, num_frames: int) -> np.ndarray:
+        """A pitch track at 100 Hz (0: unvoiced) at the middles of so many frames, as `frames` and `sound` take it."""
+        middle_s_F = (np.arange(num_frames) + 0.5) / float(self.rate_hz)
+        return pitch_at(pitch_hz_T, float(PITCH_RATE_HZ), middle_s_F)
+
+
+class Begin(NamedTuple):
+    """Where a chunk begins in its song: with it, the excitations of chunks go on from one another."""
+
+    filled_hz_BF: Tensor
+    """The chunk's frames of the song's pitch without gaps (autosing.nn.excitation.fill_gaps)."""
+    turns_B: Tensor
+    """Its first frame's of autosing.nn.excitation.turns over the whole song."""
+    first_sample: int
+
+
+class AcousticSpace(nn.Module):
+    """frames(audio_BS, f0_hz_BF) -> x_BDF; sound(x_BDF, f0_hz_BF) -> audio_BS, S = F * hop.
+
+    Gradients flow through both, weights are frozen. f0 is in Hz at the middles of frames, 0 where unvoiced.
+    """
+
+    mean_D1: Tensor
+    std_D1: Tensor
+
+    def __init__(self, spec: SpaceSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.register_buffer("mean_D1", torch.tensor(spec.mean, dtype=torch.float32)[:, None], persistent=False)
+        self.register_buffer("std_D1", torch.tensor(spec.std, dtype=torch.float32)[:, None], persistent=False)
+
+    def frames(self, audio_BS: Tensor, f0_hz_BF: Tensor) -> Tensor:
+        """x_BDF of audio at the space's rate."""
+        num_frames = self.spec.num_frames(audio_BS.shape[1])
+        assert f0_hz_BF.shape == (len(audio_BS), num_frames), (f0_hz_BF.shape, num_frames)
+        if num_frames == 0:
+            return audio_BS.new_zeros(len(audio_BS), self.spec.width, 0)
+        padded_BS = pad(audio_BS, (0, num_frames * self.spec.hop_samples - audio_BS.shape[1]))
+        return self.normalise(self._analyse(padded_BS, f0_hz_BF))
+
+    def sound(self, x_BDF: Tensor, f0_hz_BF: Tensor, begin: Begin | None = None) -> Tensor:
+        """audio_BS, whole frames, of a whole clip or, with `begin`, of a chunk of one."""
+        assert x_BDF.shape == (len(f0_hz_BF), self.spec.width, f0_hz_BF.shape[1]), (x_BDF.shape, f0_hz_BF.shape)
+        if x_BDF.shape[2] == 0:
+            return x_BDF.new_zeros(len(x_BDF), 0)
+        return self._synthesise(self.denormalise(x_BDF), f0_hz_BF, begin)
+
+    def normalise(self, raw_BDF: Tensor) -> Tensor:
+        """The space's own numbers -> mean 0, spread 1."""
+        return (raw_BDF - self.mean_D1) / self.std_D1
+
+    def denormalise(self, x_BDF: Tensor) -> Tensor:
+        """The inverse."""
+        return x_BDF * self.std_D1 + self.mean_D1
+
+    @abstractmethod
+    def _analyse(self, audio_BS: Tensor, f0_hz_BF: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def _synthesise(self, raw_BDF: Tensor, f0_hz_BF: Tensor, begin: Begin | None) -> Tensor: ...
+
+
+class CodecLatent(AcousticSpace):
+    """Between the encoder and the quantiser of our codec. Pulses have the f0 that is given, not that of its code."""
+
+    def __init__(self, spec: SpaceSpec, model: CodecModel) -> None:
+        super().__init__(spec)
+        self.model = model.eval().requires_grad_(False)
+        self._stride = model.config.strides[model.config.f0_level]
+        """Frames for each value of pitch that the codec's networks are told."""
+
+    def _analyse(self, audio_BS: Tensor, f0_hz_BF: Tensor) -> Tensor:
+        filled_BF, num_frames = self._filled(f0_hz_BF), f0_hz_BF.shape[1]
+        audio_BS = pad(audio_BS, (0, filled_BF.shape[1] * self.spec.hop_samples - audio_BS.shape[1]))
+        return self.model.latent(audio_BS, self.model.f0_codes(filled_BF))[..., :num_frames]
+
+    def _synthesise(self, raw_BDF: Tensor, f0_hz_BF: Tensor, begin: Begin | None) -> Tensor:
+        whole_BF, num_frames, spec = self._filled(f0_hz_BF), f0_hz_BF.shape[1], self.spec
+        raw_BDF = pad(raw_BDF, (0, whole_BF.shape[1] - num_frames), mode="replicate")
+        rates = spec.hop_samples, spec.sample_rate_hz
+        if begin is None:
+            pulses_BS, first = pulses(whole_BF, *rates), 0
+        else:
+            gapless_BF, first = self._filled(begin.filled_hz_BF), begin.first_sample
+            pulses_BS = pulses(gapless_BF, *rates, voiced_BF=whole_BF > 0, turns_B=begin.turns_B)
+        noise_BS = noise(pulses_BS.shape[1], pulses_BS.device, first).expand_as(pulses_BS)
+        audio_BS = self.model.sound(raw_BDF, self.model.f0_codes(whole_BF), pulses_BS, noise_BS)
+        return audio_BS[:, : num_frames * spec.hop_samples]
+
+    def _filled(self, f0_hz_BF: Tensor) -> Tensor:
+        """Up to a whole number of pitch codes, by the last value."""
+        more = -f0_hz_BF.shape[1] % self._stride
+        return torch.cat([f0_hz_BF, f0_hz_BF[:, -1:].expand(-1, more)], dim=1)
+
+
+class Vocoder(Protocol):
+    """What makes sound of log-mel frames: a run of `autosing train vocoder`, loaded."""
+
+    mel: MelConfig
+    """The frames that it was trained on."""
+
+    def __call__(self, mel_BMF: Tensor, f0_hz_BF: Tensor, begin: Begin | None) -> Tensor:
+        """Log-mel frames, as MelConfig says and not normalised, and f0 -> audio_BS, S = F * hop."""
+        ...
+
+
+class LogMelSpace(AcousticSpace):
+    """Log-mel frames; sound needs a vocoder of the same frames."""
+
+    filters_MK: Tensor
+
+    def __init__(self, spec: SpaceSpec, vocoder: Vocoder | None = None) -> None:
+        super().__init__(spec)
+        assert spec.mel is not None, spec
+        if vocoder is not None and vocoder.mel != spec.mel:
+            raise InputError(
+                f"vocoder: made for frames of {vocoder.mel.dump()}, need {spec.mel.dump()}; give one trained on these"
+            )
+        self.mel, self.vocoder = spec.mel, vocoder
+        filters_MK = mel_filters(self.mel.sample_rate_hz, self.mel.window_samples, self.mel.bands)
+        if not filters_MK.any(axis=1).all():
+            raise InputError(
+                f"mel: of {self.mel.bands} bands some lie between the bins of {self.mel.window_samples} samples; take "
+                "fewer bands or a longer window"
+            )
+        # Of sum 1 rather than of unit area: a band's value is a mean magnitude.
+        filters_MK = filters_MK / filters_MK.sum(axis=1, keepdims=True)
+        self.register_buffer("filters_MK", torch.from_numpy(filters_MK), persistent=False)
+
+    def _analyse(self, audio_BS: Tensor, f0_hz_BF: Tensor) -> Tensor:
+        magnitude_BKF = stft(audio_BS, self.mel.window_samples, self.mel.hop_samples).abs()
+        return (self.filters_MK @ magnitude_BKF).clamp(min=self.mel.floor).log()
+
+    def _synthesise(self, raw_BDF: Tensor, f0_hz_BF: Tensor, begin: Begin | None) -> Tensor:
+        if self.vocoder is None:
+            raise InputError(
+                "space log_mel: no vocoder is given, so its frames cannot be made sound; train one with "
+                "'autosing train vocoder --data DATASET --run RUN' and name its run, or use the space codec_latent"
+            )
+        return self.vocoder(raw_BDF, f0_hz_BF, begin)
+
+
+class Statistics:
+    """Means and spreads of a space's dimensions, frame by frame, in float64: what `fitted` takes."""
+
+    def __init__(self, width: int) -> None:
+        self._count = 0
+        self._sum_D, self._squares_D = np.zeros(width), np.zeros(width)
+
+    def add(self, raw_DF: Tensor | np.ndarray) -> None:
+        """The frames of one clip, not normalised."""
+        raw_DF = np.asarray(raw_DF.detach().cpu() if isinstance(raw_DF, Tensor) else raw_DF, np.float64)
+        self._count += raw_DF.shape[1]
+        self._sum_D += raw_DF.sum(axis=1)
+        self._squares_D += np.square(raw_DF).sum(axis=1)
+
+    def mean_and_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Raises InputError where no frame was seen. A dimension that never moves gets the spread 1."""
+        if self._count == 0:
+            raise InputError("acoustic space: no frames to take means of; need at least one clip")
+        mean_D = self._sum_D / self._count
+        std_D = np.sqrt(np.maximum(self._squares_D / self._count - mean_D**2, 0))
+        return tuple(map(float, mean_D)), tuple(float(std) if std > 1e-6 else 1.0 for std in std_D)
+
+
+def new_space(kind: Kind, codec: str = BUNDLED, mel: MelConfig | None = None) -> SpaceSpec:
+    """A space that is not fitted yet: means 0, spreads 1. Raises InputError where there is no such codec of ours."""
+    if kind == "log_mel":
+        mel = mel or MelConfig()
+        return SpaceSpec(
+            kind=kind, digest=mel.digest, sample_rate_hz=mel.sample_rate_hz, hop_samples=mel.hop_samples, mel=mel,
+            mean=(0.0,) * mel.bands, std=(1.0,) * mel.bands,
+        )  # fmt: skip
+    config = _codec_model(codec).config
+    return SpaceSpec(
+        kind=kind, source=codec, digest=codec_digest(codec), sample_rate_hz=config.sample_rate_hz,
+        hop_samples=config.hop_samples, mean=(0.0,) * config.latent, std=(1.0,) * config.latent,
+    )  # fmt: skip
+
+
+def fitted(spec: SpaceSpec, seen: Statistics) -> SpaceSpec:
+    """The same space with the means and spreads of what was seen."""
+    mean, std = seen.mean_and_std()
+    return spec.model_copy(update={"mean": mean, "std": std})
+
+
+def load_space(spec: SpaceSpec, vocoder: Vocoder | None = None, device: str = "cpu") -> AcousticSpace:
+    """Ready to use. Raises InputError where the codec is another than the spec was made of, or cannot be had."""
+    space: AcousticSpace
+    if spec.kind == "log_mel":
+        space = LogMelSpace(spec, vocoder)
+    else:
+        assert spec.source is not None, spec
+        found = codec_digest(spec.source)
+        if found != spec.digest:
+            raise InputError(
+                f"space codec_latent: codec {spec.source} was {spec.digest[:12]} when the model was made, is "
+                f"{found[:12]} now; put the old one back or train the model again"
+            )
+        space = CodecLatent(spec, _codec_model(spec.source))
+    return space.to(device).eval()
+
+
+def _codec_model(name: str) -> CodecModel:
+    from autosing.codecs import load_codec
+    from autosing.codecs.fitted import FittedCodec
+
+    codec = load_codec(name)
+    if not isinstance(codec, FittedCodec):
+        raise InputError(
+            f"space codec_latent: {name} is no codec of ours; need {BUNDLED} or a run of 'autosing train codec'"
+        )
+    return codec.model
