@@ -1,7 +1,7 @@
 """The commands of this room: import, process, plan, status."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,13 +21,17 @@ def import_songs(
     corpus: Corpus,
     table: Annotated[Path | None, typer.Option(help="CSV, JSON or JSONL of lyrics, artist, language, licence.")] = None,
     partition_mb: Annotated[float, typer.Option(help="Largest partition, in MB of audio.", min=0.001)] = 64.0,
+    singers_from: Annotated[
+        Literal["folder", "tags", "none"] | None,
+        typer.Option(help="folder (SOURCE/<singer>/...), tags or none; by default folder where all of SOURCE is so."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Songs of any kind -> a corpus of balanced partitions. Run again, it keeps what it holds and adds what is new."""
     from autosing.console import command, note, summary
     from processing.importer.importer import import_corpus
 
-    report = import_corpus(source, corpus, table, partition_mb, tell=note)
+    report = import_corpus(source, corpus, table, partition_mb, singers_from, tell=note)
     facts = {"corpus": str(corpus), "partitions": report.partitions, "report": str(corpus / "_import.json")}
     facts |= {"left_out": len(report.left_out), "remarks": len(report.remarks)}
     summary(f"import {source}", report.rows(), as_json, **facts, next=command("process", corpus))

@@ -48,7 +48,7 @@ def process_corpus(
     for failure in result.failures:
         note(f"failed: {failure}")
     rows = summarize(corpus, chosen, result)
-    facts["next"] = next_command(corpus, rows)
+    facts["next"] = next_command(corpus, rows, resolved.run)
     summary(f"process {corpus}", rows if as_json else for_people(rows), as_json, **facts)
     return not result.failures
 

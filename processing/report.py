@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autosing.console import command
+from autosing.schemas.features import FEATURES
 from autosing.stage import Stage
 from autosing.storage.counts import count_stage
 from autosing.storage.store import Place, of_each
 from autosing.storage.tables import partitions, table_path
 from processing.engine.runner import RunResult
-from processing.pipeline import STAGES
+from processing.pipeline import STAGES, USUAL
 
 _ROWS_ARE = {"index": "songs", "separate": "parts of up to 1 min", "segment": "clips"}
 """Stage -> what its rows are, where that differs from the rows that it takes in."""
@@ -21,21 +22,28 @@ def status(corpus: Place) -> list[dict[str, Any]]:
     return [_count(corpus, numbers, name) for name in ("index", *STAGES)]
 
 
-def next_command(corpus: Place, rows: Sequence[Mapping[str, Any]] = ()) -> str:
+def next_command(
+    corpus: Place, rows: Sequence[Mapping[str, Any]] = (), recipe: Sequence[str] | None = None
+) -> str:
     """What to type next: the stages that a partition still lacks, or the build of the whole.
 
     `rows`: of `status` or `summarize`, which have looked at their stages' tables; only other stages' are looked for.
+    `recipe`: the stages that a config's `run` names, where it does.
     """
+    wanted = USUAL if recipe is None else recipe
     numbers = partitions(corpus)
     whole = {row["stage"]: row["partitions"] == _share(len(numbers), numbers) for row in rows}
 
     def has(stage: str) -> bool:
         return all(of_each(numbers, lambda k: table_path(corpus, k, stage).is_file(), corpus))
 
-    lacking = [stage for stage in STAGES if not (whole[stage] if stage in whole else has(stage))]
+    lacking = [stage for stage in wanted if not (whole[stage] if stage in whole else has(stage))]
     if lacking:
-        return command("process", corpus, *(["--stages", ",".join(lacking)] if len(lacking) < len(STAGES) else []))
-    return command("build", corpus, corpus.parent / "dataset")
+        return command("process", corpus, *(["--stages", ",".join(lacking)] if len(lacking) < len(USUAL) else []))
+    members = (
+        [] if recipe is None else ["--members", ",".join(["audio", *(name for name in FEATURES if name in recipe)])]
+    )
+    return command("build", corpus, corpus.parent / "dataset", *members)
 
 
 def for_people(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from autosing.schemas.tables import Song
 from autosing.storage.store import Place, put_bytes
 from autosing.storage.tables import TableWriter, find_partitions, read_meta, read_rows, table_path
 from processing.importer.check import Checked, check_all, digests
+from processing.importer.singers import SingersFrom
 from processing.importer.sources import Entry, Source, open_source
 
 _VERSION = 1
@@ -81,13 +82,14 @@ def import_corpus(
     corpus: Place,
     table: Path | None = None,
     partition_mb: float = 64.0,
+    singers_from: SingersFrom | None = None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> ImportReport:
-    """Read SOURCE into CORPUS. Deterministic: the same files give the same bytes.
+    """Read SOURCE into CORPUS. Deterministic: the same files give the same bytes. `singers_from`: see FolderSource.
 
     Raises InputError: no such folder, no song in it, a table or columns that cannot be used, nothing readable.
     """
-    opened = open_source(source, table)
+    opened = open_source(source, table, singers_from)
     if opened.root.resolve() == corpus.resolve():
         raise InputError(f"import {source}: source and corpus are one folder; give another folder for the corpus")
     entries = opened.entries()

@@ -6,8 +6,8 @@ A source names its songs in a fixed order and loads them one by one, so that a c
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from autosing.audio.guard import tags_apart
@@ -18,6 +18,7 @@ from autosing.stage import Rejected
 from autosing.storage.tables import check_kinds, find_partitions, kind_of, open_table, partitions
 from processing.importer.lyrics import Facts, facts_in, facts_of, is_table, read_table
 from processing.importer.matching import Songs, assign
+from processing.importer.singers import SingersFrom, count_songs, looks_like_singers, singer_by_folder
 from processing.importer.walk import files_of, printable
 
 AUDIO_SUFFIXES = (".mp3", ".flac", ".ogg", ".opus", ".wav", ".m4a", ".aac", ".aif", ".aiff", ".wma", ".mp4", ".webm")
@@ -59,13 +60,17 @@ class Source(ABC):
         """
 
 
-def open_source(path: Path, table: Path | None) -> Source:
-    """Raises InputError: no such file or folder, nothing in it, a table that cannot be used."""
+def open_source(path: Path, table: Path | None, singers_from: SingersFrom | None = None) -> Source:
+    """`singers_from`: see FolderSource.
+
+    Raises InputError: no such file or folder, nothing in it, a table that cannot be used, singers by folder of what has
+    no folders.
+    """
     try:
         if not path.exists():
             raise InputError(f"source {path}: found nothing; give a folder of songs, or one song")
         if path.is_file():
-            return FolderSource(path.parent, table, only=path)
+            return FolderSource(path.parent, table, only=path, singers_from=singers_from)
         if not path.is_dir():
             raise InputError(f"source {path}: neither a file nor a folder; give a folder of songs, or one song")
         is_corpus = bool(find_partitions(path))
@@ -73,16 +78,21 @@ def open_source(path: Path, table: Path | None) -> Source:
         raise InputError(f"source {path}: cannot be read ({error.strerror}); give a folder that you may read") from None
     if is_corpus and table is not None:
         raise InputError(f"--table {table}: {path} is a corpus, whose facts are in its columns; leave --table out")
-    return CorpusSource(path) if is_corpus else FolderSource(path, table)
+    if is_corpus and singers_from is not None:
+        raise InputError(f"--singers-from {singers_from}: {path} is a corpus, whose singers are in its column artist")
+    return CorpusSource(path) if is_corpus else FolderSource(path, table, singers_from=singers_from)
 
 
 class FolderSource(Source):
     """Audio files at any depth, with the files beside them and the tables among them; or `only` one song of a folder.
 
-    What is said of a song counts in this order: table given, table found, files beside, tags.
+    What is said of a song counts in this order: table given, table found, files beside, its folder, tags. A folder is a
+    singer where `singers_from` is "folder", or None and the whole shape says so; with "none" tags name none either.
     """
 
-    def __init__(self, root: Path, table: Path | None = None, only: Path | None = None) -> None:
+    def __init__(
+        self, root: Path, table: Path | None = None, only: Path | None = None, singers_from: SingersFrom | None = None
+    ) -> None:
         super().__init__(root)
         self._only = only
         files = [only, *_siblings(only)] if only else files_of(root, _is_audio, _is_beside, self.remark)
@@ -92,6 +102,7 @@ class FolderSource(Source):
                 f"source {self.root}: no audio in it ({len(files)} files); need "
                 f"{', '.join(s.lstrip('.') for s in AUDIO_SUFFIXES[:5])} at any depth"
             )
+        self._singers_from = self._settled(singers_from)
         self._beside: dict[Path, dict[str, Path]] = {}
         for path in files:
             if _is_beside(path):
@@ -122,8 +133,35 @@ class FolderSource(Source):
             except OSError as error:
                 yield entry, Rejected(entry.wanted_id, "not_readable", f"{entry.name}: {error.strerror}")
                 continue
-            facts = self._facts.get(entry.name, Facts()).over(self._facts_beside(entry.name)).over(_tags(data))
+            facts = self._facts.get(entry.name, Facts()).over(self._facts_beside(entry.name))
+            if self._singers_from == "folder":
+                facts = facts.over(Facts(artist=singer_by_folder(entry.name)))
+            tags = _tags(data)
+            facts = facts.over(replace(tags, artist=None) if self._singers_from == "none" else tags)
             yield entry, Song(entry.wanted_id, data, **vars(facts))
+
+    def _settled(self, asked: SingersFrom | None) -> SingersFrom:
+        """Where singers are known from, and a remark for each folder that is one."""
+        if self._only is not None:
+            if asked == "folder":
+                raise InputError(f"--singers-from folder: {self._only} is one song; give the folder of the singers")
+            return asked or "tags"
+        if asked is None:
+            asked = "folder" if looks_like_singers(self._songs) and not self._tagged() else "tags"
+        if asked == "folder":
+            counts = count_songs(self._songs)
+            if not counts:
+                raise InputError(f"--singers-from folder: no song of {self.root} lies in a folder; leave it out")
+            for singer, count in counts.items():
+                self.remark(
+                    singer, "singer_by_folder", f"{count} songs; --singers-from none or tags if it is no singer"
+                )
+        return asked
+
+    def _tagged(self) -> bool:
+        """Whether the first song of a folder has an artist in its tags: then folders are albums, or whatever else."""
+        first = {PurePosixPath(name).parts[0]: path for name, path in reversed(self._songs.items())}
+        return any(_tags(_bytes(path)).artist for path in first.values())
 
     def _facts_beside(self, name: str) -> Facts:
         """One file that cannot be read costs its own facts only."""
@@ -222,6 +260,14 @@ def _is_beside(path: Path) -> bool:
 def _siblings(song: Path) -> list[Path]:
     """What lies beside a song under its name."""
     return [path for path in sorted(song.parent.iterdir()) if path.stem == song.stem and path != song]
+
+
+def _bytes(path: Path) -> bytes:
+    """Of a file that may not be readable; loading it says so."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def _tags(data: bytes) -> Facts:
