@@ -32,7 +32,7 @@ def list_models(as_json: Json = False) -> None:
 @app.command()
 def fetch(
     names: Annotated[list[str] | None, typer.Argument(help="Names of 'autosing models list'.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every weight there is.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every weight that something uses by default.")] = False,
     as_json: Json = False,
 ) -> None:
     """Bring weights into the cache and check them. What is there already is only checked."""
@@ -42,7 +42,7 @@ def fetch(
 
     if every == bool(names):
         raise InputError("models fetch: give names of 'autosing models list', or --all")
-    names = list(REGISTRY) if every else names or []
+    names = [name for name, weight in REGISTRY.items() if not weight.when_named] if every else names or []
     rows = [{"name": name, "path": str(bring(name)), "sha256": digest(name)} for name in names]
     summary("fetched", rows, as_json)
 

