@@ -22,9 +22,7 @@ def status(corpus: Place) -> list[dict[str, Any]]:
     return [_count(corpus, numbers, name) for name in ("index", *STAGES)]
 
 
-def next_command(
-    corpus: Place, rows: Sequence[Mapping[str, Any]] = (), recipe: Sequence[str] | None = None
-) -> str:
+def next_command(corpus: Place, rows: Sequence[Mapping[str, Any]] = (), recipe: Sequence[str] | None = None) -> str:
     """What to type next: the stages that a partition still lacks, or the build of the whole.
 
     `rows`: of `status` or `summarize`, which have looked at their stages' tables; only other stages' are looked for.
