@@ -57,11 +57,11 @@ class Disguise(Config):
     What of the content still tells of pitch and singer then tells nothing true, so a model learns not to listen to it.
     """
 
-    pitch_semitones: float = Field(6.0, ge=0, le=12)
+    pitch_semitones: float = Field(default=6.0, ge=0, le=12)
     """Largest shift of pitch, up or down, of the whole clip."""
-    formant_semitones: float = Field(4.0, ge=0, le=7)
+    formant_semitones: float = Field(default=4.0, ge=0, le=7)
     """Largest shift of the formants: 4 is a ratio of 1.26."""
-    eq_db: float = Field(4.0, ge=0)
+    eq_db: float = Field(default=4.0, ge=0)
     """Spread of a random frequency response; see `equalise`."""
 
 

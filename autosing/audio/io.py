@@ -263,22 +263,27 @@ def rate_kept(sample_rate_hz: int, format: str) -> int:
 
 
 class Writer:
-    """Samples, block by block -> encoded bytes: wav, flac (both 16 bit), ogg, opus or mp3. Clips outside [-1, 1]."""
+    """Samples, block by block -> encoded bytes: wav, flac (both 16 bit), ogg, opus or mp3. Clips outside [-1, 1].
 
-    def __init__(self, sample_rate_hz: int, channels: int, format: str = "flac") -> None:
+    `into`: a file to be written; nothing encoded is then held. Else `finish` gives the bytes.
+    """
+
+    def __init__(self, sample_rate_hz: int, channels: int, format: str = "flac", into: Path | None = None) -> None:
         if format not in _FORMATS:
             raise InputError(f"audio format {format!r}: unknown; need one of {', '.join(_FORMATS)}")
         kept_hz = rate_kept(sample_rate_hz, format)
         self._resample = None if kept_hz == sample_rate_hz else Resampler(sample_rate_hz, kept_hz, channels)
         container, subtype = _FORMATS[format]
         self._sink = io.BytesIO()
-        self._file = sf.SoundFile(self._sink, "w", kept_hz, channels, subtype, format=container)
+        target = self._sink if into is None else into
+        self._file = sf.SoundFile(target, "w", kept_hz, channels, subtype, format=container)
 
     def write(self, samples_CS: np.ndarray) -> None:
         self._encode(self._resample.push(samples_CS) if self._resample else samples_CS)
 
     def finish(self) -> bytes:
-        """All that was written. Same samples: same bytes."""
+        """All that was written, or nothing where it went into a file. Same samples: same bytes (of ogg and opus in a
+        file all but the stream's serial number)."""
         if self._resample:
             self._encode(self._resample.finish())
         with spent("encode"):

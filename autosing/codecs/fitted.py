@@ -3,7 +3,7 @@
 Shapes: B clips, S samples, F frames, T values at 100 Hz, N_i codes of level i.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,10 +23,12 @@ from autosing.models.codec import CodecConfig, CodecModel
 class FittedCodec(Codec):
     """A codec that `autosing train codec` made."""
 
-    def __init__(self, model: CodecModel) -> None:
+    def __init__(self, model: CodecModel, latent: Mapping[str, Sequence[float]] | None = None) -> None:
         super().__init__()
         self.model = model.eval()
         self.spec = model.config.spec
+        self.latent = latent
+        """Of each dimension of the latent the `mean` and the standard `deviation`; None for runs of before."""
 
     @classmethod
     def load(cls, folder: Path) -> "FittedCodec":
@@ -41,7 +43,7 @@ class FittedCodec(Codec):
         lost = [key for key in missing if not key.endswith(("counts_V", "sums_VD"))]
         if lost or unknown:
             raise InputError(f"codec {name}: weights lack {lost} and have unknown {unknown}; train it again")
-        return cls(model)
+        return cls(model, file.extra.get("latent"))
 
     def coarse(self, levels: int, name: str) -> "FittedCodec":
         """The same networks with only their coarsest levels, pitch's among them, under a name of its own."""
@@ -53,7 +55,7 @@ class FittedCodec(Codec):
                 f"{self.model.config.f0_level}; the last that speaks must have stride 1"
             )
         kept = {"name": name, "strides": spec.strides[:levels], "codebook_sizes": spec.codebook_sizes[:levels]}
-        codec = FittedCodec(self.model)
+        codec = FittedCodec(self.model, self.latent)
         codec.spec = CodecSpec(**{**spec.dump(), **kept})
         return codec
 

@@ -2,7 +2,7 @@
 
 | kind | a frame | sound by |
 |---|---|---|
-| codec_latent | what our codec's encoder says before it quantises (32 numbers at 93.75 Hz) | the codec's decoder |
+| codec_latent | what our codec's encoder says before it quantises (48 numbers at 93.75 Hz) | the codec's decoder |
 | log_mel | log magnitudes in mel bands | a vocoder (`autosing train vocoder`) |
 
 A model sees frames of mean 0 and spread 1 in each dimension. Means and spreads are part of the space's `spec`, which is
@@ -16,7 +16,7 @@ import json
 import math
 from abc import abstractmethod
 from fractions import Fraction
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -34,7 +34,12 @@ from autosing.nn.excitation import noise, pulses
 from autosing.nn.stft import stft
 from autosing.timebase import PITCH_RATE_HZ
 
+if TYPE_CHECKING:
+    from autosing.codecs.fitted import FittedCodec
+
 Kind = Literal["codec_latent", "log_mel"]
+_MEL_MEAN, _MEL_STD = -5.0, 2.5
+"""Of log-mel frames of a voice at usual levels."""
 
 
 class MelConfig(Config):
@@ -261,17 +266,23 @@ class Statistics:
 
 
 def new_space(kind: Kind, codec: str = BUNDLED, mel: MelConfig | None = None) -> SpaceSpec:
-    """A space that is not fitted yet: means 0, spreads 1. Raises InputError where there is no such codec of ours."""
+    """A space with the means and spreads that are known before anything is seen: those of the codec's latents on its
+    own training data where it recorded them, and of log-mel frames of a voice roughly; see `fitted`.
+
+    Raises InputError where there is no such codec of ours.
+    """
     if kind == "log_mel":
         mel = mel or MelConfig()
         return SpaceSpec(
             kind=kind, digest=mel.digest, sample_rate_hz=mel.sample_rate_hz, hop_samples=mel.hop_samples, mel=mel,
-            mean=(0.0,) * mel.bands, std=(1.0,) * mel.bands,
+            mean=(_MEL_MEAN,) * mel.bands, std=(_MEL_STD,) * mel.bands,
         )  # fmt: skip
-    config = _codec_model(codec).config
+    known = _codec(codec)
+    config, width = known.model.config, known.model.config.latent
+    latent = known.latent or {"mean": (0.0,) * width, "deviation": (1.0,) * width}
     return SpaceSpec(
         kind=kind, source=codec, digest=codec_digest(codec), sample_rate_hz=config.sample_rate_hz,
-        hop_samples=config.hop_samples, mean=(0.0,) * config.latent, std=(1.0,) * config.latent,
+        hop_samples=config.hop_samples, mean=tuple(latent["mean"]), std=tuple(latent["deviation"]),
     )  # fmt: skip
 
 
@@ -294,11 +305,11 @@ def load_space(spec: SpaceSpec, vocoder: Vocoder | None = None, device: str = "c
                 f"space codec_latent: codec {spec.source} was {spec.digest[:12]} when the model was made, is "
                 f"{found[:12]} now; put the old one back or train the model again"
             )
-        space = CodecLatent(spec, _codec_model(spec.source))
+        space = CodecLatent(spec, _codec(spec.source).model)
     return space.to(device).eval()
 
 
-def _codec_model(name: str) -> CodecModel:
+def _codec(name: str) -> "FittedCodec":
     from autosing.codecs import load_codec
     from autosing.codecs.fitted import FittedCodec
 
@@ -307,4 +318,4 @@ def _codec_model(name: str) -> CodecModel:
         raise InputError(
             f"space codec_latent: {name} is no codec of ours; need {BUNDLED} or a run of 'autosing train codec'"
         )
-    return codec.model
+    return codec

@@ -84,19 +84,21 @@ class Content:
         return np.concatenate([np.zeros((0, self.width), np.float16), *self.blocks(audio)])
 
     def blocks(self, audio: Audio) -> Iterator[np.ndarray]:
-        """The same, a window at a time: of audio of hours only the audio itself is held whole.
+        """The same, a window at a time: of audio of hours only the audio itself is held whole, and not even that where
+        it has one channel at 16 kHz and lies in a mapped file.
 
         Frames do not depend on what follows later than 30 s.
         """
         total = num_frames_to_cover(Fraction(audio.samples_CS.shape[1], audio.sample_rate_hz), CONTENT_RATE_HZ)
         if total == 0:
             return
-        mono_S = resample(audio.mono_S(), audio.sample_rate_hz, SAMPLE_RATE_HZ)
-        mono_S = np.pad(mono_S, (0, max(0, total * FRAME_SAMPLES - len(mono_S))))
+        mono_S = audio.samples_CS[0] if len(audio.samples_CS) == 1 else audio.mono_S()
+        mono_S = resample(mono_S, audio.sample_rate_hz, SAMPLE_RATE_HZ)
         faded_ND: np.ndarray | None = None
         rising_N1 = ((np.arange(_FADE) + 0.5) / _FADE).astype(np.float32)[:, None]
         for start, end in windows(total):
-            x_ND = self._hear(mono_S[start * FRAME_SAMPLES : end * FRAME_SAMPLES])
+            heard_S = np.asarray(mono_S[start * FRAME_SAMPLES : end * FRAME_SAMPLES])
+            x_ND = self._hear(np.pad(heard_S, (0, (end - start) * FRAME_SAMPLES - len(heard_S))))
             if faded_ND is not None:
                 x_ND = x_ND[_EDGE:]
                 x_ND[:_FADE] = x_ND[:_FADE] * rising_N1 + faded_ND

@@ -23,7 +23,7 @@ class NsfConfig(Config):
     """The generator's numbers; the product of `rates` is the hop."""
 
     rates: tuple[int, ...] = (8, 8, 2, 2)
-    channels: int = Field(256, ge=8)
+    channels: int = Field(default=256, ge=8)
     """Before the first upsampling; halved at each."""
     kernels: tuple[int, ...] = (3, 7, 11)
     dilations: tuple[int, ...] = (1, 3, 5)

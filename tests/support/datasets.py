@@ -7,9 +7,12 @@ import numpy as np
 from autosing.audio.io import Audio, encode
 from autosing.codecs.spec import CodecSpec
 from autosing.ids import seed_of
+from autosing.schemas.features import Part
 from autosing.schemas.sample import (
     CodecRecord,
     DatasetIndex,
+    FeatureRecord,
+    MemberRecord,
     SampleMeta,
     SemanticRecord,
     ShardRecord,
@@ -23,6 +26,10 @@ SPEC = CodecSpec(
     name="made-24khz", sample_rate_hz=24_000, hop_samples=256, strides=(4, 2, 2, 1), codebook_sizes=(64, 64, 64, 64)
 )
 SEMANTIC_SIZE = 128
+CONTENT = Part(name="whisper-tiny.en", layer=2, width=16, digest="2" * 64)
+CONTENT_RECORD = FeatureRecord(
+    members={"content": MemberRecord(dtype="float16", rate_hz=50.0, width=(16,))}, digest="3" * 64, parts=(CONTENT,)
+)
 GROUPS_MADE = ("meta", "semantic", "singer", "acoustic", "pitch", "audio")
 
 
@@ -57,6 +64,7 @@ def make_dataset(
         members=groups,
         codec=CodecRecord(spec=spec, digest="0" * 64) if "acoustic" in groups else None,
         semantic=SemanticRecord(digest="1" * 64, size=semantic_size) if "semantic" in groups else None,
+        features={"content": CONTENT_RECORD} if "content" in groups else {},
         splits=records,
         rows_in=sum(record.rows for record in records.values()),
     )
@@ -88,6 +96,8 @@ def _files(
         "semantic.npy": write_array(rng.integers(semantic_size, size=int(duration_s * 25)).astype(np.int16)),
         "singer.npy": write_array((voice / np.linalg.norm(voice)).astype(np.float32)),
         "pitch.npy": write_array(np.full(int(duration_s * 100), 220.0, np.float32)),
+        "loudness.npy": write_array(np.full(int(duration_s * 100), -20.0, np.float32)),
+        "content.npy": write_array(rng.standard_normal((int(duration_s * 50), CONTENT.width)).astype(np.float16)),
         "vocals_codes.npy": codes(),
         "vocals.flac": noise() if "audio" in groups else b"",
     }

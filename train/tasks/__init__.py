@@ -10,6 +10,8 @@ TASKS: dict[str, str] = {
     "sm2a": "train.tasks.sm2a:TrainSM2A",
     "codec": "train.tasks.codec:TrainCodec",
     "semantic": "train.tasks.semantic:TrainSemantic",
+    "vocoder": "train.tasks.vocoder:TrainVocoder",
+    "svc_flow": "train.tasks.svc_flow:TrainSvcFlow",
     "ctc_head": "train.tasks.ctc_head:TrainCTCHead",
 }
 

@@ -1,0 +1,167 @@
+"""Content, pitch, loudness and a singer -> frames of an acoustic space: a prior mean, and a flow around it.
+
+Grad-SVC's idea, with the estimator and the objective as choices.
+
+    content -> prenet -> encoder (+ pitch, loudness) -> h, in which who sings shall not be heard
+    h, singer -> prior mean mu
+    noise (around mu), h, singer -> flow, a few steps -> frames
+
+Two frames are folded into one, so the networks take 47 steps a second in the codec's latent.
+
+Shapes: B clips, F frames of the space, T = F / fold steps, D numbers of the space, W width, E = 256 singer, K times.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from autosing.checkpoint import load_model, restore
+from autosing.config import Config
+from autosing.models.acoustic import AcousticSpace, SpaceSpec, Vocoder, load_space
+from autosing.models.told import Told, loudness_told
+from autosing.nn.convnext import ConvNeXt
+from autosing.nn.convnext_flow import ConvNeXtFlow, ConvNeXtFlowConfig, fold_frames, unfold_frames
+from autosing.nn.excitation import F0_FEATURES, f0_features
+from autosing.nn.flow_matching import Estimator, FlowConfig, guided, objective_of, sample
+from autosing.nn.masked import ContentPrenet
+from autosing.nn.solvers import Method
+from autosing.nn.unet import UNet, UNetConfig
+from autosing.schemas.features import Part
+
+SINGER_WIDTH = 256
+
+
+class Sampling(Config):
+    """How frames are drawn from a flow."""
+
+    steps: int = Field(default=4, ge=1, le=1000)
+    method: Method = "euler"
+    temperature: float = Field(default=1.0, ge=0, le=2)
+    guidance: float = Field(default=1.0, ge=0)
+    """How far away from what is made without content and singer; 1: not at all, and half the cost."""
+    seed: int = Field(default=0, ge=0)
+
+
+class SvcFlowConfig(Config):
+    """The model's numbers; about 5 M by default."""
+
+    space: SpaceSpec
+    content: tuple[Part, ...]
+    """The encoders' layers that content is made of."""
+    flow: FlowConfig = FlowConfig()
+    estimator: Literal["convnext", "unet"] = "convnext"
+    fold: int = Field(2, ge=1)
+    prenet: bool = False
+    """Grad-SVC's stack of instance norms before the encoder; without: one projection."""
+    encoder_blocks: int = Field(4, ge=1)
+    blocks: int = Field(5, ge=1)
+    """Of the ConvNeXt estimator."""
+    width: int = Field(256, ge=8, multiple_of=8)
+    hidden: int = Field(768, ge=8)
+    dropout: float = Field(0.1, ge=0, lt=1)
+
+    @property
+    def content_width(self) -> int:
+        return sum(part.width for part in self.content)
+
+
+class SvcFlow(nn.Module):
+    """`sing` makes frames; `tell`, `prior` and `estimator` are what training asks one by one."""
+
+    def __init__(self, config: SvcFlowConfig) -> None:
+        super().__init__()
+        self.config, self.objective = config, objective_of(config.flow)
+        width, channels = config.width, config.fold * config.space.width
+        if config.prenet:
+            self.enter: nn.Module = ContentPrenet(config.content_width, width)
+        else:
+            self.enter = nn.Sequential(nn.Dropout(config.dropout), nn.Conv1d(config.content_width, width, 3, padding=1))
+        told = config.fold * (F0_FEATURES + 1)
+        self.encoder = ConvNeXt(width + told, width, config.hidden, config.encoder_blocks)
+        self.prior_singer = nn.Linear(SINGER_WIDTH, 2 * width)
+        self.prior_out = nn.Sequential(nn.Conv1d(width, width, 3, padding=1), nn.GELU(), nn.Conv1d(width, channels, 1))
+        if config.estimator == "convnext":
+            self.flow: nn.Module = ConvNeXtFlow(
+                ConvNeXtFlowConfig(
+                    channels=channels, conditions=width + channels, singer=SINGER_WIDTH, width=width,
+                    hidden=config.hidden, blocks=config.blocks, dropout=config.dropout,
+                )
+            )  # fmt: skip
+        else:
+            self.flow = UNet(UNetConfig(bands=channels, singer=SINGER_WIDTH))
+        for layer in (self.prior_singer,):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def tell(self, told: Told) -> Tensor:
+        """h_BWT: what is sung, on which pitch and how loud. Nothing of who sings is told."""
+        fold = self.config.fold
+        f0_hz_BF = torch.where(told.voiced_BF, told.f0_hz_BF, 0.0)
+        pitch_BDF = f0_features(told.f0_hz_BF)
+        pitch_BDF = torch.cat([(f0_hz_BF > 0)[:, None].to(pitch_BDF.dtype), pitch_BDF[:, 1:]], dim=1)
+        frames_BDF = torch.cat([pitch_BDF, loudness_told(told.loudness_db_BF)[:, None]], dim=1)
+        content_BCT = fold_frames(told.content_BCF, fold).unflatten(1, (fold, -1)).mean(1)
+        x_BWT = self.enter(content_BCT)
+        return self.encoder(torch.cat([x_BWT, fold_frames(frames_BDF, fold)], dim=1))
+
+    def prior(self, h_BWT: Tensor, singer_BE: Tensor) -> Tensor:
+        """mu_BDT."""
+        gain_B1W, shift_B1W = self.prior_singer(singer_BE)[:, None].chunk(2, dim=2)
+        steered_BWT = (h_BWT.mT * (1 + gain_B1W) + shift_B1W).mT
+        mu_BDT: Tensor = self.prior_out(steered_BWT)
+        return mu_BDT
+
+    def estimator(self, h_BWT: Tensor, mu_BDT: Tensor, singer_BE: Tensor) -> Estimator:
+        """(x_BDT, t_B) -> the objective's target, with the conditions bound to it."""
+        if isinstance(self.flow, UNet):
+            unet = self.flow
+            return lambda x_BDT, t_B: unet(x_BDT, t_B, mu_BDT, singer_BE)
+        assert isinstance(self.flow, ConvNeXtFlow)
+        flow, told = self.flow, self.flow.tell(torch.cat([h_BWT, mu_BDT], dim=1), singer_BE)
+        return lambda x_BDT, t_B: flow(x_BDT, t_B, told)
+
+    @torch.no_grad()
+    def sing(self, told: Told, sampling: Sampling, first_frame: int = 0) -> Tensor:
+        """x_BDF. `first_frame`: where in its song the stretch begins, a multiple of `fold`: noise belongs to a song's
+        frames, so chunks of one song fit together, whatever their sizes."""
+        fold = self.config.fold
+        assert first_frame % fold == 0, (first_frame, fold)
+        h_BWT = self.tell(told)
+        mu_BDT = self.prior(h_BWT, told.singer_BE)
+        estimate = self.estimator(h_BWT, mu_BDT, told.singer_BE)
+        if sampling.guidance != 1:
+            nobody_BE = torch.zeros_like(told.singer_BE)
+            untold = self.estimator(torch.zeros_like(h_BWT), torch.zeros_like(mu_BDT), nobody_BE)
+            estimate = guided(estimate, untold, sampling.guidance)
+        x_BDT = sample(
+            self.objective, estimate, mu_BDT, sampling.seed, None, sampling.method, sampling.steps,
+            sampling.temperature, first_frame // fold,
+        )  # fmt: skip
+        return unfold_frames(x_BDT, fold, told.num_frames)
+
+
+class SvcFlowVoice:
+    """A run of `autosing train svc_flow`, ready to sing: the networks and the space that makes them sound."""
+
+    def __init__(self, model: SvcFlow, space: AcousticSpace) -> None:
+        self.model, self.space = model.eval(), space
+
+    @property
+    def content(self) -> tuple[Part, ...]:
+        """The encoders' layers that content must be of."""
+        return self.model.config.content
+
+    def sing(self, told: Told, sampling: Sampling, first_frame: int = 0) -> Tensor:
+        return self.model.sing(told, sampling, first_frame)
+
+
+def load_svc_flow(folder: Path, device: str | torch.device = "cpu", vocoder: Vocoder | None = None) -> SvcFlowVoice:
+    """A run folder -> the model. Raises InputError where it is none, or its space's codec is another by now."""
+    file = load_model(folder, "svc_flow")
+    model = SvcFlow(SvcFlowConfig.build(file.config, origin=str(folder)))
+    restore(model, file, folder)
+    space = load_space(model.config.space, vocoder, str(device))
+    return SvcFlowVoice(model.to(device).eval().requires_grad_(False), space)

@@ -1,0 +1,88 @@
+"""Features at rates of their own -> what a voice model is told at its own frames. The same in training and use.
+
+Frame f of a model lies around (f + 1/2) / rate; value n of content and of loudness around n / rate.
+
+Shapes: B clips, N content frames (50 Hz), T values of pitch and loudness (100 Hz), F the model's frames, C numbers of
+content, E = 256 singer.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from autosing.audio.pitch import pitch_at
+from autosing.timebase import CONTENT_RATE_HZ, PITCH_RATE_HZ
+
+QUIET_DB, SPREAD_DB = -30.0, 15.0
+"""Loudness is told as (dB - QUIET_DB) / SPREAD_DB."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a stretch of singing is made from."""
+
+    content_BCF: Tensor
+    f0_hz_BF: Tensor
+    """Without gaps: where nobody sings the pitch before, or after, goes on."""
+    voiced_BF: Tensor
+    """Whether somebody sings (bool)."""
+    loudness_db_BF: Tensor
+    singer_BE: Tensor
+
+    def frames(self, first: int, last: int) -> "Told":
+        """The same of frames first .. last - 1."""
+        return Told(
+            self.content_BCF[..., first:last], self.f0_hz_BF[:, first:last], self.voiced_BF[:, first:last],
+            self.loudness_db_BF[:, first:last], self.singer_BE,
+        )  # fmt: skip
+
+    @property
+    def num_frames(self) -> int:
+        return self.f0_hz_BF.shape[1]
+
+
+def frame_times(first: int, count: int, rate_hz: float) -> np.ndarray:
+    """times_s_F: the middles of a model's frames."""
+    times_s_F: np.ndarray = (first + np.arange(count) + 0.5) / rate_hz
+    return times_s_F
+
+
+def content_at(content_ND: np.ndarray, times_s_F: np.ndarray) -> np.ndarray:
+    """content_FD float32: straight lines between the frames, the first and last beyond the ends."""
+    return _between(content_ND.astype(np.float32, copy=False), times_s_F * float(CONTENT_RATE_HZ))
+
+
+def loudness_at(loudness_db_T: np.ndarray, times_s_F: np.ndarray) -> np.ndarray:
+    """loudness_db_F float32."""
+    return _between(loudness_db_T.astype(np.float32, copy=False)[:, None], times_s_F * float(PITCH_RATE_HZ))[:, 0]
+
+
+def f0_at(f0_hz_T: np.ndarray, times_s_F: np.ndarray) -> np.ndarray:
+    """f0_hz_F, 0 where nobody sings."""
+    return pitch_at(f0_hz_T, float(PITCH_RATE_HZ), times_s_F)
+
+
+def loudness_told(loudness_db_BF: Tensor) -> Tensor:
+    """Decibels -> about -2 to 2."""
+    return (loudness_db_BF - QUIET_DB) / SPREAD_DB
+
+
+def _between(x_ND: np.ndarray, at_F: np.ndarray) -> np.ndarray:
+    assert len(x_ND), "no frames to go between"
+    at_F = np.clip(at_F, 0, len(x_ND) - 1)
+    low_F = np.floor(at_F).astype(int)
+    high_F = np.minimum(low_F + 1, len(x_ND) - 1)
+    share_F1 = (at_F - low_F).astype(np.float32)[:, None]
+    x_FD: np.ndarray = x_ND[low_F] * (1 - share_F1) + x_ND[high_F] * share_F1
+    return x_FD
+
+
+def stack_told(tolds: list[Told]) -> Told:
+    """Stretches of equal length -> one batch."""
+    return Told(
+        torch.cat([told.content_BCF for told in tolds]), torch.cat([told.f0_hz_BF for told in tolds]),
+        torch.cat([told.voiced_BF for told in tolds]), torch.cat([told.loudness_db_BF for told in tolds]),
+        torch.cat([told.singer_BE for told in tolds]),
+    )  # fmt: skip

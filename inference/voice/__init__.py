@@ -1,0 +1,1 @@
+"""One engine for sound in, sound out: source -> features -> what a model is told -> chunks -> sound."""

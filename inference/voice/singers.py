@@ -1,0 +1,224 @@
+"""Names, wavs and blends -> whom a model sings as: a unit vector, and where that voice sings.
+
+Enrolled voices lie in $AUTOSING_HOME/voices, a JSON file each. Shapes: E = 256.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autosing.audio.io import decode
+from autosing.audio.pitch import load_tracker
+from autosing.errors import InputError
+from autosing.ids import check_id
+from autosing.pretrained.cache import home
+from autosing.schemas.sample import DatasetIndex
+from autosing.storage.shards import read_shard
+from autosing.storage.store import digest_of, write_whole
+from inference.voice.pitch import Range
+from inference.voice.retrieval import write_index
+
+AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif")
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A singer as models are told of one."""
+
+    name: str
+    vector: tuple[float, ...]
+    """E, of length one (GE2E)."""
+    range: Range | None
+    """Where it sings; None where it was never heard to."""
+    seconds: float = 0.0
+    sources: tuple[str, ...] = ()
+    """sha256 of the files it was taken from."""
+
+    @property
+    def vector_E(self) -> np.ndarray:
+        return np.asarray(self.vector, np.float32)
+
+
+def voices_folder() -> Path:
+    return home() / "voices"
+
+
+def enrol(name: str, files: Sequence[Path], device: str = "cpu") -> Voice:
+    """The mean voice of some files (folders: all audio in them), weighted by their length; written under its name.
+
+    Raises InputError: a bad name, no audio, nothing that sounds in any of the files.
+    """
+    check_id(name)
+    return keep(name, voice_of(name, files, device))
+
+
+def keep(name: str, voice: Voice) -> Voice:
+    """The voice under that name, written among the enrolled ones. Raises InputError for a bad name."""
+    voice = replace(voice, name=check_id(name))
+    voices_folder().mkdir(parents=True, exist_ok=True)
+    write_whole(voices_folder() / f"{name}.json", json.dumps(asdict(voice), indent=1).encode())
+    return voice
+
+
+def voice_of(name: str, files: Sequence[Path], device: str = "cpu") -> Voice:
+    """The same without being written."""
+    from autosing.models.speaker import load_speaker_encoder
+
+    paths = [path for given in files for path in _audio_in(given)]
+    encoder, track = load_speaker_encoder(device), load_tracker("fcpe", device)
+    vectors, seconds, pitches, unheard = [], [], [], []
+    for path in paths:
+        audio = decode(path)
+        mono_S = audio.mono_S()
+        try:
+            vectors.append(encoder.embed(mono_S, audio.sample_rate_hz))
+        except InputError as error:
+            unheard.append(f"{path}: {error}")
+            continue
+        seconds.append(audio.duration_s)
+        pitches.append(track(mono_S, audio.sample_rate_hz))
+    if not vectors:
+        raise InputError(f"voice {name}: nothing sounds in {len(paths)} files; the first: {unheard[0]}")
+    mean_E = np.average(vectors, axis=0, weights=seconds)
+    mean_E /= np.linalg.norm(mean_E)
+    digests = tuple(digest_of(path) for path in paths)
+    return Voice(name, tuple(map(float, mean_E)), Range.of(np.concatenate(pitches)), sum(seconds), digests)
+
+
+def enrolled() -> list[Voice]:
+    """All voices there are, by name."""
+    folder = voices_folder()
+    return [_read(path) for path in sorted(folder.glob("*.json"))] if folder.is_dir() else []
+
+
+def index_singer(name: str, dataset: Path, singer: str) -> tuple[Path, int]:
+    """(the index, its frames) of a singer's content in a dataset, all splits of it.
+
+    Raises InputError: no such dataset, no content in it, nobody of that name.
+    """
+    index = DatasetIndex.load(dataset)
+    if "content" not in index.members:
+        raise InputError(f"dataset {dataset}: has members {', '.join(index.members)}; need content")
+    clips, names = [], set()
+    for split in index.splits.values():
+        for shard in split.shards:
+            for _, sample in read_shard(dataset / shard.path):
+                names.add(sample.meta.singer)
+                if sample.meta.singer == singer:
+                    clips.append(sample.array("content"))
+    if not clips:
+        raise InputError(f"dataset {dataset}: nobody is called {singer!r}; it has {', '.join(sorted(map(str, names)))}")
+    path = voices_folder() / f"{check_id(name)}.content.npy"
+    return path, write_index(path, clips)
+
+
+def find_voice(text: str, device: str = "cpu") -> Voice:
+    """An enrolled voice's name, or audio of a singer. Raises InputError, with the names there are."""
+    path = voices_folder() / f"{text}.json"
+    if path.is_file():
+        return _read(path)
+    if Path(text).exists():
+        return voice_of(Path(text).stem, [Path(text)], device)
+    known = ", ".join(voice.name for voice in enrolled()) or "none"
+    raise InputError(
+        f"--singer {text}: neither an enrolled voice ({known}) nor a file; see 'autosing voices enrol NAME wavs...'"
+    )
+
+
+def blend(parts: Sequence[tuple[Voice, float]]) -> Voice:
+    """Weighted mean of the vectors, of length one again, and of the ranges in octaves.
+
+    Raises InputError where weights are negative or not a number, or nothing is left of them.
+    """
+    total = sum(weight for _, weight in parts)
+    if not all(weight >= 0 for _, weight in parts) or not np.isfinite(total) or total <= 0:
+        given = " ".join(f"{voice.name}={weight:g}" for voice, weight in parts)
+        raise InputError(f"--singer {given}: need weights of 0 or more, one above 0")
+    vector_E = np.sum([weight / total * voice.vector_E for voice, weight in parts], axis=0)
+    length = float(np.linalg.norm(vector_E))
+    if length < 1e-3:
+        raise InputError(f"--singer: {' and '.join(voice.name for voice, _ in parts)} cancel out; give other weights")
+    ranged = [(voice.range, weight) for voice, weight in parts if voice.range is not None and weight > 0]
+    middle = None
+    if ranged:
+        weights = [weight for _, weight in ranged]
+        bounds = np.log([[r.low_hz, r.middle_hz, r.high_hz] for r, _ in ranged])
+        low, centre, high = np.exp(np.average(bounds, axis=0, weights=weights)).tolist()
+        middle = Range(low, centre, high)
+    name = "+".join(f"{voice.name}={weight:g}" for voice, weight in parts)
+    return Voice(name, tuple((vector_E / length).tolist()), middle)
+
+
+def parse_singers(texts: Sequence[str], device: str = "cpu") -> Voice:
+    """`NAME`, a wav, or a blend: `a=0.5 b=0.5`."""
+    if len(texts) == 1 and not _is_share(texts[0]):
+        return find_voice(texts[0], device)
+    parts = []
+    for text in texts:
+        name, _, weight = text.rpartition("=")
+        try:
+            parts.append((find_voice(name, device), float(weight)))
+        except ValueError:
+            raise InputError(f"--singer {text}: need NAME=WEIGHT where several are given, as in a=0.5 b=0.5") from None
+    return blend(parts)
+
+
+def singer_over_time(path: Path, device: str = "cpu") -> Callable[[float], np.ndarray]:
+    """A CSV with a column time_s and one a voice, weights in it -> seconds -> vector_E; between rows weights go in
+    straight lines. Raises InputError as `blend` does, naming the line."""
+    try:
+        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--singer-over-time {path}: cannot be read ({error})") from None
+    names = [name for name in (rows[0] if rows else {}) if name != "time_s"]
+    if not rows or "time_s" not in rows[0] or not names:
+        raise InputError(f"--singer-over-time {path}: need a header time_s and voices, and rows")
+    voices = [find_voice(name, device) for name in names]
+    times, weights = [], []
+    for number, row in enumerate(rows, start=2):
+        try:
+            times.append(float(row["time_s"]))
+            weights.append([float(row[name]) for name in names])
+        except (TypeError, ValueError):
+            raise InputError(f"--singer-over-time {path}, line {number}: {list(row.values())}, need numbers") from None
+        if len(times) > 1 and times[-1] <= times[-2]:
+            raise InputError(f"--singer-over-time {path}, line {number}: time {times[-1]:g} s is not after the last")
+        blend(list(zip(voices, weights[-1], strict=True)))
+    weights_NV = np.array(weights)
+
+    def singer_at(time_s: float) -> np.ndarray:
+        now_V = [float(np.interp(time_s, times, column_N)) for column_N in weights_NV.T]
+        return blend(list(zip(voices, now_V, strict=True))).vector_E
+
+    return singer_at
+
+
+def _is_share(text: str) -> bool:
+    return "=" in text and not Path(text).exists()
+
+
+def _audio_in(given: Path) -> list[Path]:
+    if given.is_dir():
+        found = sorted(path for path in given.rglob("*") if path.suffix.lower() in AUDIO_ENDINGS)
+        if not found:
+            raise InputError(f"{given}: no audio in it ({', '.join(AUDIO_ENDINGS)})")
+        return found
+    if not given.is_file():
+        raise InputError(f"{given}: no such file")
+    return [given]
+
+
+def _read(path: Path) -> Voice:
+    try:
+        held: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found = held["range"]
+        span = Range(**found) if found else None
+        return Voice(held["name"], tuple(held["vector"]), span, held["seconds"], tuple(held["sources"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: no voice ({error}); enrol it again") from None

@@ -1,0 +1,133 @@
+"""`autosing convert` and `autosing voices`."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+Option = typer.Option
+voices = typer.Typer(no_args_is_help=True, help="Singers from wavs: enrol, list, mix.")
+
+
+def convert(
+    model: Annotated[Path, Option(help="A run of 'autosing train svc_flow'.")],
+    source: Annotated[Path, Option(help="Singing: a file, or a folder of files.")],
+    out: Annotated[Path, Option(help="The .wav, .flac, .ogg or .mp3 to write; a folder for a folder.")],
+    singer: Annotated[
+        list[str] | None, Option(help="A voice's name, a wav, or a blend, given several times: a=0.5 b=0.5.")
+    ] = None,
+    singer_over_time: Annotated[
+        Path | None, Option(help="CSV of time_s and a column of weights a voice: who sings when.")
+    ] = None,
+    shift: Annotated[float | None, Option(help="Semitones higher, fractions too (default 0).")] = None,
+    key: Annotated[Literal["auto", "keep"] | None, Option(help="auto: into the singer's range.")] = None,
+    pitch: Annotated[Path | None, Option(help="CSV of time_s, hz, voiced that is sung instead.")] = None,
+    pitch_out: Annotated[Path | None, Option(help="Write the pitch that was sung as such a CSV.")] = None,
+    over_music: Annotated[
+        bool | None, Option("--over-music", help="Separate the song, convert its voice, mix again.")
+    ] = None,
+    steps: Annotated[int | None, Option(help="Evaluations of the flow (default 4).")] = None,
+    method: Annotated[str | None, Option(help="Solver: euler, heun, midpoint, dpm++1 to 3, ml-sde.")] = None,
+    temperature: Annotated[float | None, Option(help="Of the flow's noise; 0: the likeliest (default 1).")] = None,
+    guidance: Annotated[float | None, Option(help="How hard to follow content and singer; 1 is off.")] = None,
+    seed: Annotated[int | None, Option(help="Same seed, same bytes (default 0).")] = None,
+    carry_pitch: Annotated[
+        bool | None, Option("--carry-pitch/--no-carry-pitch", help="Pitch through unvoiced frames (USP).")
+    ] = None,
+    silence_db: Annotated[float | None, Option(help="Below this level of the source nothing sounds (-60).")] = None,
+    fade_ms: Annotated[float | None, Option(help="Fades at the edges of silence (20).")] = None,
+    chunk_s: Annotated[float | None, Option(help="Seconds sung at once (10).")] = None,
+    device: Annotated[Literal["auto", "cpu", "cuda"] | None, Option(help="auto, cpu or cuda.")] = None,
+    config: Annotated[Path | None, Option(help="YAML of the same options; those given here come first.")] = None,
+    set: Annotated[list[str] | None, Option(help="key=value of the config.")] = None,
+    json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
+) -> None:
+    """Sing a recording again in another voice: the same words, melody and dynamics, exactly as long."""
+    given: dict[str, Any] = {
+        "shift": shift, "key": key, "over_music": over_music, "device": device, "engine.sampling.steps": steps,
+        "engine.sampling.method": method, "engine.sampling.temperature": temperature,
+        "engine.sampling.guidance": guidance, "engine.sampling.seed": seed, "engine.carry_pitch": carry_pitch,
+        "engine.silence_db": silence_db, "engine.fade_ms": fade_ms, "engine.chunk_s": chunk_s,
+    }  # fmt: skip
+
+    from autosing.config import load_config
+    from autosing.console import summary
+    from autosing.errors import InputError
+    from inference.voice.convert import ConvertConfig, Request
+    from inference.voice.convert import convert as run
+    from inference.voice.singers import Voice, parse_singers
+    from inference.voice.singers import singer_over_time as over_time
+
+    words = [f"{name}={value}" for name, value in given.items() if value is not None]
+    settings = load_config(ConvertConfig, config, [*(set or []), *words])
+    if bool(singer) == bool(singer_over_time):
+        raise InputError("give --singer (a name, a wav, or a blend) or --singer-over-time, one of them")
+    singer_at = over_time(singer_over_time) if singer_over_time else None
+    voice = parse_singers(singer) if singer else None
+    if voice is None:
+        assert singer_at is not None
+        voice = Voice(str(singer_over_time), tuple(map(float, singer_at(0.0))), None)
+    rows = run(Request(model, source, out, voice, singer_at, pitch, pitch_out, settings))
+    bad = sum("error" in row for row in rows)
+    summary("converted", rows, as_json=json, bad=bad)
+    if bad:
+        raise typer.Exit(2)
+
+
+@voices.command("enrol")
+def enrol(
+    name: Annotated[str, typer.Argument(help="Letters, digits, '_' and '-'.")],
+    files: Annotated[list[Path], typer.Argument(help="Audio of the singer, alone; or folders of it.")],
+    json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
+) -> None:
+    """Keep a singer under a name: the mean voice of some recordings, and where it sings."""
+    from autosing.console import summary
+    from inference.voice.singers import enrol as run
+
+    summary("enrolled", [_row(run(name, files))], as_json=json)
+
+
+@voices.command("list")
+def list_voices(json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False) -> None:
+    """The voices that are enrolled."""
+    from autosing.console import summary
+    from inference.voice.singers import enrolled
+
+    summary("voices", [_row(voice) for voice in enrolled()], as_json=json)
+
+
+@voices.command("mix")
+def mix(
+    name: Annotated[str, typer.Argument(help="The new voice's name.")],
+    parts: Annotated[list[str], typer.Argument(help="NAME=WEIGHT, two or more.")],
+    json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
+) -> None:
+    """Keep a blend of voices under a name."""
+    from autosing.console import summary
+    from inference.voice.singers import keep, parse_singers
+
+    summary("mixed", [_row(keep(name, parse_singers(parts)))], as_json=json)
+
+
+@voices.command("index")
+def index(
+    name: Annotated[str, typer.Argument(help="The .npy is written under this name, beside the voices.")],
+    dataset: Annotated[Path, typer.Argument(help="A dataset with the member content in which the singer sings.")],
+    singer: Annotated[str, Option(help="The singer's name in the dataset.")],
+    json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
+) -> None:
+    """Keep a singer's own content frames, for 'autosing convert --set index=FILE'."""
+    from autosing.console import summary
+    from inference.voice.singers import index_singer
+
+    path, frames = index_singer(name, dataset, singer)
+    summary("index", [{"file": str(path), "frames": frames}], as_json=json)
+
+
+def _row(voice: Any) -> dict[str, Any]:
+    span = voice.range
+    return {
+        "name": voice.name, "seconds": round(voice.seconds, 1), "files": len(voice.sources),
+        "range_hz": f"{span.low_hz:.0f}-{span.high_hz:.0f}" if span else "",
+        "middle_hz": round(span.middle_hz, 1) if span else "",
+    }  # fmt: skip

@@ -1,0 +1,180 @@
+"""`autosing convert` and `voices`: files in, files out, and what is refused."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from autosing.audio.io import Audio, decode, save
+from autosing.checkpoint import save_model
+from autosing.cli import main
+from autosing.errors import InputError
+from autosing.models.acoustic import new_space
+from autosing.models.content import EncoderConfig, parts_of
+from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
+from autosing.songs import tiny_song
+from inference.voice.pitch_csv import read_pitch_csv
+from inference.voice.retrieval import Retrieval, write_index
+from support.datasets import make_dataset
+from tests.test_content import whisper_file
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """(a run of random networks, its encoder's file, a source of 3 s, another singer's file)."""
+    folder = tmp_path_factory.mktemp("made")
+    weights = whisper_file(folder / "whisper.pt")
+    parts = parts_of([EncoderConfig(name="whisper-own", layer=2)], {"whisper-own": str(weights)})
+    torch.manual_seed(0)
+    config = SvcFlowConfig(
+        space=new_space("codec_latent"), content=parts, width=16, hidden=16, encoder_blocks=1, blocks=1
+    )
+    save_model(folder / "run", "svc_flow", config.dump(), SvcFlow(config).state_dict())
+    for name, seed in (("source", 1), ("singer", 2), ("second", 3)):
+        _, _, stems = tiny_song(seed=seed, seconds=3)
+        save(Audio(stems.vocals.samples_CS, stems.vocals.sample_rate_hz), folder / f"{name}.wav")
+    return folder
+
+
+@pytest.fixture
+def run(made, monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("AUTOSING_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("inference.voice.convert.home", lambda: tmp_path / "home")
+    monkeypatch.setattr("inference.voice.singers.home", lambda: tmp_path / "home")
+
+    def call(*words: object, code: int = 0) -> dict | str:
+        monkeypatch.setattr(sys, "argv", ["autosing", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        said = capsys.readouterr()
+        assert (stop.value.code or 0) == code, said.err
+        return said.err if code else json.loads(said.out)
+
+    return call
+
+
+def convert(made: Path, *words: object) -> tuple[object, ...]:
+    files = f"content_files={{whisper-own: {made / 'whisper.pt'}}}"
+    return ("convert", "--model", made / "run", "--set", files, *words, "--json")
+
+
+def test_a_file_is_sung_again_to_the_sample_and_twice_the_same(made, run, tmp_path):
+    words = ("--source", made / "source.wav", "--singer", made / "singer.wav", "--out", tmp_path / "out.wav")
+    row = run(*convert(made, *words, "--pitch-out", tmp_path / "f0.csv", "--shift", "0.5"))["rows"][0]
+    source, out = decode(made / "source.wav"), decode(tmp_path / "out.wav")
+    assert out.samples_CS.shape[1] == row["samples"] == round(source.duration_s * 24000)
+    first = (tmp_path / "out.wav").read_bytes()
+    again = run(*convert(made, *words, "--pitch", tmp_path / "f0.csv"))["rows"][0]
+    assert (tmp_path / "out.wav").read_bytes() == first, "the pitch that was written is the pitch that was sung"
+    assert again["semitones"] == 0 and row["semitones"] == 0.5
+    assert len(list((tmp_path / "home" / "features").iterdir())) == 1, "heard once, kept"
+    f0_T = read_pitch_csv(tmp_path / "f0.csv", 300)
+    assert (f0_T > 0).mean() > 0.3
+
+
+def test_voices_are_enrolled_listed_mixed_and_sung_over_time(made, run, tmp_path):
+    row = run("voices", "enrol", "anna", made / "singer.wav", "--json")["rows"][0]
+    assert row["files"] == 1 and row["range_hz"]
+    run("voices", "enrol", "bert", made / "second.wav", "--json")
+    run("voices", "mix", "both", "anna=0.25", "bert=0.75", "--json")
+    assert [voice["name"] for voice in run("voices", "list", "--json")["rows"]] == ["anna", "bert", "both"]
+    blended = ("--singer", "anna=0.25", "--singer", "bert=0.75")
+    source = ("--source", made / "source.wav")
+    run(*convert(made, *source, "--singer", "both", "--out", tmp_path / "a.flac"))
+    run(*convert(made, *source, *blended, "--out", tmp_path / "b.flac"))
+    a, b = (decode(tmp_path / name).samples_CS for name in ("a.flac", "b.flac"))
+    np.testing.assert_allclose(a, b, atol=2e-4)
+    (tmp_path / "who.csv").write_text("time_s,anna,bert\n0,1,0\n3,0,1\n")
+    run(*convert(made, *source, "--singer-over-time", tmp_path / "who.csv", "--out", tmp_path / "c.wav"))
+    assert decode(tmp_path / "c.wav").samples_CS.shape == a.shape
+    said = run(*convert(made, *source, "--singer", "anna=0", "--singer", "bert=0", "--out", tmp_path / "d.wav"), code=2)
+    assert "need weights of 0 or more, one above 0" in said
+
+
+def test_a_folder_is_converted_and_what_is_no_audio_is_said(made, run, tmp_path):
+    folder = tmp_path / "in" / "sub"
+    folder.mkdir(parents=True)
+    (folder / "a.wav").write_bytes((made / "source.wav").read_bytes())
+    (tmp_path / "in" / "b.wav").write_bytes(b"RIFF nothing")
+    words = convert(made, "--source", tmp_path / "in", "--singer", made / "singer.wav", "--out", tmp_path / "o")
+    with pytest.raises(AssertionError):  # exit code 2: one of them failed
+        run(*words)
+    assert (tmp_path / "o" / "sub" / "a.wav").is_file() and not (tmp_path / "o" / "b.wav").exists()
+
+
+def test_a_song_is_converted_over_its_music(made, run, tmp_path):
+    _, _, stems = tiny_song(seed=5, seconds=3)
+    save(stems.mix, tmp_path / "song.wav")
+    words = ("--source", tmp_path / "song.wav", "--singer", made / "singer.wav", "--out", tmp_path / "o.wav")
+    run(*convert(made, *words, "--over-music"))
+    assert decode(tmp_path / "o.wav").samples_CS.shape[1] == stems.mix.samples_CS.shape[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"--source": "none.wav"}, "no such file"),
+        ({"--singer": "nobody"}, "neither an enrolled voice"),
+        ({"--out": "x.txt"}, "need .wav"),
+        ({"--model": "nowhere"}, "nowhere"),
+        ({"--shift": "99"}, "need -36 to 36"),
+        ({"--method": "dpm++2"}, "dpm"),
+        ({"--steps": "0"}, "steps"),
+    ],
+)
+def test_bad_input_is_one_clear_line(made, run, tmp_path, change, says):
+    given = {
+        "--model": made / "run", "--source": made / "source.wav", "--singer": made / "singer.wav",
+        "--out": tmp_path / "out.wav", "--set": f"content_files={{whisper-own: {made / 'whisper.pt'}}}",
+    }  # fmt: skip
+    said = run("convert", *(word for pair in {**given, **change}.items() for word in pair), code=2)
+    assert says in said
+    assert not (tmp_path / "out.wav").exists()
+
+
+def test_short_silent_and_foreign_things(made, run, tmp_path):
+    soundfile.write(tmp_path / "short.wav", 0.1 * np.sin(np.arange(2400) / 5), 24000)
+    soundfile.write(tmp_path / "silent.wav", np.zeros(48000), 24000)
+    soundfile.write(tmp_path / "tiny.wav", np.zeros(100), 24000)
+    common = ("--singer", made / "singer.wav")
+    run(*convert(made, "--source", tmp_path / "short.wav", *common, "--out", tmp_path / "a.wav"))
+    assert decode(tmp_path / "a.wav").samples_CS.shape[1] == 2400
+    run(*convert(made, "--source", tmp_path / "silent.wav", *common, "--out", tmp_path / "b.wav"))
+    assert np.abs(decode(tmp_path / "b.wav").samples_CS).max() == 0
+    said = run(*convert(made, "--source", tmp_path / "tiny.wav", *common, "--out", tmp_path / "c.wav"), code=2)
+    assert "need 0.05 s" in said
+    (tmp_path / "mine.wav").write_bytes(b"not to be lost")
+    said = run(*convert(made, "--source", made / "source.wav", *common, "--out", tmp_path / "mine.wav"), code=2)
+    assert "did not write it" in said and (tmp_path / "mine.wav").read_bytes() == b"not to be lost"
+    said = run(*convert(made, "--source", made / "source.wav", "--singer", tmp_path / "silent.wav", "--out",
+                        tmp_path / "d.wav"), code=2)  # fmt: skip
+    assert "nothing sounds" in said
+
+
+def test_content_is_drawn_towards_a_singers_own_and_never_to_nan(tmp_path):
+    rng = np.random.default_rng(0)
+    own_MD = rng.standard_normal((500, 8)).astype(np.float16)
+    write_index(tmp_path / "own.npy", [own_MD[:300], own_MD[300:]])
+    source_ND = rng.standard_normal((3000, 8)).astype(np.float32)
+    half_ND = Retrieval(tmp_path / "own.npy", 0.5)(source_ND)
+    whole_ND = Retrieval(tmp_path / "own.npy", 1.0, nearest=1)(source_ND)
+    away = np.square(source_ND[:, None] - own_MD.astype(np.float32)).sum(2)
+    np.testing.assert_allclose(whole_ND, own_MD[away.argmin(1)].astype(np.float32), atol=1e-3)
+    assert np.isfinite(half_ND).all() and not np.allclose(half_ND, source_ND)
+    np.testing.assert_array_equal(Retrieval(tmp_path / "own.npy", 0.0)(source_ND), source_ND)
+    exact_ND = Retrieval(tmp_path / "own.npy", 1.0)(own_MD.astype(np.float32))
+    np.testing.assert_allclose(exact_ND, own_MD.astype(np.float32), atol=1e-2)
+    with pytest.raises(InputError, match="of content with 8 numbers"):
+        Retrieval(tmp_path / "own.npy")(source_ND[:, :4])
+
+
+def test_an_index_is_made_of_one_singers_clips(run, tmp_path):
+    make_dataset(tmp_path / "data", {"train": 8, "valid": 2}, duration_s=0.6, groups=("meta", "content"))
+    words = ("voices", "index", "own", tmp_path / "data")
+    row = run(*words, "--singer", "train-singer0", "--json")["rows"][0]
+    assert row["frames"] == 4 * 30 and Path(row["file"]).is_file()
+    assert "nobody is called 'x'" in run(*words, "--singer", "x", "--json", code=2)

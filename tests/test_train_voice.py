@@ -1,0 +1,117 @@
+"""Training of conversion models and vocoders: runs resume, become voices, and a discriminator moves no generator."""
+
+import numpy as np
+import pytest
+import torch
+
+from autosing.checkpoint import load_model
+from autosing.errors import InputError
+from autosing.models.svc_flow import Sampling, load_svc_flow
+from autosing.models.told import Told
+from autosing.models.vocoder import load_vocoder
+from autosing.schemas.sample import DatasetIndex
+from support.datasets import make_dataset
+from train.launch import train
+from train.record import read_metrics
+from train.tasks.vocoder import TrainVocoder, VocoderSettings, blurred
+
+VOICE = ("meta", "audio", "pitch", "loudness", "content", "singer")
+SVC = [
+    "task.crop_frames=32", "task.model={width: 16, hidden: 16, encoder_blocks: 1, blocks: 1}", "task.heard_weight=0",
+    "batch_size=2", "lr=0.003", "schedule=const", "log_every=1",
+]  # fmt: skip
+VOCODER = [
+    "task.crop_frames=16", "task.adversarial_from=1", "task.model.width=16", "task.model.hidden=16",
+    "task.model.blocks=1", "batch_size=2", "lr=0.001", "schedule=const", "log_every=1",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("voices")
+    make_dataset(folder, {"train": 4, "valid": 2}, duration_s=0.6, groups=VOICE)
+    return folder
+
+
+@pytest.mark.parametrize("flow", ["{objective: rectified}", "{objective: cfm, around_prior: true}", "{objective: vp}"])
+def test_a_conversion_run_resumes_as_if_never_stopped_and_becomes_a_voice(data, tmp_path, flow):
+    def run(name: str, steps: int, resume: bool = False) -> dict[str, torch.Tensor]:
+        train(
+            "svc_flow",
+            data,
+            tmp_path / name,
+            None,
+            [*SVC, f"task.flow={flow}", f"steps={steps}", "save_every=2"],
+            resume,
+        )
+        return load_model(tmp_path / name, "svc_flow").state
+
+    whole = run("whole", 4)
+    run("cut", 2)
+    resumed = run("cut", 4, resume=True)
+    assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
+    losses = [row["loss"] for row in read_metrics(tmp_path / "whole") if "loss" in row]
+    assert len(losses) == 4 and np.isfinite(losses).all()
+    voice = load_svc_flow(tmp_path / "whole")
+    frames = 20
+    told = Told(
+        torch.randn(1, 16, frames), torch.full((1, frames), 200.0), torch.ones(1, frames, dtype=torch.bool),
+        torch.full((1, frames), -20.0), torch.randn(1, 256),
+    )  # fmt: skip
+    x_BDF = voice.sing(told, Sampling(steps=2))
+    assert x_BDF.shape == (1, voice.space.spec.width, frames) and x_BDF.isfinite().all()
+
+
+def test_content_may_be_heard_anew_from_another_voice(data, tmp_path, monkeypatch):
+    heard = []
+
+    def hear(audio):
+        heard.append(audio.samples_CS.copy())
+        return np.zeros((round(audio.duration_s * 50) + 1, 16), np.float16)
+
+    monkeypatch.setattr("train.tasks.svc_flow.load_content", lambda parts, files: hear)
+    train("svc_flow", data, tmp_path / "run", None, [*SVC, "steps=1", "task.disguise_share=1"], False)
+    assert len(heard) >= 2 and np.abs(heard[0]).max() > 0
+
+
+def test_a_dataset_without_content_is_refused(tmp_path):
+    make_dataset(tmp_path / "data", {"train": 2, "valid": 1}, groups=("meta", "audio", "pitch", "singer"))
+    with pytest.raises(InputError, match="content"):
+        train("svc_flow", tmp_path / "data", tmp_path / "run", None, [*SVC, "steps=1"], False)
+
+
+def test_a_vocoder_resumes_is_loaded_and_may_be_tuned(data, tmp_path):
+    def run(name: str, steps: int, *more: str, resume: bool = False) -> dict[str, torch.Tensor]:
+        settings = [*VOCODER, f"steps={steps}", "save_every=2", *more]
+        train("vocoder", data, tmp_path / name, None, settings, resume)
+        return load_model(tmp_path / name, "vocoder").state
+
+    whole = run("whole", 4)
+    run("cut", 2)
+    resumed = run("cut", 4, resume=True)
+    assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
+    names = {name for row in read_metrics(tmp_path / "whole") for name in row}
+    assert {"generator/adversarial", "generator/matching", "discriminator/loss"} <= names
+    vocoder = load_vocoder(tmp_path / "whole")
+    assert vocoder(torch.zeros(1, 100, 7), torch.full((1, 7), 200.0)).shape == (1, 7 * 256)
+    tuned = run("tuned", 1, f"task.begin_with={tmp_path / 'whole'}")
+    assert all(not torch.equal(tuned[name], whole[name]) for name in whole if name.endswith("weight")), "every part"
+
+
+def test_the_discriminators_loss_reaches_no_generator(data):
+    task = TrainVocoder(VocoderSettings(crop_frames=16), DatasetIndex.load(data))
+    batch = {"audio": 0.1 * torch.randn(1, 4096), "f0": torch.full((1, 16), 200.0), "blur": torch.ones(1)}
+    phase, loss, _ = next(task.losses(batch, 1, {}))
+    loss.backward()
+    assert phase == "discriminator"
+    assert all(parameter.grad is None for parameter in task.generator.parameters())
+    assert any(parameter.grad is not None for parameter in task.discriminators.parameters())
+
+
+def test_blur_smooths_some_clips_and_leaves_others():
+    torch.manual_seed(0)
+    mel_BMF = torch.randn(2, 20, 30)
+    made_BMF = blurred(mel_BMF, torch.tensor([0.0, 1.0]))
+    assert torch.equal(made_BMF[0], mel_BMF[0])
+    assert made_BMF[1].std() < 0.6 * mel_BMF[1].std()
+    torch.testing.assert_close(blurred(torch.ones(1, 20, 30), torch.ones(1)), torch.ones(1, 20, 30))

@@ -1,0 +1,214 @@
+"""Task svc_flow: clips of singing -> a model that sings content at a pitch and a loudness in a singer's voice.
+
+Losses (weights in the settings): the prior mean against the frames; the flow's objective around a time drawn for each
+crop (autosing.nn.flow_matching); the structural similarity of prior and frames as pictures (Wang 2004, SSIM); who
+sings, told from the encoder's states behind a reversed gradient (Ganin 2015); and the sound of the frames that the flow
+points at, through the space's frozen decoder: spectra, and what a speech recogniser hears.
+
+Shapes: B crops, S samples, F frames of the space, T folded steps, N content frames, E = 256 singer.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from autosing.audio.io import Audio, resample
+from autosing.checkpoint import ModelFile
+from autosing.codecs import BUNDLED
+from autosing.config import Config
+from autosing.errors import InputError
+from autosing.models.acoustic import Kind, MelConfig, load_space, new_space
+from autosing.models.content import Content, load_content
+from autosing.models.svc_flow import SINGER_WIDTH, Sampling, SvcFlow, SvcFlowConfig
+from autosing.models.told import Told, content_at, f0_at, frame_times, loudness_at
+from autosing.nn.adversarial import GradientReversal, ReversalConfig
+from autosing.nn.convnext_flow import fold_frames, unfold_frames
+from autosing.nn.excitation import fill_gaps
+from autosing.nn.flow_matching import FlowConfig, StraightFlow, drop_conditions
+from autosing.schemas.sample import DatasetIndex, Sample
+from autosing.timebase import PITCH_RATE_HZ
+from train.augment import Disguise, disguised
+from train.losses.perceptual import PerceptualLoss
+from train.losses.spectral import SpectralLoss
+from train.losses.structure import structure_loss
+from train.task import Counts, Task
+
+
+class SvcFlowSettings(Config):
+    """The task's numbers. Those of the networks are SvcFlowConfig's."""
+
+    space: Kind = "codec_latent"
+    codec: str = BUNDLED
+    mel: MelConfig = MelConfig()
+    """Of the space log_mel."""
+    flow: FlowConfig = FlowConfig()
+    model: dict[str, Any] = Field(default_factory=dict)
+    """What differs from SvcFlowConfig's defaults: width, blocks, estimator ..."""
+    crop_frames: int = Field(240, ge=32)
+    """Length of a training crop, in frames of the space (240: 2.56 s in the codec's latent)."""
+    prior_weight: float = Field(1.0, ge=0)
+    structure_weight: float = Field(0.2, ge=0)
+    singer_weight: float = Field(0.1, ge=0)
+    reversal: ReversalConfig = ReversalConfig()
+    sound_weight: float = Field(0.2, ge=0)
+    """Of the spectral loss of the decoded frames; 0: nothing is decoded."""
+    heard_weight: float = Field(1.0, ge=0)
+    """Of what the listener hears in them."""
+    listener: str = "whisper-tiny.en"
+    drop_singer: float = Field(0.1, ge=0, le=1)
+    """How often the singer is left out, so that guidance can be told from it."""
+    drop_content: float = Field(0.1, ge=0, le=1)
+    """How often content, pitch and loudness are."""
+    disguise_share: float = Field(0.0, ge=0, le=1)
+    """How often content is heard anew from the crop in another voice (train.augment). Costs an encoder's pass."""
+    disguise: Disguise = Disguise()
+    loudness_shift_db: float = Field(6.0, ge=0)
+    """Crops are made louder or quieter by up to so much."""
+    files: dict[str, str] = Field(default_factory=dict)
+    """Content encoder -> its file of weights, where it is the user's own; see the stage."""
+
+
+class TrainSvcFlow(Task):
+    """See the module."""
+
+    name = "svc_flow"
+    Settings = SvcFlowSettings
+    members: ClassVar[tuple[str, ...]] = ("meta", "audio", "pitch", "loudness", "content", "singer")
+
+    def __init__(self, config: SvcFlowSettings, index: DatasetIndex) -> None:
+        super().__init__(config, index)
+        self.settings = config
+        feature = index.features.get("content")
+        if feature is None or not feature.parts:
+            raise InputError("dataset: does not say which encoders its content is of; build it again, with content")
+        spec = new_space(config.space, config.codec, config.mel if config.space == "log_mel" else None)
+        self.space = load_space(spec).requires_grad_(False)
+        self.model_config = SvcFlowConfig.build({
+            **config.model, "space": spec.dump(), "content": [part.dump() for part in feature.parts],
+            "flow": config.flow.dump(),
+        })  # fmt: skip
+        self.model = SvcFlow(self.model_config)
+        self.num_frames = config.crop_frames - config.crop_frames % self.model_config.fold
+        self.reversal = GradientReversal(config.reversal)
+        self.singer_head = nn.Sequential(
+            nn.Linear(self.model_config.width, 256), nn.GELU(), nn.Linear(256, SINGER_WIDTH)
+        )
+        self.modules = nn.ModuleDict({"model": nn.ModuleDict({"svc": self.model, "singer_head": self.singer_head})})
+        self.modules["space"] = self.space
+        self.spectral = self.heard = None
+        if config.sound_weight > 0:
+            self.spectral = self.modules["spectral"] = SpectralLoss(spec.sample_rate_hz)
+            if config.heard_weight > 0:
+                self.heard = self.modules["heard"] = PerceptualLoss(spec.sample_rate_hz, config.listener)
+        self._content: Content | None = None
+        self._prompt: dict[str, Tensor] = {}
+
+    def describe(self) -> dict[str, str]:
+        content = ", ".join(f"{part.name} layer {part.layer}" for part in self.model_config.content)
+        return {"space": self.settings.space, "content": content, "objective": self.settings.flow.objective}
+
+    def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any] | None:
+        settings, spec = self.settings, self.model_config.space
+        vocals = sample.audio("vocals")
+        rate, wanted = spec.sample_rate_hz, self.num_frames * spec.hop_samples
+        start_s = rng.uniform(0, max(0.0, vocals.duration_s - wanted / rate))
+        cut = vocals.cut(start_s, wanted / rate)
+        audio_S = resample(cut.mono_S(), cut.sample_rate_hz, rate)[:wanted]
+        gain_db = rng.uniform(-settings.loudness_shift_db, settings.loudness_shift_db)
+        gain_db = min(gain_db, -20 * np.log10(float(np.abs(audio_S).max(initial=1e-3)) + 1e-6))
+        audio_S = np.pad(audio_S, (0, wanted - len(audio_S))) * np.float32(10 ** (gain_db / 20))
+        times_s_F = start_s + frame_times(0, self.num_frames, float(spec.rate_hz))
+        f0_hz_F = f0_at(sample.array("pitch"), times_s_F)
+        item = {
+            "audio": audio_S.astype(np.float32), "f0": f0_hz_F.astype(np.float32),
+            "loudness": loudness_at(sample.array("loudness"), times_s_F) + np.float32(gain_db),
+            "singer": np.asarray(sample.array("singer"), np.float32),
+        }  # fmt: skip
+        if rng.random() < settings.disguise_share:
+            at_T = start_s + np.arange(round(wanted / rate * float(PITCH_RATE_HZ))) / float(PITCH_RATE_HZ)
+            moved_S = disguised(audio_S, rate, rng, settings.disguise, f0_at(sample.array("pitch"), at_T))
+            content_ND = self._hear()(Audio(moved_S[None], rate))
+            item["content"] = content_at(content_ND, times_s_F - start_s).T
+        else:
+            item["content"] = content_at(sample.array("content"), times_s_F).T
+        return item
+
+    def collate(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
+        return {name: torch.from_numpy(np.stack([item[name] for item in items])) for name in items[0]}
+
+    def loss(self, batch: dict[str, Tensor], step: int, counts: Counts) -> tuple[Tensor, dict[str, Tensor]]:
+        settings, model = self.settings, self.model
+        told = self._told(batch)
+        with torch.no_grad(), torch.autocast(batch["audio"].device.type, enabled=False):
+            x_BDF = self.space.frames(batch["audio"], batch["f0"])
+        data_BDT = fold_frames(x_BDF, self.model_config.fold)
+        h_BWT = model.tell(told)
+        nobody_E = torch.zeros(SINGER_WIDTH, device=h_BWT.device)
+        dropped = settings.drop_singer if model.training else 0.0
+        singer_BE = drop_conditions(told.singer_BE, nobody_E, dropped)
+        mu_BDT = model.prior(h_BWT, singer_BE)
+        parts = {"prior": F.mse_loss(mu_BDT.float(), data_BDT)}
+        heard_BWT, known_BDT = h_BWT, mu_BDT.detach()
+        if model.training:
+            kept_B11 = (torch.rand(len(h_BWT), 1, 1, device=h_BWT.device) >= settings.drop_content).to(h_BWT.dtype)
+            heard_BWT, known_BDT = h_BWT * kept_B11, known_BDT * kept_B11
+        estimate = model.estimator(heard_BWT, known_BDT, singer_BE)
+        objective = model.objective
+        t_B = objective.draw_times(torch.rand(len(data_BDT), device=data_BDT.device))
+        source_BDT = objective.source(known_BDT.float(), torch.randn_like(data_BDT))
+        point_BDT, target_BDT = objective.point(data_BDT, source_BDT, known_BDT.float(), t_B)
+        estimate_BDT = estimate(point_BDT, t_B).float()
+        parts["flow"] = F.mse_loss(estimate_BDT, target_BDT)
+        loss = settings.prior_weight * parts["prior"] + parts["flow"]
+        if settings.structure_weight:
+            parts["structure"] = structure_loss(mu_BDT.float(), data_BDT)
+            loss = loss + settings.structure_weight * parts["structure"]
+        if settings.singer_weight:
+            told_BE = self.singer_head(self.reversal(h_BWT.float().mean(2), step))
+            parts["singer"] = 1 - F.cosine_similarity(told_BE, told.singer_BE).mean()
+            loss = loss + settings.singer_weight * parts["singer"]
+        if self.spectral is not None and isinstance(objective, StraightFlow):
+            pointed_BDT = point_BDT + (1 - t_B)[:, None, None] * estimate_BDT
+            made_BS = self.space.sound(unfold_frames(pointed_BDT, self.model_config.fold, self.num_frames), batch["f0"])
+            parts["sound"], _ = self.spectral(made_BS, batch["audio"])
+            loss = loss + settings.sound_weight * parts["sound"]
+            if self.heard is not None:
+                parts["heard"] = self.heard(made_BS, batch["audio"])
+                loss = loss + settings.heard_weight * parts["heard"]
+        if not model.training and not self._prompt:
+            self._prompt = batch
+        return loss, parts
+
+    def listen(self, step: int) -> dict[str, Audio]:
+        """Two clips of the valid split: as they are, through the space, sung again, and each in the other's voice."""
+        if not self._prompt:
+            return {}
+        batch = {name: tensor[:2] for name, tensor in self._prompt.items()}
+        told, rate = self._told(batch), self.model_config.space.sample_rate_hz
+        swapped = Told(told.content_BCF, told.f0_hz_BF, told.voiced_BF, told.loudness_db_BF, told.singer_BE.flip(0))
+        sounds = {
+            "original": batch["audio"],
+            "space": self.space.sound(self.space.frames(batch["audio"], batch["f0"]), batch["f0"]),
+            "sung": self.space.sound(self.model.sing(told, Sampling()), batch["f0"]),
+            "exchanged": self.space.sound(self.model.sing(swapped, Sampling()), batch["f0"]),
+        }
+        return {
+            name: Audio(audio_BS.flatten()[None].cpu().numpy().clip(-1, 1), rate) for name, audio_BS in sounds.items()
+        }
+
+    def export(self) -> ModelFile:
+        return ModelFile("svc_flow", self.model_config.dump(), self.model.state_dict(), {})
+
+    def _told(self, batch: dict[str, Tensor]) -> Told:
+        return Told(batch["content"], fill_gaps(batch["f0"]), batch["f0"] > 0, batch["loudness"], batch["singer"])
+
+    def _hear(self) -> Content:
+        """The dataset's own encoders."""
+        if self._content is None:
+            self._content = load_content(self.model_config.content, self.settings.files)
+        return self._content
