@@ -46,8 +46,12 @@ def next_command(dataset: Place) -> str:
     """What to type next: the training that the dataset has the members for."""
     from autosing.schemas.sample import DatasetIndex
 
-    members = DatasetIndex.load(dataset).members
-    task = "t2s" if {"semantic", "acoustic"} <= set(members) else "semantic" if "audio" in members else None
+    members = set(DatasetIndex.load(dataset).members)
+    needs = {
+        "t2s": {"semantic", "acoustic"}, "svc_flow": {"audio", "pitch", "loudness", "content", "singer"},
+        "semantic": {"audio"},
+    }  # fmt: skip
+    task = next((task for task, needed in needs.items() if needed <= members), None)
     if task is None:
         return console.command("build", "CORPUS", dataset)
     return console.command("train", task, "--data", dataset, "--run", f"runs/{task}")

@@ -60,9 +60,12 @@ def test_each_command_names_the_next_one_filled_in(parses, tmp_path, monkeypatch
     )
     make_dataset(tmp_path / "audio", groups=("meta", "audio"))
     assert "train semantic" in after_build(tmp_path / "audio")
+    make_dataset(tmp_path / "svc", groups=("meta", "audio", "pitch", "loudness", "content", "singer"))
+    assert "train svc_flow" in after_build(tmp_path / "svc")
     following = {task: parses(after_train(task, tmp_path / "d", tmp_path / "runs" / task)) for task in TASKS}
     assert following == {
-        "t2s": "train", "sm2a": "sing", "codec": "process", "semantic": "process", "ctc_head": "process",
+        "t2s": "train", "sm2a": "sing", "codec": "process", "semantic": "process", "vocoder": "train",
+        "svc_flow": "convert", "ctc_head": "process",
     }  # fmt: skip
 
 

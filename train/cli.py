@@ -12,9 +12,10 @@ from autosing.storage.store import place
 
 def train(
     task: Annotated[
-        Literal["t2s", "sm2a", "codec", "semantic", "ctc_head"],
+        Literal["t2s", "sm2a", "codec", "semantic", "vocoder", "svc_flow", "ctc_head"],
         typer.Argument(
-            help="Lyrics to semantic tokens, these to codec tokens, the tokenizers of the two, or the aligner's head."
+            help="Lyrics to semantic tokens, these to codec tokens, the tokenizers of the two, a vocoder, a voice "
+            "conversion model, or the aligner's head."
         ),
     ],
     data: Annotated[
@@ -58,6 +59,11 @@ def next_command(task: str, data: object, run: Path) -> str:
         t2s = run.with_name("t2s")
         options = ("--reference", "song.mp3", "--lyrics", "words to sing", "--out", "out.wav")
         return console.command("sing", "--t2s", t2s, "--sm2a", run, *options)
+    if task == "svc_flow":
+        options = ("--source", "song.wav", "--singer", "NAME", "--out", "out.wav")
+        return console.command("convert", "--model", run, *options)
+    if task == "vocoder":
+        return console.command("train", "svc_flow", "--data", data, "--run", run.with_name("svc"))
     stages = {"codec": ("acoustic", "codec"), "semantic": ("semantic", "codebook"), "ctc_head": ("align", "head")}
     stage, key = stages[task]
     return console.command("process", "CORPUS", "--set", f"{stage}.{key}={run}")
