@@ -154,7 +154,7 @@ def test_dead_vectors_are_thrown_anew_and_the_living_follow():
     assert (level._members(torch.randn(500, 2) + 5)[0] > 0).all()
 
 
-@pytest.mark.parametrize("name", ["snac-24khz", "encodec-24khz", "dac-44khz"])
+@pytest.mark.parametrize("name", ["snac-24khz", "encodec-24khz"])
 def test_weights_that_are_not_at_hand_are_named(name, tmp_path, monkeypatch):
     monkeypatch.setenv("AUTOSING_HOME", str(tmp_path))
     for ask in (load_codec, codec_digest):

@@ -138,8 +138,7 @@ def test_requirements_are_valid_and_declare_all_that_is_imported() -> None:
     assert len(names) == len(set(names))
     installed = metadata.packages_distributions()
     asked_for = {module.partition(".")[0] for _, module, _ in imports()} - set(ROOMS) - set(sys.stdlib_module_names)
-    # descript-audio-codec pins packages that do not go with ours: whoever wants its codec installs it.
-    undeclared = {top for top in asked_for - {"dac"} if not {_plain(d) for d in installed.get(top, ())} & set(names)}
+    undeclared = {top for top in asked_for if not {_plain(d) for d in installed.get(top, ())} & set(names)}
     assert not undeclared
 
 

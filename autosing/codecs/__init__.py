@@ -7,7 +7,6 @@
 | a folder | ours, of `autosing train codec` | model.safetensors in it |
 | snac-24khz, snac-32khz, snac-44khz | SNAC through its package | $AUTOSING_HOME/codecs/<name> |
 | encodec-24khz | EnCodec at 6 kbit/s through its package | $AUTOSING_HOME/codecs/<name> |
-| dac-24khz, dac-44khz | DAC through its package | $AUTOSING_HOME/codecs/<name> |
 """
 
 from __future__ import annotations
@@ -34,8 +33,6 @@ _OTHERS = {
     "snac-32khz": "autosing.codecs.snac:SnacCodec",
     "snac-44khz": "autosing.codecs.snac:SnacCodec",
     "encodec-24khz": "autosing.codecs.encodec:EncodecCodec",
-    "dac-24khz": "autosing.codecs.dac:DacCodec",
-    "dac-44khz": "autosing.codecs.dac:DacCodec",
 }
 
 
