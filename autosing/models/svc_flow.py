@@ -92,17 +92,16 @@ class SvcFlow(nn.Module):
             )  # fmt: skip
         else:
             self.flow = UNet(UNetConfig(bands=channels, singer=SINGER_WIDTH))
-        for layer in (self.prior_singer,):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        nn.init.zeros_(self.prior_singer.weight)
+        nn.init.zeros_(self.prior_singer.bias)
 
     def tell(self, told: Told) -> Tensor:
         """h_BWT: what is sung, on which pitch and how loud. Nothing of who sings is told."""
         fold = self.config.fold
-        f0_hz_BF = torch.where(told.voiced_BF, told.f0_hz_BF, 0.0)
-        pitch_BDF = f0_features(told.f0_hz_BF)
-        pitch_BDF = torch.cat([(f0_hz_BF > 0)[:, None].to(pitch_BDF.dtype), pitch_BDF[:, 1:]], dim=1)
-        frames_BDF = torch.cat([pitch_BDF, loudness_told(told.loudness_db_BF)[:, None]], dim=1)
+        # The first feature says whether anybody sings; here the pitch goes on where nobody does.
+        voiced_B1F = told.voiced_BF[:, None].to(told.loudness_db_BF.dtype)
+        pitch_BDF, loudness_B1F = f0_features(told.f0_hz_BF), loudness_told(told.loudness_db_BF)[:, None]
+        frames_BDF = torch.cat([voiced_B1F, pitch_BDF[:, 1:], loudness_B1F], dim=1)
         content_BCT = fold_frames(told.content_BCF, fold).unflatten(1, (fold, -1)).mean(1)
         x_BWT = self.enter(content_BCT)
         return self.encoder(torch.cat([x_BWT, fold_frames(frames_BDF, fold)], dim=1))

@@ -9,7 +9,6 @@ content, E = 256 singer.
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from autosing.audio.pitch import pitch_at
@@ -30,13 +29,6 @@ class Told:
     """Whether somebody sings (bool)."""
     loudness_db_BF: Tensor
     singer_BE: Tensor
-
-    def frames(self, first: int, last: int) -> "Told":
-        """The same of frames first .. last - 1."""
-        return Told(
-            self.content_BCF[..., first:last], self.f0_hz_BF[:, first:last], self.voiced_BF[:, first:last],
-            self.loudness_db_BF[:, first:last], self.singer_BE,
-        )  # fmt: skip
 
     @property
     def num_frames(self) -> int:
@@ -77,12 +69,3 @@ def _between(x_ND: np.ndarray, at_F: np.ndarray) -> np.ndarray:
     share_F1 = (at_F - low_F).astype(np.float32)[:, None]
     x_FD: np.ndarray = x_ND[low_F] * (1 - share_F1) + x_ND[high_F] * share_F1
     return x_FD
-
-
-def stack_told(tolds: list[Told]) -> Told:
-    """Stretches of equal length -> one batch."""
-    return Told(
-        torch.cat([told.content_BCF for told in tolds]), torch.cat([told.f0_hz_BF for told in tolds]),
-        torch.cat([told.voiced_BF for told in tolds]), torch.cat([told.loudness_db_BF for told in tolds]),
-        torch.cat([told.singer_BE for told in tolds]),
-    )  # fmt: skip
