@@ -10,7 +10,7 @@ import typer
 
 from autosing.errors import InputError
 from autosing.models.separation import SeparatorConfig, load_separator
-from inference import cli
+from inference import cli, voice_cli
 
 HOUSE = Path(__file__).parents[1]
 
@@ -33,12 +33,14 @@ def options_of(*functions: object) -> set[str]:
     return found
 
 
-def test_what_sing_and_report_advise_are_options_of_theirs() -> None:
-    named = {
-        (path.name, option) for path, text in texts("inference") for option in re.findall(r"--[a-z][a-z0-9-]*", text)
-    }
-    assert len(named) > 15
-    assert {option for _, option in named} <= options_of(cli.sing, cli.report)
+def test_what_a_command_advises_are_options_of_its_own() -> None:
+    voice = {path for path, _ in texts("inference/voice")} | {HOUSE / "inference" / "voice_cli.py"}
+    named: dict[bool, set[str]] = {True: set(), False: set()}
+    for path, text in texts("inference"):
+        named[path in voice] |= set(re.findall(r"--[a-z][a-z0-9-]*", text))
+    assert len(named[False]) > 15 and len(named[True]) > 10
+    assert named[False] <= options_of(cli.sing, cli.report)
+    assert named[True] <= options_of(voice_cli.convert, voice_cli.index)
 
 
 def test_what_several_commands_share_advises_no_option_of_one_of_them() -> None:

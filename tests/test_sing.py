@@ -216,7 +216,7 @@ def test_what_cannot_be_sung_is_refused_with_its_reason(
         ({"sm2a": runs / "t2s"}, "found a t2s model, need sm2a"),
         ({"t2s": runs / "sm2a"}, "found a sm2a model, need t2s"),
         ({"sm2a": broken(runs, tmp_path)}, "different codecs"),
-        ({"sm2a": broken(runs, tmp_path), "t2s": None, "semantic_from": song}, "another file than codec"),
+        ({"sm2a": broken(runs, tmp_path), "t2s": None, "semantic_from": song}, "need the one with digest"),
         ({"sm2a": only_coarse(runs, tmp_path), "config": without_separation(scale="fine")}, "give --scale coarse"),
         ({"t2s": of_another_version(runs, tmp_path)}, "not of this version's t2s"),
         ({"t2s": None}, "no t2s model"),

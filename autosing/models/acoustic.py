@@ -237,7 +237,7 @@ class LogMelSpace(AcousticSpace):
         if self.vocoder is None:
             raise InputError(
                 "space log_mel: no vocoder is given, so its frames cannot be made sound; train one with "
-                "'autosing train vocoder --data DATASET --run RUN' and name its run, or use the space codec_latent"
+                "'autosing train vocoder' and name its run, or use the space codec_latent"
             )
         return self.vocoder(raw_BDF, f0_hz_BF, begin)
 
