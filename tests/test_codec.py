@@ -14,6 +14,7 @@ from autosing.models.codec import CodecConfig, CodecModel
 from autosing.nn.excitation import fill_gaps, noise, pulses, turns
 from autosing.nn.quantize import ResidualQuantizer
 from autosing.nn.stft import istft, mel_matrix, stft
+from autosing.songs import tiny_song
 
 SMALL = CodecConfig(
     strides=(4, 2, 2, 2, 1), codebook_sizes=(16, 512, 16, 16, 16),
@@ -211,6 +212,22 @@ def test_the_bundled_weights_are_small_and_say_where_they_come_from(bundled):
     for level, size in enumerate(bundled.spec.codebook_sizes):
         vectors_VD = bundled.code_vectors(level)
         assert len(vectors_VD) == size and torch.isfinite(vectors_VD).all()
+
+
+def test_the_rich_codec_is_the_same_with_more_levels_and_comes_nearer(bundled):
+    rich = load_codec("autosing-24khz-rich")
+    assert (bundled.spec.num_levels, rich.spec.num_levels) == (6, 8)
+    assert codec_digest(BUNDLED) != codec_digest("autosing-24khz-rich"), "their codes must not be mixed"
+    _, _, stems = tiny_song(seed=4, seconds=4)
+    audio = stems.vocals.resampled(24_000)
+    audio_BS = torch.from_numpy(audio.mono_S())[None, : 90 * rich.spec.block_samples]
+    latent_BDF = rich.model.latent(audio_BS, rich.encode(audio_BS)[1])
+    errors = []
+    for codec in (bundled, rich):
+        codes = codec.encode(audio_BS)
+        spectral = [level for i, level in enumerate(codes) if i != 1]
+        errors.append(float((codec.model.quantizer.decode(spectral) - latent_BDF).square().mean()))
+    assert errors[1] < 0.8 * errors[0]
 
 
 def test_as_many_strides_as_codebooks():
