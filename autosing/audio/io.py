@@ -264,9 +264,7 @@ def rate_kept(sample_rate_hz: int, format: str) -> int:
 
 class Writer:
     """Samples, block by block -> encoded bytes: wav, flac (both 16 bit), ogg, opus or mp3. Clips outside [-1, 1].
-
-    `into`: a file to be written; nothing encoded is then held. Else `finish` gives the bytes.
-    """
+    Nothing encoded is held where it goes `into` a file; else `finish` gives the bytes."""
 
     def __init__(self, sample_rate_hz: int, channels: int, format: str = "flac", into: Path | None = None) -> None:
         if format not in _FORMATS:
@@ -275,8 +273,7 @@ class Writer:
         self._resample = None if kept_hz == sample_rate_hz else Resampler(sample_rate_hz, kept_hz, channels)
         container, subtype = _FORMATS[format]
         self._sink = io.BytesIO()
-        target = self._sink if into is None else into
-        self._file = sf.SoundFile(target, "w", kept_hz, channels, subtype, format=container)
+        self._file = sf.SoundFile(into or self._sink, "w", kept_hz, channels, subtype, format=container)
 
     def write(self, samples_CS: np.ndarray) -> None:
         self._encode(self._resample.push(samples_CS) if self._resample else samples_CS)
