@@ -41,6 +41,9 @@ class Stage(ABC, Generic[In, Out]):
     reads: ClassVar[tuple[str, ...]]
     optional: ClassVar[tuple[str, ...]] = ()
     """Of `reads`, tables that are read where they are there or made in the same run, and done without elsewhere."""
+    sparse: ClassVar[tuple[str, ...]] = ()
+    """Of `reads`, tables that may lack rows of the first, as their stages reject some; what `In` takes of them is None
+    there."""
     takes: ClassVar[type]
     """The record class `In`."""
     gives: ClassVar[type]

@@ -3,21 +3,23 @@
 Its fingerprint is of the inputs' fingerprints and the config: built again from the same, nothing is done.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import polars as pl
+
 from autosing.errors import InputError
-from autosing.schemas.sample import CodecRecord, DatasetIndex, FeatureRecord, SemanticRecord, SplitRecord
+from autosing.schemas.records import Codes, FeatureRecord
+from autosing.schemas.sample import CODES_FIELDS, DatasetIndex, SplitRecord
 from autosing.storage.shards import files_of
 from autosing.storage.store import Place, attempt, of_each
 from autosing.storage.tables import fingerprint, partitions
 from dataset_builder.card import card_text
 from dataset_builder.commit import Edition, begin, check_place, is_whole, standing, sweep
 from dataset_builder.config import BuildConfig
-from dataset_builder.feature_records import codec_of, features_of, semantic_of
-from dataset_builder.join import ClipKey, clip_files, clip_keys, sample_bytes, sources
+from dataset_builder.feature_records import features_of
+from dataset_builder.join import clip_files, clips_of, sample_bytes, sources
 from dataset_builder.shards import Shuffler, num_buckets, order_of
 from dataset_builder.split import Part, assign_songs
 
@@ -32,8 +34,8 @@ Say = Callable[[str], None]
 class Plan:
     """Which clips go where, known before any sample is read."""
 
-    clips: dict[str, list[ClipKey]]
-    """Split -> its clips."""
+    clips: pl.DataFrame
+    """Those kept: the columns of ClipKey, and `split`."""
     dropped: dict[str, int]
     rows_in: int
 
@@ -58,12 +60,10 @@ def build(corpus: Place, dataset: Place, config: BuildConfig, say: Say = lambda 
             sweep(dataset, held, scratch)
         return summary_rows(held, "already done")
     plan = make_plan(corpus, groups, config)
-    codec = codec_of(made_from) if "acoustic" in groups else None
-    semantic = semantic_of(made_from) if "semantic" in groups else None
-    features = features_of(made_from, groups, is_wide(semantic))
+    features, codes = features_of(made_from, groups)
     with attempt(dataset) as scratch:
         edition = begin(dataset, wanted, scratch)
-        index = _write(corpus, edition, plan, groups, config, codec, semantic, features)
+        index = _write(corpus, edition, plan, groups, config, features, codes)
         (scratch / "card.md").write_text(card_text(corpus, index, plan.clips, made_from), encoding="utf-8")
         edition.put(scratch / "card.md", "card.md", "card")
         if sources(corpus, groups) != made_from:
@@ -96,68 +96,56 @@ def split_warning(index: DatasetIndex, config: BuildConfig) -> str | None:
 
 def make_plan(corpus: Place, groups: Sequence[str], config: BuildConfig) -> Plan:
     """Read the ids of all partitions; drop and count what lacks a member; split the rest."""
-    dropped: Counter[str] = Counter()
-    kept: list[ClipKey] = []
-    for partition in partitions(corpus):
-        for clip, reason in clip_keys(corpus, partition, groups):
-            if reason is None:
-                kept.append(clip)
-            else:
-                dropped[reason] += 1
-    if not kept:
-        why = ", ".join(f"{reason} {count}" for reason, count in sorted(dropped.items())) or "segment gave none"
+    found = clips_of(corpus, groups)
+    dropped = dict(sorted(found["lacks"].drop_nulls().value_counts().iter_rows()))
+    kept = found.filter(pl.col("lacks").is_null()).drop("lacks")
+    if kept.is_empty():
+        why = ", ".join(f"{reason} {count}" for reason, count in dropped.items()) or "segment gave none"
         raise InputError(f"corpus {corpus}: no clip has all of {', '.join(groups)} ({why}); see 'autosing status'")
-    twice = [id for id, count in Counter(clip.id for clip in kept).items() if count > 1]
-    if twice:
+    twice = kept.filter(pl.col("id").is_duplicated())["id"]
+    if len(twice):
         raise InputError(f"corpus {corpus}: clip {twice[0]} is in it twice; run 'autosing import' to make ids unique")
-    longest = max((clip.id for clip in kept), key=len)
+    longest = max(kept["id"], key=len)
     if len(longest) > _LONGEST_ID:
         raise InputError(
             f"clip {longest}: its id has {len(longest)} bytes, so tars of such clips cannot be unpacked; need at most "
             f"{_LONGEST_ID}; run 'autosing import {corpus} NEW_CORPUS', which shortens ids, and process that"
         )
-    parts = [Part(clip.song, clip.singer, clip.duration_s) for clip in kept]
+    parts = (Part(*row) for row in kept.select("song", "singer", "duration_s").iter_rows())
     split_of = assign_songs(parts, {"valid": config.valid, "test": config.test}, config.seed)
-    clips: dict[str, list[ClipKey]] = {"train": [], "valid": [], "test": []}
-    for clip in kept:
-        clips[split_of[clip.song]].append(clip)
-    return Plan(clips, dict(sorted(dropped.items())), len(kept) + sum(dropped.values()))
+    return Plan(kept.with_columns(split=pl.col("song").replace_strict(split_of)), dropped, len(found))
 
 
 def _write(
     corpus: Place, edition: Edition, plan: Plan, groups: Sequence[str], config: BuildConfig,
-    codec: CodecRecord | None, semantic: SemanticRecord | None, features: dict[str, FeatureRecord],
+    features: dict[str, FeatureRecord], codes: dict[str, Codes],
 ) -> DatasetIndex:  # fmt: skip
     num_bytes = sum(of_each(partitions(corpus), lambda k: sample_bytes(corpus, k, groups), corpus))
     buckets = num_buckets(num_bytes, config.shuffle_mb << 20)
-    place = {clip.id: split for split, clips in plan.clips.items() for clip in clips}
+    place = dict(plan.clips.select("id", "split").iter_rows())
+    parts = {split: plan.clips.filter(split=split) for split in ("train", "valid", "test")}
     shufflers = {
-        split: Shuffler(order_of((clip.id for clip in clips), split, config.seed), edition.scratch / split, buckets)
-        for split, clips in plan.clips.items()
+        split: Shuffler(order_of(clips["id"], split, config.seed), edition.scratch / split, buckets)
+        for split, clips in parts.items()
     }
-    wide = is_wide(semantic)
     for partition in partitions(corpus):
-        for id, files in clip_files(corpus, partition, groups, place.keys(), wide):
+        for id, files in clip_files(corpus, partition, groups, place.keys(), features):
             shufflers[place[id]].add(id, files)
     splits = {}
     for split, shuffler in shufflers.items():
-        clips = plan.clips[split]
+        clips = parts[split]
         shards = shuffler.finish(edition, split, config.shard_mb << 20, config.shard_rows)
         rows = sum(shard.rows for shard in shards)
         assert rows == len(clips), f"split {split}: {len(clips)} clips planned, {rows} written"
         splits[split] = SplitRecord(
-            shards=tuple(shards), rows=rows, seconds=round(sum(clip.duration_s for clip in clips), 3),
-            songs=len({clip.song for clip in clips}), singers=len({clip.singer for clip in clips} - {None}),
+            shards=tuple(shards), rows=rows, seconds=round(sum(clips["duration_s"]), 3),
+            songs=clips["song"].n_unique(), singers=clips["singer"].drop_nulls().n_unique(),
         )  # fmt: skip
+    books: dict[str, Any] = {field: codes[name] for name, field in CODES_FIELDS.items() if name in codes}
     return DatasetIndex(
-        fingerprint=edition.fingerprint, members=tuple(groups), features=features, codec=codec, semantic=semantic,
-        splits=splits, rows_in=plan.rows_in, dropped=plan.dropped,
+        fingerprint=edition.fingerprint, members=tuple(groups), features=features, **books, splits=splits,
+        rows_in=plan.rows_in, dropped=plan.dropped,
     )  # fmt: skip
-
-
-def is_wide(semantic: SemanticRecord | None) -> bool:
-    """Whether the codebook's codes do not fit 16 bits."""
-    return semantic is not None and semantic.size > 1 << 15
 
 
 def summary_rows(index: DatasetIndex, status: str) -> list[dict[str, Any]]:

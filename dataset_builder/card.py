@@ -1,14 +1,15 @@
 """A dataset's index and tables -> card.md: whose songs, how much, under which licences, and how it was made."""
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+
+import polars as pl
 
 from autosing.schemas.features import FEATURES
 from autosing.schemas.sample import DatasetIndex
 from autosing.storage.store import Place
-from autosing.storage.tables import partitions, read_rejects, read_rows, table_path
-from dataset_builder.join import ClipKey, ClipText, Source
+from autosing.storage.tables import partitions, read_rejects
+from dataset_builder.join import Source
 
 CONSENT = (
     "These are voices of people. Train and share models of a voice only with the consent of the singer and within the "
@@ -17,20 +18,11 @@ CONSENT = (
 _WITHOUT_LICENCE = "not given"
 
 
-def card_text(
-    corpus: Place, index: DatasetIndex, clips: Mapping[str, Sequence[ClipKey]], made_from: Sequence[Source]
-) -> str:
-    """The text of card.md. No date and no path of this machine: equal inputs give an equal card."""
-    split_of = {clip.id: split for split, held in clips.items() for clip in held}
-    licences: dict[str, float] = defaultdict(float)
-    languages: dict[str, float] = defaultdict(float)
-    singers: dict[str, float] = defaultdict(float)
-    for partition in partitions(corpus):
-        for clip in read_rows(table_path(corpus, partition, "segment"), ClipText, batch_rows=256):
-            if clip.id in split_of:
-                licences[clip.licence or _WITHOUT_LICENCE] += clip.duration_s
-                languages[clip.language] += clip.duration_s
-                singers[clip.singer or "unknown"] += clip.duration_s
+def card_text(corpus: Place, index: DatasetIndex, clips: pl.DataFrame, made_from: Sequence[Source]) -> str:
+    """The text of card.md. No date and no path of this machine: equal inputs give an equal card.
+
+    `clips`: the clips of all splits, with the columns of ClipKey.
+    """
     total_s = sum(split.seconds for split in index.splits.values())
     lines = [
         f"# Dataset {index.fingerprint}",
@@ -45,9 +37,9 @@ def card_text(
             ],
         ),
         *_features(index),
-        *_hours("Licences", licences),
-        *_hours("Languages", languages),
-        *_hours("Singers", singers, limit=50),
+        *_hours("Licences", clips, pl.col("licence").replace("", None).fill_null(_WITHOUT_LICENCE)),
+        *_hours("Languages", clips, pl.col("language")),
+        *_hours("Singers", clips, pl.col("singer").replace("", None).fill_null("unknown"), limit=50),
         "## Left out",
         *_rejects(corpus, index),
         "## How it was made",
@@ -69,14 +61,17 @@ def _features(index: DatasetIndex) -> Iterable[str]:
 
 
 def _rejects(corpus: Place, index: DatasetIndex) -> Iterable[str]:
-    counts: Counter[tuple[str, str]] = Counter()
-    for partition in partitions(corpus):
-        ends = ".rejects.parquet"
-        names = [p.name for p in (corpus / str(partition)).iterdir() if p.name.endswith(ends)]
-        for stage in (name.removesuffix(ends) for name in sorted(names)):
-            counts.update((stage, row.reason) for row in read_rejects(corpus, partition, stage))
     yield f"{index.rows_in} clips came in, {sum(index.dropped.values())} lacked a member."
-    rows = [(stage, reason, count) for (stage, reason), count in sorted(counts.items())]
+    ends = ".rejects.parquet"
+    found = [
+        read_rejects(corpus, partition, path.name.removesuffix(ends)).select(
+            "reason", stage=pl.lit(path.name.removesuffix(ends))
+        )
+        for partition in partitions(corpus)
+        for path in (corpus / str(partition)).iterdir()
+        if path.name.endswith(ends)
+    ]
+    rows = list(pl.concat(found).group_by("stage", "reason").len().sort("stage", "reason").iter_rows()) if found else []
     rows += [("build", reason, count) for reason, count in index.dropped.items()]
     if rows:
         yield from _table(("stage", "reason", "rows"), rows)
@@ -95,7 +90,10 @@ def _origin(index: DatasetIndex, made_from: Sequence[Source]) -> Iterable[str]:
     )
 
 
-def _hours(title: str, seconds: Mapping[str, float], limit: int = 1000) -> list[str]:
+def _hours(title: str, clips: pl.DataFrame, what: pl.Expr, limit: int = 1000) -> list[str]:
+    """Hours by `what`, most first. Summed in the clips' order: equal inputs give equal digits."""
+    grouped = clips.group_by(name=what, maintain_order=True).agg("duration_s")
+    seconds = {name: sum(held) for name, held in grouped.iter_rows()}
     most = sorted(seconds.items(), key=lambda item: (-item[1], item[0]))
     rows = [(name, f"{value / 3600:.3f}") for name, value in most[:limit]]
     if len(most) > limit:

@@ -1,70 +1,36 @@
-"""What the tables say of themselves -> the records of a dataset's features, codec and semantic codebook."""
+"""What the tables say of themselves -> the records of a dataset's features, and of what their codes stand for."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
 
-import numpy as np
-
 from autosing.errors import InputError
-from autosing.schemas.features import FEATURES, Member, Part
-from autosing.schemas.sample import CodecRecord, FeatureRecord, MemberRecord, SemanticRecord
+from autosing.schemas.features import FEATURES
+from autosing.schemas.records import Codes, FeatureRecord, Part
 from autosing.storage.tables import fingerprint
 from dataset_builder.join import Source
 
 
-def codec_of(made_from: Sequence[Source]) -> CodecRecord:
-    """The one codec of every partition's `acoustic`. Raises InputError where partitions differ."""
-    from autosing.codecs import codec_digest, load_codec
+def features_of(
+    made_from: Sequence[Source], groups: Collection[str]
+) -> tuple[dict[str, FeatureRecord], dict[str, Codes]]:
+    """(what each feature of the dataset is; what the codes of those that hold codes stand for).
 
-    details = _agreed(made_from, "acoustic")
-    name = details["config"]["codec"]
-    digest = _unchanged("acoustic", name, details["weights"][name], codec_digest(name))
-    return CodecRecord(spec=load_codec(name).spec, digest=digest)
-
-
-def semantic_of(made_from: Sequence[Source]) -> SemanticRecord:
-    """The one codebook of every partition's `semantic`. Raises InputError where partitions differ."""
-    from autosing.models.bundled import semantic_digest, semantic_size
-
-    details = _agreed(made_from, "semantic")
-    name = details["config"]["codebook"]
-    digest = _unchanged("semantic", name, details["weights"]["codebook"], semantic_digest(name))
-    return SemanticRecord(size=semantic_size(name), digest=digest)
-
-
-def features_of(made_from: Sequence[Source], groups: Collection[str], wide: bool) -> dict[str, FeatureRecord]:
-    """What each feature of the dataset is, and a digest of what made it. `wide`: see Member.cells.
-
-    Raises InputError where partitions differ.
+    Raises InputError where partitions differ, or where other weights lie under a codec's or codebook's name now.
     """
-    records = {}
+    records, codes = {}, {}
     for name, feature in FEATURES.items():
-        if name in groups:
-            made = _agreed(made_from, name)
-            parts = [Part(**part) for part in made.get("parts", ())]
-            records[name] = FeatureRecord(
-                members={member.name: _recorded(member, wide, parts) for member in feature.members},
-                digest=fingerprint({"stage": name, **made}),
-                parts=tuple(parts),
-            )
-    return records
-
-
-def _recorded(member: Member, wide: bool, parts: Sequence[Part]) -> MemberRecord:
-    rate_hz = None if member.rate_hz is None else float(member.rate_hz)
-    whole = sum(part.width for part in parts)
-    width = None if member.width is None else tuple(whole if n is None else n for n in member.width)
-    return MemberRecord(dtype=np.dtype(member.dtype_of(wide)).name, rate_hz=rate_hz, width=width)
-
-
-def _unchanged(table: str, name: str, made: str, now: str) -> str:
-    """The digest that the codes were made with, which must be that of the weights whose numbers are read now."""
-    if made != now:
-        raise InputError(
-            f"{table}.parquet: {name} was another file then (digest {made[:12]}, now {now[:12]}); "
-            f"run 'autosing process' again, or put the old file back"
+        if name not in groups:
+            continue
+        made = _agreed(made_from, name)
+        if feature.codes is not None:
+            codes[name] = feature.codes(made)
+        parts = tuple(Part(**part) for part in made.get("parts", ()))
+        records[name] = FeatureRecord(
+            members={member.name: member.record(codes.get(name), parts) for member in feature.members},
+            digest=fingerprint({"stage": name, **made}),
+            parts=parts,
         )
-    return made
+    return records, codes
 
 
 def _agreed(made_from: Sequence[Source], table: str) -> dict[str, Any]:

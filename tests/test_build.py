@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,20 +16,23 @@ from autosing.audio.io import Audio, encode
 from autosing.codecs import codec_digest
 from autosing.errors import InputError
 from autosing.models.bundled import semantic_digest
-from autosing.schemas.sample import CodecRecord, DatasetIndex, SemanticRecord, write_array
+from autosing.schemas.features import FEATURES
+from autosing.schemas.records import CodecRecord, SemanticRecord
+from autosing.schemas.sample import DatasetIndex, write_array
 from autosing.schemas.tables import Acoustic, Clip, Line, Pitch, Semantic, Singer, Word
 from autosing.stage import Rejected
 from autosing.storage.shards import ShardFile, read_shard
 from autosing.storage.tables import TableMeta, TableWriter, fingerprint, rejects_path, table_path
 from dataset_builder import build as room
-from dataset_builder import feature_records as books_room
 from dataset_builder import shards as shards_room
 from dataset_builder.config import BuildConfig
+from dataset_builder.feature_records import features_of
 from dataset_builder.join import Source
 from dataset_builder.split import Part, assign_songs
 from dataset_builder.verify import verify
 from support.datasets import SEMANTIC_SIZE, SPEC, make_dataset
 
+DECLARED = dict(FEATURES)
 ALL = ("meta", "semantic", "singer", "acoustic", "pitch", "audio")
 
 
@@ -76,8 +80,12 @@ def make_corpus(corpus, partitions=((0, 1, 2, 3), (4, 5, 6, 7)), clips=3, withou
 
 @pytest.fixture(autouse=True)
 def books(monkeypatch):
-    monkeypatch.setattr(room, "codec_of", lambda made_from: CodecRecord(spec=SPEC, digest="0" * 64))
-    monkeypatch.setattr(room, "semantic_of", lambda made_from: SemanticRecord(size=SEMANTIC_SIZE, digest="1" * 64))
+    made = {
+        "acoustic": CodecRecord(spec=SPEC, digest="0" * 64),
+        "semantic": SemanticRecord(size=SEMANTIC_SIZE, digest="1" * 64),
+    }
+    for name, record in made.items():
+        monkeypatch.setitem(FEATURES, name, replace(FEATURES[name], codes=lambda _, record=record: record))
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +195,7 @@ def test_bad_corpora_are_refused_by_name(corpus, tmp_path):
     with pytest.raises(InputError, match=r"partition 1 has no singer\.parquet; run 'autosing process"):
         room.build(tmp_path / "c", tmp_path / "d", CONFIG)
     write(tmp_path / "c", 1, "singer", [], segment=fingerprint({"an": "older one"}))
-    with pytest.raises(InputError, match="was made from other clips"):
+    with pytest.raises(InputError, match=r"was made from another segment\.parquet"):
         room.build(tmp_path / "c", tmp_path / "d", CONFIG)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.doc").touch()
@@ -203,14 +211,21 @@ def made_with(table, partition, key, name, digest):
 
 
 @pytest.mark.parametrize(
-    ("table", "key", "name", "digest_of", "record_of"),
+    ("table", "key", "name", "digest_of"),
     [
-        ("acoustic", "codec", "autosing-24khz", codec_digest, books_room.codec_of),
-        ("semantic", "codebook", "autosing-semantic", semantic_digest, books_room.semantic_of),
+        ("acoustic", "codec", "autosing-24khz", codec_digest),
+        ("semantic", "codebook", "autosing-semantic", semantic_digest),
     ],
 )
-def test_a_dataset_is_of_one_codec_and_one_codebook_and_of_those_that_are_there(table, key, name, digest_of, record_of):
+def test_a_dataset_is_of_one_codec_and_one_codebook_and_of_those_that_are_there(
+    table, key, name, digest_of, monkeypatch
+):
     """AutoSing could build a 24 kHz EnCodec's embedding for the codes of a SNAC."""
+    monkeypatch.setitem(FEATURES, table, DECLARED[table])
+
+    def record_of(made_from):
+        return features_of(made_from, (table,))[1][table]
+
     now, other = digest_of(name), "0" * 64
     assert record_of([made_with(table, k, key, name, now) for k in range(2)]).digest == now
     with pytest.raises(InputError, match=f"{table}.parquet of partition 1 was made with"):

@@ -24,7 +24,7 @@ from autosing.models import content
 from autosing.models.content import EncoderConfig, load_content, parts_of, windows
 from autosing.pretrained import open_tensors
 from autosing.pretrained.hubert import to_torchaudio
-from autosing.schemas.features import Part
+from autosing.schemas.records import Part
 from processing.pipeline import PipelineConfig, build_stages, own_details
 from processing.stages.content import ClipVocals, ContentConfig, HearContent
 

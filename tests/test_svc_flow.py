@@ -9,7 +9,7 @@ from autosing.models.svc_flow import Sampling, SvcFlow, SvcFlowConfig, SvcFlowVo
 from autosing.models.told import Told, content_at, frame_times, loudness_at
 from autosing.nn.cost import count_macs
 from autosing.nn.flow_matching import FlowConfig
-from autosing.schemas.features import Part
+from autosing.schemas.records import Part
 from inference.voice.engine import EngineConfig, Gate, Song, render
 from inference.voice.features import Features
 from train.losses.structure import structure_loss

@@ -54,9 +54,17 @@ class CodecSpec(Config):
         return np.concatenate([np.asarray(level, np.int32) for level in codes])
 
     def unflatten(self, flat: np.ndarray) -> list[np.ndarray]:
-        """The inverse of flatten."""
-        per_block = [self.block_frames // stride for stride in self.strides]
-        num_blocks, rest = divmod(len(flat), sum(per_block))
-        if rest:
-            raise ValueError(f"{len(flat)} codes of {self.name}: not a whole number of blocks of {sum(per_block)}")
-        return np.split(flat, np.cumsum([n * num_blocks for n in per_block])[:-1])
+        """The inverse of flatten. Raises ValueError where the codes are no whole blocks."""
+        try:
+            return split_levels(flat, self.strides)
+        except ValueError as error:
+            raise ValueError(f"codes of {self.name}: {error}") from None
+
+
+def split_levels(flat: np.ndarray, strides: Sequence[int]) -> list[np.ndarray]:
+    """Codes laid end to end -> [codes_N_i]. Raises ValueError where they are no whole blocks."""
+    per_block = [strides[0] // stride for stride in strides]
+    num_blocks, rest = divmod(len(flat), sum(per_block))
+    if rest:
+        raise ValueError(f"{len(flat)} codes: not a whole number of blocks of {sum(per_block)}")
+    return np.split(flat, np.cumsum([n * num_blocks for n in per_block])[:-1])

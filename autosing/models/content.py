@@ -28,7 +28,7 @@ from autosing.audio.io import Audio, resample
 from autosing.clock import in_model
 from autosing.config import Config
 from autosing.errors import InputError
-from autosing.schemas.features import Part
+from autosing.schemas.records import Part
 from autosing.timebase import CONTENT_RATE_HZ, num_frames_to_cover
 
 if TYPE_CHECKING:

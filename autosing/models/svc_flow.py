@@ -29,7 +29,7 @@ from autosing.nn.flow_matching import Estimator, FlowConfig, guided, objective_o
 from autosing.nn.masked import ContentPrenet
 from autosing.nn.solvers import Method
 from autosing.nn.unet import UNet, UNetConfig
-from autosing.schemas.features import Part
+from autosing.schemas.records import Part
 
 SINGER_WIDTH = 256
 

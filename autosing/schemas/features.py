@@ -4,18 +4,18 @@ A feature is a stage and its table, `<name>.parquet`, and a group of a dataset's
 its record and its declaration here, its stage in processing/stages/<name>.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from pydantic import Field
 
-from autosing.config import Config
+from autosing.errors import InputError
 from autosing.schemas.base import Float16Frames, Float32s
+from autosing.schemas.records import CodecRecord, Codes, MemberRecord, Part, SemanticRecord
 from autosing.schemas.tables import Acoustic, Pitch, Semantic, Singer
-from autosing.timebase import CONTENT_RATE_HZ, PITCH_RATE_HZ, SEMANTIC_RATE_HZ
+from autosing.timebase import CONTENT_RATE_HZ, PITCH_RATE_HZ
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,9 @@ class Member:
     column: str
     dtype: Any
     wide_dtype: Any = None
-    """Where its numbers do not fit `dtype`: codes of a codebook of more than 32,768."""
+    """Where its codes do not fit `dtype`: those of a codebook of more than 32,768."""
     rate_hz: Fraction | None = None
-    """Frames a second along the first axis; None: no series, or one whose length says more (codec codes)."""
-    slack: int = 2
-    """So many frames it may be longer or shorter than its clip."""
+    """Frames a second along the first axis; None: no series, or codes, whose codebook says it."""
     width: tuple[int | None, ...] | None = None
     """What follows the frames of a series, () for a number a frame; without a rate the whole shape. None: any. A None
     in it: as many as the stage's parts have, which the index records."""
@@ -43,46 +41,19 @@ class Member:
     def file(self) -> str:
         return f"{self.name}.npy"
 
-    def cells(self, row: Any, wide: bool) -> np.ndarray | None:
-        """The array of a table's row as shards hold it."""
-        value = getattr(row, self.column)
-        return None if value is None else value.astype(self.dtype_of(wide))
-
-    def dtype_of(self, wide: bool) -> Any:
-        return self.wide_dtype if wide and self.wide_dtype is not None else self.dtype
-
-    def damage(self, array: np.ndarray, duration_s: float) -> Sequence[str]:
-        """What is wrong with the array of a clip of that length, in words."""
-        found, width = list(array.shape), self.width
-        if self.rate_hz is None:
-            wrong = width is not None and array.shape != width
-            if wrong or (self.unit and not abs(float(np.linalg.norm(array)) - 1) < 1e-3):
-                norm = f" and norm {float(np.linalg.norm(array)):.3f}" if self.unit else ""
-                return [f"{self.name} has shape {found}{norm}, need {list(width or ())}{' and 1' if self.unit else ''}"]
-            return []
-        wanted = float(duration_s * self.rate_hz)
-        if width is not None and not _fits(array.shape[1:], width):
-            need = ", ".join(["frames", *("any" if n is None else str(n) for n in width)])
-            return [f"{self.name} has shape {found}, need [{need}]"]
-        if abs(len(array) - wanted) > self.slack:
-            return [f"{self.name} has length {len(array)}, its clip's length asks for {wanted:.1f}"]
-        return []
-
-
-def _fits(shape: tuple[int, ...], width: tuple[int | None, ...]) -> bool:
-    return len(shape) == len(width) and all(n in (None, held) for held, n in zip(shape, width, strict=True))
-
-
-class Part(Config):
-    """One of the things that stand side by side in each frame of a feature: a layer of an encoder, and its share."""
-
-    name: str
-    """Of the encoder."""
-    layer: int
-    width: int = Field(gt=0)
-    """So many numbers of a frame are its own."""
-    digest: str
-    """sha256 of its weights."""
+    def record(self, codes: Codes | None = None, parts: Sequence[Part] = ()) -> MemberRecord:
+        """What index.json says of it. `codes`: what its numbers stand for, where it holds codes; `parts`: see Part."""
+        rate_hz = None if self.rate_hz is None else float(self.rate_hz)
+        whole = sum(part.width for part in parts) or None
+        width = None if self.width is None else tuple(whole if n is None else n for n in self.width)
+        shape: dict[str, Any] = {"width": width, "unit": self.unit, "optional": self.optional}
+        if codes is None:
+            return MemberRecord(dtype=np.dtype(self.dtype).name, rate_hz=rate_hz, **shape)
+        wide = self.wide_dtype is not None and max(codes.codebook_sizes) > np.iinfo(self.dtype).max + 1
+        return MemberRecord(
+            dtype=np.dtype(self.wide_dtype if wide else self.dtype).name, rate_hz=codes.rate_hz,
+            codebook_sizes=codes.codebook_sizes, strides=codes.strides, **shape,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -95,6 +66,35 @@ class Feature:
     members: tuple[Member, ...]
     asked_for: bool = False
     """Made only where it is named (`--stages`, or a config's `run`): it is large, and not all models are told it."""
+    codes: Callable[[Mapping[str, Any]], Codes] | None = None
+    """Of a feature of codes: its stage's {"config", "weights"}, as the table tells them -> what the codes stand for.
+    Raises InputError where other weights lie under that name now."""
+
+
+def _codec(made: Mapping[str, Any]) -> CodecRecord:
+    from autosing.codecs import codec_digest, load_codec
+
+    name = made["config"]["codec"]
+    digest = _unchanged("acoustic", name, made["weights"][name], codec_digest(name))
+    return CodecRecord(spec=load_codec(name).spec, digest=digest)
+
+
+def _semantic_codebook(made: Mapping[str, Any]) -> SemanticRecord:
+    from autosing.models.bundled import semantic_digest, semantic_size
+
+    name = made["config"]["codebook"]
+    digest = _unchanged("semantic", name, made["weights"]["codebook"], semantic_digest(name))
+    return SemanticRecord(size=semantic_size(name), digest=digest)
+
+
+def _unchanged(table: str, name: str, made: str, now: str) -> str:
+    """The digest that the codes were made with, which must be that of the weights whose numbers are read now."""
+    if made != now:
+        raise InputError(
+            f"{table}.parquet: {name} was another file then (digest {made[:12]}, now {now[:12]}); "
+            f"run 'autosing process' again, or put the old file back"
+        )
+    return made
 
 
 @dataclass(frozen=True)
@@ -123,18 +123,18 @@ FEATURES = {
             Member("loudness", "loudness_db", np.float32, rate_hz=Fraction(PITCH_RATE_HZ), width=()),
         )),
         Feature("content", "speech encoders' frames side by side", Content, (
-            Member("content", "content", np.float16, rate_hz=CONTENT_RATE_HZ, slack=1, width=(None,)),
+            Member("content", "content", np.float16, rate_hz=CONTENT_RATE_HZ, width=(None,)),
         ), asked_for=True),
         Feature("singer", "the voice as a unit vector (GE2E)", Singer, (
             Member("singer", "embedding", np.float32, width=(256,), unit=True),
         )),
         Feature("semantic", "content codes", Semantic, (
-            Member("semantic", "codes", np.int16, np.int32, rate_hz=Fraction(SEMANTIC_RATE_HZ), slack=1, width=()),
-        )),
+            Member("semantic", "codes", np.int16, np.int32, width=()),
+        ), _semantic_codebook),
         Feature("acoustic", "codec codes of voice and accompaniment, levels laid flat", Acoustic, (
-            Member("vocals_codes", "vocals", np.int32),
-            Member("instrumental_codes", "instrumental", np.int32, optional=True),
-        )),
+            Member("vocals_codes", "vocals", np.int32, width=()),
+            Member("instrumental_codes", "instrumental", np.int32, width=(), optional=True),
+        ), _codec),
     )
 }  # fmt: skip
 """In the order in which their stages run."""

@@ -17,11 +17,11 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from autosing.audio.io import Audio, decode
-from autosing.codecs.spec import CodecSpec
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.schemas.base import from_row
-from autosing.schemas.features import FEATURES, Part
+from autosing.schemas.features import FEATURES
+from autosing.schemas.records import CodecRecord, FeatureRecord, MemberRecord, SemanticRecord
 from autosing.schemas.tables import Line, Word
 from autosing.storage.store import Place
 
@@ -35,11 +35,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "audio": ("vocals.flac", "instrumental.flac"),
 }
 """Group -> the files it brings to a sample."""
-OPTIONAL = (
-    *(member.file for feature in FEATURES.values() for member in feature.members if member.optional),
-    "instrumental.flac",
-)
-"""Absent where the song has no accompaniment."""
+CODES_FIELDS = {"acoustic": "codec", "semantic": "semantic"}
+"""Feature -> the field of the index that says what its codes stand for."""
 PCM_SCALE = np.float32(1 / 32768)
 
 
@@ -215,42 +212,6 @@ def write_array(array: np.ndarray) -> bytes:
     return sink.getvalue()
 
 
-class CodecRecord(Config):
-    """The codec whose codes lie in vocals_codes and instrumental_codes."""
-
-    spec: CodecSpec
-    digest: str
-
-    @property
-    def name(self) -> str:
-        return self.spec.name
-
-
-class SemanticRecord(Config):
-    """The codebook whose codes lie in `semantic`."""
-
-    digest: str
-    size: int = Field(gt=0)
-
-
-class MemberRecord(Config):
-    """One array of a feature, as it lies in the shards; see autosing.schemas.features.Member."""
-
-    dtype: str
-    rate_hz: float | None = None
-    width: tuple[int, ...] | None = None
-
-
-class FeatureRecord(Config):
-    """A feature that every sample has: what its arrays are, and what they were made with."""
-
-    members: dict[str, MemberRecord]
-    digest: str
-    """Of the stage's config and weights: equal for features that can be mixed."""
-    parts: tuple[Part, ...] = ()
-    """Of a frame of `content`: what the same content is heard with in use (autosing.models.content.load_content)."""
-
-
 class ShardRecord(Config):
     """One tar; `path` is relative to the dataset."""
 
@@ -292,7 +253,7 @@ class DatasetIndex(Config):
     members: tuple[str, ...]
     """The groups in every sample (see GROUPS)."""
     features: dict[str, FeatureRecord] = Field(default_factory=dict)
-    """None in datasets of before."""
+    """None in datasets of before; see `promised`."""
     codec: CodecRecord | None = None
     semantic: SemanticRecord | None = None
     splits: dict[str, SplitRecord] = Field(default_factory=dict)
@@ -304,6 +265,21 @@ class DatasetIndex(Config):
     def rows(self) -> int:
         """Clips in all splits."""
         return sum(split.rows for split in self.splits.values())
+
+    def promised(self) -> dict[str, MemberRecord]:
+        """Member -> what its arrays are. What an index of before does not say is as it is declared today."""
+        found: dict[str, MemberRecord] = {}
+        for name in self.members:
+            held = self.features[name].members if name in self.features else {}
+            if name in FEATURES:
+                codes = getattr(self, CODES_FIELDS[name]) if name in CODES_FIELDS else None
+                declared = {member.name: member.record(codes) for member in FEATURES[name].members}
+                held = {
+                    key: declared[key].model_copy(update=record.model_dump(exclude_unset=True))
+                    for key, record in (declared | held).items()
+                }
+            found |= held
+        return found
 
     @classmethod
     def load(cls, dataset: Place) -> "DatasetIndex":

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,9 @@ from autosing.storage.cells import as_columns, as_table, layout
 from autosing.storage.pages import Read, Span, value_offsets
 from autosing.storage.remote import READ_BYTES, Remote
 from autosing.storage.store import Place, attempt, digest_of, put
+
+if TYPE_CHECKING:
+    import polars as pl
 
 R = TypeVar("R")
 P = TypeVar("P", Path, Remote, Place)
@@ -140,12 +143,15 @@ def _digest(path: Place, size: int, changed: float) -> str:
     return digest_of(path)[:32]
 
 
-def read_rejects(corpus: Place, partition: int, stage: str) -> list[Rejected]:
-    """Rejected rows of a committed table. Rejects without a table, or of another attempt than it, are ignored."""
+def read_rejects(corpus: Place, partition: int, stage: str) -> "pl.DataFrame":
+    """Rejected rows of a committed table (id, reason, measurement). Rejects without a table, or of another attempt than
+    it, are ignored."""
+    import polars as pl
+
     held, path = read_meta(table_path(corpus, partition, stage)), rejects_path(corpus, partition, stage)
-    if held is None or not _belong(path, held):
-        return []
-    return list(read_rows(path, Rejected, batch_rows=1024))
+    if held is None or not held.rejected or not _belong(path, held):
+        return pl.DataFrame(schema=dict.fromkeys(arrow_schema(Rejected).names, pl.String))
+    return read_frame(path, Rejected)
 
 
 def has_rejects(corpus: Place, partition: int, stage: str, held: TableMeta) -> bool:
@@ -169,6 +175,14 @@ def read_rows(path: Place, record: type[R], batch_rows: int = 8) -> Iterator[R]:
         for batch in file.iter_batches(batch_size=batch_rows, columns=names):
             for row in as_columns(batch):
                 yield from_row(record, row)
+
+
+def read_frame(path: Place, record: type) -> "pl.DataFrame":
+    """The columns of a table that a record names, whole: for columns of few bytes."""
+    import polars as pl
+
+    with open_table(path) as file:
+        return pl.DataFrame(file.read(columns=named_columns(path, file, record)))
 
 
 def columns_bytes(file: pq.ParquetFile, names: Collection[str], compressed: bool = False) -> int:

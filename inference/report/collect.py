@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from autosing.audio.io import Audio, decode
 from autosing.errors import InputError
@@ -19,7 +20,7 @@ from autosing.schemas.sample import DatasetIndex
 from autosing.schemas.tables import Acoustic, Clip, Pitch, Semantic, Song, Word
 from autosing.storage.counts import StageCount, count_stage
 from autosing.storage.store import Place
-from autosing.storage.tables import partitions, read_rows, table_path
+from autosing.storage.tables import partitions, read_frame, table_path
 
 ORDER = ("index", "separate", "align", "segment", *FEATURES)
 
@@ -62,15 +63,17 @@ def _imported(corpus: Place) -> list[StageCount]:
 
 def exhibits(corpus: Place, at_most: int = 3) -> list[Exhibit]:
     """For each language, sorted by name, the clip with the largest fraction of singing."""
-    best: dict[str, tuple[float, int, str]] = {}
-    for number in partitions(corpus):
-        path = table_path(corpus, number, "segment")
-        for clip in read_rows(path, _Singing, batch_rows=1024) if path.is_file() else ():
-            held = best.get(clip.language)
-            if held is None or clip.singing_fraction > held[0]:
-                best[clip.language] = (clip.singing_fraction, number, clip.id)
-    chosen = [(number, id) for _, (_, number, id) in sorted(best.items())][:at_most]
-    return [_exhibit(corpus, number, id) for number, id in chosen]
+    paths = {number: table_path(corpus, number, "segment") for number in partitions(corpus)}
+    found = [
+        read_frame(path, _Singing).with_columns(number=pl.lit(number))
+        for number, path in paths.items()
+        if path.is_file()
+    ]
+    if not found:
+        return []
+    most = pl.concat(found).sort("singing_fraction", descending=True, maintain_order=True)
+    chosen = most.unique("language", keep="first", maintain_order=True).sort("language").head(at_most)
+    return [_exhibit(corpus, number, id) for number, id in chosen.select("number", "id").iter_rows()]
 
 
 @dataclass(frozen=True)

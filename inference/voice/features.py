@@ -22,7 +22,7 @@ from autosing.audio.loudness import frame_loudness_db
 from autosing.audio.pitch import PitchTracker, TrackerName, load_tracker, tracker_version
 from autosing.errors import InputError
 from autosing.models.content import VERSION, Content, load_content
-from autosing.schemas.features import Part
+from autosing.schemas.records import Part
 from autosing.storage.store import attempt
 
 RATE_HZ = 16_000

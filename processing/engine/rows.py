@@ -1,10 +1,10 @@
-"""A partition's tables -> the rows that a stage takes: joined by id, one at a time, encoded audio left where it lies.
+"""A partition's tables -> the records that a stage takes, joined by id one at a time; encoded audio stays in its file.
 
 A field of the kind `bytes` is read, one of the kinds `Encoded` and `Stem` is not. A stem may be in parts: the rows of a
 table with a column `part`, from 0 on, are one song's, and its stems are tuples.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from autosing.audio.encoded import Encoded, Stem
@@ -12,17 +12,18 @@ from autosing.clock import spent
 from autosing.errors import InputError
 from autosing.schemas.base import arrow_schema, columns_of, from_row
 from autosing.stage import Rejected
+from autosing.storage.rows import missing_row, side_by_side
 from autosing.storage.store import Place
 from autosing.storage.tables import broken_table, check_kinds, kinds_of, open_cells, open_table
 
 _PART = "part"
 
 
-def joined(paths: Sequence[Place], record: type) -> Iterator[tuple[str, Any]]:
+def joined(paths: Sequence[Place], record: type, sparse: Collection[str] = ()) -> Iterator[tuple[str, Any]]:
     """(id, record or Rejected) for each row (song) of the first table, the others joined while all are streamed.
 
     A column comes from the first table that has it. A null where the record needs a value is a Rejected, so one null
-    row does not take its partition with it.
+    row does not take its partition with it. `sparse`: the tables that may lack rows; their columns are null then.
     """
     schema = arrow_schema(record)
     owner: dict[str, int] = {}
@@ -38,32 +39,17 @@ def joined(paths: Sequence[Place], record: type) -> Iterator[tuple[str, Any]]:
         _songs(path, wanted, record) if _in_parts(names, wanted, record) else _rows(path, wanted, record)
         for path, names, wanted in zip(paths, held, columns, strict=True)
     )
-    finders = [_Finder(path, rows) for path, rows in zip(paths[1:], others, strict=True)]
-    for number, row in enumerate(first):
-        row_id = row["id"]
+    for number, (row_id, found) in enumerate(side_by_side(first, list(zip(paths[1:], others, strict=True)))):
         if row_id is None:
             yield f"row-{number}", Rejected(f"row-{number}", "no_id", f"row {number} of {paths[0].name} has a null id")
             continue
-        for finder in finders:
-            row = {**finder.find(row_id), **row}
+        for path, part in zip(paths, found, strict=True):
+            if part is None and path.stem not in sparse:
+                raise missing_row(path, row_id)
+        row = {name: value for part in reversed(found) for name, value in (part or {}).items()}
         null = [f.name for f in schema if not f.nullable and row.get(f.name) is None]
         yield row_id, Rejected(row_id, f"no_{null[0]}", f"{null[0]} is null") if null else from_row(record, row)
-
-
-class _Finder:
-    """Finds rows of a table by id. Tables keep their partition's order, so it only ever reads on."""
-
-    def __init__(self, path: Place, rows: Iterator[dict[str, Any]]) -> None:
-        self._path, self._rows = path, rows
-
-    def find(self, row_id: str) -> dict[str, Any]:
-        for row in self._rows:
-            if row["id"] == row_id:
-                return row
-        raise InputError(
-            f"{self._path}: no row {row_id} where it should stand; ids must be unique and in one order in all tables "
-            f"of a partition; run 'autosing import' to make such a corpus"
-        )
+        del found, row
 
 
 def _columns(path: Place, record: type) -> list[str]:
@@ -81,17 +67,17 @@ def _in_parts(held: Sequence[str], wanted: Sequence[str], record: type) -> bool:
     return True
 
 
-def _songs(path: Place, columns: Sequence[str], record: type) -> Iterator[dict[str, Any]]:
+def _songs(path: Place, columns: Sequence[str], record: type) -> Iterator[tuple[str | None, dict[str, Any]]]:
     parts: list[dict[str, Any]] = []
-    for row in _rows(path, [*columns, _PART], record):
+    for _, row in _rows(path, [*columns, _PART], record):
         if parts and row[_PART] == 0:
-            yield _song(parts)
+            yield parts[0]["id"], _song(parts)
             parts = []
         if row[_PART] != len(parts) or (parts and row["id"] != parts[0]["id"]):
             raise broken_table(path, ValueError(f"part {row[_PART]} of {row['id']} where part {len(parts)} should be"))
         parts.append(row)
     if parts:
-        yield _song(parts)
+        yield parts[0]["id"], _song(parts)
 
 
 def _song(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -99,7 +85,7 @@ def _song(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"id": parts[0]["id"], **{name: None if None in stem else stem for name, stem in stems.items()}}
 
 
-def _rows(path: Place, columns: Sequence[str], record: type) -> Iterator[dict[str, Any]]:
+def _rows(path: Place, columns: Sequence[str], record: type) -> Iterator[tuple[str | None, dict[str, Any]]]:
     with open_table(path) as file:
         encoded = columns_of(record, Encoded, Stem).intersection(columns)
         opened = {name: open_cells(path, file, name) for name in encoded}
@@ -113,6 +99,6 @@ def _rows(path: Place, columns: Sequence[str], record: type) -> Iterator[dict[st
                     break
                 row |= {name: next(values) for name, values in cells.items()}
             read += 1
-            yield row
+            yield row["id"], row
             del row  # audio that is not left where it lies may be hundreds of megabytes: one is held, not two
         assert read == file.metadata.num_rows, f"{path}: {file.metadata.num_rows} rows, {read} read"

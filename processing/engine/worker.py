@@ -110,7 +110,7 @@ def make_table(stage: Stage[Any, Any], corpus: Place, partition: int) -> TableMe
     target = table_path(corpus, partition, stage.name)
     rows_in = 0
     with TableWriter(target, stage.gives, rejects_path(corpus, partition, stage.name)) as writer:
-        for result in apply_all(stage, joined(paths, stage.takes), partition):
+        for result in apply_all(stage, joined(paths, stage.takes, stage.sparse), partition):
             rows_in += 1
             with spent("tables"):
                 writer.add(result)

@@ -3,7 +3,8 @@
 import numpy as np
 
 from autosing.codecs.spec import CodecSpec
-from autosing.schemas.sample import CodecRecord, DatasetIndex, Sample, SampleMeta, SemanticRecord
+from autosing.schemas.records import CodecRecord, SemanticRecord
+from autosing.schemas.sample import DatasetIndex, Sample, SampleMeta
 from autosing.schemas.tables import Line, Word
 from autosing.timebase import SEMANTIC_RATE_HZ, num_frames_to_cover
 

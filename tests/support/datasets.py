@@ -7,18 +7,8 @@ import numpy as np
 from autosing.audio.io import Audio, encode
 from autosing.codecs.spec import CodecSpec
 from autosing.ids import seed_of
-from autosing.schemas.features import Part
-from autosing.schemas.sample import (
-    CodecRecord,
-    DatasetIndex,
-    FeatureRecord,
-    MemberRecord,
-    SampleMeta,
-    SemanticRecord,
-    ShardRecord,
-    SplitRecord,
-    write_array,
-)  # fmt: skip
+from autosing.schemas.records import CodecRecord, FeatureRecord, MemberRecord, Part, SemanticRecord
+from autosing.schemas.sample import DatasetIndex, SampleMeta, ShardRecord, SplitRecord, write_array
 from autosing.schemas.tables import Line, Word
 from autosing.storage.shards import ShardFile, files_of
 

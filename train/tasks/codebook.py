@@ -5,7 +5,7 @@ from torch import Tensor
 
 from autosing.errors import InputError
 from autosing.models.presets import Shape
-from autosing.schemas.sample import SemanticRecord
+from autosing.schemas.records import SemanticRecord
 
 RANDOM_WIDTH = 64
 
