@@ -1,6 +1,7 @@
 """What every codec is: mono audio <-> codes at several rates.
 
-Shapes: B clips, S samples, N_i codes of level i (see autosing.codecs.spec), V codes in a book, D dimensions.
+Shapes: B clips, S samples, T frames at 100 Hz, N_i codes of level i (see autosing.codecs.spec), V codes in a book,
+D dimensions.
 """
 
 from abc import abstractmethod
@@ -19,8 +20,12 @@ class Codec(nn.Module):
     spec: CodecSpec
 
     @abstractmethod
-    def encode(self, audio_BS: Tensor) -> list[Tensor]:
-        """audio_BS at `spec.sample_rate_hz` -> codes_BN_i (int64) for each level."""
+    def encode(self, audio_BS: Tensor, f0_hz_BT: Tensor | None = None) -> list[Tensor]:
+        """audio_BS at `spec.sample_rate_hz` -> codes_BN_i (int64) for each level.
+
+        f0_hz_BT: its pitch at 100 frames a second, 0 where unvoiced, for codecs whose codes tell of it; where it is not
+        given they track it themselves.
+        """
 
     @abstractmethod
     def decode(self, codes: Sequence[Tensor]) -> Tensor:
@@ -31,10 +36,12 @@ class Codec(nn.Module):
         """vectors_VD: what each code of a level stands for, for models that take codes in."""
 
     @torch.inference_mode()
-    def encode_flat(self, audio_S: np.ndarray) -> np.ndarray:
-        """One clip's samples -> its flat codes."""
+    def encode_flat(self, audio_S: np.ndarray, f0_hz_T: np.ndarray | None = None) -> np.ndarray:
+        """One clip's samples, and its pitch where it is known (see `encode`) -> its flat codes."""
         device = next(self.parameters()).device
-        levels = self.encode(torch.as_tensor(audio_S, dtype=torch.float32, device=device)[None])
+        audio_BS = torch.as_tensor(audio_S, dtype=torch.float32, device=device)[None]
+        f0_hz_BT = None if f0_hz_T is None else torch.tensor(f0_hz_T, dtype=torch.float32, device=device)[None]
+        levels = self.encode(audio_BS, f0_hz_BT)
         return self.spec.flatten([level[0].cpu().numpy() for level in levels])
 
     @torch.inference_mode()

@@ -58,7 +58,7 @@ class EncodecCodec(Codec):
         return cls(model, name)
 
     @torch.no_grad()
-    def encode(self, audio_BS: Tensor) -> list[Tensor]:
+    def encode(self, audio_BS: Tensor, f0_hz_BT: Tensor | None = None) -> list[Tensor]:
         blocks = self.spec.num_blocks(audio_BS.shape[1])
         if blocks == 0:
             return [torch.zeros(len(audio_BS), 0, dtype=torch.long, device=audio_BS.device) for _ in self.spec.strides]

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from autosing.audio.pitch import Fcpe, PitchTracker
+from autosing.audio.pitch import Fcpe, PitchTracker, pitch_at
 from autosing.checkpoint import ModelFile, load_model
 from autosing.codecs.base import Codec
 from autosing.codecs.spec import CodecSpec
 from autosing.errors import InputError
 from autosing.models.codec import CodecConfig, CodecModel
+from autosing.timebase import PITCH_RATE_HZ
 
 
 class FittedCodec(Codec):
@@ -60,12 +61,13 @@ class FittedCodec(Codec):
         return codec
 
     @torch.no_grad()
-    def encode(self, audio_BS: Tensor) -> list[Tensor]:
+    def encode(self, audio_BS: Tensor, f0_hz_BT: Tensor | None = None) -> list[Tensor]:
         spec = self.spec
         audio_BS = pad(audio_BS, (0, spec.num_blocks(audio_BS.shape[1]) * spec.block_samples - audio_BS.shape[1]))
         if audio_BS.shape[1] == 0:
             return [torch.zeros(len(audio_BS), 0, dtype=torch.long, device=audio_BS.device) for _ in spec.strides]
-        f0_hz_BT = track_f0(audio_BS, spec.sample_rate_hz)
+        if f0_hz_BT is None:
+            f0_hz_BT = track_f0(audio_BS, spec.sample_rate_hz)
         f0_hz_BF = self._frames(f0_hz_BT, audio_BS.shape[1] // spec.hop_samples)
         return self.model.encode(audio_BS, f0_hz_BF, spec.num_levels)
 
@@ -90,9 +92,10 @@ class FittedCodec(Codec):
         return self.model.code_vectors(level)
 
     def _frames(self, f0_hz_BT: Tensor, num_frames: int) -> Tensor:
-        """f0 at the middles of the codec's frames: the tracker's nearest value."""
-        middle_s_F = (torch.arange(num_frames, device=f0_hz_BT.device) + 0.5) / float(self.spec.frame_rate_hz)
-        return f0_hz_BT[:, (middle_s_F * 100).round().long().clamp(max=f0_hz_BT.shape[1] - 1)]
+        """f0_hz_BF at the middles of the codec's frames."""
+        middle_s_F = (np.arange(num_frames) + 0.5) / float(self.spec.frame_rate_hz)
+        f0_hz_BF = np.stack([pitch_at(f0_hz_T, float(PITCH_RATE_HZ), middle_s_F) for f0_hz_T in f0_hz_BT.cpu().numpy()])
+        return torch.from_numpy(f0_hz_BF).to(f0_hz_BT.device)
 
 
 def track_f0(audio_BS: Tensor, sample_rate_hz: int) -> Tensor:

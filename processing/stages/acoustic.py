@@ -1,4 +1,4 @@
-"""clip -> codec codes of its voice and of its accompaniment, levels laid end to end."""
+"""clip, its pitch -> codec codes of its voice and of its accompaniment, levels laid end to end."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,6 +9,7 @@ from autosing.audio.io import decode
 from autosing.clock import in_model
 from autosing.config import Config
 from autosing.device import device_of
+from autosing.schemas.base import Float32s
 from autosing.schemas.tables import Acoustic
 from autosing.stage import Stage
 
@@ -23,19 +24,25 @@ class AcousticConfig(Config):
 
 @dataclass(frozen=True)
 class Stems:
-    """A clip's encoded audio."""
+    """A clip's encoded audio, and its voice's pitch; None where the pitch stage rejected it."""
 
     id: str
     vocals: bytes
     instrumental: bytes | None
+    f0_hz: Float32s | None = None
 
 
 class TokenizeAcoustic(Stage[Stems, Acoustic]):
-    """Each stem, mixed to one channel, at the codec's rate. Whole blocks: the last one is padded with silence."""
+    """Each stem, mixed to one channel, at the codec's rate. Whole blocks: the last one is padded with silence.
+
+    A codec whose codes tell of f0 takes a voice's from the pitch table; it tracks that of an accompaniment, and of a
+    voice that the table lacks.
+    """
 
     name = "acoustic"
-    version = 1
-    reads = ("segment",)
+    version = 2
+    reads = ("segment", "pitch")
+    sparse = ("pitch",)
     takes = Stems
     gives = Acoustic
     Settings = AcousticConfig
@@ -55,12 +62,12 @@ class TokenizeAcoustic(Stage[Stems, Acoustic]):
         return Acoustic(
             id=row.id,
             codec=self._codec.spec.name,
-            vocals=self._codes(row.vocals, f"vocals of {row.id}"),
+            vocals=self._codes(row.vocals, f"vocals of {row.id}", row.f0_hz),
             instrumental=None if row.instrumental is None else self._codes(row.instrumental, f"music of {row.id}"),
         )
 
-    def _codes(self, data: bytes, name: str) -> np.ndarray:
+    def _codes(self, data: bytes, name: str, f0_hz_T: np.ndarray | None = None) -> np.ndarray:
         audio = decode(data, name)
         mono = type(audio)(audio.mono_S()[None], audio.sample_rate_hz).resampled(self._codec.spec.sample_rate_hz)
         with in_model():
-            return self._codec.encode_flat(mono.samples_CS[0])
+            return self._codec.encode_flat(mono.samples_CS[0], f0_hz_T)
