@@ -169,7 +169,7 @@ def test_a_dataset_in_a_store_is_verified_and_read_from_there(port):
     shard = home / "d" / index.splits["train"].shards[0].path
     here = [sample.id for _, sample in read_shard(shard)]
     assert len(here) == index.splits["train"].shards[0].rows
-    fork = in_process(lambda: [sample.id for _, sample in read_shard(shard)], kill_after_s=120)
+    fork = in_process(lambda: [sample.id for _, sample in read_shard(shard)], kill_after_s=120, start="fork")
     assert fork.result == here, "a loader's forked worker reads it as well"
 
 

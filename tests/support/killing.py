@@ -1,19 +1,30 @@
 """A deed that commits -> the same deed in a process of its own, killed at a commit point or after a while.
 
-The process is forked, so that a hundred of them cost one start. SIGKILL: nothing is cleaned up, nothing is flushed.
+The process is forked from a server that has imported what deeds need and done nothing else, so that a hundred of them
+cost one start: polars hangs in a fork of a process that has used it. SIGKILL: nothing is cleaned up or flushed.
 """
 
+import multiprocessing
 import os
 import pickle
 import select
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from multiprocessing.connection import Connection
+from typing import Any, Literal
+
+from ray import cloudpickle
 
 from autosing.storage import store
+
+_PRELOADED = [
+    "pytest.__main__", "ray.cloudpickle", "webdataset.writer", "dataset_builder.build", "processing.engine.runner",
+    "processing.engine.worker", "processing.importer.importer", "processing.report",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -27,32 +38,42 @@ class Outcome:
     seconds: float
 
 
-def in_process(deed: Callable[[], Any], kill_at: int | None = None, kill_after_s: float | None = None) -> Outcome:
-    """Do the deed in a fork of this process. `kill_at`: the passage, from 0, at which it kills itself.
+def in_process(
+    deed: Callable[[], Any],
+    kill_at: int | None = None,
+    kill_after_s: float | None = None,
+    start: Literal["forkserver", "fork"] = "forkserver",
+) -> Outcome:
+    """Do the deed in another process. `kill_at`: the passage, from 0, at which it kills itself.
 
-    `kill_after_s`: when it is killed from outside. Raises RuntimeError with the trace where the deed failed by itself.
+    `kill_after_s`: when it is killed from outside. `start`: "fork" forks this process itself, as for a loader's worker.
+    Raises RuntimeError with the trace where the deed failed by itself.
     """
+    context: Any = multiprocessing.get_context(start)
+    context.set_forkserver_preload(_PRELOADED)
+    cloudpickle.register_pickle_by_value(sys.modules[deed.__module__])
+    reader, writer = context.Pipe(duplex=False)
+    child = context.Process(target=_child, args=(cloudpickle.dumps(deed), writer, kill_at, dict(os.environ)))
+    child.start()
     started = time.monotonic()
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        os.close(reader)
-        _child(deed, writer, kill_at)
-    os.close(writer)
-    data = _read_until(reader, child, None if kill_after_s is None else started + kill_after_s)
-    os.close(reader)
-    _, status = os.waitpid(child, 0)
-    killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    writer.close()
+    assert child.pid is not None
+    data = _read_until(reader.fileno(), child.pid, None if kill_after_s is None else started + kill_after_s)
+    reader.close()
+    child.join()
     passed, _, rest = data.rpartition(b"\0")
     names = tuple(name.decode() for name in passed.split(b"\0") if name)
-    if killed:
+    if child.exitcode == -signal.SIGKILL:
         return Outcome(True, names, None, time.monotonic() - started)
-    if os.waitstatus_to_exitcode(status):
-        raise RuntimeError(rest.decode(errors="replace") or f"the process ended with status {status}")
+    if child.exitcode:
+        raise RuntimeError(rest.decode(errors="replace") or f"the process ended with status {child.exitcode}")
     return Outcome(False, names, pickle.loads(bytes.fromhex(rest.decode())), time.monotonic() - started)
 
 
-def _child(deed: Callable[[], Any], writer: int, kill_at: int | None) -> None:
+def _child(deed: bytes, connection: Connection, kill_at: int | None, environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    writer = connection.fileno()
     passages = 0
 
     def watch(name: str) -> None:
@@ -65,7 +86,7 @@ def _child(deed: Callable[[], Any], writer: int, kill_at: int | None) -> None:
     code = 1
     try:
         store.watch = watch
-        rest = pickle.dumps(deed()).hex().encode()  # hex: it holds no zero byte
+        rest = pickle.dumps(pickle.loads(deed)()).hex().encode()  # hex: it holds no zero byte
         code = 0
     except BaseException:
         rest = traceback.format_exc().encode()
