@@ -120,11 +120,10 @@ def _clips_of(corpus: Place, partition: int, groups: Collection[str]) -> pl.Data
                 f"table {path}: row {odd} is no clip of segment.parquet, or not in its order; "
                 "delete the table and run 'autosing process' again"
             )
-        rejects = (
-            read_rejects(corpus, partition, name).select("id", pl.col("reason").alias(name)).unique("id", keep="last")
-        )
-        clips = clips.join(rejects, on="id", how="left", maintain_order="left")
-        reason = pl.format("{}: {}", pl.lit(name), pl.col(name).fill_null("missing"))
+        why = f"why {name}"
+        rejects = read_rejects(corpus, partition, name).select("id", pl.col("reason").alias(why))
+        clips = clips.join(rejects.unique("id", keep="last"), on="id", how="left", maintain_order="left")
+        reason = pl.format("{}: {}", pl.lit(name), pl.col(why).fill_null("missing"))
         lacks = pl.coalesce(lacks, pl.when(~held).then(reason))
     return clips.select(*arrow_schema(ClipKey).names, lacks=lacks)
 
@@ -149,8 +148,8 @@ def clip_files(
     """(clip id, file -> bytes) for each wanted clip, arrays of the types that `features` promises."""
 
     def rows(table: str, record: type, batch_rows: int) -> Iterator[tuple[str, Any]]:
-        for row in read_rows(table_path(corpus, partition, table), record, batch_rows):
-            yield row.id, row
+        held: Iterator[Any] = read_rows(table_path(corpus, partition, table), record, batch_rows)
+        return ((row.id, row) for row in held)
 
     names = _features(groups)
     others = [(table_path(corpus, partition, name), rows(name, FEATURES[name].record, 64)) for name in names]

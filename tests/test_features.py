@@ -45,7 +45,6 @@ def content(monkeypatch):
     """A feature of T x D arrays, declared as in autosing.schemas.features."""
     monkeypatch.setitem(FEATURES, "content", CONTENT)
     monkeypatch.setitem(sample.GROUPS, "content", ("content.npy",))
-    monkeypatch.setitem(join.TABLES, "content", Content)
 
 
 @pytest.mark.parametrize("count", [0, 1, 50])
