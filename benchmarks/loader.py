@@ -10,8 +10,9 @@ audio   Two worker processes. Clips a second: the loader (shuffled; each clip de
         the codec's task does), soundfile alone on the same members, already in memory, in two processes that hand on as
         much, and webdataset with the same decoding. --audio: a dataset with audio; else noise is made.
 
-webdataset reads in order, unshuffled: what it does most quickly. `first`: the pass that also reads the headers, as each
-process does once; `later`: every other pass. Ratios are medians of rounds, in each of which all are measured one after
+webdataset reads in order, unshuffled: what it does most quickly. `first`: the pass that also reads where the samples
+lie, as each process does once, from what lies beside the tars; `headers`: the same pass where nothing lies there;
+`later`: every other pass. Ratios are medians of rounds, in each of which all are measured one after
 another; CPU ratios (the workers' too) leave out what other programs took of the machine meanwhile. Prints JSON.
 """
 
@@ -39,6 +40,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from autosing.codecs.spec import CodecSpec
 from autosing.schemas.sample import DatasetIndex, Sample, SampleMeta, SplitRecord, write_array
 from autosing.schemas.tables import Line, Word
+from autosing.storage.offsets import offsets_path
 from autosing.storage.shards import ShardFile, read_shard
 from train.data import SampleStream
 from train.order import Lane
@@ -136,7 +138,7 @@ def token_report(folder: Path, split: SplitRecord, rounds: int) -> dict[str, Any
     paths = [folder / shard.path for shard in split.shards]
     size = sum(path.stat().st_size for path in paths)
 
-    def epochs(task: Any) -> Iterator[Iterator[Any]]:
+    def epochs(task: Any, split: SplitRecord = split) -> Iterator[Iterator[Any]]:
         return epochs_of(SampleStream(folder, split, task, Lane(chunk=64), 0), split.rows)
 
     def plain() -> Iterator[Any]:
@@ -145,14 +147,20 @@ def token_report(folder: Path, split: SplitRecord, rounds: int) -> dict[str, Any
     def one(items: Iterator[Any]) -> Measured:
         return timed(size, lambda: deque(items, maxlen=0))
 
+    shards = tuple(shard.model_copy(update={"offsets": None}) for shard in split.shards)
+    bare = split.model_copy(update={"shards": shards})
     os.sync()  # what is not on the disk cannot be put out of the page cache
     found: dict[str, Any] = {"bytes": size, "clips": split.rows, "bytes_per_clip": size // split.rows}
-    for state, names in (("warm", ("raw", "first", "later", "copied", "webdataset")), ("cold", ("raw", "first"))):
+    for state, names in (
+        ("warm", ("raw", "headers", "first", "later", "copied", "webdataset")),
+        ("cold", ("raw", "headers", "first")),
+    ):
         costs: dict[str, list[Measured]] = {name: [] for name in names}
         for _ in range(rounds):
             views, copies = epochs(Tokens()), epochs(Copies())
             ways: dict[str, Callable[[], Measured]] = {
                 "raw": lambda: timed(size, lambda: read_all(paths)),
+                "headers": lambda: one(next(epochs(Tokens(), bare))),
                 "first": lambda views=views: one(next(views)),  # type: ignore[misc]
                 "later": lambda views=views: one(next(views)),  # type: ignore[misc]
                 "copied": lambda copies=copies: one(next(copies)),  # type: ignore[misc]
@@ -165,7 +173,7 @@ def token_report(folder: Path, split: SplitRecord, rounds: int) -> dict[str, Any
                 costs[name].append(ways[name]())
         found[state] = {"MB_per_s": {name: round(rate(all_) / 1e6, 1) for name, all_ in costs.items()}} | {
             f"{name}_to_{other}": ratio(costs, name, other)
-            for name in ("first", "later", "copied")
+            for name in ("headers", "first", "later", "copied")
             for other in ("raw", "webdataset")
             if name in costs and other in costs
         }
@@ -240,8 +248,8 @@ class Endless:
 
 
 def settle(paths: list[Path], state: str) -> None:
-    """Into the page cache, or out of it."""
-    for path in paths:
+    """Into the page cache, or out of it, with what lies beside them."""
+    for path in [*paths, *(beside for path in paths if (beside := offsets_path(path)).is_file())]:
         with path.open("rb") as file:
             if state == "cold":
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autosing.errors import InputError
-from autosing.schemas.sample import DatasetIndex
+from autosing.schemas.sample import DatasetIndex, ShardRecord
+from autosing.storage.offsets import offsets_path
 from autosing.storage.store import Place, files_in, others_at_work, put, take_away
 
 INDEX = "index.json"
 _CLAIM = re.compile(r"unfinished-[0-9a-f]{16}\.json")
-_OURS = re.compile(r"([0-9a-f]{16}/)?((train|valid|test)/\d{6}\.tar|card\.md)|" + _CLAIM.pattern)
+_OURS = re.compile(r"([0-9a-f]{16}/)?((train|valid|test)/\d{6}\.(tar|offsets\.json)|card\.md)|" + _CLAIM.pattern)
 """What a build may write beside index.json; anything else in the folder is left alone."""
 _ABANDONED_S = 30 * 24 * 3600
 """In a store a claim so old is a dead build's. On a file system its lock tells."""
@@ -66,8 +67,7 @@ def standing(dataset: Place) -> DatasetIndex | None:
 def is_whole(dataset: Place, index: DatasetIndex) -> bool:
     """Whether all files that an index names are there, shards in the size that it promises."""
     sizes = {name: size for name, (size, _) in files_in(dataset).items()}
-    shards = [shard for split in index.splits.values() for shard in split.shards]
-    return f"{_prefix(index)}card.md" in sizes and all(sizes.get(shard.path) == shard.bytes for shard in shards)
+    return _named(index) <= sizes.keys() and all(sizes[shard.path] == shard.bytes for shard in _shards(index))
 
 
 def begin(dataset: Place, fingerprint: str, scratch: Path) -> Edition:
@@ -86,7 +86,7 @@ def sweep(dataset: Place, index: DatasetIndex, scratch: Path) -> None:
 
     While another build is at work, only our own claim goes; whoever is last sweeps.
     """
-    named = {shard.path for split in index.splits.values() for shard in split.shards} | {f"{_prefix(index)}card.md"}
+    named = _named(index)
     found = [name for name in files_in(dataset) if _OURS.fullmatch(name) and name not in named]
     if _others(dataset, index.fingerprint, scratch):
         found = [name for name in found if name == _claim(index.fingerprint)]
@@ -119,7 +119,16 @@ def _claim(fingerprint: str) -> str:
     return f"unfinished-{fingerprint[:16]}.json"
 
 
+def _shards(index: DatasetIndex) -> list[ShardRecord]:
+    return [shard for split in index.splits.values() for shard in split.shards]
+
+
+def _named(index: DatasetIndex) -> set[str]:
+    """The files of an index's dataset."""
+    beside = {offsets_path(Path(shard.path)).as_posix() for shard in _shards(index) if shard.offsets is not None}
+    return {shard.path for shard in _shards(index)} | beside | {f"{_prefix(index)}card.md"}
+
+
 def _prefix(index: DatasetIndex) -> str:
     """What stands before `<split>/NNNNNN.tar` in an index's paths."""
-    first = next(shard.path for split in index.splits.values() for shard in split.shards)
-    return "".join(f"{part}/" for part in first.split("/")[:-2])
+    return "".join(f"{part}/" for part in _shards(index)[0].path.split("/")[:-2])

@@ -14,6 +14,7 @@ import numpy as np
 
 from autosing.ids import seed_of
 from autosing.schemas.sample import ShardRecord
+from autosing.storage.offsets import offsets_path
 from autosing.storage.shards import ShardFile
 from dataset_builder.commit import Edition
 
@@ -51,7 +52,7 @@ class Shuffler:
         self._held[bucket].append((rank, id, offsets))
 
     def finish(self, edition: Edition, split: str, max_bytes: int, max_rows: int) -> list[ShardRecord]:
-        """Put <split>/NNNNNN.tar and take the spill away."""
+        """Put <split>/NNNNNN.tar and their offsets files, and take the spill away."""
         writer = _Roller(edition, split, max_bytes, max_rows)
         while self._open:
             self._open.popitem()[1].close()
@@ -100,7 +101,9 @@ class _Roller:
         if self._open is not None:
             closed = self._open.close()
             name = f"{self._split}/{len(self._records):06d}.tar"
-            path = self._edition.put(self._edition.scratch / "shard", name, "shard")
+            shard = self._edition.scratch / "shard"
+            self._edition.put(offsets_path(shard), offsets_path(Path(name)).as_posix(), "offsets")
+            path = self._edition.put(shard, name, "shard")
             self._records.append(closed.model_copy(update={"path": path}))
             self._open = None
 

@@ -1,17 +1,19 @@
 """A dataset -> one row a split, or an InputError that lists the promises it breaks.
 
-Checked: digests and sizes of shards, tars that are plain (autosing.storage.tars), counts, unique ids, members, their
-types, shapes, lengths and codes as the index declares them (MemberRecord), words within the clip, and that no song and
-no singer is in two splits.
+Checked: digests and sizes of shards, tars that are plain (autosing.storage.tars), their offsets, counts, unique ids,
+members, their types, shapes, lengths and codes as the index declares them (MemberRecord), words within the clip, and
+that no song and no singer is in two splits.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from autosing.errors import InputError
 from autosing.schemas.records import MemberRecord
 from autosing.schemas.sample import CODES_FIELDS, DatasetIndex, Sample, ShardRecord
-from autosing.storage.shards import read_shard
+from autosing.storage.offsets import offsets_path
+from autosing.storage.shards import offsets_of, read_shard
 from autosing.storage.store import Place, digest_of
 
 _SHOWN = 10
@@ -72,6 +74,9 @@ class _Found:
                 for kind, name in (("song", sample.meta.song), ("singer", sample.meta.singer)):
                     if name is not None and self._owner.setdefault((kind, name), split) != split:
                         self.add(f"{kind} {name} is in {self._owner[kind, name]} and in {split}")
+            path = self._dataset / shard.path
+            if shard.offsets not in (None, hashlib.sha256(offsets_of(path, shard.rows)).hexdigest()):
+                self.add(f"{shard.path}: {offsets_path(path).name} does not say where its members lie")
         except InputError as error:
             self.add(str(error))
 
@@ -84,6 +89,12 @@ def _shard_damage(dataset: Place, shard: ShardRecord) -> str | None:
         return f"{shard.path}: has {path.stat().st_size} bytes, the index promises {shard.bytes}"
     if digest_of(path) != shard.sha256:
         return f"{shard.path}: its digest is not the one in the index"
+    if shard.offsets is not None:
+        beside = offsets_path(path)
+        if not beside.is_file():
+            return f"{shard.path}: {beside.name}, which belongs beside it, is missing"
+        if digest_of(beside) != shard.offsets:
+            return f"{shard.path}: the digest of {beside.name} is not the one in the index"
     return None
 
 

@@ -127,7 +127,7 @@ class SampleStream(IterableDataset[Chunk | InputError]):
         shard = self._shards.get(number)
         if shard is None:
             record = self._split.shards[number]
-            shard = Shard(self._dataset / record.path, self._files, record.rows, self._soon)
+            shard = Shard(self._dataset / record.path, self._files, record.rows, self._soon, record.offsets)
             self._soon = self._few and shard.share > 0.5
             self._shards[number] = shard
         return shard

@@ -31,7 +31,10 @@ _CONTEXT_FRAMES = 50
 
 
 def pitch_at(pitch_hz_T: np.ndarray, rate_hz: float, times_s_F: np.ndarray) -> np.ndarray:
-    """f0 at any times: straight lines of log f0 between voiced values, 0 where the nearest value is 0."""
+    """f0 at any times: straight lines of log f0 between voiced values, 0 where the nearest value is 0.
+
+    Training, processing and inference all give a codec its frames' f0 by it: voicing stays as it was.
+    """
     if len(pitch_hz_T) == 0:
         return np.zeros(len(times_s_F), np.float32)
     place_F = np.clip(times_s_F * rate_hz, 0, len(pitch_hz_T) - 1)
@@ -158,26 +161,6 @@ class _Within(PitchTracker):
         f0_hz_T = self._tracker.track(audio_S)
         low, high = self._range_hz
         return np.where((f0_hz_T >= low) & (f0_hz_T <= high), f0_hz_T, 0).astype(np.float32)
-
-
-def pitch_at(pitch_hz_T: np.ndarray, rate_hz: float, times_s_F: np.ndarray) -> np.ndarray:
-    """f0 at any times: straight lines of log f0 between voiced values, 0 where the nearest value is 0.
-
-    What training, processing and inference give a codec's frames by: f0 between a glide's values, voicing as it was.
-    """
-    if len(pitch_hz_T) == 0:
-        return np.zeros(len(times_s_F), np.float32)
-    place_F = np.clip(times_s_F * rate_hz, 0, len(pitch_hz_T) - 1)
-    low_F = np.floor(place_F).astype(int)
-    high_F = np.minimum(low_F + 1, len(pitch_hz_T) - 1)
-    near_F = pitch_hz_T[np.round(place_F).astype(int)]
-    low_hz_F, high_hz_F = pitch_hz_T[low_F], pitch_hz_T[high_F]
-    both_F = (
-        (low_hz_F > 0) & (high_hz_F > 0) & (np.abs(np.log(np.maximum(low_hz_F, 1) / np.maximum(high_hz_F, 1))) < 0.2)
-    )
-    share_F = place_F - low_F
-    between_F = np.maximum(low_hz_F, 1) ** (1 - share_F) * np.maximum(high_hz_F, 1) ** share_F
-    return np.where(near_F <= 0, 0.0, np.where(both_F, between_F, near_F)).astype(np.float32)
 
 
 @functools.cache

@@ -219,6 +219,8 @@ class ShardRecord(Config):
     rows: int = Field(ge=0)
     bytes: int
     sha256: str
+    offsets: str | None = None
+    """sha256 of its offsets file (autosing.storage.offsets); None in older datasets, which have none."""
 
     @field_validator("path")
     @classmethod

@@ -7,49 +7,27 @@ is skipped silently: the whole shard is refused with its name before any member 
 import mmap
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from autosing.errors import InputError
 from autosing.ids import check_id
-from autosing.schemas.sample import GROUPS, META, Sample, ShardRecord, array_layout
+from autosing.schemas.sample import GROUPS, META, Sample, ShardRecord
+from autosing.storage.offsets import offsets_path, offsets_text, rows_of_headers, rows_of_offsets
 from autosing.storage.store import Place, digest_of
-from autosing.storage.tars import Member, members_of
 
 MAX_ROWS = 100_000
-MAX_FILES = 16
-"""Most files of one sample."""
 _MADV_POPULATE_READ = 22
 """Since Linux 5.14; Python 3.11 has no constant for it."""
 
 
-class Row(NamedTuple):
-    """The byte ranges of a sample's files: its meta, its arrays, and the others.
-
-    Arrays are flat tuples of the arguments of numpy's constructor: headers are parsed once, memory stays small, and the
-    garbage collector does not track them.
-    """
-
-    key: str
-    meta: tuple[int, int]
-    arrays: tuple[tuple[str, int, *tuple[Any, ...]], ...]
-    """(file, size in bytes, *Layout)."""
-    others: tuple[tuple[str, int, int], ...]
-    """(file, first byte, end)."""
-
-    def sizes(self) -> dict[str, int]:
-        """File -> its size in bytes, without meta."""
-        return {file: size for file, size, *_ in self.arrays} | {file: end - begin for file, begin, end in self.others}
-
-
 class ShardFile:
-    """Writes one tar: members in a fixed order, no times, no owners. `close` returns its size and digest."""
+    """Writes one tar: members in a fixed order, no times, no owners. `close` writes its offsets beside it."""
 
     def __init__(self, path: Path) -> None:
         from webdataset.writer import TarWriter
@@ -67,10 +45,15 @@ class ShardFile:
         self.rows += 1
 
     def close(self, name: str = "") -> ShardRecord:
-        """End the tar. `name`: its path within the dataset, for the index."""
+        """End the tar, and write its offsets. `name`: its path within the dataset, for the index."""
         self._tar.close()
         self._stream.close()
-        return ShardRecord(path=name, rows=self.rows, bytes=self._path.stat().st_size, sha256=digest_of(self._path))
+        beside = offsets_path(self._path)
+        beside.write_bytes(offsets_of(self._path, self.rows))
+        return ShardRecord(
+            path=name, rows=self.rows, bytes=self._path.stat().st_size, sha256=digest_of(self._path),
+            offsets=digest_of(beside),
+        )  # fmt: skip
 
 
 def files_of(groups: Collection[str]) -> frozenset[str]:
@@ -85,20 +68,26 @@ class Shard:
     """An open tar: headers are parsed once, then any row is a view of the memory map, without a copy.
 
     `files`: files of the samples (all by default). `rows`: their number in the index. `soon`: most of the shard will be
-    read, so the kernel loads it whole. A shard must not be truncated while it is open: builds rename finished shards
-    into place and never write into one.
+    read, so the kernel loads it whole. `offsets`: digest of the offsets file, read in place of headers.
+    A shard must not be truncated while it is open: builds rename finished shards into place and never write into one.
     Raises InputError for a shard that holds other members, is not complete, or has another number of rows.
     """
 
     def __init__(
-        self, path: Place, files: Collection[str] | None = None, rows: int | None = None, soon: bool = False
+        self,
+        path: Place,
+        files: Collection[str] | None = None,
+        rows: int | None = None,
+        soon: bool = False,
+        offsets: str | None = None,
     ) -> None:
         if not path.is_file():
             raise InputError(f"shard {path}: no such file; build the dataset again")
         self._tar = _mapped(path)
         if soon:
             self.fetch()
-        self._rows = _index(path, self._tar, files, MAX_ROWS if rows is None else rows)
+        found = None if offsets is None else rows_of_offsets(path, len(self._tar), offsets, files)
+        self._rows = found or rows_of_headers(path, self._tar, files, MAX_ROWS if rows is None else rows)
         if rows is not None and len(self._rows) != rows:
             raise InputError(
                 f"shard {path}: has {len(self._rows)} samples, the index promises {rows}; run 'autosing verify'"
@@ -147,6 +136,11 @@ class Shard:
         return [row.sizes().get(file, 0) for row in self._rows]
 
 
+def offsets_of(path: Place, rows: int) -> bytes:
+    """The content of a tar's offsets file, from its headers. Raises InputError for a bad shard."""
+    return offsets_text(rows_of_headers(path, _mapped(path), None, rows))
+
+
 def read_shard(
     path: Place, files: Collection[str] | None = None, rows: int | None = None
 ) -> Iterator[tuple[int, Sample]]:
@@ -187,47 +181,3 @@ def _map(descriptor: int) -> memoryview:
     if os.fstat(descriptor).st_size == 0:
         return memoryview(b"")
     return memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ))
-
-
-def _index(path: Place, tar: memoryview, files: Collection[str] | None, max_rows: int) -> list[Row]:
-    rows: list[Row] = []
-    seen: set[str] = set()
-    held: dict[str, Member] = {}
-    last: str | None = None
-    for member in members_of(path, tar, max_rows * MAX_FILES):
-        if member.key != last:
-            if last is not None:
-                rows.append(_row(path, tar, last, held, files))
-            if member.key in seen:
-                raise _twice(path, member)
-            if len(rows) == max_rows:
-                raise InputError(f"shard {path}: sample {member.key} is one too many, {max_rows} are promised or read")
-            last, held = member.key, {}
-            seen.add(last)
-        if held.setdefault(member.file, member) is not member:
-            raise _twice(path, member)
-    if last is not None:
-        rows.append(_row(path, tar, last, held, files))
-    return rows
-
-
-def _twice(path: Place, member: Member) -> InputError:
-    return InputError(
-        f"shard {path}: sample {member.key} is there twice ({member.key}.{member.file}); build the dataset again"
-    )
-
-
-def _row(path: Place, tar: memoryview, key: str, held: dict[str, Member], files: Collection[str] | None) -> Row:
-    meta = held.pop(META, None)
-    if meta is None:
-        raise InputError(f"shard {path}: sample {key} has no {META}; build the dataset again")
-    arrays, others = [], []
-    for _, file, begin, end in held.values():
-        if files is not None and file not in files:
-            continue
-        if file.endswith(".npy"):
-            layout = array_layout(tar, begin, end, f"shard {path}: {key}.{file}")
-            arrays.append((sys.intern(file), end - begin, *layout))
-        else:
-            others.append((sys.intern(file), begin, end))
-    return Row(key, (meta.start, meta.end), tuple(arrays), tuple(others))

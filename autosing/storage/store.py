@@ -44,6 +44,7 @@ POINTS = {
     "import": "_import.json",
     "claim": "a dataset's unfinished-<fingerprint>.json: names the files of this build",
     "shard": "one tar, under a name that no committed index holds with other bytes",
+    "offsets": "the offsets file of a tar; the tar's record in the index holds its digest",
     "card": "card.md",
     "index": "index.json: commit marker of a dataset, replaces the one before",
     "sweep": "a file that no index names is deleted",
