@@ -54,12 +54,15 @@ class Codes:
     def prepare(self, sample, rng):
         return {"id": sample.id, "codes": sample.array("semantic").tolist()}
 
+    def collate(self, items):
+        return {"items": items}
+
 
 def epoch(folder):
     split = DatasetIndex.load(folder).splits["train"]
     chunks = list(SampleStream(folder, split, Codes(), Lane(), 0, epochs=1))
     assert not any(isinstance(chunk, InputError) for chunk in chunks), chunks
-    return [item for chunk in chunks for _, item in chunk]
+    return [item for chunk in chunks for item in chunk.batch["items"]]
 
 
 def test_a_dataset_without_offsets_is_read_alike_and_verified(tmp_path):

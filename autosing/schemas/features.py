@@ -130,11 +130,11 @@ FEATURES = {
         )),
         Feature("semantic", "content codes", Semantic, (
             Member("semantic", "codes", np.int16, np.int32, width=()),
-        ), _semantic_codebook),
+        ), codes=_semantic_codebook),
         Feature("acoustic", "codec codes of voice and accompaniment, levels laid flat", Acoustic, (
             Member("vocals_codes", "vocals", np.int32, width=()),
             Member("instrumental_codes", "instrumental", np.int32, width=(), optional=True),
-        ), _codec),
+        ), codes=_codec),
     )
 }  # fmt: skip
 """In the order in which their stages run."""
