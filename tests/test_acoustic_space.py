@@ -13,7 +13,6 @@ from autosing.codecs import BUNDLED, load_codec
 from autosing.errors import InputError
 from autosing.models.acoustic import (
     AcousticSpace,
-    Begin,
     MelConfig,
     SpaceSpec,
     Statistics,
@@ -21,7 +20,8 @@ from autosing.models.acoustic import (
     load_space,
     new_space,
 )
-from autosing.nn.excitation import fill_gaps, turns
+from autosing.models.told import f0_at, frame_times
+from autosing.nn.excitation import Begin, fill_gaps, turns
 
 RATE, HOP = 24_000, 256
 
@@ -164,7 +164,7 @@ def test_mel_frames_say_how_loud_a_band_is(mel):
 def test_a_pitch_track_is_laid_on_the_middles_of_frames():
     spec = new_space("log_mel")
     track_T = np.r_[np.zeros(50), 220 * 2 ** (np.arange(150) / 1200)].astype(np.float32)
-    f0_hz_F = spec.f0_hz_F(track_T, spec.num_frames(2 * RATE))
+    f0_hz_F = f0_at(track_T, frame_times(0, spec.num_frames(2 * RATE), float(spec.rate_hz)))
     assert len(f0_hz_F) == 188 and (f0_hz_F[:46] == 0).all() and (f0_hz_F[48:] > 0).all()
     middle_s = 100.5 / 93.75
     assert f0_hz_F[100] == pytest.approx(220 * 2 ** ((middle_s * 100 - 50) / 1200), rel=1e-4)

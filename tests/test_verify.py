@@ -3,22 +3,19 @@
 import dataclasses
 import json
 import re
-from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from autosing.codecs.spec import CodecSpec
-from autosing.schemas.base import Matrix
-from autosing.schemas.features import FEATURES, Feature, Member
+from autosing.schemas.features import FEATURES, Member
 from autosing.schemas.records import CodecRecord, FeatureRecord, SemanticRecord
 from autosing.schemas.sample import CODES_FIELDS, DatasetIndex, SampleMeta, SplitRecord, write_array
 from autosing.storage.shards import ShardFile
 from dataset_builder import cli
+from tests.test_features import CONTENT
 
 SPEC = CodecRecord(
     spec=CodecSpec(name="made", sample_rate_hz=24_000, hop_samples=256, strides=(4, 2, 1), codebook_sizes=(8, 16, 32)),
@@ -30,15 +27,6 @@ LEVELS = (24, 48, 96)
 UNIT = np.full(256, 1 / 16, np.float32)
 
 
-@dataclass(frozen=True)
-class Content:
-    id: str
-    frames: Matrix(pa.float16(), 6)
-
-
-CONTENT = Feature("content", "a content encoder's frames", Content, (
-    Member("content", "frames", np.float16, rate_hz=Fraction(50), width=(6,)),
-))  # fmt: skip
 DECLARED = {**FEATURES, "content": CONTENT}
 GOOD = {
     "pitch": np.full(100, 220, np.float32), "singer": UNIT, "semantic": np.arange(25, dtype=np.int16),

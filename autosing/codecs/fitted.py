@@ -63,7 +63,7 @@ class FittedCodec(Codec):
     @torch.no_grad()
     def encode(self, audio_BS: Tensor, f0_hz_BT: Tensor | None = None) -> list[Tensor]:
         spec = self.spec
-        audio_BS = pad(audio_BS, (0, spec.num_blocks(audio_BS.shape[1]) * spec.block_samples - audio_BS.shape[1]))
+        audio_BS = self._whole_blocks(audio_BS)
         if audio_BS.shape[1] == 0:
             return [torch.zeros(len(audio_BS), 0, dtype=torch.long, device=audio_BS.device) for _ in spec.strides]
         if f0_hz_BT is None:
@@ -80,16 +80,18 @@ class FittedCodec(Codec):
     @torch.no_grad()
     def resynthesise(self, audio_S: np.ndarray) -> np.ndarray:
         """audio_S -> audio_S through the latent without quantisation: what the networks keep by themselves."""
-        spec = self.spec
-        wanted = spec.num_blocks(len(audio_S)) * spec.block_samples
-        audio_BS = pad(torch.from_numpy(audio_S)[None], (0, wanted - len(audio_S)))
-        f0_hz_BF = self._frames(track_f0(audio_BS, spec.sample_rate_hz), wanted // spec.hop_samples)
+        spec, audio_BS = self.spec, self._whole_blocks(torch.from_numpy(audio_S)[None])
+        f0_hz_BF = self._frames(track_f0(audio_BS, spec.sample_rate_hz), audio_BS.shape[1] // spec.hop_samples)
         f0_code_BN = self.model.f0_codes(f0_hz_BF)
         made_BS = self.model.decode_latent(self.model.latent(audio_BS, f0_code_BN), f0_code_BN)
         return made_BS[0, : len(audio_S)].numpy()
 
     def code_vectors(self, level: int) -> Tensor:
         return self.model.code_vectors(level)
+
+    def _whole_blocks(self, audio_BS: Tensor) -> Tensor:
+        wanted = self.spec.num_blocks(audio_BS.shape[1]) * self.spec.block_samples
+        return pad(audio_BS, (0, wanted - audio_BS.shape[1]))
 
     def _frames(self, f0_hz_BT: Tensor, num_frames: int) -> Tensor:
         """f0_hz_BF at the middles of the codec's frames."""

@@ -16,7 +16,7 @@ import json
 import math
 from abc import abstractmethod
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import torch
@@ -25,14 +25,12 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from autosing.audio.mel import mel_filters
-from autosing.audio.pitch import pitch_at
 from autosing.codecs import BUNDLED, codec_digest
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.models.codec import CodecModel
-from autosing.nn.excitation import noise, pulses
+from autosing.nn.excitation import Begin, excitations
 from autosing.nn.stft import stft
-from autosing.timebase import PITCH_RATE_HZ
 
 if TYPE_CHECKING:
     from autosing.codecs.fitted import FittedCodec
@@ -100,21 +98,6 @@ class SpaceSpec(Config):
         """F: the last frame is filled with silence."""
         return -(-num_samples // self.hop_samples)
 
-    def f0_hz_F(self, pitch_hz_T: np.ndarray, num_frames: int) -> np.ndarray:
-        """A pitch track at 100 Hz (0: unvoiced) at the middles of so many frames, as `frames` and `sound` take it."""
-        middle_s_F = (np.arange(num_frames) + 0.5) / float(self.rate_hz)
-        return pitch_at(pitch_hz_T, float(PITCH_RATE_HZ), middle_s_F)
-
-
-class Begin(NamedTuple):
-    """Where a chunk begins in its song: with it, the excitations of chunks go on from one another."""
-
-    filled_hz_BF: Tensor
-    """The chunk's frames of the song's pitch without gaps (autosing.nn.excitation.fill_gaps)."""
-    turns_B: Tensor
-    """Its first frame's of autosing.nn.excitation.turns over the whole song."""
-    first_sample: int
-
 
 class AcousticSpace(nn.Module):
     """frames(audio_BS, f0_hz_BF) -> x_BDF; sound(x_BDF, f0_hz_BF) -> audio_BS, S = F * hop.
@@ -179,13 +162,9 @@ class CodecLatent(AcousticSpace):
     def _synthesise(self, raw_BDF: Tensor, f0_hz_BF: Tensor, begin: Begin | None) -> Tensor:
         whole_BF, num_frames, spec = self._filled(f0_hz_BF), f0_hz_BF.shape[1], self.spec
         raw_BDF = pad(raw_BDF, (0, whole_BF.shape[1] - num_frames), mode="replicate")
-        rates = spec.hop_samples, spec.sample_rate_hz
-        if begin is None:
-            pulses_BS, first = pulses(whole_BF, *rates), 0
-        else:
-            gapless_BF, first = self._filled(begin.filled_hz_BF), begin.first_sample
-            pulses_BS = pulses(gapless_BF, *rates, voiced_BF=whole_BF > 0, turns_B=begin.turns_B)
-        noise_BS = noise(pulses_BS.shape[1], pulses_BS.device, first).expand_as(pulses_BS)
+        if begin is not None:
+            begin = begin._replace(filled_hz_BF=self._filled(begin.filled_hz_BF))
+        pulses_BS, noise_BS = excitations(whole_BF, spec.hop_samples, spec.sample_rate_hz, begin)
         audio_BS = self.model.sound(raw_BDF, self.model.f0_codes(whole_BF), pulses_BS, noise_BS)
         return audio_BS[:, : num_frames * spec.hop_samples]
 

@@ -26,12 +26,7 @@ def letters_folder(name: str = LETTERS) -> Path:
 
 def letters_digest(name: str = LETTERS) -> str:
     """sha256 of a letter head's file."""
-    path = letters_folder(name) / WEIGHTS
-    if not path.is_file():
-        raise InputError(
-            f"letter head {name}: no {path}; name {LETTERS!r} or the run folder of 'autosing train ctc_head'"
-        )
-    return digest_of(path)
+    return _digest(f"letter head {name}", letters_folder(name), LETTERS, "ctc_head")
 
 
 def letters_encoder(name: str = LETTERS) -> str:
@@ -47,12 +42,7 @@ def semantic_folder(name: str = SEMANTIC) -> Path:
 
 def semantic_digest(name: str = SEMANTIC) -> str:
     """sha256 of the codebook's file: two corpora speak the same codes if and only if it is equal."""
-    path = semantic_folder(name) / WEIGHTS
-    if not path.is_file():
-        raise InputError(
-            f"semantic codebook {name}: no {path}; name {SEMANTIC!r} or the run folder of 'autosing train semantic'"
-        )
-    return digest_of(path)
+    return _digest(f"semantic codebook {name}", semantic_folder(name), SEMANTIC, "semantic")
 
 
 def semantic_encoder(name: str = SEMANTIC) -> str:
@@ -65,3 +55,10 @@ def semantic_size(name: str = SEMANTIC) -> int:
     """The number of codes in the book."""
     size: int = describe_model(semantic_folder(name), "semantic").config["codes"]
     return size
+
+
+def _digest(what: str, folder: Path, bundled: str, task: str) -> str:
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise InputError(f"{what}: no {path}; name {bundled!r} or the run folder of 'autosing train {task}'")
+    return digest_of(path)

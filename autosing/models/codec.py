@@ -24,7 +24,7 @@ from autosing.codecs.spec import CodecSpec
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.nn.convnext import ConvNeXt
-from autosing.nn.excitation import F0_FEATURES, f0_features, fill_gaps, noise, pulses, to_samples
+from autosing.nn.excitation import F0_FEATURES, excitations, f0_features, fill_gaps, to_samples
 from autosing.nn.quantize import ResidualQuantizer
 from autosing.nn.source_filter import SourceFilter
 from autosing.nn.stft import mel_matrix, stft
@@ -113,9 +113,8 @@ class CodecModel(nn.Module):
     def decode_latent(self, z_BDF: Tensor, f0_code_BN: Tensor) -> Tensor:
         """A latent, quantised or not, and the pitch's codes -> audio_BS. The same give the same samples."""
         f0_hz_BF = self._spread(self.f0_hz(f0_code_BN))
-        pulses_BS = pulses(f0_hz_BF, self.config.hop_samples, self.config.sample_rate_hz)
-        noise_S = noise(pulses_BS.shape[1], pulses_BS.device)
-        return self.sound(z_BDF, f0_code_BN, pulses_BS, noise_S.expand_as(pulses_BS))
+        excited = excitations(f0_hz_BF, self.config.hop_samples, self.config.sample_rate_hz)
+        return self.sound(z_BDF, f0_code_BN, *excited)
 
     def latent(self, audio_BS: Tensor, f0_code_BN: Tensor) -> Tensor:
         """z_BDF, what the quantiser is asked to say."""

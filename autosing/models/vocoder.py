@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from autosing.checkpoint import load_model, restore
 from autosing.config import Config
 from autosing.errors import InputError
-from autosing.models.acoustic import Begin, MelConfig
+from autosing.models.acoustic import MelConfig
 from autosing.nn.convnext import ConvNeXt
-from autosing.nn.excitation import F0_FEATURES, f0_features, noise, pulses
+from autosing.nn.excitation import F0_FEATURES, Begin, excitations, f0_features
 from autosing.nn.nsf import NsfConfig, NsfGenerator
 from autosing.nn.source_filter import SourceFilter
 
@@ -66,13 +66,7 @@ class VocoderModel(nn.Module):
 
     def forward(self, mel_BMF: Tensor, f0_hz_BF: Tensor, begin: Begin | None = None) -> Tensor:
         """As the space log_mel calls it; `begin`: see AcousticSpace.sound."""
-        hop, rate = self.mel.hop_samples, self.mel.sample_rate_hz
-        if begin is None:
-            pulses_BS, first_sample = pulses(f0_hz_BF, hop, rate), 0
-        else:
-            pulses_BS = pulses(begin.filled_hz_BF, hop, rate, f0_hz_BF > 0, begin.turns_B)
-            first_sample = begin.first_sample
-        noise_BS = noise(pulses_BS.shape[1], pulses_BS.device, first_sample).expand_as(pulses_BS)
+        pulses_BS, noise_BS = excitations(f0_hz_BF, self.mel.hop_samples, self.mel.sample_rate_hz, begin)
         return self.shape(mel_BMF, f0_hz_BF, pulses_BS, noise_BS)
 
     def shape(self, mel_BMF: Tensor, f0_hz_BF: Tensor, pulses_BS: Tensor, noise_BS: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ Shapes: B clips, F frames, S = F * hop samples.
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -61,6 +62,28 @@ def turns(f0_hz_F: Tensor, hop_samples: int, sample_rate_hz: int, at_once: int =
         per_frame_F = f0_BS.unflatten(1, (-1, hop_samples)).sum(2)[0] / sample_rate_hz
         counts.append(per_frame_F[first - start :][:at_once])
     return torch.cat(counts).cumsum(0).remainder(1.0)
+
+
+class Begin(NamedTuple):
+    """Where a chunk begins in its song: with it, the excitations of chunks go on from one another."""
+
+    filled_hz_BF: Tensor
+    """The chunk's frames of the song's pitch without gaps (`fill_gaps`)."""
+    turns_B: Tensor
+    """Its first frame's of `turns` over the whole song."""
+    first_sample: int
+
+
+def excitations(
+    f0_hz_BF: Tensor, hop_samples: int, sample_rate_hz: int, begin: Begin | None = None
+) -> tuple[Tensor, Tensor]:
+    """(pulses_BS, noise_BS) of a whole clip or, with `begin`, of a chunk of one. f0 is 0 where unvoiced."""
+    if begin is None:
+        pulses_BS, first_sample = pulses(f0_hz_BF, hop_samples, sample_rate_hz), 0
+    else:
+        voiced_BF, first_sample = f0_hz_BF > 0, begin.first_sample
+        pulses_BS = pulses(begin.filled_hz_BF, hop_samples, sample_rate_hz, voiced_BF, begin.turns_B)
+    return pulses_BS, noise(pulses_BS.shape[1], pulses_BS.device, first_sample).expand_as(pulses_BS)
 
 
 def noise(num_samples: int, device: torch.device, first_sample: int = 0) -> Tensor:

@@ -26,8 +26,9 @@ from autosing.audio.io import decode, resample
 from autosing.codecs import load_codec
 from autosing.codecs.fitted import FittedCodec
 from autosing.ids import seed_of
+from autosing.metrics.interval import bootstrap_interval, ratio_of_sums
+from autosing.metrics.recognition import hear
 from autosing.models.separation import SeparatorConfig, load_separator, split
-from autosing.models.whisper import load_whisper
 
 RATE_HZ = 24000
 LEAST_WORDS = 3
@@ -87,11 +88,7 @@ class Listener:
     def words(self, audio_S: np.ndarray) -> str:
         key = hashlib.sha256(audio_S.tobytes() + self.language.encode()).hexdigest()
         if key not in self.kept:
-            heard = load_whisper("whisper-base").transcribe(
-                resample(audio_S, RATE_HZ, 16000).astype(np.float32),
-                language=self.language, temperature=0.0, condition_on_previous_text=False, fp16=False,
-            )  # fmt: skip
-            self.kept[key] = spelled(str(heard["text"]), self.language)
+            self.kept[key] = spelled(hear(audio_S, RATE_HZ, self.language), self.language)
             if self.keep:
                 self.keep.write_text(json.dumps(self.kept, ensure_ascii=False, indent=1), encoding="utf-8")
         return self.kept[key]
@@ -102,12 +99,10 @@ def refound(truth: str, heard: str) -> int:
     return int(jiwer.process_words(truth, heard).hits)
 
 
-def interval(hits_N: np.ndarray, counts_N: np.ndarray, draws: int = 2000) -> dict[str, Any]:
-    """Share of all words, and the 2.5th and 97.5th percentile of it over clips drawn with replacement."""
-    at_DN = np.random.default_rng(0).integers(len(hits_N), size=(draws, len(hits_N)))
-    shares_D = hits_N[at_DN].sum(1) / counts_N[at_DN].sum(1)
-    low, high = np.percentile(shares_D, [2.5, 97.5])
-    return {"found_again": round(float(hits_N.sum() / counts_N.sum()), 4), "interval": [round(low, 4), round(high, 4)]}
+def interval(hits_N: np.ndarray, counts_N: np.ndarray) -> dict[str, Any]:
+    """Share of all words, and its 95 % interval over clips."""
+    found = bootstrap_interval(hits_N, counts_N, statistic=ratio_of_sums)
+    return {"found_again": round(found.value, 4), "interval": [round(found.low, 4), round(found.high, 4)]}
 
 
 def control(audio_S: np.ndarray) -> np.ndarray:

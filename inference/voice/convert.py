@@ -22,14 +22,13 @@ from autosing.models.svc_flow import SvcFlowVoice, load_svc_flow
 from autosing.pretrained.cache import home
 from autosing.storage.store import replacing, write_whole
 from inference.mix import balance_lu, lay_over
+from inference.output import FORMATS
 from inference.voice.engine import EngineConfig, Song, num_samples, render
 from inference.voice.features import Features, Reader
 from inference.voice.pitch import Range, key_semitones, shifted
 from inference.voice.pitch_csv import pitch_csv, read_pitch_csv
 from inference.voice.retrieval import Retrieval
-from inference.voice.singers import AUDIO_ENDINGS, Voice
-
-FORMATS = (".wav", ".flac", ".ogg", ".mp3")
+from inference.voice.singers import Voice, audio_in
 
 
 class ConvertConfig(Config):
@@ -163,9 +162,7 @@ def _pairs(request: Request) -> list[tuple[Path, Path]]:
     if not source.exists():
         raise InputError(f"--source {source}: no such file or folder")
     if source.is_dir():
-        found = sorted(path for path in source.rglob("*") if path.suffix.lower() in AUDIO_ENDINGS)
-        if not found:
-            raise InputError(f"--source {source}: no audio in it ({', '.join(AUDIO_ENDINGS)})")
+        found = audio_in(source, "--source ")
         if out.exists() and not out.is_dir():
             raise InputError(f"--out {out}: is a file; a folder of sources needs a folder")
         if request.pitch or request.pitch_out:

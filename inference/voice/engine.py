@@ -13,10 +13,10 @@ from pydantic import Field
 from torch import Tensor
 
 from autosing.config import Config
-from autosing.models.acoustic import AcousticSpace, Begin
+from autosing.models.acoustic import AcousticSpace
 from autosing.models.svc_flow import Sampling
 from autosing.models.told import Told, content_at, f0_at, frame_times, loudness_at
-from autosing.nn.excitation import turns
+from autosing.nn.excitation import Begin, turns
 from autosing.timebase import PITCH_RATE_HZ
 from inference.voice.chunks import Joiner, chunks
 from inference.voice.features import Features

@@ -70,7 +70,7 @@ def voice_of(name: str, files: Sequence[Path], device: str = "cpu") -> Voice:
     """The same without being written."""
     from autosing.models.speaker import load_speaker_encoder
 
-    paths = [path for given in files for path in _audio_in(given)]
+    paths = [path for given in files for path in audio_in(given)]
     encoder, track = load_speaker_encoder(device), load_tracker("fcpe", device)
     vectors, seconds, pitches, unheard = [], [], [], []
     for path in paths:
@@ -203,14 +203,15 @@ def _is_share(text: str) -> bool:
     return "=" in text and not Path(text).exists()
 
 
-def _audio_in(given: Path) -> list[Path]:
+def audio_in(given: Path, option: str = "") -> list[Path]:
+    """The file itself, or all audio in the folder. Raises InputError, beginning with `option`, where there is none."""
     if given.is_dir():
         found = sorted(path for path in given.rglob("*") if path.suffix.lower() in AUDIO_ENDINGS)
         if not found:
-            raise InputError(f"{given}: no audio in it ({', '.join(AUDIO_ENDINGS)})")
+            raise InputError(f"{option}{given}: no audio in it ({', '.join(AUDIO_ENDINGS)})")
         return found
     if not given.is_file():
-        raise InputError(f"{given}: no such file")
+        raise InputError(f"{option}{given}: no such file")
     return [given]
 
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from autosing.audio.io import Audio, resample
+from autosing.audio.io import Audio
 from autosing.checkpoint import ModelFile
 from autosing.codecs import BUNDLED
 from autosing.config import Config
@@ -25,7 +25,7 @@ from autosing.errors import InputError
 from autosing.models.acoustic import Kind, MelConfig, load_space, new_space
 from autosing.models.content import Content, load_content
 from autosing.models.svc_flow import SINGER_WIDTH, Sampling, SvcFlow, SvcFlowConfig
-from autosing.models.told import Told, content_at, f0_at, frame_times, loudness_at
+from autosing.models.told import Told, content_at, f0_at, loudness_at
 from autosing.nn.adversarial import GradientReversal, ReversalConfig
 from autosing.nn.convnext_flow import fold_frames, unfold_frames
 from autosing.nn.excitation import fill_gaps
@@ -33,6 +33,7 @@ from autosing.nn.flow_matching import FlowConfig, StraightFlow, drop_conditions
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.timebase import PITCH_RATE_HZ
 from train.augment import Disguise, disguised
+from train.crops import crop, stacked
 from train.losses.perceptual import PerceptualLoss
 from train.losses.spectral import SpectralLoss
 from train.losses.structure import structure_loss
@@ -114,18 +115,14 @@ class TrainSvcFlow(Task):
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any] | None:
         settings, spec = self.settings, self.model_config.space
-        vocals = sample.audio("vocals")
         rate, wanted = spec.sample_rate_hz, self.num_frames * spec.hop_samples
-        start_s = rng.uniform(0, max(0.0, vocals.duration_s - wanted / rate))
-        cut = vocals.cut(start_s, wanted / rate)
-        audio_S = resample(cut.mono_S(), cut.sample_rate_hz, rate)[:wanted]
+        cut = crop(sample, rng, self.num_frames, spec.hop_samples, rate)
+        start_s, times_s_F = cut.start_s, cut.times_s_F
         gain_db = rng.uniform(-settings.loudness_shift_db, settings.loudness_shift_db)
-        gain_db = min(gain_db, -20 * np.log10(float(np.abs(audio_S).max(initial=1e-3)) + 1e-6))
-        audio_S = np.pad(audio_S, (0, wanted - len(audio_S))) * np.float32(10 ** (gain_db / 20))
-        times_s_F = start_s + frame_times(0, self.num_frames, float(spec.rate_hz))
-        f0_hz_F = f0_at(sample.array("pitch"), times_s_F)
+        gain_db = min(gain_db, -20 * np.log10(float(np.abs(cut.audio_S).max(initial=1e-3)) + 1e-6))
+        audio_S = cut.audio_S * np.float32(10 ** (gain_db / 20))
         item = {
-            "audio": audio_S.astype(np.float32), "f0": f0_hz_F.astype(np.float32),
+            "audio": audio_S.astype(np.float32), "f0": cut.f0_hz_F,
             "loudness": loudness_at(sample.array("loudness"), times_s_F) + np.float32(gain_db),
             "singer": np.asarray(sample.array("singer"), np.float32),
         }  # fmt: skip
@@ -139,7 +136,7 @@ class TrainSvcFlow(Task):
         return item
 
     def collate(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-        return {name: torch.from_numpy(np.stack([item[name] for item in items])) for name in items[0]}
+        return stacked(items)
 
     def loss(self, batch: dict[str, Tensor], step: int, counts: Counts) -> tuple[Tensor, dict[str, Tensor]]:
         settings, model = self.settings, self.model

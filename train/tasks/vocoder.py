@@ -17,17 +17,17 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from autosing.audio.io import Audio, resample
+from autosing.audio.io import Audio
 from autosing.checkpoint import ModelFile
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.models.acoustic import load_space, new_space
-from autosing.models.told import f0_at, frame_times
 from autosing.models.vocoder import VocoderConfig, VocoderModel, load_vocoder
 from autosing.nn.discriminators import SMALL, DiscriminatorConfig, Discriminators
 from autosing.nn.excitation import pulses
 from autosing.schemas.sample import DatasetIndex, Sample
 from train.augment import equalise, to_peak
+from train.crops import crop, stacked
 from train.losses.adversarial import GanLoss, discriminator_loss, feature_matching_loss, generator_loss
 from train.losses.spectral import SpectralLoss
 from train.task import Counts, Task
@@ -79,21 +79,16 @@ class TrainVocoder(Task):
         self._prompt: dict[str, Tensor] = {}
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any] | None:
-        rate, wanted = self.mel.sample_rate_hz, self.settings.crop_frames * self.mel.hop_samples
-        vocals = sample.audio("vocals")
-        start_s = rng.uniform(0, max(0.0, vocals.duration_s - wanted / rate))
-        cut = vocals.cut(start_s, wanted / rate)
-        audio_S = resample(cut.mono_S(), cut.sample_rate_hz, rate)[:wanted]
-        audio_S = np.pad(audio_S, (0, wanted - len(audio_S)))
+        rate = self.mel.sample_rate_hz
+        cut = crop(sample, rng, self.settings.crop_frames, self.mel.hop_samples, rate)
+        audio_S = cut.audio_S
         if self.settings.augment:
             audio_S = to_peak(equalise(audio_S, rng, rate, 3.0), rng.uniform(-24, -0.5))
-        times_s_F = start_s + frame_times(0, self.settings.crop_frames, rate / self.mel.hop_samples)
-        f0_hz_F = f0_at(sample.array("pitch"), times_s_F).astype(np.float32)
         blur = rng.uniform(0.5, 1.5) if rng.random() < self.settings.blur_share else 0.0
-        return {"audio": np.clip(audio_S, -1, 1).astype(np.float32), "f0": f0_hz_F, "blur": np.float32(blur)}
+        return {"audio": np.clip(audio_S, -1, 1).astype(np.float32), "f0": cut.f0_hz_F, "blur": np.float32(blur)}
 
     def collate(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-        return {name: torch.from_numpy(np.stack([item[name] for item in items])) for name in items[0]}
+        return stacked(items)
 
     def losses(
         self, batch: dict[str, Tensor], step: int, counts: Counts

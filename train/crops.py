@@ -1,0 +1,45 @@
+"""A clip of a dataset -> a stretch of its voice at a model's rate, with the pitch at the model's frames.
+
+Shapes: S samples, F frames.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from autosing.audio.io import resample
+from autosing.models.told import f0_at, frame_times
+from autosing.schemas.sample import Sample
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Where it begins in its clip, and what is there; silence after the clip's end."""
+
+    start_s: float
+    audio_S: np.ndarray
+    times_s_F: np.ndarray
+    """The middles of the frames, in the clip."""
+    f0_hz_F: np.ndarray
+    """0 where nobody sings."""
+
+
+def crop(sample: Sample, rng: np.random.Generator, num_frames: int, hop_samples: int, sample_rate_hz: int) -> Crop:
+    """So many frames of the sample's vocals, from a random moment on."""
+    wanted = num_frames * hop_samples
+    vocals = sample.audio("vocals")
+    start_s = rng.uniform(0, max(0.0, vocals.duration_s - wanted / sample_rate_hz))
+    cut = vocals.cut(start_s, wanted / sample_rate_hz)
+    audio_S = resample(cut.mono_S(), cut.sample_rate_hz, sample_rate_hz)[:wanted]
+    times_s_F = start_s + frame_times(0, num_frames, sample_rate_hz / hop_samples)
+    f0_hz_F = f0_at(sample.array("pitch"), times_s_F).astype(np.float32)
+    return Crop(start_s, np.pad(audio_S, (0, wanted - len(audio_S))), times_s_F, f0_hz_F)
+
+
+def stacked(items: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+    """Arrays of equal shapes, by name -> one batch."""
+    return {name: torch.from_numpy(np.stack([item[name] for item in items])) for name in items[0]}
