@@ -1,0 +1,65 @@
+"""Made songs -> a folder for each singer with what they sang and spoke, dry.
+
+OUT/<singer>/<song>.flac is the song, <song>-speech.flac its lines spoken.
+
+    autosing songs SONGS --voices natural ...
+    python -m train.corpora.singers SONGS OUT [--without NAME ...]
+    autosing import OUT CORPUS --singers-from folder
+
+This is how people keep voices for conversion (one folder a singer, no band), so `configs/processing/svc.yaml` takes it
+as it is. `--without` leaves singers out, who are then unseen in training. Files are hard links where the disk allows.
+"""
+
+import argparse
+import os
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from autosing.errors import InputError
+from autosing.songs import load_truth
+
+_FILES = {"vocals_dry.flac": "{}.flac", "speech.flac": "{}-speech.flac"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("songs", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--without", nargs="*", default=[], metavar="NAME")
+    given = parser.parse_args()
+    for singer, files in write_singers(given.songs, given.out, given.without).items():
+        print(f"{singer}: {files} files")  # noqa: T201
+
+
+def write_singers(songs: Path, out: Path, without: Sequence[str] = ()) -> Counter[str]:
+    """Files written for each singer. Raises InputError where `songs` holds no truth or has no singer of a name."""
+    homes = sorted(path.parent for path in (songs / "truth").glob("*/truth.json"))
+    if not homes:
+        raise InputError(f"{songs}: no made songs found, need truth/<song>/truth.json; make them with 'autosing songs'")
+    singers = {home: load_truth(songs, home.name).artist for home in homes}
+    if unknown := sorted(set(without) - set(singers.values())):
+        raise InputError(f"--without {unknown[0]!r}: not among the singers {', '.join(sorted(set(singers.values())))}")
+    written: Counter[str] = Counter()
+    for home, singer in singers.items():
+        if singer in without:
+            continue
+        (out / singer).mkdir(parents=True, exist_ok=True)
+        for name, to in _FILES.items():
+            if (home / name).is_file():
+                _link(home / name, out / singer / to.format(home.name))
+                written[singer] += 1
+    return written
+
+
+def _link(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or one that knows no links
+        shutil.copyfile(source, target)
+
+
+if __name__ == "__main__":
+    main()
