@@ -9,10 +9,12 @@ from autosing.errors import InputError
 from autosing.models.svc_flow import Sampling, load_svc_flow
 from autosing.models.told import Told
 from autosing.models.vocoder import load_vocoder
+from autosing.nn.convnext_flow import fold_frames
 from autosing.schemas.sample import DatasetIndex
 from support.datasets import make_dataset
 from train.launch import train
 from train.record import read_metrics
+from train.tasks.svc_flow import SvcFlowSettings, TrainSvcFlow
 from train.tasks.vocoder import TrainVocoder, VocoderSettings, blurred
 
 VOICE = ("meta", "audio", "pitch", "loudness", "content", "singer")
@@ -60,6 +62,22 @@ def test_a_conversion_run_resumes_as_if_never_stopped_and_becomes_a_voice(data, 
     )  # fmt: skip
     x_BDF = voice.sing(told, Sampling(steps=2))
     assert x_BDF.shape == (1, voice.space.spec.width, frames) and x_BDF.isfinite().all()
+
+
+def test_what_is_decoded_is_a_window_of_the_crop_at_its_own_place_and_only_after_the_step_asked_for(data, tmp_path):
+    train("svc_flow", data, tmp_path / "run", None, [*SVC, "steps=3", "task.sound_after=3"], False)
+    rows = [row for row in read_metrics(tmp_path / "run") if "loss" in row]
+    assert ["sound" in row for row in rows] == [False, False, True]
+    task = TrainSvcFlow(SvcFlowSettings(crop_frames=128, sound_frames=32, heard_weight=0), DatasetIndex.load(data))
+    time_S = torch.arange(128 * 256) / 24000
+    rising_S = 0.2 * torch.sin(2 * torch.pi * (150 * time_S + 0.5 * 300 * time_S**2))  # 150 to 560 Hz
+    batch = {"audio": rising_S[None], "f0": 150 + 300 * time_S[128::256][None]}
+    frames_BDF = task.space.frames(batch["audio"], batch["f0"])
+    for _ in range(4):
+        made_BS, true_BS = task._sound_of_window(fold_frames(frames_BDF, 2), batch)
+        assert made_BS.shape == true_BS.shape == (1, 32 * 256)
+        near, far = (task.spectral(made_BS, x_BS)[0] for x_BS in (true_BS, batch["audio"].roll(64 * 256)[:, : 32 * 256]))
+        assert near < far
 
 
 def test_content_may_be_heard_anew_from_another_voice(data, tmp_path, monkeypatch):

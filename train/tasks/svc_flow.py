@@ -60,6 +60,10 @@ class SvcFlowSettings(Config):
     """Of the spectral loss of the decoded frames; 0: nothing is decoded."""
     heard_weight: float = Field(1.0, ge=0)
     """Of what the listener hears in them."""
+    sound_frames: int = Field(96, ge=32)
+    """How much of a crop is decoded, from a random frame on: decoder and listener cost more than the model itself."""
+    sound_after: int = Field(0, ge=0)
+    """The step from which on anything is decoded: before, frames are too far off to sound like words."""
     listener: str = "whisper-tiny.en"
     drop_singer: float = Field(0.1, ge=0, le=1)
     """How often the singer is left out, so that guidance can be told from it."""
@@ -169,17 +173,26 @@ class TrainSvcFlow(Task):
             told_BE = self.singer_head(self.reversal(h_BWT.float().mean(2), step))
             parts["singer"] = 1 - F.cosine_similarity(told_BE, told.singer_BE).mean()
             loss = loss + settings.singer_weight * parts["singer"]
-        if self.spectral is not None and isinstance(objective, StraightFlow):
+        if self.spectral is not None and isinstance(objective, StraightFlow) and step >= settings.sound_after:
             pointed_BDT = point_BDT + (1 - t_B)[:, None, None] * estimate_BDT
-            made_BS = self.space.sound(unfold_frames(pointed_BDT, self.model_config.fold, self.num_frames), batch["f0"])
-            parts["sound"], _ = self.spectral(made_BS, batch["audio"])
+            made_BS, true_BS = self._sound_of_window(pointed_BDT, batch)
+            parts["sound"], _ = self.spectral(made_BS, true_BS)
             loss = loss + settings.sound_weight * parts["sound"]
             if self.heard is not None:
-                parts["heard"] = self.heard(made_BS, batch["audio"])
+                parts["heard"] = self.heard(made_BS, true_BS)
                 loss = loss + settings.heard_weight * parts["heard"]
         if not model.training and not self._prompt:
             self._prompt = batch
         return loss, parts
+
+    def _sound_of_window(self, x_BDT: Tensor, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """(made_BS, true_BS) of `sound_frames` frames: from a random one on, in validation from the first on."""
+        frames_BDF = unfold_frames(x_BDT, self.model_config.fold, self.num_frames)
+        length, hop = min(self.settings.sound_frames, self.num_frames), self.model_config.space.hop_samples
+        latest = self.num_frames - length if self.model.training else 0
+        first = int(torch.randint(latest + 1, ()))
+        made_BS = self.space.sound(frames_BDF[..., first : first + length], batch["f0"][:, first : first + length])
+        return made_BS, batch["audio"][:, first * hop : (first + length) * hop]
 
     def listen(self, step: int) -> dict[str, Audio]:
         """Two clips of the valid split: as they are, through the space, sung again, and each in the other's voice."""
