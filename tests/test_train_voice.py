@@ -65,9 +65,10 @@ def test_a_conversion_run_resumes_as_if_never_stopped_and_becomes_a_voice(data, 
 
 
 def test_what_is_decoded_is_a_window_of_the_crop_at_its_own_place_and_only_after_the_step_asked_for(data, tmp_path):
-    train("svc_flow", data, tmp_path / "run", None, [*SVC, "steps=3", "task.sound_after=3"], False)
-    rows = [row for row in read_metrics(tmp_path / "run") if "loss" in row]
-    assert ["sound" in row for row in rows] == [False, False, True]
+    train("svc_flow", data, tmp_path / "run", None, [*SVC, "steps=3", "valid_every=1", "task.sound_after=3"], False)
+    rows = read_metrics(tmp_path / "run")
+    assert ["sound" in row for row in rows if "loss" in row] == [False, False, True]
+    assert all("valid/sound" in row for row in rows if "valid/loss" in row), "validation losses stay comparable"
     task = TrainSvcFlow(SvcFlowSettings(crop_frames=128, sound_frames=32, heard_weight=0), DatasetIndex.load(data))
     time_S = torch.arange(128 * 256) / 24000
     rising_S = 0.2 * torch.sin(2 * torch.pi * (150 * time_S + 0.5 * 300 * time_S**2))  # 150 to 560 Hz

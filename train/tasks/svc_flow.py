@@ -173,7 +173,8 @@ class TrainSvcFlow(Task):
             told_BE = self.singer_head(self.reversal(h_BWT.float().mean(2), step))
             parts["singer"] = 1 - F.cosine_similarity(told_BE, told.singer_BE).mean()
             loss = loss + settings.singer_weight * parts["singer"]
-        if self.spectral is not None and isinstance(objective, StraightFlow) and step >= settings.sound_after:
+        sounds = step >= settings.sound_after or not model.training  # so that validation losses stay comparable
+        if self.spectral is not None and isinstance(objective, StraightFlow) and sounds:
             pointed_BDT = point_BDT + (1 - t_B)[:, None, None] * estimate_BDT
             made_BS, true_BS = self._sound_of_window(pointed_BDT, batch)
             parts["sound"], _ = self.spectral(made_BS, true_BS)
