@@ -1,7 +1,7 @@
 """autosing: from folders of songs to models that sing. What two rooms share lives here.
 
 In Python, `load` gives a run's model and `sing` does what `autosing sing` does. Both import what they need when they
-are called, so `import autosing` is quick, and rooms are opened by name, as by the command line.
+are called, so that `import autosing` is quick. Like the command line, they import other rooms by name.
 """
 
 import importlib
@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 def load(run: Any, device: str = "auto") -> Any:
     """The model of a run folder, ready to use: T2S, SM2A, Codec or SemanticTokenizer.
 
-    `device`: auto (a GPU where there is one), cpu or cuda. Raises InputError where the folder holds no such model.
+    `device`: auto (a GPU if there is one), cpu or cuda. Raises InputError if the folder holds no such model.
     """
     return _open("autosing.loading:load")(run, device)
 

@@ -1,7 +1,7 @@
 """A trained model <-> a folder with model.safetensors and model.json (to use, not to resume).
 
-The description also travels inside the safetensors header, so weights and description are one file and one rename:
-a kill between two renames cannot mix them. model.json is its copy for people and scripts.
+The description is also stored in the safetensors header, so weights and description are one file and one rename: a kill
+between two renames cannot mix them. model.json is a copy for people and scripts.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ class ModelFile:
     config: dict[str, Any]
     state: dict[str, Tensor]
     extra: dict[str, Any] = field(default_factory=dict)
-    """Digests of the codebooks it speaks, sample rates, where it comes from."""
+    """Digests of the codebooks of its codes, sample rates, its origin."""
 
 
 def save_model(
     folder: Path, kind: str, config: dict[str, Any], state: dict[str, Tensor], extra: dict[str, Any] | None = None
 ) -> None:
-    """Write both files, beside first. Same values: same bytes."""
+    """Write both files, each beside its final name and then renamed. Equal values give equal bytes."""
     from safetensors.torch import save
 
     description = {"kind": kind, "config": config, "extra": extra or {}}
     text = json.dumps(description, sort_keys=True, ensure_ascii=False)
-    # A clone each: safetensors refuses tensors that share storage.
+    # Each is cloned, because safetensors refuses tensors that share storage.
     tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / WEIGHTS, save(tensors, {_HEADER: text}))
@@ -50,7 +50,7 @@ def save_model(
 
 
 def load_model(folder: Path, kind: str | None = None) -> ModelFile:
-    """Read a run or model folder. Raises InputError: nothing there, not ours, or not of the wanted kind."""
+    """Read a run or model folder. Raises InputError: no model in it, not of autosing, or not of the wanted kind."""
     return _read(folder, kind, with_weights=True)
 
 
@@ -81,7 +81,7 @@ def _read(folder: Path, kind: str | None, with_weights: bool) -> ModelFile:
 
 
 def restore(model: nn.Module, file: ModelFile, folder: Path) -> None:
-    """The file's weights into a model of its config. Raises InputError where another version of the code made them."""
+    """Load the file's weights into a model of its config. Raises InputError if another version of autosing saved it."""
     try:
         model.load_state_dict(file.state)
     except RuntimeError as error:

@@ -1,7 +1,7 @@
-"""The command line that joins the rooms: each command is a function of the room that does it.
+"""The command line that joins the rooms: each command is a function of one room.
 
-Only typer and the standard library are imported here, and a room's door is opened when one of its commands is asked
-for, so that `autosing --help` answers at once.
+Only typer and the standard library are imported here. A room is imported only when one of its commands is used, so that
+`autosing --help` answers at once.
 """
 
 import difflib
@@ -24,7 +24,7 @@ COMMANDS = {
     "status": ("processing.cli:status", "What each stage has done: rows in, out and rejected, by reason."),
     "plan": ("processing.cli:plan", "What a corpus of any size would take: hours, bytes, wall time, what binds."),
     "build": ("dataset_builder.cli:build", "Stage tables -> a dataset of WebDataset shards."),
-    "verify": ("dataset_builder.cli:verify", "Open every shard of a dataset and check every promise."),
+    "verify": ("dataset_builder.cli:verify", "Open every shard of a dataset and check it."),
     "train": ("train.cli:train", "Train one task: codec, semantic, t2s, sm2a, svc_flow, vocoder or ctc_head."),
     "sing": ("inference.cli:sing", "Lyrics and a reference song -> singing."),
     "convert": ("inference.voice_cli:convert", "A recording sung again in another voice."),
@@ -32,11 +32,11 @@ COMMANDS = {
     "report": ("inference.cli:report", "One page to look at and listen to: counts, losses, songs."),
     "models": ("autosing.pretrained_cli:app", "Pretrained weights: list, fetch, where."),
 }
-"""name -> the function (or typer app) that does it, and the line that --help shows."""
+"""name -> the function (or typer app) of the command, and its line in --help."""
 
 
-class _Doors(TyperGroup):
-    """Lists every command from COMMANDS and opens a door only when its command is asked for."""
+class _LazyCommands(TyperGroup):
+    """Lists every command from COMMANDS, and imports a command's module only when the command is used."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
@@ -49,7 +49,7 @@ class _Doors(TyperGroup):
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(COMMANDS)}"
             raise InputError(f"no command {name!r}; {hint}")
         door, line = COMMANDS[name]
-        # Where a shell completes a line, the door of the command in it is opened.
+        # When a shell completes a line, the command in it is imported.
         named = os.environ.get("COMP_WORDS", "").split()
         shut = name not in named if ctx.resilient_parsing else _lists_commands()
         if shut:
@@ -60,7 +60,7 @@ class _Doors(TyperGroup):
 
 
 def _lists_commands() -> bool:
-    """Whether the program was asked for its own help, so no command will run."""
+    """Whether the program shows its own help, so that no command will run."""
     return len(sys.argv) < 2 or sys.argv[1] in ("--help", "-h")
 
 
@@ -71,7 +71,7 @@ def _app(function: Any, name: str, line: str | None) -> typer.Typer:
 
 
 HELP = {"help_option_names": ["-h", "--help"]}
-app = typer.Typer(cls=_Doors, pretty_exceptions_enable=False, no_args_is_help=True, context_settings=HELP)
+app = typer.Typer(cls=_LazyCommands, pretty_exceptions_enable=False, no_args_is_help=True, context_settings=HELP)
 
 
 def _show_version(asked: bool) -> None:
@@ -92,7 +92,7 @@ def autosing(
     ] = False,
 ) -> None:
     """From folders of songs to models that sing."""
-    assert not version  # answered before
+    assert not version  # handled by the callback
     if quiet:
         from autosing.console import be_quiet
 
@@ -101,7 +101,7 @@ def autosing(
 
 def main() -> None:
     """Run one command. Bad input, or a full disk, is one clear line on stderr and exit code 2."""
-    if QUIET in sys.argv[2:]:  # commands need not know of it
+    if QUIET in sys.argv[2:]:  # also accepted behind a command, which does not declare it
         sys.argv = [sys.argv[0], QUIET, *(word for word in sys.argv[1:] if word != QUIET)]
     try:
         app()

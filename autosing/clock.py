@@ -1,4 +1,4 @@
-"""What a worker's seconds go to: decoding, models, encoding, tables. Each second counts once, for the innermost."""
+"""How a worker's time is spent: decoding, models, encoding, tables. A second counts once, for the innermost block."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ MODEL = "model"
 
 @dataclass
 class Ledger:
-    """wall_s and cpu_s by what they went to. Threads may share one; cpu_s is that of the threads that tell of it."""
+    """wall_s and cpu_s by kind of work. Threads may share a ledger; cpu_s is the sum over the threads that use it."""
 
     wall_s: dict[str, float] = field(default_factory=dict)
     cpu_s: dict[str, float] = field(default_factory=dict)
@@ -31,7 +31,7 @@ _inside: ContextVar[list[float] | None] = ContextVar("inside", default=None)
 
 @contextmanager
 def timed() -> Iterator[Ledger]:
-    """All `spent` within is written into the ledger; threads must be started in a copy of this context."""
+    """Every `spent` inside adds to the ledger; threads must be started in a copy of this context."""
     token = _ledger.set(Ledger())
     ledger = _ledger.get()
     assert ledger is not None
@@ -43,7 +43,7 @@ def timed() -> Iterator[Ledger]:
 
 @contextmanager
 def spent(kind: str) -> Iterator[None]:
-    """Note the seconds of a block, less those of blocks within it. Costs microseconds."""
+    """Add the seconds of a block, less those of blocks inside it. Costs microseconds."""
     ledger = _ledger.get()
     if ledger is None:
         yield
@@ -64,7 +64,7 @@ def spent(kind: str) -> Iterator[None]:
 
 @contextmanager
 def in_model() -> Iterator[None]:
-    """`spent` on a model, which one thread of a worker has at a time: the others decode and encode meanwhile."""
+    """`spent` on a model, which only one thread of a worker uses at a time; others decode and encode meanwhile."""
     ledger = _ledger.get()
     if ledger is None:
         yield

@@ -1,4 +1,4 @@
-"""An address -> Ray, started here or joined, and left at the end. What is done with it is the rooms' matter."""
+"""An address -> Ray, started here or joined, and shut down or left at the end."""
 
 import logging
 import os
@@ -16,20 +16,20 @@ from autosing.console import note
 from autosing.errors import InputError
 
 _OBJECT_STORE_BYTES = 100 << 20
-"""No audio travels through Ray, so what it stores of a run is small."""
+"""Small, because no audio is sent through Ray."""
 _LATE = "timed out during startup"
 _LONGEST_TMPDIR = 40
-"""Bytes. Ray's sockets lie some 60 below its folder, and the path of a socket has at most 107."""
+"""In bytes. Ray appends some 60 bytes for its sockets, and the path of a socket has at most 107."""
 _SHORT = (Path("/tmp"), Path("/dev/shm"))
-"""Where Ray's folder is made if $TMPDIR is of no use to it."""
+"""Where Ray's folder is made if $TMPDIR is too long or not ASCII."""
 
 
 @contextmanager
 def ray_at(address: str, log_to_driver: bool = False) -> Iterator[Any]:
-    """The module ray, connected. `address`: local (a Ray of our own, ended at the end), auto or HOST:PORT (joined).
+    """The module ray, connected. `address`: local (a new Ray, shut down at the end), auto or HOST:PORT (joined).
 
-    SIGTERM keeps the handler it had: Ray's own would end the workers before their owner can tidy up.
-    Raises InputError where no Ray answers, none comes up in time, or the cluster wants a token that is not here.
+    The handler of SIGTERM is kept: Ray's own would end the workers before their owner can clean up.
+    Raises InputError if no Ray answers, none starts in time, or the cluster needs a token that is not on this machine.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if address == "local":
@@ -46,15 +46,15 @@ def ray_at(address: str, log_to_driver: bool = False) -> Iterator[Any]:
                 _join(ray, address, quiet)
         yield ray
     finally:
-        ray.shutdown()  # ends the Ray that was started here; of another's cluster it only takes leave
+        ray.shutdown()  # ends a Ray that was started here; from a joined cluster it only disconnects
         own.close()
 
 
 @contextmanager
 def _ray_folder() -> Iterator[str | None]:
-    """A short folder of our own where $TMPDIR is too long for sockets or not ASCII; None: Ray's own choice will do.
+    """A short temporary folder if $TMPDIR is too long for sockets or not ASCII; None: Ray's own choice works.
 
-    Raises InputError where none can be made.
+    Raises InputError if none can be made.
     """
     wanted = tempfile.gettempdir()
     if wanted.isascii() and len(wanted) <= _LONGEST_TMPDIR:
@@ -74,7 +74,7 @@ def _ray_folder() -> Iterator[str | None]:
 
 
 def _start(ray: Any, quiet: dict[str, Any], folder: str | None) -> None:
-    """On a machine under load a node may not be up within the 30 s that Ray gives it: then once more."""
+    """Start Ray. On a busy machine a node may need longer than the 30 s that Ray allows; then it is tried once more."""
     known = _children()
     for attempt in (1, 2):
         try:
@@ -83,7 +83,7 @@ def _start(ray: Any, quiet: dict[str, Any], folder: str | None) -> None:
             )
             return
         except Exception as error:
-            # Ray raises the bare class here, so the words must tell; anything else is not for us.
+            # Ray raises the base class here, so only the message tells this case from others.
             if type(error) is not Exception or _LATE not in str(error):
                 raise
             ray.shutdown()
@@ -91,28 +91,28 @@ def _start(ray: Any, quiet: dict[str, Any], folder: str | None) -> None:
                 os.kill(child, signal.SIGKILL)
             if attempt == 2:
                 raise InputError(
-                    "Ray did not come up within 30 s, twice; the machine is too busy: try again later, "
+                    "Ray did not start within 30 s, twice; the machine is too busy: try again later, "
                     "or use --address inline (one worker, without Ray)"
                 ) from None
-            note("Ray did not come up within 30 s; trying once more")
+            note("Ray did not start within 30 s; trying once more")
 
 
 def _join(ray: Any, address: str, quiet: dict[str, Any]) -> None:
     try:
         if address != "auto":
-            _knock(address)
+            _check_answers(address)
         ray.init(address, **quiet)
     except ray.exceptions.AuthenticationError as error:
         raise InputError(
-            f"--address {address}: the cluster wants its token ({str(error).splitlines()[0]}); copy ~/.ray/auth_token "
+            f"--address {address}: the cluster needs its token ({str(error).splitlines()[0]}); copy ~/.ray/auth_token "
             "from its head node, or set RAY_AUTH_TOKEN"
         ) from None
     except (ConnectionError, OSError, ValueError) as error:
         raise InputError(f"--address {address}: no Ray answers there ({error}); use --address local") from None
 
 
-def _knock(address: str) -> None:
-    """Ray itself waits for minutes where nobody listens. Raises OSError or ValueError (no port)."""
+def _check_answers(address: str) -> None:
+    """Ray itself would wait for minutes if no one listens. Raises OSError or ValueError (no port)."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not (host and port.isdigit()):
         raise ValueError("need HOST:PORT, for example head:6379")

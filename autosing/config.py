@@ -1,4 +1,4 @@
-"""YAML and `key=value` words -> a strict, frozen config; an unknown key fails with the nearest valid name."""
+"""YAML and `key=value` arguments -> a strict, frozen config; an unknown key fails with the nearest valid name."""
 
 import difflib
 import json
@@ -14,7 +14,7 @@ from autosing.errors import InputError
 
 
 class Config(BaseModel):
-    """The base of every config: unknown keys are errors, values are not coerced, nothing changes after birth."""
+    """The base of every config: unknown keys are errors, values are not coerced, and a config cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
@@ -23,9 +23,9 @@ class Config(BaseModel):
         """Validate plain values (as YAML or JSON gives them). Raises InputError naming the key and the remedy."""
         try:
             return cls.model_validate_json(json.dumps(values))
-        except TypeError as error:  # what YAML knows and JSON does not: dates, sets, bytes
+        except TypeError as error:  # types of YAML that JSON lacks: dates, sets, bytes
             raise InputError(
-                f"{origin}: a value is neither number, text, list nor mapping ({error}); quote what is meant as text"
+                f"{origin}: a value is neither number, text, list nor mapping ({error}); quote values that are text"
             ) from None
         except ValidationError as error:
             raise InputError(f"{origin}: " + "; ".join(_explain(cls, e) for e in error.errors())) from None
@@ -39,7 +39,7 @@ C = TypeVar("C", bound="Config")
 
 
 class _Yaml(yaml.SafeLoader):
-    """YAML as people write it: 1e-3 is a number here, as in YAML 1.2, where 1.1 wants 1.0e-3."""
+    """YAML in which 1e-3 is a number, as in YAML 1.2; YAML 1.1 only knows 1.0e-3."""
 
 
 _Yaml.add_implicit_resolver(
@@ -61,7 +61,7 @@ def load_config(cls: type[C], path: Path | None = None, overrides: Sequence[str]
         except yaml.YAMLError as error:
             found = str(error).splitlines()[0]
             raise InputError(
-                f"override {word!r}: {text!r} is not readable as YAML ({found}); mend or quote it"
+                f"override {word!r}: {text!r} is not readable as YAML ({found}); correct or quote it"
             ) from None
         for part in reversed(key.split(".")):
             value = {part: value}
@@ -73,13 +73,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file (an empty file is an empty mapping)."""
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "no such file"
-        raise InputError(f"config {path}: {found}; give a YAML file or leave --config out for the defaults")
+        raise InputError(f"config {path}: {found}; give a YAML file, or omit --config for the defaults")
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _Yaml)
     except OSError as error:
-        raise InputError(f"config {path}: cannot be read ({error.strerror}); mend its permissions") from None
+        raise InputError(f"config {path}: cannot be read ({error.strerror}); correct its permissions") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"config {path}: not readable as YAML ({error}); mend the file") from None
+        raise InputError(f"config {path}: not readable as YAML ({error}); correct the file") from None
     if values is None:
         return {}
     if not isinstance(values, dict):

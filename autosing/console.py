@@ -1,4 +1,4 @@
-"""What a command says: notes and progress on stderr, one summary table (or the same as JSON) on stdout."""
+"""The output of a command: notes and progress on stderr, one summary table (or the same as JSON) on stdout."""
 
 import json
 import shlex
@@ -23,7 +23,7 @@ def has_bar() -> bool:
 
 
 def command(*words: object) -> str:
-    """What to type for `autosing WORDS`, quoted for a shell where a path needs it."""
+    """The command `autosing WORDS` as it is typed in a shell, with paths quoted if necessary."""
     return " ".join(["autosing", *(shlex.quote(str(word)) for word in words)])
 
 
@@ -36,7 +36,7 @@ def note(text: str) -> None:
 
 
 def duration(seconds: float) -> str:
-    """40 s, 12 min, 3 h 05 min."""
+    """For example: 40 s, 12 min, 3 h 05 min."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -1,8 +1,8 @@
 """A folder -> songs, corpus, dataset, two trained models, a sung line and a page: the main job as a list of commands.
 
 Each step is one `autosing ...` command in its own process, so the demo shows what a person would type. A step is
-skipped, without starting anything, where its command, its inputs, the code and its outputs are what they were when it
-last ended well; otherwise the command runs again and itself keeps what it has already done.
+skipped if its command, its inputs, the code and its outputs are the same as when it last succeeded. Otherwise the
+command runs again, and keeps what it has already done.
 """
 
 import hashlib
@@ -35,8 +35,8 @@ PROGRAM = (sys.executable, "-m", "autosing")
 
 @dataclass(frozen=True)
 class Step:
-    """One command. `reads` and `writes` are patterns within the demo's folder, of the files that decide whether it
-    must run; every pattern of `writes` must match something once the step has ended."""
+    """One command. `reads` and `writes` are patterns of files in the demo's folder, which decide whether the command
+    must run. Every pattern of `writes` must match a file when the step has ended."""
 
     name: str
     says: str
@@ -44,9 +44,9 @@ class Step:
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     late_args: Callable[[], tuple[str, ...]] | None = None
-    """More arguments, known only when the steps before have ended."""
+    """More arguments, known only after the steps before."""
     starts_anew: str | None = None
-    """A folder that is removed before the step where its inputs have changed: a training run is of one dataset."""
+    """A folder that is removed before the step if its inputs have changed: a training run belongs to one dataset."""
 
 
 def plan(out: Path, configs: Path = CONFIGS) -> list[Step]:
@@ -147,9 +147,9 @@ def first_clip(dataset: Path) -> str:
 
 
 def run_steps(steps: Sequence[Step], out: Path, program: Sequence[str] = PROGRAM) -> list[dict[str, Any]]:
-    """Run what must be run, in order. Returns one row a step: its name, seconds, and whether it was kept or run.
+    """Run the steps that must be run, in order. Returns a row for each: its name, seconds, and whether it was kept.
 
-    Raises InputError where a step fails: the end of its log is shown, and the log is kept in `<out>/logs`.
+    Raises InputError if a step fails: the end of its log is shown, and the log is kept in `<out>/logs`.
     """
     out.mkdir(parents=True, exist_ok=True)
     ledger_path = out / LEDGER
@@ -170,7 +170,7 @@ def run_steps(steps: Sequence[Step], out: Path, program: Sequence[str] = PROGRAM
         else:
             if step.starts_anew and old and old["inputs"] != wanted["inputs"]:
                 shutil.rmtree(out / step.starts_anew, ignore_errors=True)
-            # What it was begun with, so that after a kill it is known whether its remains are of these inputs.
+            # What it was started with: after a kill, this tells whether unfinished files belong to these inputs.
             _write(ledger_path, held | ledger | {step.name: wanted | {"code": "begun"}})
             note(f"{label}: {step.says}")
             started = time.monotonic()
@@ -236,7 +236,7 @@ def _digest(path: Path) -> str:
 
 
 def _digest_of_code() -> str:
-    """Changes with any line of the five packages and any bundled weight: what others made is made again."""
+    """Changes with any line of the five packages and any bundled weight; then every step runs again."""
     root = Path(__file__).resolve().parents[1]
     rooms = ("autosing", "processing", "dataset_builder", "train", "inference")
     found = [path for room in rooms for path in (root / room).rglob("*")]

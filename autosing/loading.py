@@ -1,4 +1,4 @@
-"""A run folder -> its model, ready to use, whatever kind it is."""
+"""A run folder -> its model, ready to use, of any kind."""
 
 from pathlib import Path
 from typing import Any

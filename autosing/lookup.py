@@ -17,7 +17,7 @@ class _Id:
 
 
 def find_row(path: Place, record: type[R], id: str) -> R | None:
-    """The row with this id; None where no row has it, or where there is no such table.
+    """The row with this id; None if no row has it, or if there is no such table.
 
     The id column is scanned; of the other columns only the row group that holds the id is read.
     """
@@ -38,7 +38,7 @@ def find_row(path: Place, record: type[R], id: str) -> R | None:
 
 
 def first_id(path: Place) -> str | None:
-    """The id of a table's first row; None where there is none."""
+    """The id of a table's first row; None if there is none."""
     if path.is_file():
         with open_table(path, FEW_BYTES) as file:
             for batch in file.iter_batches(batch_size=1, columns=named_columns(path, file, _Id)):

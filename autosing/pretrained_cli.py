@@ -1,4 +1,4 @@
-"""The command `autosing models`: what pretrained weights there are, bringing them, and where they lie."""
+"""The commands `autosing models`: list pretrained weights, fetch them, and print where they lie."""
 
 from typing import Annotated
 
@@ -15,7 +15,7 @@ Json = Annotated[bool, typer.Option("--json", help="The same as JSON on stdout."
 
 @app.command("list")
 def list_models(as_json: Json = False) -> None:
-    """Every weight that is known by name: licence, sources in the order they are tried, and whether it is here."""
+    """List every known weight: licence, sources in the order they are tried, and whether it is in the cache."""
     from autosing.console import summary
     from autosing.pretrained import REGISTRY, home, where
 
@@ -32,10 +32,10 @@ def list_models(as_json: Json = False) -> None:
 @app.command()
 def fetch(
     names: Annotated[list[str] | None, typer.Argument(help="Names of 'autosing models list'.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every weight that something uses by default.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every weight that is used by default.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Bring weights into the cache and check them. What is there already is only checked."""
+    """Fetch weights into the cache and check them. Weights that are there already are only checked."""
     from autosing.console import summary
     from autosing.pretrained import REGISTRY, digest
     from autosing.pretrained import fetch as bring
@@ -49,7 +49,7 @@ def fetch(
 
 @app.command()
 def where(name: str) -> None:
-    """Print where a weight lies once it is fetched."""
+    """Print the path of a weight in the cache."""
     from autosing.pretrained import where as path_of
 
     typer.echo(path_of(name))

@@ -1,4 +1,4 @@
-"""What a processing stage is: one noun into another, row by row, with the rows that could not be used kept as data."""
+"""The interface of a processing stage: it turns one noun into another, row by row, and keeps rejected rows as data."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Resources:
-    """What one worker of a stage takes from Ray."""
+    """What one worker of a stage reserves from Ray."""
 
     cpus: float = 1
     gpus: float = 0
@@ -31,19 +31,19 @@ class Resources:
 class Stage(ABC, Generic[In, Out]):
     """`apply` is pure: the same row and config give the same result, whatever ran before and wherever it runs.
 
-    `In` names the columns that the stage reads, from the tables in `reads` joined by id; the first table drives.
-    One row gives one `Out`, or several (`segment`), or one `Rejected`.
+    `In` names the columns that the stage reads from the tables in `reads`, which are joined by id to the rows of the
+    first. One row gives one `Out`, or several (`segment`), or one `Rejected`.
     """
 
     name: ClassVar[str]
     version: ClassVar[int]
-    """Counted up whenever the same input would give another output."""
+    """Increased whenever the same input would give another output."""
     reads: ClassVar[tuple[str, ...]]
     optional: ClassVar[tuple[str, ...]] = ()
-    """Of `reads`, tables that are read where they are there or made in the same run, and done without elsewhere."""
+    """The tables of `reads` that may be missing. They are read if they exist or are made in the same run."""
     sparse: ClassVar[tuple[str, ...]] = ()
-    """Of `reads`, tables that may lack rows of the first, as their stages reject some; what `In` takes of them is None
-    there."""
+    """The tables of `reads` that may lack rows of the first, because their stages reject some. The fields of `In` that
+    come from them are then None."""
     takes: ClassVar[type]
     """The record class `In`."""
     gives: ClassVar[type]
@@ -53,28 +53,28 @@ class Stage(ABC, Generic[In, Out]):
     resources: ClassVar[Resources] = Resources()
 
     rows_in_hand: int | None = None
-    """Rows that a worker applies side by side, in threads; None: several on a GPU, else one."""
+    """Rows that a worker processes concurrently, in threads; None: several on a GPU, else one."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
 
     @property
     def device(self) -> str:
-        """Where its models run, as its config has it: auto, cpu or cuda; cpu where it does not say."""
+        """Where its models run, as its config says: auto, cpu or cuda; cpu if it does not say."""
         return str(getattr(self.config, "device", "cpu"))
 
     def weights(self) -> dict[str, str]:
-        """name -> sha256 of all that `setup` loads: part of the fingerprint. Cheap; loads nothing."""
+        """name -> sha256 of everything that `setup` loads: part of the fingerprint. Cheap: it loads no weights."""
         return {}
 
     def parts(self) -> Sequence[Mapping[str, Any]]:
-        """What stands side by side in each frame of its output, as {name, width, ...}: part of the table's details, and
-        of the index of a dataset. None where a frame is one thing."""
+        """If each frame of the output is a concatenation, its parts as {name, width, ...}. They are recorded in the
+        table's details and in the index of a dataset."""
         return ()
 
     def setup(self) -> None:
-        """Load weights, once a worker. Raises InputError where they are missing."""
+        """Load weights, once per worker. Raises InputError if they are missing."""
 
     @abstractmethod
     def apply(self, row: In) -> Out | Sequence[Out] | Rejected:
-        """One row in, its result out. A row that cannot be used is a Rejected; a broken machine is an exception."""
+        """One row in, its result out. A row that cannot be used gives a Rejected; a fault of the machine raises."""

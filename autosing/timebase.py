@@ -7,7 +7,7 @@ SEMANTIC_RATE_HZ = Fraction(25)
 PITCH_RATE_HZ = Fraction(100)
 CONTENT_RATE_HZ = Fraction(50)
 LETTER_RATE_HZ = 50
-"""Of the states of Whisper's encoder, and of what is read off them."""
+"""Rate of the states of Whisper's encoder, and of the letters computed from them."""
 
 
 def num_frames(duration_s: float | Fraction, rate_hz: Fraction | int) -> int:
@@ -21,5 +21,5 @@ def num_frames_to_cover(duration_s: float | Fraction, rate_hz: Fraction | int) -
 
 
 def seconds(frames: int, rate_hz: Fraction | int) -> float:
-    """The start of a frame, or the length of so many."""
+    """The start of a frame, or the duration of so many frames."""
     return float(frames / Fraction(rate_hz))

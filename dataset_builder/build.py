@@ -1,6 +1,6 @@
 """Corpus -> dataset: join, split, shuffle, write, commit (see dataset_builder.commit).
 
-Its fingerprint is of the inputs' fingerprints and the config: built again from the same, nothing is done.
+A dataset's fingerprint follows from its inputs' fingerprints and the config. A second build from the same does nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from autosing.storage.shards import files_of
 from autosing.storage.store import Place, attempt, of_each
 from autosing.storage.tables import fingerprint, partitions
 from dataset_builder.card import card_text
-from dataset_builder.commit import Edition, begin, check_place, is_whole, standing, sweep
+from dataset_builder.commit import Edition, begin, check_place, committed_index, is_whole, sweep
 from dataset_builder.config import BuildConfig
 from dataset_builder.feature_records import features_of
 from dataset_builder.join import clip_files, clips_of, sample_bytes, sources
@@ -24,24 +24,24 @@ from dataset_builder.shards import Shuffler, num_buckets, order_of
 from dataset_builder.split import Part, assign_songs
 
 VERSION = 3
-"""Counted up whenever the same tables would give another dataset."""
+"""Increased whenever the same tables would give another dataset."""
 _LONGEST_ID = 200
-"""Bytes. With a member's name behind it, what a file system takes for a name (255)."""
+"""In bytes: together with a member's name it must fit into a file name (255)."""
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which clips go where, known before any sample is read."""
+    """Which clip goes into which split; known before any sample is read."""
 
     clips: pl.DataFrame
-    """Those kept: the columns of ClipKey, and `split`."""
+    """The clips that are kept: the columns of ClipKey, and `split`."""
     dropped: dict[str, int]
     rows_in: int
 
 
 def build(corpus: Place, dataset: Place, config: BuildConfig, say: Say = lambda line: None) -> list[dict[str, Any]]:
-    """Build the dataset, unless it is there already. Returns one summary row a split.
+    """Build the dataset, unless it is there already. Returns a summary row for each split.
 
     Raises InputError: no corpus, a stage missing or stale, no clip left, `dataset` holding something else.
     """
@@ -53,7 +53,7 @@ def build(corpus: Place, dataset: Place, config: BuildConfig, say: Say = lambda 
         "version": VERSION, "config": config.dump(),
         "tables": [[source.partition, source.table, source.meta.fingerprint] for source in made_from],
     })  # fmt: skip
-    held = standing(dataset)
+    held = committed_index(dataset)
     if held is not None and held.fingerprint == wanted and is_whole(dataset, held):
         say(f"dataset {dataset}: made from the same tables and config; nothing to do")
         with attempt(dataset) as scratch:
@@ -75,7 +75,7 @@ def build(corpus: Place, dataset: Place, config: BuildConfig, say: Say = lambda 
 
 
 def split_warning(index: DatasetIndex, config: BuildConfig) -> str | None:
-    """What whole songs and singers made of the shares that were asked for, where a user would want to know."""
+    """A warning if the splits are far from the shares asked for, because songs and singers are not divided."""
     total_s = sum(split.seconds for split in index.splits.values())
     asked = {"valid": config.valid, "test": config.test}
     off = []
@@ -95,12 +95,12 @@ def split_warning(index: DatasetIndex, config: BuildConfig) -> str | None:
 
 
 def make_plan(corpus: Place, groups: Sequence[str], config: BuildConfig) -> Plan:
-    """Read the ids of all partitions; drop and count what lacks a member; split the rest."""
+    """Read the ids of all partitions; drop and count clips that lack a member; split the rest."""
     found = clips_of(corpus, groups)
     dropped = dict(sorted(found["lacks"].drop_nulls().value_counts().iter_rows()))
     kept = found.filter(pl.col("lacks").is_null()).drop("lacks")
     if kept.is_empty():
-        why = ", ".join(f"{reason} {count}" for reason, count in dropped.items()) or "segment gave none"
+        why = ", ".join(f"{reason} {count}" for reason, count in dropped.items()) or "segment made none"
         raise InputError(f"corpus {corpus}: no clip has all of {', '.join(groups)} ({why}); see 'autosing status'")
     twice = kept.filter(pl.col("id").is_duplicated())["id"]
     if len(twice):
@@ -141,15 +141,15 @@ def _write(
             shards=tuple(shards), rows=rows, seconds=round(sum(clips["duration_s"]), 3),
             songs=clips["song"].n_unique(), singers=clips["singer"].drop_nulls().n_unique(),
         )  # fmt: skip
-    books: dict[str, Any] = {field: codes[name] for name, field in CODES_FIELDS.items() if name in codes}
+    code_records: dict[str, Any] = {field: codes[name] for name, field in CODES_FIELDS.items() if name in codes}
     return DatasetIndex(
-        fingerprint=edition.fingerprint, members=tuple(groups), features=features, **books, splits=splits,
+        fingerprint=edition.fingerprint, members=tuple(groups), features=features, **code_records, splits=splits,
         rows_in=plan.rows_in, dropped=plan.dropped,
     )  # fmt: skip
 
 
 def summary_rows(index: DatasetIndex, status: str) -> list[dict[str, Any]]:
-    """One row a split, and one for what was dropped."""
+    """A row for each split, and one for each reason why clips were dropped."""
     rows: list[dict[str, Any]] = [
         {
             "split": name, "clips": split.rows, "minutes": round(split.seconds / 60, 2), "songs": split.songs,

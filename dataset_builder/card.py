@@ -1,4 +1,4 @@
-"""A dataset's index and tables -> card.md: whose songs, how much, under which licences, and how it was made."""
+"""A dataset's index and tables -> card.md: singers, hours, licences, and how the dataset was made."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -91,7 +91,7 @@ def _origin(index: DatasetIndex, made_from: Sequence[Source]) -> Iterable[str]:
 
 
 def _hours(title: str, clips: pl.DataFrame, what: pl.Expr, limit: int = 1000) -> list[str]:
-    """Hours by `what`, most first. Summed in the clips' order: equal inputs give equal digits."""
+    """Hours by `what`, the most first. Summed in the clips' order, so that equal inputs give equal digits."""
     grouped = clips.group_by(name=what, maintain_order=True).agg("duration_s")
     seconds = {name: sum(held) for name, held in grouped.iter_rows()}
     most = sorted(seconds.items(), key=lambda item: (-item[1], item[0]))
@@ -109,7 +109,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
 
 
 def _spaced(lines: Iterable[str]) -> Iterable[str]:
-    """An empty line between all but the rows of a table."""
+    """With an empty line between all lines except the rows of a table."""
     before = ""
     for line in lines:
         if before and not (before.startswith("|") and line.startswith("|")):

@@ -23,11 +23,11 @@ def build(
 ) -> None:
     """Join the stages' tables into shards, split by singer and song. A second run from the same tables does nothing."""
     from autosing.config import load_config
-    from dataset_builder import build as room
+    from dataset_builder.build import build as build_dataset
     from dataset_builder.config import BuildConfig
 
     words = [*(set_ or []), *([f"members=[{members}]"] if members else [])]
-    rows = room.build(corpus, dataset, load_config(BuildConfig, config, words), console.note)
+    rows = build_dataset(corpus, dataset, load_config(BuildConfig, config, words), console.note)
     console.summary(f"build {dataset}", rows, as_json, next=next_command(dataset))
 
 
@@ -35,15 +35,15 @@ def verify(
     dataset: Annotated[Path, typer.Argument(parser=place, help="Folder or s3:// address of 'autosing build'.")],
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")] = False,
 ) -> None:
-    """Open every shard and check every promise: digests, counts, members, shapes, splits. Changes nothing."""
-    from dataset_builder import verify as room
+    """Open every shard and check it against the index: digests, counts, members, shapes, splits. Changes nothing."""
+    from dataset_builder.verify import verify as verify_dataset
 
-    rows = room.verify(dataset)
-    console.summary(f"verify {dataset}: every promise held", rows, as_json, next=next_command(dataset))
+    rows = verify_dataset(dataset)
+    console.summary(f"verify {dataset}: all checks passed", rows, as_json, next=next_command(dataset))
 
 
 def next_command(dataset: Place) -> str:
-    """What to type next: the training that the dataset has the members for."""
+    """The next command: the training of a task that the dataset has all members for."""
     from autosing.schemas.sample import DatasetIndex
 
     members = set(DatasetIndex.load(dataset).members)

@@ -1,10 +1,10 @@
 """A build's files and its index -> the dataset that readers see. index.json is the only switch.
 
-A dataset's files (its edition) stand under one prefix, and index.json names them. The first build of a place takes
-the plain names, `<split>/NNNNNN.tar`. A build of other tables or another config is put beside it, under
-`<fingerprint>/`, and one put of index.json turns from the whole old edition to the whole new one; then the old one's
-files go. Before its first file a build puts a claim, unfinished-<fingerprint>.json, so that two builds never share
-names: of any two, at least one sees the other's claim and stays under its own prefix.
+The files of one build (its edition) have one prefix, and index.json names them. The first build in a folder uses the
+plain names, `<split>/NNNNNN.tar`. A build of other tables or with another config is written beside it, under
+`<fingerprint>/`. Then one put of index.json switches from the complete old edition to the complete new one, and the old
+files are deleted. Before its first file a build puts a claim, unfinished-<fingerprint>.json, so that two builds never
+use the same names: of any two, at least one sees the other's claim and uses its own prefix.
 """
 
 import json
@@ -22,14 +22,14 @@ from autosing.storage.store import Place, files_in, others_at_work, put, take_aw
 INDEX = "index.json"
 _CLAIM = re.compile(r"unfinished-[0-9a-f]{16}\.json")
 _OURS = re.compile(r"([0-9a-f]{16}/)?((train|valid|test)/\d{6}\.(tar|offsets\.json)|card\.md)|" + _CLAIM.pattern)
-"""What a build may write beside index.json; anything else in the folder is left alone."""
+"""What a build may write beside index.json; no other file in the folder is touched."""
 _ABANDONED_S = 30 * 24 * 3600
-"""In a store a claim so old is a dead build's. On a file system its lock tells."""
+"""On a store, a claim older than this belongs to a dead build. On a file system a lock shows whether a build lives."""
 
 
 @dataclass(frozen=True)
 class Edition:
-    """What one build puts. Nothing of it is part of the dataset before `commit`."""
+    """The files of one build. None of them is part of the dataset before `commit`."""
 
     dataset: Place
     fingerprint: str
@@ -37,42 +37,42 @@ class Edition:
     scratch: Path
 
     def put(self, file: Path, name: str, point: str) -> str:
-        """A finished file takes its place; returns its path within the dataset."""
+        """Put a finished file in its place; returns its path within the dataset."""
         put(file, self.dataset / f"{self.prefix}{name}", point)
         return f"{self.prefix}{name}"
 
     def commit(self, index: DatasetIndex) -> None:
-        """Check that every shard is there, switch to them, and take away what the dataset no longer holds.
+        """Check that every file is there, switch the index to them, and delete files that the dataset no longer uses.
 
-        Raises InputError where another build took shards away, and leaves the dataset as it was.
+        Raises InputError if another build deleted some of them; then the dataset stays as it was.
         """
         if not is_whole(self.dataset, index):
-            raise InputError(f"dataset {self.dataset}: another build took files away; run one at a time")
+            raise InputError(f"dataset {self.dataset}: another build deleted files of this one; run one at a time")
         _put_text(index.model_dump_json(indent=1) + "\n", self.dataset / INDEX, self.scratch, "index")
         sweep(self.dataset, index, self.scratch)
 
 
 def check_place(dataset: Place) -> None:
-    """Raises InputError where `dataset` holds something that no build put there."""
+    """Raises InputError if `dataset` holds something else than a dataset."""
     names = [path.name for path in dataset.iterdir()] if dataset.is_dir() else []
     if dataset.is_file() or (names and INDEX not in names and not any(map(_CLAIM.fullmatch, names))):
-        raise InputError(f"dataset {dataset}: holds something that is no dataset; give an empty or new folder")
+        raise InputError(f"dataset {dataset}: holds something that is not a dataset; give an empty or new folder")
 
 
-def standing(dataset: Place) -> DatasetIndex | None:
-    """The committed index; None where there is none."""
+def committed_index(dataset: Place) -> DatasetIndex | None:
+    """The dataset's index.json; None if there is none."""
     return DatasetIndex.load(dataset) if (dataset / INDEX).is_file() else None
 
 
 def is_whole(dataset: Place, index: DatasetIndex) -> bool:
-    """Whether all files that an index names are there, shards in the size that it promises."""
+    """Whether all files that an index names are there, and the shards have the recorded sizes."""
     sizes = {name: size for name, (size, _) in files_in(dataset).items()}
     return _named(index) <= sizes.keys() and all(sizes[shard.path] == shard.bytes for shard in _shards(index))
 
 
 def begin(dataset: Place, fingerprint: str, scratch: Path) -> Edition:
-    """Claim the names of a build. The same build, killed and begun again, gets the same names."""
-    held, own = standing(dataset), f"{fingerprint[:16]}/"
+    """Claim the names of a build. The same build, killed and started again, gets the same names."""
+    held, own = committed_index(dataset), f"{fingerprint[:16]}/"
     _put_text(json.dumps({"fingerprint": fingerprint}) + "\n", dataset / _claim(fingerprint), scratch, "claim")
     if held is not None:
         prefix = _prefix(held) if held.fingerprint == fingerprint else own
@@ -82,9 +82,9 @@ def begin(dataset: Place, fingerprint: str, scratch: Path) -> Edition:
 
 
 def sweep(dataset: Place, index: DatasetIndex, scratch: Path) -> None:
-    """Take away what the index does not name: replaced editions, dead builds' files and claims, our own claim.
+    """Delete what the index does not name: replaced editions, dead builds' files and claims, this build's own claim.
 
-    While another build is at work, only our own claim goes; whoever is last sweeps.
+    While another build is running, only the own claim is deleted; the build that ends last deletes the rest.
     """
     named = _named(index)
     found = [name for name in files_in(dataset) if _OURS.fullmatch(name) and name not in named]
@@ -102,7 +102,7 @@ def sweep(dataset: Place, index: DatasetIndex, scratch: Path) -> None:
 
 
 def _others(dataset: Place, fingerprint: str, scratch: Path) -> bool:
-    """Whether another build may be at work on this dataset."""
+    """Whether another build of this dataset may be running."""
     if isinstance(dataset, Path):
         return others_at_work(dataset, scratch)
     claims = {name: changed for name, (_, changed) in files_in(dataset).items() if _CLAIM.fullmatch(name)}
@@ -124,11 +124,11 @@ def _shards(index: DatasetIndex) -> list[ShardRecord]:
 
 
 def _named(index: DatasetIndex) -> set[str]:
-    """The files of an index's dataset."""
+    """The files that belong to an index."""
     beside = {offsets_path(Path(shard.path)).as_posix() for shard in _shards(index) if shard.offsets is not None}
     return {shard.path for shard in _shards(index)} | beside | {f"{_prefix(index)}card.md"}
 
 
 def _prefix(index: DatasetIndex) -> str:
-    """What stands before `<split>/NNNNNN.tar` in an index's paths."""
+    """The part of an index's paths before `<split>/NNNNNN.tar`."""
     return "".join(f"{part}/" for part in _shards(index)[0].path.split("/")[:-2])

@@ -1,4 +1,4 @@
-"""What a dataset is built with: member groups, the splits' shares, the shards' sizes."""
+"""The settings of a build: member groups, the splits' shares, the shards' sizes."""
 
 from typing import Self
 
@@ -13,14 +13,14 @@ class BuildConfig(Config):
     """`autosing build --config`."""
 
     members: tuple[str, ...] = DEFAULT_MEMBERS
-    """Groups of autosing.schemas.sample.GROUPS; meta is always there. A clip that lacks one is dropped and counted."""
+    """Groups of autosing.schemas.sample.GROUPS; meta is always one. A clip that lacks one is dropped and counted."""
     valid: float = Field(0.05, ge=0, lt=1)
-    """Share of the seconds, as near as whole singers allow; see dataset_builder.split."""
+    """Share of the seconds; approximate, as songs and singers are not divided (see dataset_builder.split)."""
     test: float = Field(0.05, ge=0, lt=1)
     seed: int = Field(0, ge=0)
-    """Of the split and of the order."""
+    """Seed of the splits and of the order of samples."""
     shard_mb: int = Field(64, ge=1)
-    """A shard is closed once it holds so much."""
+    """A shard is closed once it reaches this size."""
     shard_rows: int = Field(10_000, ge=1)
     shuffle_mb: int = Field(512, ge=1)
     """Memory for the shuffle across partitions. It does not change the order."""

@@ -1,4 +1,4 @@
-"""What the tables say of themselves -> the records of a dataset's features, and of what their codes stand for."""
+"""Metadata of the tables -> the records of a dataset's features, and of the codec or codebook of their codes."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -13,9 +13,9 @@ from dataset_builder.join import Source
 def features_of(
     made_from: Sequence[Source], groups: Collection[str]
 ) -> tuple[dict[str, FeatureRecord], dict[str, Codes]]:
-    """(what each feature of the dataset is; what the codes of those that hold codes stand for).
+    """(the record of each feature; for features of codes, the record of the codec or codebook).
 
-    Raises InputError where partitions differ, or where other weights lie under a codec's or codebook's name now.
+    Raises InputError if partitions differ, or if the codec or codebook of that name has other weights by now.
     """
     records, codes = {}, {}
     for name, feature in FEATURES.items():
@@ -34,7 +34,7 @@ def features_of(
 
 
 def _agreed(made_from: Sequence[Source], table: str) -> dict[str, Any]:
-    """The config and weights that all partitions of a table were made with."""
+    """The config and weights with which all partitions of a table were made. Raises InputError if they differ."""
     held = [source for source in made_from if source.table == table]
     first = _made_with(held[0])
     for source in held:
@@ -48,7 +48,7 @@ def _agreed(made_from: Sequence[Source], table: str) -> dict[str, Any]:
 
 
 def _made_with(source: Source) -> dict[str, Any]:
-    """Config and weights, and parts where there are some; where the models ran is nobody's matter."""
+    """Config and weights, and parts if there are any. The device does not count."""
     made = {key: dict(source.meta.details.get(key) or {}) for key in ("config", "weights")}
     made["config"].pop("device", None)
     return made | ({"parts": source.meta.details["parts"]} if "parts" in source.meta.details else {})

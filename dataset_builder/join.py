@@ -1,7 +1,7 @@
 """A corpus's stage tables -> clips with the members asked for, one partition at a time, and why others were dropped.
 
-The clips of `segment` drive. Each other table holds some of them, in the same order; a clip that one of them lacks
-is dropped, with the reason that the stage gave when it rejected it. Nothing is dropped in silence.
+The clips are those of `segment`. Each other table holds some of them, in the same order. A clip that is missing in a
+table is dropped, with the reason for which that stage rejected it. Every dropped clip is counted.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -34,7 +34,7 @@ from autosing.storage.tables import (
 
 @dataclass(frozen=True)
 class ClipKey:
-    """Whose clip it is: what the split and the card need."""
+    """What the splits and the card need to know of a clip."""
 
     id: str
     song: str
@@ -67,7 +67,7 @@ class RowId:
 
 @dataclass(frozen=True)
 class Source:
-    """One table of one partition, and what it says of itself."""
+    """One table of one partition, with its metadata."""
 
     partition: int
     table: str
@@ -75,7 +75,7 @@ class Source:
 
 
 def sources(corpus: Place, groups: Collection[str]) -> list[Source]:
-    """The tables that the groups need. Raises InputError: one missing, or made from other tables than are there."""
+    """The tables that the groups need. Raises InputError: one is missing, or was made from tables that have changed."""
     tables = ("segment", *_features(groups))
 
     def look(partition: int) -> list[Source]:
@@ -100,9 +100,10 @@ def sources(corpus: Place, groups: Collection[str]) -> list[Source]:
 
 
 def clips_of(corpus: Place, groups: Collection[str]) -> pl.DataFrame:
-    """All clips, in order: the columns of ClipKey and `lacks`, why it is dropped ("pitch: mostly_unvoiced") or null.
+    """All clips, in order: the columns of ClipKey, and `lacks`: why a clip is dropped ("pitch: mostly_unvoiced"), or
+    null. Reads no audio and no arrays.
 
-    Reads no audio and no arrays. Raises InputError where a table holds other clips than `segment`, or in another order.
+    Raises InputError if a table holds clips that `segment` does not, or holds them in another order.
     """
     return pl.concat(of_each(partitions(corpus), lambda partition: _clips_of(corpus, partition, groups), corpus))
 
@@ -129,7 +130,7 @@ def _clips_of(corpus: Place, partition: int, groups: Collection[str]) -> pl.Data
 
 
 def sample_bytes(corpus: Place, partition: int, groups: Collection[str]) -> int:
-    """About how many bytes the samples of a partition have: the columns that are read, as they are in memory."""
+    """Approximate bytes of the samples of a partition: the columns that are read, uncompressed."""
     records = {"segment": _clip_record(groups)} | {name: FEATURES[name].record for name in _features(groups)}
     total = 0
     for table, record in records.items():
@@ -145,7 +146,7 @@ def clip_files(
     wanted: Collection[str],
     features: Mapping[str, FeatureRecord],
 ) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """(clip id, file -> bytes) for each wanted clip, arrays of the types that `features` promises."""
+    """(clip id, file -> bytes) for each wanted clip; arrays have the types that are recorded in `features`."""
 
     def rows(table: str, record: type, batch_rows: int) -> Iterator[tuple[str, Any]]:
         held: Iterator[Any] = read_rows(table_path(corpus, partition, table), record, batch_rows)
@@ -169,7 +170,7 @@ def clip_files(
 
 
 def _features(groups: Collection[str]) -> list[str]:
-    """Of the groups, those with a table of their own; meta and audio come from `segment`."""
+    """The groups that have a table of their own; meta and audio come from `segment`."""
     return [name for name in FEATURES if name in groups]
 
 

@@ -1,8 +1,8 @@
 """Samples in any order -> tars in one seeded order, with bounded memory.
 
 The order is a permutation of the clips, known before the first byte is read. Samples are first spilled into buckets of
-consecutive ranks; then each bucket is read whole, put in order and written on. So the order does not depend on how
-much memory there was, and any partitioning of equal clips gives equal shards.
+consecutive ranks; then each bucket is read into memory, sorted and written. So the order does not depend on the memory,
+and equal clips give equal shards, however they were partitioned.
 """
 
 from collections import OrderedDict
@@ -19,18 +19,18 @@ from autosing.storage.shards import ShardFile
 from dataset_builder.commit import Edition
 
 OPEN_FILES = 64
-"""Spill files of one split that are open at once; a process may often have no more than 1024 for everything."""
+"""Maximum number of open spill files of one split; a process may often open no more than 1024 files in total."""
 
 
 def order_of(ids: Iterable[str], split: str, seed: int) -> dict[str, int]:
-    """Clip id -> rank in its split: a function of the ids and the seed, wherever the clips came from."""
+    """Clip id -> rank in its split: a function of the ids and the seed alone."""
     ordered = sorted(ids)
     ranks = np.random.default_rng(seed_of("order", seed, split)).permutation(len(ordered))
     return {id: int(rank) for id, rank in zip(ordered, ranks, strict=True)}
 
 
 class Shuffler:
-    """Takes the samples of one split as they come; `finish` writes them by rank."""
+    """Takes the samples of one split in any order; `finish` writes them by rank."""
 
     def __init__(self, ranks: Mapping[str, int], folder: Path, buckets: int) -> None:
         self._ranks, self._folder = ranks, folder
@@ -52,7 +52,7 @@ class Shuffler:
         self._held[bucket].append((rank, id, offsets))
 
     def finish(self, edition: Edition, split: str, max_bytes: int, max_rows: int) -> list[ShardRecord]:
-        """Put <split>/NNNNNN.tar and their offsets files, and take the spill away."""
+        """Put <split>/NNNNNN.tar and their offsets files, and delete the spill files."""
         writer = _Roller(edition, split, max_bytes, max_rows)
         while self._open:
             self._open.popitem()[1].close()
@@ -65,7 +65,7 @@ class Shuffler:
         return writer.close()
 
     def _spill(self, bucket: int) -> BinaryIO:
-        """The bucket's file, to append to. Few are open at once, however many there are."""
+        """The bucket's file, open for appending. If too many are open, the one used least recently is closed."""
         file = self._open.get(bucket)
         if file is None:
             if len(self._open) == OPEN_FILES:
@@ -79,7 +79,7 @@ class Shuffler:
 
 
 class _Roller:
-    """Opens the next tar when one is full. A sample is never cut, so a tar may be one sample larger than asked."""
+    """Starts the next tar when one is full. A sample is never divided, so a tar may be one sample larger than asked."""
 
     def __init__(self, edition: Edition, split: str, max_bytes: int, max_rows: int) -> None:
         self._edition, self._split, self._max_bytes, self._max_rows = edition, split, max_bytes, max_rows
@@ -109,5 +109,5 @@ class _Roller:
 
 
 def num_buckets(num_bytes: int, memory_bytes: int) -> int:
-    """So many that a bucket of all samples together takes about a third of the memory: some are larger than most."""
+    """So many that an average bucket takes about a third of the memory, because some buckets are larger."""
     return 1 + 3 * num_bytes // memory_bytes

@@ -1,9 +1,10 @@
-"""Clips -> train, valid, test, so that no song and no singer is in two of them.
+"""Clips -> train, valid, test, such that no song and no singer is in two of them.
 
-Songs that share a singer, and singers that share a song, belong together: a component. The largest component is
-always train, so train is never empty. The others are ranked by a hash of their name and the seed; valid, then test,
-take those that bring them nearest to their share of the seconds, and at least one (the smallest) where train keeps half
-of the seconds without it. All the rest is train. With one singer there is only train; of three alike, none is for test.
+Songs that share a singer, and singers that share a song, form a component. The largest component always goes to train,
+so train is never empty. The others are ranked by a hash of their name and the seed. First valid, then test, take from
+that list the components that bring them closest to their share of the seconds. Each takes at least one (the smallest)
+if train keeps half of the seconds without it. All others go to train. With one singer there is only train; with three
+singers of equal seconds there is no test.
 """
 
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ from autosing.ids import seed_of
 
 @dataclass(frozen=True)
 class Part:
-    """What the split needs to know of a clip."""
+    """What the splits need to know of a clip."""
 
     song: str
     singer: str | None
@@ -46,7 +47,7 @@ def assign_songs(parts: Iterable[Part], shares: dict[str, float], seed: int) -> 
 
 
 def _components(parts: Iterable[Part]) -> tuple[dict[str, set[str]], dict[str, float]]:
-    """Component -> its songs, and its seconds. A component is called by its first node in the alphabet."""
+    """Component -> its songs, and its seconds. A component has the name of its first node in the alphabet."""
     parent: dict[str, str] = {}
 
     def root(node: str) -> str:

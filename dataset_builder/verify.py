@@ -1,4 +1,4 @@
-"""A dataset -> one row a split, or an InputError that lists the promises it breaks.
+"""A dataset -> a row for each split, or an InputError that lists what is wrong with it.
 
 Checked: digests and sizes of shards, tars that are plain (autosing.storage.tars), their offsets, counts, unique ids,
 members, their types, shapes, lengths and codes as the index declares them (MemberRecord), words within the clip, and
@@ -22,7 +22,7 @@ _AUDIO = {"vocals": False, "instrumental": True}
 
 
 def verify(dataset: Place) -> list[dict[str, Any]]:
-    """Open every shard and check every promise. Raises InputError with the first broken ones and their number."""
+    """Open every shard and check it against the index. Raises InputError with the first faults and their number."""
     index = DatasetIndex.load(dataset)
     found = _Found(dataset, index)
     for name, field in CODES_FIELDS.items():
@@ -44,7 +44,7 @@ def verify(dataset: Place) -> list[dict[str, Any]]:
 
 
 class _Found:
-    """What was seen so far, and what was broken; a hostile dataset can break a promise a byte, so few are held."""
+    """What was seen so far, and the faults found. A hostile dataset may have a fault in every byte, so few are kept."""
 
     def __init__(self, dataset: Place, index: DatasetIndex) -> None:
         self._dataset, self._promised, self._audio = dataset, index.promised(), "audio" in index.members
@@ -76,7 +76,7 @@ class _Found:
                         self.add(f"{kind} {name} is in {self._owner[kind, name]} and in {split}")
             path = self._dataset / shard.path
             if shard.offsets not in (None, hashlib.sha256(offsets_of(path, shard.rows)).hexdigest()):
-                self.add(f"{shard.path}: {offsets_path(path).name} does not say where its members lie")
+                self.add(f"{shard.path}: {offsets_path(path).name} does not match where its members lie")
         except InputError as error:
             self.add(str(error))
 
@@ -99,7 +99,7 @@ def _shard_damage(dataset: Place, shard: ShardRecord) -> str | None:
 
 
 def sample_damage(sample: Sample, promised: Mapping[str, MemberRecord], audio: bool) -> Iterator[str]:
-    """What is wrong with one sample, in words. `audio`: whether it is to have any."""
+    """What is wrong with one sample, as messages. `audio`: whether it should have audio."""
     stems = _AUDIO if audio else {}
     lacking = {f"{name}.npy": record.optional for name, record in promised.items()}
     lacking |= {f"{name}.flac": optional for name, optional in stems.items()}

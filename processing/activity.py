@@ -9,21 +9,21 @@ from autosing.audio.blocks import Blocks, Tape, padded
 
 STEP_MS = 20
 RATE_HZ = 16_000
-"""Of what is looked at."""
+"""Sample rate at which activity is measured."""
 _HOP = RATE_HZ * STEP_MS // 1000
 _FRAME = 2 * _HOP
 _LOWEST_HZ, _HIGHEST_HZ = 65, 1100
 _BLOCK_FRAMES = 2048
-"""Frames looked at together: 2048 of 640 samples are 5 MB, however long the song."""
+"""Frames measured at a time: 2048 of 640 samples are 5 MB, however long the song is."""
 
 
 def singing_activity(vocals: Blocks, rest: Blocks | None, below_loud_db: float, periodicity: float) -> np.ndarray:
     """sung_T bool: where the voice is loud and periodic, short gaps (consonants, 0.4 s) filled, bursts (0.1 s) dropped.
 
-    vocals, rest: samples_CS at RATE_HZ. First the one is read to its end, then the other; what is held is the frames'.
-    Loud is within `below_loud_db` of the loud frames (95th percentile) of the whole mix, so that what a separator
-    leaves of a song without a voice is silence. Periodic is a normalised autocorrelation of `periodicity` at a lag of
-    65 to 1100 Hz.
+    vocals, rest: samples_CS at RATE_HZ. `vocals` is read to its end first, then `rest`; only values per frame are kept
+    in memory. A frame is loud if it is within `below_loud_db` of the loud frames (95th percentile) of the whole mix, so
+    what a separator leaves of a song without a voice counts as silence. A frame is periodic if its normalised
+    autocorrelation exceeds `periodicity` at some lag of 65 to 1100 Hz.
     """
     power_T, periodic_T = _measure(vocals)
     mix_T = power_T if rest is None else power_T + _match(_measure(rest, with_pitch=False)[0], len(power_T))
@@ -40,7 +40,7 @@ def sung_before_ms(sung_T: np.ndarray, times_ms: np.ndarray) -> np.ndarray:
 
 
 def covered(spans_ms: np.ndarray, frames: int) -> np.ndarray:
-    """mask_T: the frames in one of the spans [N, 2]. A span above 5 s is no word's and not counted."""
+    """mask_T: the frames inside one of the spans [N, 2]. A span above 5 s is ignored: no word is that long."""
     change = np.zeros(frames + 1, np.int64)
     for start, end in spans_ms:
         if end - start <= 5000:
@@ -53,13 +53,13 @@ def covered(spans_ms: np.ndarray, frames: int) -> np.ndarray:
 def _measure(blocks: Blocks, with_pitch: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """(mean power_T, periodicity_T 0..1). The autocorrelation by FFT, corrected for the overlap at each lag.
 
-    Silence stands around the samples, so that there are as many frames as steps, the last one begun included.
+    The samples are padded with silence, so that each step has a frame, the last incomplete one too.
     """
     tape = Tape(padded(blocks, _FRAME // 4, _FRAME - _FRAME // 4 - 1, channels=1))
     power, periodic = [], []
     lags = np.arange(RATE_HZ // _HIGHEST_HZ, RATE_HZ // _LOWEST_HZ)
-    while len(heard_S := tape.look(_FRAME + (_BLOCK_FRAMES - 1) * _HOP)[0]) >= _FRAME:
-        block_TN = np.lib.stride_tricks.sliding_window_view(heard_S, _FRAME)[::_HOP]
+    while len(samples_S := tape.look(_FRAME + (_BLOCK_FRAMES - 1) * _HOP)[0]) >= _FRAME:
+        block_TN = np.lib.stride_tricks.sliding_window_view(samples_S, _FRAME)[::_HOP]
         block_TN = block_TN - block_TN.mean(axis=1, keepdims=True)
         power_T = np.square(block_TN).mean(axis=1)
         power.append(power_T)
@@ -78,7 +78,7 @@ def _match(power_T: np.ndarray, frames: int) -> np.ndarray:
 
 
 def _without_short(mask_T: np.ndarray, frames: int, keep_ends: bool = False) -> np.ndarray:
-    """The mask without its runs of at most so many frames. Runs at the song's ends may be kept."""
+    """The mask without runs of at most `frames` frames. `keep_ends`: runs at the song's two ends stay."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask_T.astype(np.int8), [0]])))
     out_T = mask_T.copy()
     for start, end in zip(edges[::2], edges[1::2], strict=True):

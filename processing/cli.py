@@ -23,11 +23,11 @@ def import_songs(
     partition_mb: Annotated[float, typer.Option(help="Largest partition, in MB of audio.", min=0.001)] = 64.0,
     singers_from: Annotated[
         Literal["folder", "tags", "none"] | None,
-        typer.Option(help="folder (SOURCE/<singer>/...), tags or none; by default folder where all of SOURCE is so."),
+        typer.Option(help="folder (SOURCE/<singer>/...), tags or none; by default folder if every song lies in one."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Songs of any kind -> a corpus of balanced partitions. Run again, it keeps what it holds and adds what is new."""
+    """Songs of any kind -> a corpus of balanced partitions. A second run keeps what is there and adds what is new."""
     from autosing.console import command, note, summary
     from processing.importer.importer import import_corpus
 
@@ -45,11 +45,11 @@ def process(
     address: Annotated[str, typer.Option(help="local, auto or HOST:PORT of a Ray; inline: without Ray.")] = "local",
     workers: Annotated[
         int | None,
-        typer.Option(help="Workers at once; by default one for each core.", min=1),
+        typer.Option(help="Number of workers; by default one for each core.", min=1),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run the stages over a corpus, on Ray. Run again, it makes only what is not as wanted, and says why."""
+    """Run the stages over a corpus, on Ray. A second run makes only what is missing or out of date, and says why."""
     from processing.process import process_corpus
 
     words = [*(set_ or []), *([f"workers={workers}"] if workers else [])]
@@ -59,18 +59,18 @@ def process(
 
 def plan(
     corpus: Corpus,
-    songs: Annotated[int, typer.Option(help="Songs of the whole.", min=1)],
-    gpus: Annotated[int, typer.Option(help="GPUs of the whole; used where stages were measured on one.", min=0)] = 0,
-    machines: Annotated[int, typer.Option(help="Machines like this one, where there is no GPU.", min=1)] = 1,
+    songs: Annotated[int, typer.Option(help="Number of songs to plan for.", min=1)],
+    gpus: Annotated[int, typer.Option(help="GPUs to plan for, if stages are measured on a GPU.", min=0)] = 0,
+    machines: Annotated[int, typer.Option(help="Machines like this one, if there is no GPU.", min=1)] = 1,
     stages: Annotated[str | None, typer.Option(help=STAGES_HELP)] = None,
     config: Annotated[Path | None, typer.Option(help="YAML of what differs from the defaults.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, e.g. segment.min_s=4")] = None,
-    workers: Annotated[int | None, typer.Option(help="Workers of this machine; one for each core.", min=1)] = None,
-    sample: Annotated[int | None, typer.Option(help="Partitions to run for real; three a worker.", min=1)] = None,
-    storage_mb_s: Annotated[float | None, typer.Option(help="MB/s of the storage, for all together.", min=1)] = None,
+    workers: Annotated[int | None, typer.Option(help="Workers on this machine; one for each core.", min=1)] = None,
+    sample: Annotated[int | None, typer.Option(help="Partitions to measure; three for each worker.", min=1)] = None,
+    storage_mb_s: Annotated[float | None, typer.Option(help="MB/s of the storage, shared by all.", min=1)] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run the stages on a few partitions and say what the whole would take. Nothing of the corpus is changed."""
+    """Run the stages on a few partitions and forecast the whole run. The corpus is not changed."""
     from processing.plan import Target, plan_corpus
 
     words = [*(set_ or []), *([f"workers={workers}"] if workers else [])]
@@ -79,7 +79,7 @@ def plan(
 
 
 def status(corpus: Corpus, as_json: AsJson = False) -> None:
-    """What each stage has done: partitions, rows in, out and rejected, by reason; what is at work or set aside."""
+    """What each stage has done: partitions, rows in, out and rejected, by reason; jobs running and set aside."""
     from autosing.console import summary
     from processing.engine.progress import words_of
     from processing.engine.record import last_run

@@ -20,29 +20,30 @@ STAGES = {
     "segment": "processing.stages.segment",
     **{name: f"processing.stages.{name}" for name in FEATURES},
 }
-"""The way of a song: stage -> the module of its class. A stage stands after the stages that it reads."""
+"""The stages in order: name -> the module of its class. A stage comes after the stages that it reads."""
 USUAL = tuple(name for name in STAGES if name not in FEATURES or not FEATURES[name].asked_for)
-"""What is run by default."""
+"""The stages that run by default."""
 
 
 class PipelineConfig(Config):
     """How a corpus is processed. Each stage's own keys are the `Settings` of its class."""
 
     workers: int | None = Field(None, ge=1)
-    """Workers at once; by default one for each core. With GPUs: at most so many of each kind."""
+    """Number of workers; by default one for each core. With GPUs: the maximum of each kind (with a GPU, without)."""
     gpu_share: float = Field(0.25, gt=0)
-    """What a worker takes of a GPU, where there is one and its stages can compute there (`device: auto` or `cuda`)."""
+    """Part of a GPU that a worker reserves, if there is one and its stages can use it (`device: auto` or `cuda`)."""
     threads: int = Field(1, ge=1)
-    """Threads a worker computes with. Sums in another order end in other last bits, so hold it while a corpus lives."""
+    """Threads that a worker computes with. Another number changes the order of sums, and with it the last bits of
+    results, so keep it the same for the whole life of a corpus."""
     rows_in_hand: int | None = Field(None, ge=1, le=16)
-    """Rows that a worker has in hand: while one is in the model, the others are decoded and encoded, in threads. By
-    default 3 for stages that compute on a GPU and 1 elsewhere. Tables do not depend on it; memory does."""
+    """Rows that a worker processes concurrently: while one is in the model, the others are decoded and encoded, in
+    threads. By default 3 for stages that compute on a GPU, else 1. Tables do not depend on it; memory does."""
     retries: int = Field(2, ge=0)
-    """How often a partition is given to another worker after its worker died; after that it is set aside."""
+    """How often a partition is retried on another worker after its worker died; then it is set aside."""
     run: tuple[str, ...] | None = None
-    """The stages that are run where the command names none; by default all but those that are made when asked for."""
+    """The stages to run if the command names none; by default all except those made only on request."""
     stages: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Stage -> its own keys; in YAML and in words the stage's name stands alone: `segment: {min_s: 4}`."""
+    """Stage -> its own keys. In YAML and in `--set` the stage's name is a top-level key: `segment: {min_s: 4}`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -60,13 +61,13 @@ class PipelineConfig(Config):
             ):
                 raise ValueError(f"unknown key {key!r}; did you mean {near[0]!r}?")
         if isinstance(rest.get("run"), list):
-            rest["run"] = tuple(rest["run"])  # JSON's lists are no tuples once they have passed through here
+            rest["run"] = tuple(rest["run"])  # strict mode takes a JSON list as a tuple only without a validator before
         return {**rest, "stages": {**rest.get("stages", {}), **own}} if own else rest
 
 
 def build_stages(config: PipelineConfig, names: Sequence[str] | None = None) -> list[Stage[Any, Any]]:
-    """The chosen stages in the pipeline's order, nothing loaded; by default the config's `run`, else all but those that
-    are made when asked for. Raises InputError on a wrong key."""
+    """The chosen stages in the pipeline's order, no models loaded; by default the config's `run`, else all except those
+    made only on request. Raises InputError for an unknown stage or a wrong key."""
     names = names if names is not None else config.run if config.run is not None else USUAL
     for name in names:
         if name not in STAGES:
@@ -83,14 +84,14 @@ def build_stages(config: PipelineConfig, names: Sequence[str] | None = None) -> 
 
 
 def stage_class(name: str) -> type[Stage[Any, Any]]:
-    """The class of a stage: the one in its module that bears its name."""
+    """The class of a stage: the one in its module whose `name` is the stage's."""
     held = vars(importlib.import_module(STAGES[name])).values()
     (found,) = {kind for kind in held if isinstance(kind, type) and getattr(kind, "name", None) == name}
     return found
 
 
 def own_details(stage: Stage[Any, Any]) -> dict[str, Any]:
-    """What a table owes to its stage alone: name, version, resolved config, weights' digests."""
+    """The details of a table that depend on its stage alone: name, version, resolved config, weights' digests."""
     parts = [dict(part) for part in stage.parts()]
     return {
         "stage": stage.name, "version": stage.version, "config": _of_content(stage.config.dump()),
@@ -98,30 +99,30 @@ def own_details(stage: Stage[Any, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def as_now(stage: Stage[Any, Any], details: Mapping[str, Any]) -> dict[str, Any]:
-    """The details of a held table as they would be told today: keys that its config lacks have their defaults."""
+def with_new_defaults(stage: Stage[Any, Any], details: Mapping[str, Any]) -> dict[str, Any]:
+    """The details of an existing table as they would be written today: keys that its config lacks get defaults."""
     held = _of_content(details.get("config", {}))
     return {**details, "config": {**_of_content(type(stage.config)().dump()), **held}}
 
 
 def _of_content(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a config decides a table's content. Where models run and where their files lie does not."""
+    """The keys that decide a table's content: all except where models run and where their files lie."""
     return {key: value for key, value in config.items() if key not in ("device", "files")}
 
 
 def details_of(stage: Stage[Any, Any], inputs: Mapping[str, str]) -> dict[str, Any]:
-    """All that decides a table's content: the stage's own details and the fingerprints of the tables that are there."""
+    """Everything that decides a table's content: the stage's own details and its existing inputs' fingerprints."""
     return {**own_details(stage), "inputs": {name: inputs[name] for name in stage.reads if name in inputs}}
 
 
 def why_stale(held: TableMeta | None, wanted: Mapping[str, Any], stage: Stage[Any, Any]) -> str | None:
-    """Why a table must be made (again), for people: "config changed: min_s 3 -> 4", or "new". None where it is as
-    wanted."""
+    """Why a table must be made (again), for people: "config changed: min_s 3 -> 4", or "new". None if it is up to
+    date."""
     if held is None:
         return "new"
     if held.details == wanted:
         return None
-    old, name = as_now(stage, held.details), wanted["stage"]
+    old, name = with_new_defaults(stage, held.details), wanted["stage"]
     if old == wanted:
         return None
     if held.version != wanted["version"]:
@@ -134,11 +135,11 @@ def why_stale(held: TableMeta | None, wanted: Mapping[str, Any], stage: Stage[An
     changed = [k for k, v in wanted["inputs"].items() if old.get("inputs", {}).get(k) != v]
     if changed:
         parts.append(f"input {', '.join(changed)} changed")
-    return "; ".join(parts) or "made in another way"
+    return "; ".join(parts) or "its recorded details differ"
 
 
 def missing_input(corpus: Place, partition: int, stage: Stage[Any, Any], table: str) -> InputError:
-    """The error for a stage whose input is neither there nor about to be made."""
+    """The error for a stage whose input neither exists nor is about to be made."""
     return InputError(
         f"{corpus}/{partition}: stage {stage.name} reads {table}.parquet, which is not there; "
         f"run 'autosing process {corpus} --stages {table},{stage.name}' or leave --stages out"

@@ -1,7 +1,7 @@
-"""A few partitions of a corpus, run for real -> what a corpus of another size would take, on other machines.
+"""A few partitions of a corpus, really run -> a forecast for a corpus of another size, on other machines.
 
-A sample's seconds, bytes and rows are measured; the rest is the sample's cost a byte of song, laid on partitions like
-the corpus's and played through in the runner's order (processing.simulate).
+Seconds, bytes and rows of the sample are measured. The forecast takes the sample's cost per byte of song, applies it
+to partitions of the corpus's sizes, and simulates a run over them in the runner's order (processing.simulate).
 """
 
 import os
@@ -27,16 +27,25 @@ from processing.engine.runner import run
 from processing.engine.schedule import Job
 from processing.engine.worker import Done
 from processing.pipeline import PipelineConfig, build_stages
-from processing.simulate import StageCost, WorkerKinds, binding, bounds, busiest, machines_that_help, play, times
+from processing.simulate import (
+    StageCost,
+    WorkerKinds,
+    binding,
+    bounds,
+    busiest,
+    machines_that_help,
+    simulate_run,
+    times,
+)
 
 _SUMMED = ("worker_hours", "cpu_hours", "gpu_hours", "gb_read", "gb_written")
-_PLAYED_JOBS = 1_000_000
-"""Beyond, the runs are not played through but bounded: a second of computing is a hundred thousand jobs."""
+_MAX_SIMULATED_JOBS = 1_000_000
+"""With more jobs the run is bounded instead of simulated: simulating a hundred thousand jobs takes a second."""
 
 
 @dataclass(frozen=True)
 class StageMeasure:
-    """What one stage took of the sample. Seconds are of workers; `in_models` is a share of them."""
+    """What one stage took for the sample. Seconds are summed over workers; `in_models` is the share spent in models."""
 
     name: str
     reads: tuple[str, ...]
@@ -53,10 +62,10 @@ class StageMeasure:
 
 @dataclass(frozen=True)
 class Measure:
-    """A sample of a corpus, run for real on this machine with its `gpus`.
+    """A sample of a corpus, run on this machine with its `gpus`.
 
-    `index_bytes` (of each partition: the size of its songs, by which costs are laid on) and `songs` are of the whole
-    corpus. `start_s`, of the wall time, is not work: starting Ray and ending it, handing out jobs.
+    `index_bytes` (the size of each partition's songs, to which costs are proportional) and `songs` describe the whole
+    corpus. `start_s` is the part of the wall time that is not work: starting and stopping Ray, handing out jobs.
     """
 
     stages: list[StageMeasure]
@@ -78,8 +87,8 @@ class Measure:
 
 @dataclass(frozen=True)
 class Target:
-    """What is asked for. Each machine has as many workers as the one that was measured; `storage_mb_s` is what the
-    storage gives to all machines together (None: it is not looked at)."""
+    """What to forecast. Each machine has as many workers as the measured one; `storage_mb_s` is the throughput of the
+    storage, shared by all machines (None: not considered)."""
 
     songs: int
     machines: int = 1
@@ -103,12 +112,12 @@ def plan_corpus(
 def measure(
     corpus: Place, stages: Sequence[Stage[Any, Any]], config: PipelineConfig, sample: int | None, address: str = "local"
 ) -> Measure:
-    """Run the stages on some partitions, in a folder beside them that is gone afterwards.
+    """Run the stages on a few partitions, in a temporary folder beside them.
 
-    Of a store, the sample is brought to this machine first, which is not measured: `Target.storage_mb_s` is for that.
-    sample: how many partitions; by default three a worker: one to warm up, and workers stand in each other's way
-    as they would. They are chosen evenly from the smallest to the largest.
-    Raises InputError as `run` does, and where one fails.
+    If the corpus lies on a store, the sample is first copied to this machine; the copying is not measured, because
+    `Target.storage_mb_s` accounts for it. sample: number of partitions; by default three for each worker, so that the
+    first warms it up and the others run while all workers compete for the machine, as in a real run. They are spread
+    evenly from the smallest to the largest. Raises InputError as `run` does, and if a partition fails.
     """
     import torch
 
@@ -125,7 +134,7 @@ def measure(
     beside = corpus if isinstance(corpus, Path) else None
     with tempfile.TemporaryDirectory(prefix=".plan-", dir=beside) as folder:
         for k in chosen:
-            _lend_inputs(corpus, Path(folder), k, stages)
+            _link_inputs(corpus, Path(folder), k, stages)
         started = time.monotonic()
         result = run(Path(folder), stages, config, address)
         wall_s = time.monotonic() - started
@@ -136,7 +145,7 @@ def measure(
         found = [_measured(stage, Path(folder), own, result.done) for stage in stages]
     total = sum(own.values())
     kinds = [(its & names, count) for its, count in result.kinds if its & names]
-    start_s = max(0.0, wall_s - play(_costs(found, [size / total for size in own.values()]), kinds).wall_s)
+    start_s = max(0.0, wall_s - simulate_run(_costs(found, [size / total for size in own.values()]), kinds).wall_s)
     return Measure(
         found, list(sizes.values()), sum(rows.values()), chosen, total, sum(rows[k] for k in chosen), kinds,
         torch.cuda.device_count(), wall_s, start_s,
@@ -144,7 +153,7 @@ def measure(
 
 
 def forecast(known: Measure, target: Target) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """(a row a stage, facts of the whole), from the sample: seconds and bytes grow with the bytes of the songs."""
+    """(a row for each stage, facts of the whole run): seconds and bytes in proportion to the bytes of the songs."""
     song_bytes = target.songs * sum(known.index_bytes) / known.songs
     count = max(1, round(target.songs * len(known.index_bytes) / known.songs))
     sizes = list(islice(cycle(known.index_bytes), count))
@@ -158,8 +167,8 @@ def forecast(known: Measure, target: Target) -> tuple[list[dict[str, Any]], dict
     totals = {key: sum(row[key] or 0 for row in rows) for key in _SUMMED}
     traffic_mb = 1000 * (totals["gb_read"] + totals["gb_written"])
     limits = bounds(costs, kinds, traffic_mb / target.storage_mb_s if target.storage_mb_s else 0.0)
-    if count * len(costs) <= _PLAYED_JOBS:
-        wall_s, _, idle_share = play(costs, kinds)
+    if count * len(costs) <= _MAX_SIMULATED_JOBS:
+        wall_s, _, idle_share = simulate_run(costs, kinds)
     else:
         wall_s = limits["work"] + limits["the longest partition"]
         idle_share = 1 - sum(sum(cost.seconds) for cost in costs) / (wall_s * workers)
@@ -168,12 +177,12 @@ def forecast(known: Measure, target: Target) -> tuple[list[dict[str, Any]], dict
     facts: dict[str, Any] = {
         "measured": f"{len(known.sampled)} of {len(known.index_bytes)} partitions, {known.sampled_songs} songs, "
         f"{known.wall_s:.0f} s on {measuring} workers, on {'GPU' if known.on_gpus else 'CPU'}; seconds, bytes and rows",
-        "extrapolated": "all figures here, by the bytes of the songs; the wall time by playing the runner's order",
+        "extrapolated": "all figures here, by the bytes of the songs; the wall time by simulating the runner's order",
         "partitions": count, "workers": workers, "wall_hours": wall_s / 3600, "wall_seconds": round(wall_s, 1),
         "of_it_start_seconds": round(known.start_s, 1), **totals, "gb_stored": song_bytes / 1e9 + totals["gb_written"],
         "storage_mb_s_needed": traffic_mb / max(wall_s, 1e-9), "workers_wait": f"{idle_share:.1%}",
         "binds": f"stage {busiest(costs, kinds)}" if binding(limits) == "work" else binding(limits),
-        "machines_that_help": f"{machines}; beyond, twice as many save less than a tenth: {then_binds} binds",
+        "machines_that_help": f"{machines}; twice as many would save less than a tenth: {then_binds} binds",
     }  # fmt: skip
     if not known.on_gpus:
         facts["gpu_hours"] = "not measured"
@@ -198,12 +207,12 @@ def _row(stage: StageMeasure, whole: float, known: Measure) -> dict[str, Any]:
 
 
 def _costs(stages: Sequence[StageMeasure], shares: Sequence[float]) -> list[StageCost]:
-    """Of partitions that are such shares of the sample."""
+    """The stages' costs for partitions whose sizes are given as shares of the sample's size."""
     return [StageCost(s.name, s.reads, [s.seconds * share for share in shares], s.setup_s) for s in stages]
 
 
-def _lend_inputs(corpus: Place, sample: Path, partition: int, stages: Sequence[Stage[Any, Any]]) -> None:
-    """The tables that the stages read and do not make: links to files, copies of a store's objects."""
+def _link_inputs(corpus: Place, sample: Path, partition: int, stages: Sequence[Stage[Any, Any]]) -> None:
+    """Provide the tables that the stages read but do not make: links to files, copies of a store's objects."""
     (sample / str(partition)).mkdir()
     optional = {name for stage in stages for name in stage.optional}
     made = {stage.name for stage in stages}
@@ -223,7 +232,7 @@ def _lend_inputs(corpus: Place, sample: Path, partition: int, stages: Sequence[S
 def _measured(
     stage: Stage[Any, Any], sample: Path, sizes: Mapping[int, int], outcomes: Sequence[tuple[Job, Done]]
 ) -> StageMeasure:
-    """A worker's first partition of a stage also warms it up: what it takes beyond the others counts as loading."""
+    """A worker's first partition of a stage also warms it up: time beyond the pace of the others counts as loading."""
     mine = [(sizes[job.partition], done) for job, done in outcomes if job.stage == stage.name]
     first = [(size, done) for size, done in mine if done.setup_s]
     steady = [(size, done) for size, done in mine if not done.setup_s] or mine
@@ -241,7 +250,7 @@ def _measured(
 
 
 def _bytes_read(stage: Stage[Any, Any], corpus: Path, partition: int) -> int:
-    """Of the columns that the stage takes, as they lie in Parquet; each from the first table that has it."""
+    """Compressed bytes of the columns that the stage takes; each column from the first table that has it."""
     left, total = set(arrow_schema(stage.takes).names), 0
     for table in stage.reads:
         path = table_path(corpus, partition, table)

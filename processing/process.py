@@ -1,4 +1,4 @@
-"""A corpus and words from the command line -> a run with its progress, its record and its summary."""
+"""A corpus and arguments of the command line -> a run with its progress, its record and its summary."""
 
 import signal
 import threading
@@ -30,9 +30,9 @@ def process_corpus(
     address: str = "local",
     as_json: bool = False,
 ) -> bool:
-    """Run the chosen stages and print the summary. True where every partition is as wanted at the end.
+    """Run the chosen stages and print the summary. Returns True if every partition is up to date at the end.
 
-    Raises InputError on bad input, before any work where it can be known.
+    Raises InputError on bad input, before any work where possible.
     """
     resolved = load_config(PipelineConfig, config, overrides)
     chosen = build_stages(resolved, stages)
@@ -54,7 +54,7 @@ def process_corpus(
 
 
 class _Watch:
-    """Tells people and writes the record, from the first job to whatever the end is."""
+    """Shows progress and writes the run's record, from the first job to the end, however the run ends."""
 
     def __init__(self, corpus: Place, stages: Sequence[Stage[Any, Any]], config: PipelineConfig) -> None:
         self._new = lambda: Record(corpus, stages, config)
@@ -83,30 +83,28 @@ class _Watch:
                 self.record.end(self._result, "failed", str(error) if isinstance(error, InputError) else repr(error))
         if stopped:
             made = len(self._result.done) if self._result else 0
-            note(
-                f"stopped; what is made ({made} of this run's tables) is kept, and the same command goes on from there"
-            )
+            note(f"stopped; the tables made so far ({made} in this run) are kept; run the same command to continue")
 
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM (of a job's stop, of a batch system) ends a run as tidily as Ctrl-C, with exit code 143."""
+    """SIGTERM (from a batch system, for example) ends a run as cleanly as Ctrl-C, with exit code 143."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    came = []
+    received = []
 
     def end(*_: object) -> NoReturn:
-        came.append(signal.SIGTERM)
+        received.append(signal.SIGTERM)
         raise SystemExit
 
-    held = signal.signal(signal.SIGTERM, end)
+    previous = signal.signal(signal.SIGTERM, end)
     try:
         yield
     except SystemExit:
-        if came:  # Ray passes the exception on, but not its code
+        if received:  # Ray passes the exception on, but not its code
             raise SystemExit(128 + signal.SIGTERM) from None
         raise
     finally:
-        signal.signal(signal.SIGTERM, held)
+        signal.signal(signal.SIGTERM, previous)

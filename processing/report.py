@@ -13,20 +13,20 @@ from processing.engine.runner import RunResult
 from processing.pipeline import STAGES, USUAL
 
 _ROWS_ARE = {"index": "songs", "separate": "parts of up to 1 min", "segment": "clips"}
-"""Stage -> what its rows are, where that differs from the rows that it takes in."""
+"""Stage -> what its output rows are, where they differ from its input rows."""
 
 
 def status(corpus: Place) -> list[dict[str, Any]]:
-    """One row a stage, the index first: partitions done, rows in, out and rejected, reasons with their counts."""
+    """A row for each stage, the index first: partitions done, rows in, out and rejected, counts by reason."""
     numbers = partitions(corpus)
     return [_count(corpus, numbers, name) for name in ("index", *STAGES)]
 
 
 def next_command(corpus: Place, rows: Sequence[Mapping[str, Any]] = (), recipe: Sequence[str] | None = None) -> str:
-    """What to type next: the stages that a partition still lacks, or the build of the whole.
+    """The next command to type: `process` for the stages that some partition still lacks, else `build`.
 
-    `rows`: of `status` or `summarize`, which have looked at their stages' tables; only other stages' are looked for.
-    `recipe`: the stages that a config's `run` names, where it does.
+    `rows`: from `status` or `summarize`; tables of stages that are in them are not looked up again. `recipe`: the
+    stages that a config's `run` names, if it does.
     """
     wanted = USUAL if recipe is None else recipe
     numbers = partitions(corpus)

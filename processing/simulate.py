@@ -1,8 +1,8 @@
-"""What partitions take in each stage, and so many workers -> how long the whole takes, played in the runner's order.
+"""Seconds of each partition in each stage, and a number of workers -> how long the whole run takes, by simulation.
 
-Workers are of kinds (with a GPU, without), and each kind has stages of its own. A worker takes a job whose inputs are
-committed, rather of a stage that it has loaded, then of the earliest stage, then the largest partition. Storage and
-network are not played; `bounds` says how long they would take.
+There are kinds of workers (with a GPU, without), and each kind has stages of its own. As in the runner, a worker takes
+a job whose inputs are committed: preferably of a stage that it has loaded, then of the earliest stage, then the largest
+partition. Storage and network are not simulated; `bounds` says how long they would take.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 WorkerKinds = Sequence[tuple[frozenset[str], int]]
-"""Kinds of workers: the stages that they do, which no other kind does, and how many they are."""
+"""Kinds of workers: the stages that only this kind runs, and its number of workers."""
 
 
 @dataclass(frozen=True)
 class StageCost:
-    """What a stage takes of a worker: seconds for each partition, and once to load its models."""
+    """What a stage costs a worker: seconds for each partition, and once for loading its models."""
 
     name: str
     reads: tuple[str, ...]
@@ -26,16 +26,16 @@ class StageCost:
     setup_s: float = 0.0
 
 
-class Played(NamedTuple):
-    """One run as it would go: from the first job to the last commit; the seconds of all workers together, loading
-    included; and the share of the workers' time in which they wait for inputs, or at the end for the last of them."""
+class SimulatedRun(NamedTuple):
+    """Wall time from the first job to the last commit; busy seconds of all workers together, loading included; and the
+    share of the workers' time spent waiting for inputs or, at the end, for the last worker."""
 
     wall_s: float
     busy_s: float
     idle_share: float
 
 
-def play(stages: Sequence[StageCost], kinds: WorkerKinds) -> Played:
+def simulate_run(stages: Sequence[StageCost], kinds: WorkerKinds) -> SimulatedRun:
     """List scheduling of every stage on every partition. A million jobs take some ten seconds."""
     done_by_kinds = set[str]().union(*(names for names, _ in kinds))
     assert all(count > 0 for _, count in kinds) and {s.name for s in stages} == done_by_kinds, kinds
@@ -61,7 +61,7 @@ def play(stages: Sequence[StageCost], kinds: WorkerKinds) -> Played:
                 busy += took
                 heappush(running, (now + took, worker, stage, partition))
         if not running:
-            return Played(now, busy, 1 - busy / (now * len(kind_of)) if now else 0.0)
+            return SimulatedRun(now, busy, 1 - busy / (now * len(kind_of)) if now else 0.0)
         now, worker, stage, partition = heappop(running)
         heappush(idle[kind_of[worker]], worker)
         for k, inner in enumerate(needs):
@@ -71,10 +71,10 @@ def play(stages: Sequence[StageCost], kinds: WorkerKinds) -> Played:
 
 
 def bounds(stages: Sequence[StageCost], kinds: WorkerKinds, storage_s: float = 0.0) -> dict[str, float]:
-    """What may bind the whole -> the seconds that it cannot go below for that.
+    """What may limit the run -> the lower bound that it sets, in seconds.
 
-    work: all jobs of the kind of workers that has most to do, shared out evenly. The longest partition: through the
-    stages that wait for one another, their models loaded. storage: all that is read and written.
+    work: all jobs of the busiest kind of workers, shared evenly. the longest partition: its chain of stages that wait
+    for one another, models loaded. storage: everything that is read and written.
     """
     ends: dict[str, np.ndarray] = {}
     for stage in stages:
@@ -86,23 +86,23 @@ def bounds(stages: Sequence[StageCost], kinds: WorkerKinds, storage_s: float = 0
 
 
 def binding(limits: Mapping[str, float]) -> str:
-    """Which of the bounds is the longest."""
+    """The name of the largest bound."""
     return max(limits, key=lambda name: limits[name])
 
 
 def busiest(stages: Sequence[StageCost], kinds: WorkerKinds) -> str:
-    """The stage that takes most of the workers that have most to do."""
+    """The stage that takes most time of the busiest kind of workers."""
     names, _ = max(kinds, key=lambda kind: _work_s(stages, *kind))
     return max((stage for stage in stages if stage.name in names), key=lambda stage: sum(stage.seconds)).name
 
 
 def times(kinds: WorkerKinds, factor: float) -> WorkerKinds:
-    """So many times as many of each kind, at least one."""
+    """Each kind with `factor` times as many workers, at least one."""
     return [(names, max(1, round(count * factor))) for names, count in kinds]
 
 
 def machines_that_help(stages: Sequence[StageCost], at_once: WorkerKinds, storage_s: float = 0.0) -> tuple[int, str]:
-    """(machines of `at_once` workers from which twice as many would save less than a tenth, what then binds)."""
+    """(number of machines, each with `at_once` workers, beyond which doubling saves less than a tenth; what binds)."""
     machines, here = 1, bounds(stages, at_once, storage_s)
     while True:
         more = times(at_once, 2 * machines)

@@ -18,11 +18,11 @@ def choose_windows(
     times_ms [N] ascending: where a cut may be, first and last are the song's ends. sung_ms [N]: the singing before each
     time. cut_cost_ms [N]: what a cut there costs. A window's worth is its singing, less `unsung_cost` times the rest,
     less the cost of its two cuts, less `window_cost_ms` (so that nothing is cut without need). Windows last min_ms to
-    max_ms and are sung for `min_fraction` at least; only windows of positive worth are taken. A song shorter than
+    max_ms, at least `min_fraction` of each is sung, and only windows of positive worth are taken. A song shorter than
     min_ms is one window or none.
 
-    Exact, by dynamic programming over the right end: the best that ends by j is the best by j-1, or a window (i, j) on
-    top of the best by i, with i = 0 among them.
+    Exact, by dynamic programming over the right end: the best total up to j is the best up to j-1, or a window (i, j)
+    added to the best up to i.
     """
     min_ms = min(min_ms, int(times_ms[-1] - times_ms[0]))
     count = len(times_ms)
@@ -58,7 +58,7 @@ def cut_times(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Where a song may be cut, and what each cut costs.
 
-    words_ms [W, 2], lines_ms [L, 2]: starts and ends. sung_T: is there singing, one value every `step_ms`. Returns
+    words_ms [W, 2], lines_ms [L, 2]: starts and ends. sung_T: whether there is singing, every `step_ms`. Returns
     (times_ms [N], cost_ms [N]): every 100 ms and the middle of each gap between words, never inside a word. A cut in
     singing costs 1 s, inside a line 0.5 s, and 0.1 s each within 300, 200 and 100 ms of a word, whose times may be off.
     """

@@ -8,7 +8,7 @@ from autosing.metrics.alignment import onset_errors
 from autosing.stage import Rejected
 from autosing.text.letters import letters
 from processing.alignment.chain import BETWEEN, CLASSES, NUM_CLASSES, PAUSE, Costs, LineToPlace, build_chain
-from processing.alignment.emissions import Heard, Hearing, change, class_scores, windows
+from processing.alignment.emissions import Emissions, Scoring, change, class_scores, windows
 from processing.alignment.lyrics import known_language, likely_language, read_lyrics
 from processing.alignment.offset import estimate_offset
 from processing.alignment.place import Scores, SungLine, place_plain, place_stamped
@@ -58,7 +58,7 @@ def _heard(num_frames, words):
 
 
 def _scores(num_frames, words):
-    class_TC = class_scores(_heard(num_frames, words), PRIOR_L, Hearing(0.3, 0.02, 0.5, 0.3, 4.0))
+    class_TC = class_scores(_heard(num_frames, words), PRIOR_L, Scoring(0.3, 0.02, 0.5, 0.3, 4.0))
     return Scores(class_TC, np.zeros(num_frames, np.float32))
 
 
@@ -177,13 +177,13 @@ class _Ears:
     def __call__(self, voice):
         voice_S = np.concatenate(list(voice), axis=1)[0]
         loud = np.abs(voice_S).max() > 1e-3
-        return Heard(_heard(750, SONG), np.full(750, -3.0), {"en": 1.0} if loud else {}, len(voice_S) / 16_000)
+        return Emissions(_heard(750, SONG), np.full(750, -3.0), {"en": 1.0} if loud else {}, len(voice_S) / 16_000)
 
 
 @pytest.fixture
 def stage():
     stage = Align(AlignConfig(transcribe=False))
-    stage.listen = _Ears()
+    stage.emit = _Ears()
     return stage
 
 
@@ -196,11 +196,11 @@ def test_some_of_the_accompaniment_is_heard_beside_the_voice(stage):
     rest = Audio(0.2 * np.cos(np.arange(14 * 16000, dtype=np.float32))[None], 16000)
     heard = []
 
-    def listen(voice):
+    def emit(voice):
         heard.append(np.concatenate(list(voice), axis=1)[0])
         return _Ears()(iter([heard[-1][None]]))
 
-    stage.listen, listen.log_prior_L = listen, PRIOR_L
+    stage.emit, emit.log_prior_L = emit, PRIOR_L
     stage.apply(_row(raw="river stone", rest=rest))
     stage.apply(_row(raw="river stone"))
     with_rest_S, alone_S = heard

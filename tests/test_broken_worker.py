@@ -11,7 +11,7 @@ from processing.engine.worker import is_of_machine
 from processing.engine.workers import Died
 from support.made_workers import CHAIN, MadeUp, make_corpus
 
-BROKEN = Died("its worker was ended after an error of its machine (CUDA error: an illegal memory access)")
+BROKEN = Died("its worker was stopped after a machine error (CUDA error: an illegal memory access)")
 
 
 class SomeBroken(MadeUp):

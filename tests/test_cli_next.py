@@ -137,7 +137,7 @@ def test_paths_are_wrapped_and_never_cut(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("word", "says"),
     [
-        ("x=[1", r"'\[1' is not readable as YAML .*mend or quote it"),
+        ("x=[1", r"'\[1' is not readable as YAML .*correct or quote it"),
         ("lr=2020-01-01", "neither number, text, list nor mapping.*quote what is meant as text"),
         ("lr={1, 2", "not readable as YAML"),
         ("lr=!!set {a}", "neither number"),

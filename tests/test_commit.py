@@ -5,7 +5,6 @@ import shutil
 import time
 
 import pytest
-import webdataset.writer  # noqa: F401  (imports torch: once here, not in each fork)
 
 from autosing.errors import InputError
 from autosing.schemas.sample import DatasetIndex
@@ -13,7 +12,7 @@ from autosing.storage import store
 from autosing.storage.store import POINTS, attempt, digest_of, others_at_work
 from autosing.storage.tables import read_meta, read_rejects, read_rows, rejects_path, table_path
 from dataset_builder import build as room
-from dataset_builder.commit import begin, standing
+from dataset_builder.commit import begin, committed_index
 from dataset_builder.config import BuildConfig
 from processing.engine.record import Record
 from processing.engine.runner import run
@@ -181,17 +180,17 @@ def test_an_import_killed_before_its_report_knows_its_songs_again(processed, tmp
     sounds = [row.audio for row in read_rows(table_path(processed, 0, "index"), cheap.Heard)]
     (tmp_path / "songs" / "a.flac").write_bytes(sounds[0])
 
-    def deed():
+    def work():
         return import_corpus(tmp_path / "songs", tmp_path / "c")
 
     shutil.rmtree(tmp_path / "c", ignore_errors=True)
-    outcome = in_process(deed, kill_at=in_process(deed).passed.index("before import"))
+    outcome = in_process(work, kill_at=in_process(work).passed.index("before import"))
     assert not outcome.killed or not (tmp_path / "c" / "_import.json").exists()
     shutil.rmtree(tmp_path / "c")
-    assert in_process(deed, kill_at=4).killed and not (tmp_path / "c" / "_import.json").exists()
-    assert deed().kept == ["a"]
+    assert in_process(work, kill_at=4).killed and not (tmp_path / "c" / "_import.json").exists()
+    assert work().kept == ["a"]
     (tmp_path / "songs" / "a.flac").write_bytes(sounds[1])
-    assert deed().changed == ["a"], "the song was changed; it is not another one of that name"
+    assert work().changed == ["a"], "the song was changed; it is not another one of that name"
 
 
 def test_two_attempts_side_by_side_are_one_commit(index_only, processed, tmp_path):
@@ -244,7 +243,7 @@ def test_two_builds_at_once_share_no_names(processed, tmp_path):
         first, second = begin(dataset, "a" * 32, one), begin(dataset, "b" * 32, two)
         assert second.prefix == f"{'b' * 16}/" and first.prefix == f"{'a' * 16}/"
         room.build(processed, dataset, CONFIG)
-        assert standing(dataset) is not None and (dataset / f"unfinished-{'a' * 16}.json").exists()
+        assert committed_index(dataset) is not None and (dataset / f"unfinished-{'a' * 16}.json").exists()
     held = dataset_state(dataset)
     room.build(processed, dataset, CONFIG)
     assert dataset_state(dataset) == held and not list(dataset.glob("unfinished*")), "the last one sweeps"
@@ -259,7 +258,7 @@ def test_a_build_whose_files_were_taken_away_is_not_committed(processed, tmp_pat
             next((tmp_path / "d").glob("*/train/000000.tar")).unlink()
 
     monkeypatch.setattr(store, "watch", lose)
-    with pytest.raises(InputError, match="another build took files away"):
+    with pytest.raises(InputError, match="another build deleted files"):
         room.build(processed, tmp_path / "d", OTHER)
     assert dataset_state(tmp_path / "d") == held
 
@@ -293,7 +292,7 @@ def test_tables_that_change_while_they_are_read_are_noticed(processed, tmp_path,
     tone = cheap_stages()[1]
     apply = tone.apply
     monkeypatch.setattr(tone, "apply", lambda row: (swap(), apply(row))[1])
-    with pytest.raises(InputError, match="another run put other tables"):
+    with pytest.raises(InputError, match="another run replaced segment while they were read"):
         process_partition(tone, tmp_path / "c", 0)
     assert tables(tmp_path / "c")["0/pitch.parquet"] == tables(other)["0/pitch.parquet"], "ours was not put"
     shutil.rmtree(tmp_path / "c")
@@ -301,7 +300,7 @@ def test_tables_that_change_while_they_are_read_are_noticed(processed, tmp_path,
     monkeypatch.setattr(room, "card_text", lambda *_: swap() or "")
     with pytest.raises(InputError, match="tables changed while they were read"):
         room.build(tmp_path / "c", tmp_path / "d", CONFIG)
-    assert standing(tmp_path / "d") is None
+    assert committed_index(tmp_path / "d") is None
 
 
 def test_missing_rejects_are_a_reason_to_run_again(processed, tmp_path):

@@ -26,7 +26,7 @@ from autosing.pretrained import open_tensors
 from autosing.pretrained.hubert import to_torchaudio
 from autosing.schemas.records import Part
 from processing.pipeline import PipelineConfig, build_stages, own_details
-from processing.stages.content import ClipVocals, ContentConfig, HearContent
+from processing.stages.content import ClipVocals, ContentConfig, EncodeContent
 
 RATE = 16_000
 
@@ -322,7 +322,7 @@ def test_a_model_hears_with_the_weights_that_it_was_made_with(files, both, tmp_p
 
 def test_the_stage_gives_the_same_and_its_table_depends_on_weights_not_on_where_they_lie(files, both, tmp_path):
     encoders = tuple(EncoderConfig(name=part.name, layer=part.layer) for part in both.parts)
-    stage = HearContent(ContentConfig(encoders=encoders, files=files))
+    stage = EncodeContent(ContentConfig(encoders=encoders, files=files))
     stage.setup()
     audio = voice(2.5, rate=24_000)
     row = stage.apply(ClipVocals("a", encode(audio)))
@@ -332,7 +332,7 @@ def test_the_stage_gives_the_same_and_its_table_depends_on_weights_not_on_where_
     for name, path in files.items():
         moved[name] = str(tmp_path / Path(path).name)
         Path(moved[name]).write_bytes(Path(path).read_bytes())
-    assert own_details(HearContent(ContentConfig(encoders=encoders, files=moved))) == own_details(stage)
+    assert own_details(EncodeContent(ContentConfig(encoders=encoders, files=moved))) == own_details(stage)
     assert [part["width"] for part in own_details(stage)["parts"]] == [64, 64, 64]
 
 

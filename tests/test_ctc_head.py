@@ -175,7 +175,7 @@ def test_a_run_may_begin_with_the_bundled_head_and_places_letters_from_the_first
     torch.testing.assert_close(task.export().state["log_prior"], log_prior_L, atol=1e-3, rtol=1e-3)
     with pytest.raises(InputError, match=r"has hidden 96, the run 8; give --set task\.hidden=96"):
         TrainCTCHead(CTCHeadSettings(begin_with=LETTERS, hidden=8), EMPTY)
-    with pytest.raises(InputError, match=r"reads whisper-base, the run whisper-tiny"):
+    with pytest.raises(InputError, match=r"has encoder whisper-base, the run whisper-tiny"):
         TrainCTCHead(CTCHeadSettings(begin_with=LETTERS, encoder="whisper-tiny"), EMPTY)
 
 

@@ -100,7 +100,7 @@ def test_useless_samples_are_counted_and_a_useless_dataset_is_refused(made):
     assert set(names(batches, 22)) == {f"train{k // 2}-{k % 2}" for k in range(13)} - set(task.without)
     assert batches.skipped == 4 - (26 - batches.taken)
     task.without = tuple(f"train{k // 2}-{k % 2}" for k in range(13))
-    with pytest.raises(InputError, match="no sample of the train split is of use"):
+    with pytest.raises(InputError, match="can use no sample of the train split"):
         next(lane_of(made, task=task))
 
 

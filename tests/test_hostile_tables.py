@@ -80,8 +80,8 @@ def foreign_words(path: Path) -> None:
 
 WRONG = pa.array([{"bytes": b"x", "path": "x.wav"}] * 2)
 REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
-    "id twice": (held(id=["a", "a"]), "id a stands twice in it"),
-    "id of the other partition": (held(id=["a", "good-0"]), "id good-0 stands in partitions 0 and 1"),
+    "id twice": (held(id=["a", "a"]), "id a is twice in it"),
+    "id of the other partition": (held(id=["a", "good-0"]), "id good-0 is in partitions 0 and 1"),
     "dot in an id": (held(id=["a.b", "b"]), r"id 'a\.b': only letters"),
     "slash in an id": (held(id=["a/b", "b"]), "id 'a/b': only letters"),
     "way out in an id": (held(id=["../../etc", "b"]), "only letters"),

@@ -192,7 +192,7 @@ def test_sources_that_cannot_be_used_say_so(tmp_path, content, words):
 
 
 def test_paths_that_cannot_be_used_say_so(tmp_path):
-    with pytest.raises(InputError, match="found nothing; give a folder"):
+    with pytest.raises(InputError, match="does not exist; give a folder"):
         import_corpus(tmp_path / "absent", tmp_path / "corpus")
     with pytest.raises(InputError, match=r"none of its 1 songs can be used \(not_audio 1\)"):
         import_corpus(write(tmp_path, {"x.mp3": "x"}) / "x.mp3", tmp_path / "corpus")

@@ -158,7 +158,7 @@ def test_a_run_goes_on_only_as_what_it_was_begun(data, tmp_path):
     with pytest.raises(InputError, match="2 of 4 steps; add --resume"):
         launch.train("pair", data, run, overrides=("steps=4",))
     make_dataset(tmp_path / "other", groups=("meta", "semantic"), seed=1)
-    with pytest.raises(InputError, match="was begun with dataset"):
+    with pytest.raises(InputError, match="was started with dataset"):
         launch.train("pair", tmp_path / "other", run, resume=True)
     assert launch.train("pair", data, run, overrides=("steps=4",), resume=True)["steps"] == 4
 

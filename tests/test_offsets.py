@@ -109,7 +109,7 @@ def test_verify_compares_offsets_with_the_headers_whatever_the_index_vouches_for
     values = index.dump()
     values["splits"]["train"]["shards"] = [changed.dump()]
     (tmp_path / "index.json").write_text(json.dumps(values))
-    with pytest.raises(InputError, match=r"000000\.offsets\.json does not say where its members lie"):
+    with pytest.raises(InputError, match=r"000000\.offsets\.json does not match where its members lie"):
         verify(tmp_path)
 
 

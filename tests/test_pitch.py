@@ -50,7 +50,7 @@ def test_a_high_soprano_is_found_by_a_tracker_that_reaches_so_far():
     stage.setup()
     rejected = stage.apply(ClipVocals("a", encode(Audio(voice_S[None], RATE_HZ))))
     assert rejected.reason == "mostly_unvoiced" and "(fcpe, 32.7 to 1100 Hz)" in rejected.measurement
-    with pytest.raises(InputError, match=r"fcpe hears 32\.7 to 1100 Hz; give --set pitch\.tracker=swiftf0"):
+    with pytest.raises(InputError, match=r"fcpe covers 32\.7 to 1100 Hz; give --set pitch\.tracker=swiftf0"):
         PitchConfig.build({"max_hz": 1300.0})
     narrow_T = load_tracker("swiftf0", range_hz=(50.0, 1100.0))(voice_S, RATE_HZ)
     assert not narrow_T.any() and PitchConfig(tracker="swiftf0", max_hz=1300).range_hz == (47.0, 1300)

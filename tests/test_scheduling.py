@@ -93,8 +93,8 @@ def test_the_third_death_sets_a_partition_aside_and_the_rest_goes_on(tmp_path):
     first, second = sorted(result.failures, key=lambda f: f.job.partition)
     assert (first.job.stage, first.deaths, first.not_run) == ("two", 3, ("three",))
     assert str(first) == (
-        "two, partition 1: set aside after 3 workers died over it; the last: its worker died (killed); "
-        "not run for want of it: three"
+        "two, partition 1: set aside after 3 workers died on it; the last: its worker died (killed); "
+        "not run because of it: three"
     )
     assert (second.job.stage, second.deaths, second.reason) == ("three", 0, "row s2\nthe device is gone")
 
@@ -120,7 +120,7 @@ def test_where_nobody_comes_up_for_what_is_left_the_run_ends_in_words(tmp_path, 
     schedule = Schedule(make_corpus(tmp_path, [2000]), CHAIN)
     pool, result = MadeUp(schedule, 2, can=can), RunResult(schedule)
     pool.heap = [(0.0, 0, Ready("w0"))]
-    with pytest.raises(InputError, match=r"could do what is left \(two, three\).*run the same command again"):
+    with pytest.raises(InputError, match=r"remaining stages \(two, three\).*run the same command again"):
         drive(pool, result, 2, lambda *_: None)
     assert [job.stage for job, _ in result.done] == ["one"]
 
@@ -137,7 +137,7 @@ def test_workers_with_a_gpu_do_what_can_use_one_and_the_others_the_rest():
     third = [stage("a", ("index",), share=Resources(gpus=0.4))]
     assert make_pools(third, {"CPU": 9, "GPU": 2}, config)[0].size == 4, "a share lies on one GPU"
     assert make_pools([stage("a", ("index",), "cuda")], {"CPU": 2, "GPU": 1}, PipelineConfig(gpu_share=1))[0].size == 1
-    with pytest.raises(InputError, match=r"a\.device is cuda, but Ray holds no GPU"):
+    with pytest.raises(InputError, match=r"a\.device is cuda, but Ray has no GPU"):
         make_pools([stage("a", ("index",), "cuda")], {"CPU": 8}, config)
 
 
@@ -189,8 +189,8 @@ def test_what_was_set_aside_stands_in_the_record_and_in_status(tmp_path, monkeyp
     made_up_workers(monkeypatch, corpus, 2, events={("two", 1): [Died("its worker died (killed)")] * 3})
     assert process_corpus(corpus, as_json=True) is False
     said = capsys.readouterr().err
-    assert "two partition 1: its worker died (killed); another worker takes it" in said
-    assert "failed: two, partition 1: set aside after 3 workers died over it" in said
+    assert "two partition 1: its worker died (killed); another worker will retry it" in said
+    assert "failed: two, partition 1: set aside after 3 workers died on it" in said
     assert "[1/6] one partition 0: 2 in, 2 out, 0 rejected, " in said and " left" in said and "rows/s" in said
     (path,) = (corpus / "_runs").iterdir()
     content = json.loads(path.read_text())
@@ -213,7 +213,7 @@ def test_status_shows_what_a_living_run_is_at_and_knows_a_dead_one(tmp_path, mon
     monkeypatch.setattr(record.Record, "end", lambda *_: seen.append(last_run(corpus)["last_run"]))
     with pytest.raises(KeyboardInterrupt):
         process_corpus(corpus)
-    assert "stopped; what is made (1 of this run's tables) is kept" in capsys.readouterr().err
+    assert "stopped; the tables made so far (1 in this run) are kept" in capsys.readouterr().err
     (alive,) = seen
     assert (alive["state"], alive["made"], alive["jobs"]) == ("running", 1, 6)
     assert {(a["stage"], a["partition"], a["worker"]) for a in alive["at_work"]} == {("one", 1, "w0"), ("two", 0, "w1")}

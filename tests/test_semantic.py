@@ -149,7 +149,7 @@ def test_codes_say_the_sound_and_not_the_singer_whatever_the_seed(seed):
     model = SemanticConfig(width=16, dim=6, codes=32)
     task = TrainSemantic(SemanticSettings(model=model, statistics_steps=5, reservoir=600), DatasetIndex(
         fingerprint="", members=("meta", "audio")))  # fmt: skip
-    task.hear = throat = Throat(0)
+    task.encode = throat = Throat(0)
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     for step in range(1, 16):

@@ -195,7 +195,7 @@ def test_training_from_a_store_is_training_from_a_disk(port, tmp_path, monkeypat
     assert far["loss"] == near["loss"] != 0
     plan = launch.make_plan("t2s", home, tmp_path / "other", None, words)
     carried = []
-    monkeypatch.setattr(cluster, "carry_out", lambda plan, say: carried.append(plan))
+    monkeypatch.setattr(cluster, "run_rank", lambda plan, say: carried.append(plan))
     cluster._be_a_rank(cluster._as_words(plan) | {"folder": "."})
     assert carried == [plan], "a rank on another node knows the store as well"
 

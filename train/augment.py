@@ -1,6 +1,6 @@
-"""A clip of a voice -> the same clip as another throat, room, microphone and level would give it.
+"""A clip of a voice -> the same clip as another vocal tract, room, microphone and level would give it.
 
-All is a function of the rng. Shapes: S samples, F frames, W samples of a window, K bins, R places compared.
+Everything is a function of the rng. Shapes: S samples, F frames, W samples of a window, K bins, R places compared.
 """
 
 import numpy as np
@@ -10,21 +10,21 @@ from pydantic import Field
 from autosing.config import Config
 
 _FINENESS = 0.6
-"""Of an envelope: its cepstrum is kept below so many periods of the voice. On made vowels of known formants, moved by
-eight pairs of ratios, the first three come within 2 % of what is asked with 0.6; within 6 % with 0.4 or 0.5, where the
-curve is too smooth, and within 3 % with 0.7 or 0.8, where it begins to follow the harmonics."""
-_MOST_GAIN = 3.5
-"""30 dB: what a frequency is raised or lowered by at most where formants are moved."""
+"""Resolution of an envelope: its cepstrum is kept below so many periods of the voice. Measured on synthetic vowels,
+moved by eight pairs of ratios: the first three formants come within 2 % of their target with 0.6; within 6 % with 0.4
+or 0.5, where the curve is too smooth; and within 3 % with 0.7 or 0.8, where it begins to follow the harmonics."""
+_MAX_GAIN = 3.5
+"""30 dB: the most that a frequency is raised or lowered when formants are moved."""
 
 
 def varispeed(audio_S: np.ndarray, wanted_samples: int) -> np.ndarray:
-    """Played faster or slower until it fills the wanted samples: pitch, formants and tempo move together."""
+    """Resampled so that it fills the wanted samples: pitch, formants and tempo change together."""
     moved_S = soxr.resample(audio_S, len(audio_S), wanted_samples, quality="HQ")
     return np.pad(moved_S, (0, max(0, wanted_samples - len(moved_S))))[:wanted_samples].astype(np.float32)
 
 
 def equalise(audio_S: np.ndarray, rng: np.random.Generator, sample_rate_hz: int, spread_db: float = 5.0) -> np.ndarray:
-    """A random smooth frequency response: eight points, even in octaves from 60 Hz to half the rate."""
+    """With a random smooth frequency response: eight points, evenly spaced in octaves from 60 Hz to half the rate."""
     points_hz = np.geomspace(60, sample_rate_hz / 2, 8)
     points_db = rng.normal(0, spread_db, 8)
     spectrum_K = np.fft.rfft(audio_S)
@@ -40,7 +40,7 @@ def to_peak(audio_S: np.ndarray, peak_db: float) -> np.ndarray:
 
 
 def with_noise(audio_S: np.ndarray, rng: np.random.Generator, level_db: float) -> np.ndarray:
-    """White noise of so many dB full scale under it."""
+    """With white noise of `level_db` dB full scale added."""
     return audio_S + (10 ** (level_db / 20) * rng.standard_normal(len(audio_S))).astype(np.float32)
 
 
@@ -52,9 +52,9 @@ def with_silence(audio_S: np.ndarray, rng: np.random.Generator, ramp_samples: in
 
 
 class Disguise(Config):
-    """How far the voice that content is heard from is moved from the singer's own (Choi 2021, NANSY, arXiv:2110.14513).
+    """How far the voice for the content encoder is moved from the singer's own (Choi 2021, NANSY, arXiv:2110.14513).
 
-    What of the content still tells of pitch and singer then tells nothing true, so a model learns not to listen to it.
+    The pitch and singer that leak into the content are then wrong, so a model learns not to rely on them.
     """
 
     pitch_semitones: float = Field(default=6.0, ge=0, le=12)
@@ -68,9 +68,10 @@ class Disguise(Config):
 def disguised(
     audio_S: np.ndarray, sample_rate_hz: int, rng: np.random.Generator, how: Disguise, f0_hz_T: np.ndarray
 ) -> np.ndarray:
-    """The clip in another voice, as long as it and in time with it. In training only, and only for the content encoder.
+    """The clip in another voice, with the same length and timing. Only in training, and only for the content encoder.
 
-    All follows from the rng, which a task's `prepare` gets from (run's seed, sample, epoch). `f0_hz_T`: see `reshaped`.
+    Everything follows from the rng, which a task's `prepare` gets from (run's seed, sample, epoch). `f0_hz_T`: see
+    `reshaped`.
     """
     pitch_ratio, formant_ratio = (
         2 ** (rng.uniform(-most, most) / 12) for most in (how.pitch_semitones, how.formant_semitones)
@@ -84,16 +85,17 @@ def reshaped(
 ) -> np.ndarray:
     """Pitch and formants multiplied, each by its own ratio; length and timing kept (to 5 ms).
 
-    Played at another speed, stretched back (WSOLA), and what that did too much or too little to the formants is done by
-    a filter: the spectral envelope, moved, over the envelope. `f0_hz_T`: the clip's pitch at 100 Hz, 0 where unvoiced,
-    which says how fine an envelope can be told from harmonics.
+    The clip is resampled, which moves pitch and formants by the pitch ratio, and stretched back to its length (WSOLA).
+    Then a filter moves the formants by the remaining ratio: the moved spectral envelope divided by the envelope.
+    `f0_hz_T`: the clip's pitch at 100 Hz, 0 where unvoiced. It limits how fine an envelope can be separated from the
+    harmonics.
     """
     audio_S = audio_S.astype(np.float32)
     if len(audio_S) < sample_rate_hz // 10:
         return audio_S
     if abs(np.log2(pitch_ratio)) > 1e-4:
-        played_S = soxr.resample(audio_S, sample_rate_hz * pitch_ratio, sample_rate_hz, quality="HQ")
-        audio_S = _stretched(played_S, len(audio_S), sample_rate_hz)
+        resampled_S = soxr.resample(audio_S, sample_rate_hz * pitch_ratio, sample_rate_hz, quality="HQ")
+        audio_S = _stretched(resampled_S, len(audio_S), sample_rate_hz)
     moved = formant_ratio / pitch_ratio
     if abs(np.log2(moved)) > 1e-4:
         audio_S = _formants_moved(audio_S, sample_rate_hz, moved, f0_hz_T * pitch_ratio)
@@ -103,7 +105,7 @@ def reshaped(
 def _stretched(audio_S: np.ndarray, wanted_samples: int, sample_rate_hz: int) -> np.ndarray:
     """As many samples as wanted, pitch and formants kept: WSOLA (Verhelst & Roelands 1993).
 
-    Overlapping windows of 30 ms are each taken from near where they belong, there where they best go on what was laid.
+    Overlapping windows of 30 ms are taken from near their places, there where they best continue the output so far.
     """
     half = round(0.015 * sample_rate_hz)
     reach = round(0.008 * sample_rate_hz)
@@ -116,10 +118,10 @@ def _stretched(audio_S: np.ndarray, wanted_samples: int, sample_rate_hz: int) ->
     for k in range(count):
         place = min(round(k * half * speed), len(audio_S)) + reach
         if k:
-            # What would go on from the last window, against what lies around the place where the next belongs.
-            asked_W = padded_S[at + half : at + 3 * half]
+            # The continuation of the last window is compared with the samples around the next window's place.
+            next_W = padded_S[at + half : at + 3 * half]
             near_S = padded_S[place - reach : place + reach + 2 * half]
-            match_R = np.correlate(near_S, asked_W, "valid") if len(asked_W) < 64 else _correlated(near_S, asked_W)
+            match_R = np.correlate(near_S, next_W, "valid") if len(next_W) < 64 else _correlated(near_S, next_W)
             power_S = np.concatenate([[0.0], np.cumsum(near_S.astype(np.float64) ** 2)])
             power_R = power_S[2 * half :] - power_S[: -2 * half]
             at = place - reach + int(np.argmax(match_R / np.sqrt(power_R + 1e-6)))
@@ -130,7 +132,7 @@ def _stretched(audio_S: np.ndarray, wanted_samples: int, sample_rate_hz: int) ->
 
 
 def _correlated(long_S: np.ndarray, short_W: np.ndarray) -> np.ndarray:
-    """What np.correlate(..., "valid") gives, by FFT."""
+    """The same as np.correlate(..., "valid"), by FFT."""
     size = 1 << (len(long_S) - 1).bit_length()
     found_S = np.fft.irfft(np.fft.rfft(long_S, size) * np.conj(np.fft.rfft(short_W, size)), size)
     return found_S[: len(long_S) - len(short_W) + 1]
@@ -154,7 +156,7 @@ def _formants_moved(audio_S: np.ndarray, sample_rate_hz: int, ratio: float, f0_h
     below_K = np.floor(low_K).astype(int)
     above_K = np.minimum(below_K + 1, bin_K[-1])
     moved_FK = envelope_FK[:, below_K] * (1 - share_K) + envelope_FK[:, above_K] * share_K
-    gain_FK = np.exp(np.clip(moved_FK - envelope_FK, -_MOST_GAIN, _MOST_GAIN))
+    gain_FK = np.exp(np.clip(moved_FK - envelope_FK, -_MAX_GAIN, _MAX_GAIN))
     made_FW = np.fft.irfft(spectrum_FK * gain_FK, size).astype(np.float32) * window_W
     made_S = np.zeros(count * hop + size, np.float32)
     for k in range(count):
@@ -163,7 +165,7 @@ def _formants_moved(audio_S: np.ndarray, sample_rate_hz: int, ratio: float, f0_h
 
 
 def _gapless(f0_hz_T: np.ndarray) -> np.ndarray:
-    """Straight lines over unvoiced frames; 200 Hz where nothing is voiced, at least one value."""
+    """With unvoiced frames interpolated; 200 Hz if nothing is voiced; at least one value."""
     voiced_N = np.flatnonzero(f0_hz_T > 0)
     if not len(voiced_N):
         return np.full(max(len(f0_hz_T), 1), 200.0)
@@ -171,9 +173,9 @@ def _gapless(f0_hz_T: np.ndarray) -> np.ndarray:
 
 
 def _log_envelope(magnitude_FK: np.ndarray, quefrency_F: np.ndarray, rounds: int = 3) -> np.ndarray:
-    """The smooth curve over the tops of harmonics: the true envelope (Roebel & Rodet 2005).
+    """The smooth curve through the peaks of the harmonics: the true envelope (Roebel & Rodet 2005).
 
-    Cepstral smoothing below `quefrency_F` samples, of the greater of spectrum and curve, again and again.
+    In each round, the maximum of spectrum and curve is smoothed by keeping its cepstrum below `quefrency_F` samples.
     """
     floor_F1 = np.maximum(magnitude_FK.max(axis=1, keepdims=True) * 1e-4, 1e-7)
     log_FK = np.log(np.maximum(magnitude_FK, floor_F1))

@@ -1,4 +1,4 @@
-"""What happens beside the updates, every so often: save, validate, listen. Each takes the run and looks at its step."""
+"""What happens between updates, at regular steps: validate, listen, save. Each gets the run and looks at its step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from train.task import Task
 
 @dataclass
 class Run:
-    """A training run under way."""
+    """A training run in progress."""
 
     task: Task
     config: TrainConfig
@@ -40,7 +40,7 @@ class Run:
 
     @property
     def reports(self) -> bool:
-        """Whether something is logged, saved, validated or listened to after this step: the device is waited for."""
+        """Whether this step is followed by logging, saving, validating or listening, which wait for the device."""
         config = self.config
         return any(map(self.due, (config.log_every, config.save_every, config.valid_every, config.listen_every)))
 
@@ -51,12 +51,12 @@ class Run:
 
 
 Callback = Callable[[Run], None]
-"""Called on every rank. Rank 0 alone has the recorder and writes; what gathers (averages, state) all ranks call."""
+"""Called on every rank. Only rank 0 has the recorder and writes; collective operations run on all ranks."""
 
 
 def validate(run: Run) -> None:
-    """The last phase's loss (of a GAN the generator's) on the start of the valid split, in fixed order and with fixed
-    random draws."""
+    """Compute the last phase's loss (of a GAN the generator's) on the start of the valid split, in fixed order and with
+    fixed random draws."""
     split = run.index.splits.get("valid")
     if not run.due(run.config.valid_every) or split is None or not split.rows or not run.config.valid_batches:
         return
@@ -85,7 +85,7 @@ def validate(run: Run) -> None:
 
 
 def listen(run: Run) -> None:
-    """The task's fixed prompts made audible: ears find bugs that losses hide."""
+    """Make the task's fixed prompts audible: ears find bugs that losses hide."""
     if not run.due(run.config.listen_every):
         return
     torch.manual_seed(seed_of("listen", run.config.seed))
@@ -96,7 +96,7 @@ def listen(run: Run) -> None:
 
 
 def keep(run: Run) -> None:
-    """The model to use, then the checkpoint: whoever finds a finished checkpoint finds the finished model too."""
+    """Save the model for use, then the checkpoint: where there is a finished checkpoint, there is the model too."""
     if not run.due(run.config.save_every):
         return
     with run.state.averaged(), torch.no_grad():
@@ -111,7 +111,7 @@ def keep(run: Run) -> None:
 
 
 def autocast(run: Run) -> torch.autocast:
-    """bf16 where the config says so, and never another type (AutoSing's always ran fp16)."""
+    """bf16 if the config says so, never fp16 (AutoSing's training always used fp16)."""
     return torch.autocast(run.ranks.device.type, torch.bfloat16, enabled=run.config.precision == "bf16")
 
 

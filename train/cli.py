@@ -24,9 +24,9 @@ def train(
     run: Annotated[Path | None, typer.Option(help="Run folder: config, checkpoints, model, metrics, samples.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML of what differs from the defaults.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, for example task.size=tiny.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
-    address: Annotated[str | None, typer.Option(help="Train on a Ray cluster: auto or HOST:PORT; local.")] = None,
-    ranks: Annotated[int | None, typer.Option(help="Processes there; by default one for each GPU.", min=1)] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the run's last checkpoint.")] = False,
+    address: Annotated[str | None, typer.Option(help="Train on Ray: auto, HOST:PORT or local.")] = None,
+    ranks: Annotated[int | None, typer.Option(help="Processes on Ray; by default one for each GPU.", min=1)] = None,
     show_config: Annotated[
         bool, typer.Option("--show-config", help="Print the config that would be used, as YAML, and do nothing.")
     ] = False,
@@ -40,19 +40,19 @@ def train(
         return
     if data is None or run is None:
         raise InputError(f"train {task}: --data DATASET and --run FOLDER are needed (or --show-config alone)")
-    carry = None
+    launcher = None
     if address is not None:
-        from train.cluster import carry_to
+        from train.cluster import ray_launcher
 
-        carry = carry_to(address, ranks)
-    row = launch.train(task, data, run, config, set_ or [], resume, console.note, carry)
+        launcher = ray_launcher(address, ranks)
+    row = launch.train(task, data, run, config, set_ or [], resume, console.note, launcher)
     warning = row.pop("warning", None)
     facts = {"run": str(run), **({"warning": warning} if warning else {}), "next": next_command(task, data, run)}
     console.summary(f"train {task}", [row], as_json, **facts)
 
 
 def next_command(task: str, data: object, run: Path) -> str:
-    """What to type after a run of the task."""
+    """The next command after a run of the task."""
     if task == "t2s":
         return console.command("train", "sm2a", "--data", data, "--run", run.with_name("sm2a"))
     if task == "sm2a":

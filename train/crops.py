@@ -1,4 +1,4 @@
-"""A clip of a dataset -> a stretch of its voice at a model's rate, with the pitch at the model's frames.
+"""A clip of a dataset -> a random crop of its voice at a model's rate, with the pitch at the model's frames.
 
 Shapes: S samples, F frames.
 """
@@ -18,18 +18,18 @@ from autosing.schemas.sample import Sample
 
 @dataclass(frozen=True)
 class Crop:
-    """Where it begins in its clip, and what is there; silence after the clip's end."""
+    """Its start in the clip, its audio (silence after the clip's end) and its pitch."""
 
     start_s: float
     audio_S: np.ndarray
     times_s_F: np.ndarray
-    """The middles of the frames, in the clip."""
+    """The middles of the frames, on the clip's time."""
     f0_hz_F: np.ndarray
     """0 where nobody sings."""
 
 
 def crop(sample: Sample, rng: np.random.Generator, num_frames: int, hop_samples: int, sample_rate_hz: int) -> Crop:
-    """So many frames of the sample's vocals, from a random moment on."""
+    """`num_frames` frames of the sample's vocals, from a random moment on."""
     wanted = num_frames * hop_samples
     vocals = sample.audio("vocals")
     start_s = rng.uniform(0, max(0.0, vocals.duration_s - wanted / sample_rate_hz))
@@ -41,5 +41,5 @@ def crop(sample: Sample, rng: np.random.Generator, num_frames: int, hop_samples:
 
 
 def stacked(items: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-    """Arrays of equal shapes, by name -> one batch."""
+    """Items with arrays of equal shapes, by name -> one batch."""
     return {name: torch.from_numpy(np.stack([item[name] for item in items])) for name in items[0]}

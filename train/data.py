@@ -1,11 +1,11 @@
 """A dataset's shards -> prepared items in an order that is a function of (seed, epoch) alone -> batches.
 
-A batch is a chunk of a lane (train.order): the samples of so many places in a row, less those of no use to the task.
-So it is known without the chunks before it, and the worker that prepares it collates it too.
+A batch is a chunk of a lane (train.order): a fixed number of consecutive places, without the samples that the task
+cannot use. So a chunk does not depend on the chunks before it, and the worker that prepares its samples collates them.
 
-What is shuffled are addresses (see train.order); shards are mapped, and a sample is views of its shard, decoded as far
-as its task asks. So nothing of a shard is held but where its samples lie, ranks and workers only share out one global
-order, nothing is dropped, nothing comes twice, and a run resumes without reading what lies before it.
+Only addresses are shuffled (see train.order). Shards are memory-mapped, and a sample is a set of views into its shard,
+decoded as far as its task asks. So of a shard only the places of its samples are in memory. Ranks and workers divide
+one global order among them: no sample is dropped or repeated, and a run resumes without reading earlier samples.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,12 +22,12 @@ from train.order import Draws, Lane, Order
 from train.task import Task
 
 KEPT_ROWS, KEPT_SHARDS = 1 << 16, 256
-"""Shards stay open while they have so few rows, and are so few, or while their window lasts: a row's place costs about
-900 bytes."""
-SEEN_BYTES = 1 << 30
-"""So much of them is in this process's sight at once, or a window. It is the system's page cache, not held besides."""
+"""Maximum rows, and number, of the shards that stay open, besides those of the current window: the place of a row costs
+about 900 bytes."""
+MAPPED_BYTES = 1 << 30
+"""Maximum bytes of open shards whose pages stay mapped, or those of a window. They lie in the system's page cache."""
 FEW_READERS = 8
-"""Ranks x workers. So few read most of a shard among them, and the system is told to fetch it whole."""
+"""With at most so many readers (ranks x workers) the system is told to fetch whole shards, as most of them is read."""
 
 
 class Chunk(NamedTuple):
@@ -38,9 +38,9 @@ class Chunk(NamedTuple):
     useful: int
     """Samples in the batch."""
     skipped: int
-    """Samples that the task has no use for."""
+    """Samples that the task cannot use."""
     batch: dict[str, Any] | None
-    """None where no sample is of use."""
+    """None if the task can use no sample."""
 
 
 class SampleStream(IterableDataset[Chunk | InputError]):
@@ -95,7 +95,7 @@ class SampleStream(IterableDataset[Chunk | InputError]):
                 at_K, lane_K = self.lane.mine(first, size, worker, workers)
                 if not len(at_K):
                     continue
-                self._turn_to(shards.tolist())
+                self._switch_to(shards.tolist())
                 address_N2 = self._order.addresses(epoch, first, shards, self._sizes)
                 for shard, row, lane in zip(*address_N2[at_K].T.tolist(), (lane_K + 1).tolist(), strict=True):
                     sample = self._sample(shard, row)
@@ -135,16 +135,16 @@ class SampleStream(IterableDataset[Chunk | InputError]):
     def _sizes(self, number: int) -> list[int]:
         return self._shard(number).sizes(self._length_file)
 
-    def _turn_to(self, needed: list[int]) -> None:
-        """Close, or let rest, the shards used longest ago, until few are held and seen; fetch those needed now."""
+    def _switch_to(self, needed: list[int]) -> None:
+        """Close the shards used longest ago, or release their pages, until the limits hold; fetch those needed now."""
         used = [k for k in self._shards if k not in needed] + [k for k in needed if k in self._shards]
         self._shards = {k: self._shards[k] for k in used}
         rows = sum(len(shard) for shard in self._shards.values())
-        seen = sum(shard.num_bytes for shard in self._shards.values())
+        mapped = sum(shard.num_bytes for shard in self._shards.values())
         for number in [k for k in used if k not in needed]:
-            if seen > SEEN_BYTES:
+            if mapped > MAPPED_BYTES:
                 self._shards[number].rest()
-            seen -= self._shards[number].num_bytes
+            mapped -= self._shards[number].num_bytes
             if rows > KEPT_ROWS or len(self._shards) > KEPT_SHARDS:
                 rows -= len(self._shards.pop(number))
         for number in needed if self._soon else ():
@@ -154,7 +154,7 @@ class SampleStream(IterableDataset[Chunk | InputError]):
                 announce(self._dataset / self._split.shards[number].path)
 
     def _keep(self, at: tuple[int, int], sample: Sample) -> None:
-        """Into the cache, until one does not fit; what is there stays, unless it grew too large: epochs come round."""
+        """Cache a sample if it fits. Cached samples stay, since each epoch reads them again, unless they outgrow it."""
         size = sample.num_bytes
         self._room -= size - self._cached_bytes.get(at, 0)
         if self._room >= 0:
@@ -164,11 +164,11 @@ class SampleStream(IterableDataset[Chunk | InputError]):
 
 
 class Batches:
-    """The stream's batches, for ever; the last chunk of an epoch is filled from the next one.
+    """The stream's batches, without end; the last chunk of an epoch is filled from the next one.
 
-    A batch is smaller by the samples that were of no use; a chunk without any of use is passed over. `pin`: give
-    batches in pinned memory, from which copies to a CUDA device do not wait (with workers, whose thread pins them).
-    `taken`: samples of this rank's lane in the batches so far, counted from `start`, the skipped ones too.
+    A batch lacks the samples that the task cannot use; a chunk without a usable sample is skipped. `pin`: give batches
+    in pinned memory, from which copies to a CUDA device do not wait (only with workers; the loader's thread pins them).
+    `taken`: samples of this rank's lane in the batches so far, counted from `start`, with those that were skipped.
     """
 
     def __init__(self, stream: SampleStream, workers: int, pin: bool = False) -> None:
@@ -188,7 +188,7 @@ class Batches:
                 return chunk.batch
             useless += chunk.skipped
             if useless > self._rows:
-                raise InputError(f"task {self._name}: no sample of the train split is of use to it")
+                raise InputError(f"task {self._name}: it can use no sample of the train split")
         raise StopIteration
 
 
@@ -205,12 +205,12 @@ def _chunks(stream: SampleStream, workers: int, pin: bool = False) -> Iterator[C
 
 
 def _as_is(chunk: Any) -> Any:
-    """In place of torch's own conversion, which would look through every batch for arrays."""
+    """Replaces torch's own conversion, which would search every batch for arrays."""
     return chunk
 
 
 def split_of(index: DatasetIndex, name: str, dataset: Place) -> SplitRecord:
-    """A split that has samples. Raises InputError where it has none."""
+    """A split that has samples. Raises InputError if it has none."""
     split = index.splits.get(name)
     if split is None or split.rows == 0:
         raise InputError(
@@ -227,7 +227,7 @@ def finite_batches(stream: SampleStream, limit: int) -> Iterator[tuple[int, dict
 
 
 def check_members(task: type[Task], index: DatasetIndex, dataset: Place) -> None:
-    """Raises InputError where the dataset lacks a member that the task reads."""
+    """Raises InputError if the dataset lacks a member that the task reads."""
     missing: Sequence[str] = sorted(set(task.members) - {"meta"} - set(index.members))
     if missing:
         raise InputError(

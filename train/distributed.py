@@ -1,6 +1,6 @@
-"""The launcher's environment -> rank, world and device; and the few collective steps that the loop needs.
+"""The launcher's environment -> rank, world size and device; and the few collective operations that the loop needs.
 
-Alone, under torchrun, or placed by a cluster: the loop sees ranks, not launchers.
+Whether run alone, under torchrun or by a cluster, the loop sees ranks, not launchers.
 """
 
 import os
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Ranks:
-    """Who this process is among how many, and where its tensors live."""
+    """This process's rank, the number of ranks, and the device of its tensors."""
 
     rank: int
     world: int
@@ -30,7 +30,7 @@ class Ranks:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes files and speaks."""
+        """Whether this process writes files and prints."""
         return self.rank == 0
 
 
@@ -49,21 +49,21 @@ def join(device: str = "auto") -> Ranks:
 
 
 def leave() -> None:
-    """End the process group, where there is one."""
+    """End the process group, if there is one."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
 class _LossOf(nn.Module):
-    """A phase's module as DDP sees it: `forward` passes on a loss that is already made.
+    """A phase's module as DDP sees it: `forward` returns a loss that is already computed.
 
-    DDP looks back from it for the parameters that it depends on, so a task may call any method of any module.
+    DDP follows the loss's graph back to the parameters it depends on, so a task may call any method of any module.
     """
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
-        # Which parameters a task uses changes from batch to batch; where all are, DDP would warn that none is unused.
+        # Which parameters a task uses changes from batch to batch. If it uses all, DDP would warn that none is unused.
         self.unused = nn.Parameter(torch.zeros((), device=next(module.parameters()).device))
 
     def forward(self, loss: Tensor) -> Tensor:
@@ -71,10 +71,10 @@ class _LossOf(nn.Module):
 
 
 class Gradients:
-    """Each phase's gradients, averaged over ranks by DDP while the last backward pass of an update runs.
+    """Each phase's gradients, averaged over ranks by DDP during the last backward pass of an update.
 
-    One DDP a phase, beside the task's modules and not around them: their names stay as they are. A parameter that no
-    rank used keeps no gradient, as on one rank.
+    There is one DDP for each phase, beside the task's modules and not around them, so that their names stay the same. A
+    parameter that no rank used has no gradient, as on one rank.
     """
 
     def __init__(self, modules: Mapping[str, nn.Module], world: int) -> None:
@@ -88,11 +88,11 @@ class Gradients:
             }
 
     def forward(self, make: Callable[[], T]) -> T:
-        """What `make` gives, with the weights whole while it runs."""
+        """The result of `make`, with whole (unsharded) weights while it runs."""
         return make()
 
     def backward(self, phase: str, loss: Tensor, last: bool, retain_graph: bool) -> None:
-        """Add the loss's gradients to the phase's parameters alone; an update's `last` takes the mean over ranks."""
+        """Add the loss's gradients to the phase's parameters alone; an update's `last` call averages over ranks."""
         ddp = self._ddp.get(phase)
         with ddp.no_sync() if ddp and not last else nullcontext():
             loss = ddp(loss) if ddp else loss
@@ -100,7 +100,7 @@ class Gradients:
 
     @contextmanager
     def whole(self) -> Iterator[None]:
-        """Inside, every rank has the whole weights. Every rank enters it."""
+        """Inside, every rank has the whole weights. All ranks must enter it."""
         yield
 
     def _trained(self, phase: str) -> list[nn.Parameter]:
@@ -108,13 +108,13 @@ class Gradients:
 
 
 def is_sharded(tensor: Any) -> bool:
-    """Whether it is torch's DTensor, told by its method: to import the class takes a second or two."""
+    """Whether it is torch's DTensor. Its method is looked up, because importing the class takes a second or two."""
     return hasattr(tensor, "full_tensor")
 
 
 def whole_tensors(held: Any) -> Any:
-    """dicts in dicts with tensors; the sharded ones whole, on the CPU of rank 0, and None on the others: a device holds
-    one whole tensor at a time. Every rank calls it."""
+    """Nested dicts of tensors, with sharded tensors made whole: on rank 0's CPU, None on other ranks. A device holds
+    one whole tensor at a time. All ranks must call it."""
     if isinstance(held, dict):
         return {name: whole_tensors(value) for name, value in held.items()}
     if not is_sharded(held):
@@ -124,7 +124,7 @@ def whole_tensors(held: Any) -> Any:
 
 
 def shard_as(value: Tensor, like: Any) -> Tensor:
-    """This rank's share of a whole tensor, where `like` is sharded and of its shape; else the tensor."""
+    """This rank's shard of a whole tensor, if `like` is sharded and of its shape; else the tensor."""
     if not is_sharded(like) or value.shape != like.shape:
         return value
     from torch.distributed.tensor import distribute_tensor
@@ -133,7 +133,7 @@ def shard_as(value: Tensor, like: Any) -> Tensor:
 
 
 def share_buffers(modules: nn.Module, prefixes: Sequence[str], world: int) -> None:
-    """Rank 0's buffers become everyone's, of those whose names begin with one of the prefixes."""
+    """Copy rank 0's buffers whose names begin with one of the prefixes to all ranks."""
     if world > 1:
         for name, buffer in modules.named_buffers():
             if name.startswith(tuple(prefixes)):
@@ -157,7 +157,7 @@ def gather(value: T, world: int) -> list[T]:
 
 
 def rows_of_all_ranks(x_MD: Tensor, rows_of_clips: Sequence[int]) -> Tensor:
-    """The rows of every rank's clips, in the order of the stream: as one rank with all the clips would have them.
+    """The rows of all ranks' clips in the order of the stream, as one rank with all the clips would have them.
 
     rows_of_clips: how many rows each clip of this rank has. Rank r of R has every R-th clip from r on (train.order).
     """

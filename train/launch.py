@@ -1,4 +1,4 @@
-"""`autosing train`: a task's name, a dataset and a config -> a run begun, resumed, or found done."""
+"""`autosing train`: a task's name, a dataset and a config -> a run that is started, resumed, or found done."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ CALLBACKS: tuple[Callback, ...] = (validate, listen, keep)
 
 @dataclass(frozen=True)
 class Plan:
-    """A run that is to be begun or resumed, found good: what every rank must know, wherever it stands."""
+    """A run that is to be started or resumed, already checked: what every rank on any node must know."""
 
     task: str
     data: Place
@@ -40,8 +40,8 @@ class Plan:
     """A TrainConfig's values."""
 
 
-Carry: TypeAlias = Callable[[Plan, Say], dict[str, Any]]
-"""A plan carried out -> its summary row."""
+Launcher: TypeAlias = Callable[[Plan, Say], dict[str, Any]]
+"""Runs a plan on all its ranks and returns the summary row."""
 
 
 def train(
@@ -52,17 +52,17 @@ def train(
     overrides: Sequence[str] = (),
     resume: bool = False,
     say: Say = lambda line: None,
-    carry: Carry | None = None,
+    launcher: Launcher | None = None,
 ) -> dict[str, Any]:
     """Train until the config's steps are done. Returns a summary row: task, status, steps, losses, seconds.
 
-    A run that is done stays as it is. One that was interrupted goes on with `resume` and is refused without it.
-    `carry`: who carries the plan out, by default this process (train.cluster.carry_to: the ranks of a cluster).
+    A run that is done is not changed. An interrupted run continues with `resume` and is refused without it.
+    `launcher`: what runs the plan, by default this process (train.cluster.ray_launcher: the ranks of a cluster).
     Raises InputError: no dataset, members missing, an unknown key, a run of another task, dataset or config.
     """
     plan = make_plan(task_name, data, run, config, overrides, resume)
     if isinstance(plan, Plan):
-        return (carry or carry_out)(plan, say)
+        return (launcher or run_rank)(plan, say)
     say(f"{task_name}: the run's {plan['steps']} steps are done; nothing to do")
     return plan
 
@@ -71,7 +71,7 @@ def make_plan(
     task_name: str, data: Place, run: Path, config: Path | None = None, overrides: Sequence[str] = (),
     resume: bool = False,
 ) -> Plan | dict[str, Any]:  # fmt: skip
-    """Check all that can be known before any work. Returns the summary row instead where the run is done."""
+    """Check all that can be checked before any work. Returns the summary row instead if the run is done."""
     cls = task_class(task_name)
     index = DatasetIndex.load(data)
     check_members(cls, index, data)
@@ -84,13 +84,13 @@ def make_plan(
         if not resume:
             raise InputError(
                 f"run {run}: found {held['step']} of {settled.steps} steps; "
-                "add --resume to go on, or give another --run"
+                "add --resume to continue, or give another --run"
             )
     return Plan(task_name, data, run, settled.dump())
 
 
-def carry_out(plan: Plan, say: Say = lambda line: None) -> dict[str, Any]:
-    """Be one rank of a run, from its last checkpoint if it has one, to its last step. Returns the summary row."""
+def run_rank(plan: Plan, say: Say = lambda line: None) -> dict[str, Any]:
+    """Run as one rank, from the run's last checkpoint if it has one, to its last step. Returns the summary row."""
     started = time.monotonic()
     cls = task_class(plan.task)
     index = DatasetIndex.load(plan.data)
@@ -98,18 +98,18 @@ def carry_out(plan: Plan, say: Say = lambda line: None) -> dict[str, Any]:
     config = TrainConfig.build(plan.config)
     ranks = join(config.device)
     try:
-        under_way = _set_up(cls, config, plan.data, plan.run, index, ranks, held, say)
-        first = under_way.state.step
-        if under_way.recorder:
-            say(_opening(under_way))
-        run_steps(under_way, _batches(under_way), CALLBACKS)
-        if under_way.recorder:
-            under_way.recorder.close()
+        current = _set_up(cls, config, plan.data, plan.run, index, ranks, held, say)
+        first = current.state.step
+        if current.recorder:
+            say(_opening(current))
+        run_steps(current, _batches(current), CALLBACKS)
+        if current.recorder:
+            current.recorder.close()
     finally:
         leave()
     row = {
-        "task": plan.task, "status": "resumed" if first else "trained", "steps": under_way.state.step,
-        "loss": under_way.last_loss, "valid_loss": under_way.last_valid_loss, "parameters": _parameters(under_way),
+        "task": plan.task, "status": "resumed" if first else "trained", "steps": current.state.step,
+        "loss": current.last_loss, "valid_loss": current.last_valid_loss, "parameters": _parameters(current),
         "seconds": round(time.monotonic() - started, 1),
     }  # fmt: skip
     warning = overfitting(read_metrics(plan.run)) if ranks.leads else None
@@ -135,7 +135,7 @@ def _opening(run: Run) -> str:
 
 
 def overfitting(rows: Sequence[Mapping[str, Any]]) -> str | None:
-    """A warning where the valid loss of a run's metrics has risen well above its lowest; None where it has not."""
+    """A warning if the valid loss in a run's metrics has risen well above its minimum; else None."""
     valid = [(row["valid/loss"], row["step"]) for row in rows if row.get("valid/loss") is not None]
     if not valid:
         return None
@@ -143,20 +143,20 @@ def overfitting(rows: Sequence[Mapping[str, Any]]) -> str | None:
     if last <= lowest + 0.05 * abs(lowest):
         return None
     return (
-        f"the valid loss rises: {lowest:.3g} at step {step}, {last:.3g} now, so the model learns its clips by heart; "
-        f"for songs that it has not seen, train on more songs, or for about {step} steps"
+        f"the valid loss rises: {lowest:.3g} at step {step}, {last:.3g} now, so the model memorises its clips; "
+        f"for a model of unseen songs, train on more songs, or for about {step} steps"
     )
 
 
 def show_config(task_name: str, config: Path | None = None, overrides: Sequence[str] = ()) -> str:
-    """YAML of all that a run of the task would be configured by: what is given, and the defaults of the rest."""
+    """YAML of the complete config of a run of the task: given values, and defaults for the others."""
     settled = _settle(task_class(task_name), Path(), config, overrides, begun=False)
     text: str = yaml.safe_dump(settled.dump(), sort_keys=False, allow_unicode=True)
     return text
 
 
 def _settle(cls: type[Task], run: Path, config: Path | None, overrides: Sequence[str], begun: bool) -> TrainConfig:
-    """The resolved config. A run that has begun keeps its own, but for what CHANGEABLE lets change."""
+    """The resolved config. A run that was started keeps its own config, except for the keys in CHANGEABLE."""
     stored = run / "config.yaml"
     settled = load_config(TrainConfig, stored if begun and config is None else config, overrides)
     settled = settled.model_copy(update={"task": cls.Settings.build(settled.task, "task").dump()})
@@ -165,8 +165,8 @@ def _settle(cls: type[Task], run: Path, config: Path | None, overrides: Sequence
         changed = sorted(key for key in before.keys() - CHANGEABLE if before[key] != now[key])
         if changed:
             raise InputError(
-                f"run {run}: was begun with another {', '.join(changed)} (see {stored}); "
-                "leave --config out to keep its own, or give another --run"
+                f"run {run}: was started with another {', '.join(changed)} (see {stored}); "
+                "omit --config to keep its own, or give another --run"
             )
     return settled
 
@@ -175,7 +175,7 @@ def _check_origin(run: Path, held: dict[str, Any], wanted: dict[str, str]) -> No
     for key, value in wanted.items():
         if held["origin"][key] != value:
             raise InputError(
-                f"run {run}: was begun with {key} {held['origin'][key]}, asked for is {value}; give another --run"
+                f"run {run}: was started with {key} {held['origin'][key]}, not with {value}; give another --run"
             )
 
 
@@ -210,9 +210,9 @@ def _set_up(
 
 
 def _gradients(task: Task, config: TrainConfig, ranks: Ranks) -> Gradients:
-    """Before optimisers and averages are built: sharding exchanges the parameters."""
+    """Must be called before optimisers and averages are built: sharding replaces the parameters."""
     if config.parallel == "fsdp" and not task.shardable:
-        raise InputError(f"parallel fsdp: task {task.name} writes its own weights, which fsdp shares out; leave it ddp")
+        raise InputError(f"parallel fsdp: task {task.name} writes its weights itself, which fsdp divides; use ddp")
     if config.parallel == "fsdp" and ranks.world > 1:
         from train.sharding import ShardedGradients
 

@@ -3,10 +3,10 @@
 A run's folder holds config.yaml, checkpoints/ (to resume), model.safetensors + model.json (to use), metrics.jsonl,
 events/ (TensorBoard) and samples/.
 
-An update whose gradients are not finite is left out on the device: neither weights nor moments move, so that nothing
-non-finite is ever averaged, saved or exported. How many were left out is counted there too, and read when the loop
-waits for the device anyway: before it logs, saves, validates or listens. Then too many in a row end the run; those in
-between have cost time and moved nothing. (A task with `after_step` must know at once: it waits at every step.)
+An update whose gradients are not finite is refused on the device: neither weights nor moments change, so that nothing
+non-finite is ever averaged, saved or exported. Refused updates are counted on the device, too. The count is read when
+the loop waits for the device anyway: before it logs, saves, validates or listens. If too many were refused in a row,
+the run ends. (A task with `after_step` needs the count at once, so it waits at every step.)
 """
 
 import time
@@ -33,14 +33,14 @@ def run_steps(run: Run, batches: Batches, callbacks: Sequence[Callback]) -> None
     for update in range(state.step, config.steps):
         micro_batches = [on_device(next(batches), run.ranks) for _ in range(config.accumulate)]
         counts = mean_counts(run, micro_batches)
-        # Each holds what its phases share until the last of them has stepped: with `accumulate`, so many graphs.
-        under_way = [task.losses(batch, update + 1, counts) for batch in micro_batches]
+        # Each of these holds the graph that its phases share until the last phase has stepped.
+        running = [task.losses(batch, update + 1, counts) for batch in micro_batches]
         good = torch.ones_like(state.refused, dtype=torch.bool)
         for phase in task.phases:
             optimiser = state.optimisers[phase]
             rate = set_lr(optimiser, config, phase, update)
             optimiser.zero_grad(set_to_none=True)
-            for number, losses in enumerate(under_way):
+            for number, losses in enumerate(running):
                 torch.manual_seed(seed_of("step", config.seed, update, phase, number, run.ranks.rank))
                 with autocast(run):
                     yielded, loss, metrics = state.gradients.forward(losses.__next__)
@@ -52,7 +52,7 @@ def run_steps(run: Run, batches: Batches, callbacks: Sequence[Callback]) -> None
                 )  # fmt: skip
                 window.add(phase, {"loss": loss, **metrics})
             good &= _step(run, optimiser, phase, window)
-        del under_way, losses, loss
+        del running, losses, loss
         state.step = update + 1
         state.refused = torch.where(good, 0, state.refused + 1)
         most_refused = torch.maximum(most_refused, state.refused)
@@ -75,7 +75,7 @@ def run_steps(run: Run, batches: Batches, callbacks: Sequence[Callback]) -> None
 
 
 def mean_counts(run: Run, micro_batches: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-    """What the losses of one batch of this update are divided by: the mean over its micro-batches on all ranks."""
+    """The divisors of the losses of each batch of this update: means over its micro-batches on all ranks."""
     counted = [run.task.counts(batch) for batch in micro_batches]
     if not counted[0]:
         return {}
@@ -89,13 +89,13 @@ def _diverged(run: Run, refused: int) -> InputError:
     remedy = f"--set lr={config.lr / 3:.2g}" + (" or --set precision=fp32" if config.precision != "fp32" else "")
     return InputError(
         f"run {run.folder}: step {state.step}: the gradients of {refused} updates in a row were not finite "
-        f"(lr {config.lr:g}, {config.precision}); begin another --run with {remedy}; the last checkpoint here is kept",
+        f"(lr {config.lr:g}, {config.precision}); start another --run with {remedy}; the last checkpoint here is kept",
         "diverged",
     )
 
 
 def _step(run: Run, optimiser: Optimizer, phase: str, window: "_Window") -> torch.Tensor:
-    """One optimiser's update; refused (False, on the device) where the gradients are not finite, on all ranks alike."""
+    """One optimiser's update. Returns False (on the device, on all ranks alike) if it was refused."""
     norm = clip(parameters_of(optimiser), run.config.of_phase(phase).grad_clip or 0.0)
     good = torch.isfinite(norm)
     step_if(optimiser, good)
@@ -105,7 +105,7 @@ def _step(run: Run, optimiser: Optimizer, phase: str, window: "_Window") -> torc
 
 
 class _Window:
-    """The means of what the loop saw since the last log."""
+    """Means of losses and metrics since the last log."""
 
     def __init__(self, run: Run) -> None:
         self._run = run

@@ -1,4 +1,4 @@
-"""A task's parameter groups -> one AdamW a phase; the schedule's factor -> each group's learning rate."""
+"""A task's parameter groups -> one AdamW for each phase; the schedule's factor -> each group's learning rate."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -35,11 +35,11 @@ def _build(task: Task, phase: str, config: "TrainConfig") -> Optimizer:
     assert len(given) == len(set(given)), f"task {task.name}, phase {phase}: a parameter is in two groups"
     own = config.of_phase(phase)
     assert own.lr is not None and own.betas is not None
-    return AdamW(groups, lr=own.lr, betas=own.betas, fused=True)  # the fused one heeds `found_inf`: see step_if
+    return AdamW(groups, lr=own.lr, betas=own.betas, fused=True)  # only the fused one knows `found_inf`: see step_if
 
 
 def set_lr(optimiser: Optimizer, config: "TrainConfig", phase: str, update: int) -> float:
-    """Give every group its rate for this update; returns the rate of a group of scale 1."""
+    """Set every group's learning rate for this update; returns that of a group of scale 1."""
     factor = lr_factor(
         update, config.steps, config.schedule, config.warmup_steps, config.final_lr_ratio, config.decay_fraction
     )
@@ -62,7 +62,7 @@ def clip(parameters: Sequence[nn.Parameter], limit: float) -> Tensor:
 
 
 def step_if(optimiser: Optimizer, good: Tensor) -> None:
-    """Update where `good` (a bool on the device) holds; else leave weights and moments as they are, decided on the
-    device as torch's GradScaler has it decided."""
+    """Update if `good` (a bool on the device) is true; else leave weights and moments as they are. The device decides,
+    in the same way as for torch's GradScaler."""
     optimiser.found_inf = (~good).float()  # type: ignore[attr-defined]
     optimiser.step()

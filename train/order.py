@@ -1,8 +1,8 @@
-"""(seed, epoch) -> the order of the samples, and which of them are done: numbers that know no rank and no worker.
+"""(seed, epoch) -> the order of the samples; and which of them are done, whatever the number of ranks and workers.
 
-Numbers: the samples of all epochs, one after another, are numbered n = 0, 1, 2 ... What is left of them, counted
-m = 0, 1, 2 ... from a position, is shared out: rank r of R takes those with m % R == r; they are its lane, l = m // R.
-A lane is cut into chunks that loader workers take in turn, and comes back in order.
+The samples of all epochs, one after another, are numbered n = 0, 1, 2 ... Those that are left after a position are
+counted m = 0, 1, 2 ... and divided among the ranks: rank r of R takes those with m % R == r. They are its lane, where
+their places are l = m // R. A lane is cut into chunks that loader workers take in turn, and comes back in order.
 """
 
 import hashlib
@@ -22,18 +22,18 @@ Sizes = Callable[[int], Sequence[int]]
 
 @dataclass(frozen=True)
 class Position:
-    """Which numbers are done: all below `next`, and, where ranks skipped unlike many samples, some `ahead` of it."""
+    """Which numbers are done: all below `next`, and, if ranks have advanced unequally, some `ahead` of it."""
 
     next: int = 0
     ahead: tuple[int, ...] = ()
-    """Rising, each above `next`."""
+    """Ascending, each above `next`."""
 
     def left(self, m: int) -> int:
         """The m-th number that is not done."""
         return self.next + m + bisect_right([n - self.next - k for k, n in enumerate(self.ahead)], m)
 
     def places(self, first: int, size: int) -> np.ndarray:
-        """For the numbers first .. first + size: the how-manieth of those left each is, -1 where it is done."""
+        """For the numbers first .. first + size: the count m of each, -1 if it is done."""
         numbers = np.arange(first, first + size)
         ahead = np.asarray(self.ahead, np.int64)
         places = numbers - self.next - np.searchsorted(ahead, numbers)
@@ -41,7 +41,7 @@ class Position:
         return places
 
     def after(self, taken: Sequence[int]) -> "Position":
-        """Once rank r of len(taken) took the first taken[r] samples of its lane from here on."""
+        """The position after rank r of len(taken) has taken the first taken[r] samples of its lane."""
         world = len(taken)
         first = min(rank + took * world for rank, took in enumerate(taken))
         beyond = {
@@ -61,7 +61,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Lane:
-    """Which of the numbered samples a rank takes, and how workers share them."""
+    """Which of the numbered samples a rank takes, and how its workers divide them."""
 
     rank: int = 0
     world: int = 1
@@ -69,7 +69,7 @@ class Lane:
     chunk: int = 1
 
     def mine(self, first: int, size: int, worker: int, workers: int) -> tuple[np.ndarray, np.ndarray]:
-        """Of the numbers first .. first + size: (which are this worker's, counted from `first`; their lane places)."""
+        """Of the numbers first .. first + size: (those of this worker, counted from `first`; their lane places)."""
         places = self.start.places(first, size)
         lane = places // self.world
         mine = (places >= 0) & (places % self.world == self.rank) & (lane // self.chunk % workers == worker)
@@ -81,8 +81,8 @@ class Lane:
 class Order:
     """One epoch after another, `window` shards at a time: shuffled together, read together.
 
-    `seed` None: as they lie. `bucket`: so many samples of nearly one length follow one another (0: no length is
-    looked at), so that batches cut from them pad little; which samples meet still changes with each epoch.
+    `seed` None: in stored order. `bucket`: so many consecutive samples are of similar length (0: lengths are ignored),
+    so that batches of them need little padding; which samples come together still changes with each epoch.
     """
 
     split: SplitRecord
@@ -113,7 +113,7 @@ class Order:
         if self.bucket:
             size_N = np.concatenate([np.asarray(sizes(int(shard)), np.int64) for shard in shards])
             by_size_N = order_N[np.argsort(size_N[order_N], kind="stable")]
-            # Edges at random places, else the same lengths would share a bucket in every epoch.
+            # Edges at random places, or else the same lengths would share a bucket in every epoch.
             edges = np.arange(rng.integers(1, self.bucket + 1), len(by_size_N), self.bucket)
             buckets = [bucket for bucket in np.split(by_size_N, edges) if len(bucket)]
             order_N = np.concatenate([rng.permutation(buckets[k]) for k in rng.permutation(len(buckets))])
@@ -121,7 +121,7 @@ class Order:
 
 
 class Draws:
-    """(seed, epoch, sample) -> a generator that begins anew for each sample: one object, as making one costs 10 us."""
+    """(seed, epoch, sample) -> a generator, seeded for each sample. The object is reused: making one costs 10 us."""
 
     def __init__(self) -> None:
         self._bits = np.random.PCG64()

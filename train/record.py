@@ -17,12 +17,12 @@ from autosing.storage.store import write_whole
 
 Say = Callable[[str], None]
 _SECONDS_BETWEEN_LINES = 5.0
-_TOLD = ("loss", "lr", "grad_norm", "samples_per_s")
-"""What a line says; all else is in metrics.jsonl."""
+_SHOWN = ("loss", "lr", "grad_norm", "samples_per_s")
+"""The values in a line for people; all others are only in metrics.jsonl."""
 
 
 class Recorder:
-    """Writes for rank 0; the other ranks get none. On resuming, what lies after `step` is forgotten first."""
+    """Writes for rank 0; other ranks have none. On resuming, records of later steps than `step` are removed first."""
 
     def __init__(self, run: Path, step: int, steps: int, say: Say) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -38,8 +38,8 @@ class Recorder:
         self._said = 0.0
 
     def numbers(self, step: int, values: dict[str, float]) -> None:
-        """One row of metrics.jsonl, the curves, and now and then a line."""
-        # JSON has no NaN: a number that is none is written as null.
+        """Write a row of metrics.jsonl and points of the curves, and every few seconds a line for people."""
+        # JSON has neither NaN nor infinity: they become null.
         row = {"step": step, **{k: v if math.isfinite(v) else None for k, v in values.items()}}
         self._file.write(json.dumps(row) + "\n")
         self._file.flush()
@@ -48,8 +48,8 @@ class Recorder:
         now = time.monotonic()
         if now - self._said >= _SECONDS_BETWEEN_LINES or step >= self._steps:
             self._said = now
-            told = {name: value for name, value in values.items() if name.split("/")[-1] in _TOLD}
-            shown = "  ".join(f"{name} {value:.4g}" for name, value in told.items())
+            chosen = {name: value for name, value in values.items() if name.split("/")[-1] in _SHOWN}
+            shown = "  ".join(f"{name} {value:.4g}" for name, value in chosen.items())
             self._say(f"step {step}/{self._steps}  {shown}{self._left(step, now)}")
 
     def _left(self, step: int, now: float) -> str:
@@ -59,7 +59,7 @@ class Recorder:
         return f"  about {duration((self._steps - step) * (now - self._began) / (step - self._first))} left"
 
     def sound(self, step: int, name: str, audio: Audio) -> None:
-        """A wav under samples/, an audio player and a spectrogram in TensorBoard."""
+        """Write a wav under samples/, and the audio and its spectrogram for TensorBoard."""
         save(audio, self._run / "samples" / f"{name}-{step:09d}.wav")
         mono_1S = torch.as_tensor(audio.mono_S())[None]
         self._events.add_audio(name, mono_1S, step, sample_rate=audio.sample_rate_hz)
@@ -71,7 +71,7 @@ class Recorder:
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """The rows of metrics.jsonl; a last line that a kill cut short is left out."""
+    """The rows of metrics.jsonl, without a last line that a kill has truncated."""
     path = run / "metrics.jsonl"
     rows = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
@@ -83,7 +83,7 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
 
 
 def picture(audio: Audio, window: int = 1024, hop: int = 256) -> np.ndarray:
-    """audio -> uint8[H frequencies, W frames], low frequencies at the bottom, 80 dB from black to white."""
+    """audio -> its spectrogram, uint8[H frequencies, W frames]: low frequencies at the bottom, 80 dB black to white."""
     samples_S = torch.as_tensor(audio.mono_S())
     samples_S = torch.nn.functional.pad(samples_S, (0, max(0, window - len(samples_S))))
     power_FT = torch.stft(samples_S, window, hop, window=torch.hann_window(window), return_complex=True).abs() ** 2
@@ -94,7 +94,7 @@ def picture(audio: Audio, window: int = 1024, hop: int = 256) -> np.ndarray:
 
 
 def commit() -> str:
-    """The commit that the code was run from, "-dirty" where files differ from it; "unknown" outside a clone."""
+    """The commit of the code that is run, with "-dirty" if files differ from it; "unknown" outside a clone."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -9,12 +9,12 @@ Schedule = Literal["cosine", "linear", "wsd", "const", "exponential", "noam"]
 def lr_factor(
     update: int, steps: int, schedule: Schedule = "cosine", warmup: int = 0, final: float = 0.0, decay: float = 0.2
 ) -> float:
-    """The factor of update 0 .. steps-1: a linear climb over `warmup` updates to 1, then down to `final` at the last.
+    """The factor of update 0 .. steps-1: it rises linearly over `warmup` updates to 1, then falls to `final`.
 
-    cosine and linear go down from the end of the warm-up; wsd (warm-up, stable, decay) stays at 1 and goes down
-    linearly over the last `decay` share of the steps; const stays at 1; exponential falls by the same factor each
-    update, to `final` at the last (VITS's decay of 0.999875 an epoch is of this kind); noam falls with the inverse
-    square root of the update from the end of the warm-up on (Vaswani 2017, equation 3), whatever `final` says.
+    cosine and linear fall from the end of the warm-up; wsd (warm-up, stable, decay) stays at 1 and falls linearly over
+    the last `decay` share of the steps; const stays at 1; exponential falls by the same factor in each update, to
+    `final` at the last (VITS's decay of 0.999875 per epoch is of this kind); noam falls with the inverse square root of
+    the update from the end of the warm-up on (Vaswani 2017, equation 3) and ignores `final`.
     """
     if update < warmup:
         return (update + 1) / (warmup + 1)

@@ -1,6 +1,6 @@
-"""A task's modules -> the same with their trained weights shared out among the ranks (torch's fully_shard).
+"""A task's modules -> the same modules with their trained weights divided among the ranks (torch's fully_shard).
 
-A file of its own, as importing fully_shard takes seconds that no other run should wait for.
+It is a file of its own because importing fully_shard takes seconds, which other runs should not wait for.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class _Forward(nn.Module):
-    """The task's modules as fully_shard sees them: its forward runs whatever the task calls."""
+    """The task's modules as fully_shard sees them: `forward` runs the function that it is given."""
 
     def __init__(self, modules: nn.Module) -> None:
         super().__init__()
@@ -29,12 +29,12 @@ class _Forward(nn.Module):
 
 
 class ShardedGradients(Gradients):
-    """Gradients by torch's fully_shard: each rank holds its share of the trained weights, and so of their gradients,
-    optimiser and average; the weights are whole, and their gradients too, while a loss and its gradients are computed.
+    """Gradients by torch's fully_shard: each rank holds its shard of the trained weights, and so of their gradients,
+    optimiser state and average. Weights and gradients are whole while a loss and its gradients are computed.
 
-    So a rank of R spares (R - 1) / R of the optimiser's and the average's bytes, and has the activations, the weights
-    and the gradients as under DDP. Build it before optimisers and averages, and see `whole_tensors`, `shard_as`.
-    A parameter that no rank used has a gradient of 0 (DDP: none), so that its moments and its weight decay go on.
+    So each of R ranks saves (R - 1) / R of the memory of optimiser and average; activations, weights and gradients take
+    the same memory as with DDP. Build it before optimisers and averages, and see `whole_tensors`, `shard_as`.
+    A parameter that no rank used has a gradient of 0 (DDP: none), so its moments and weight decay are still updated.
     """
 
     def __init__(self, modules: nn.ModuleDict, ranks: Ranks) -> None:
@@ -52,7 +52,7 @@ class ShardedGradients(Gradients):
         self._root.set_requires_gradient_sync(last)
         for parameter in self._trained(phase):  # whole, since `forward`
             if parameter.grad is None:
-                # Ranks may use unlike parameters of a batch, but reduce the same.
+                # Ranks may use different parameters, but must reduce the same ones.
                 parameter.grad = torch.zeros_like(parameter)
         loss.backward(inputs=self._trained(phase), retain_graph=retain_graph)
 

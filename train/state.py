@@ -1,8 +1,8 @@
-"""TrainState: the one object that a run resumes from, and its place on disk, RUN/checkpoints/step-NNNNNNNNN.pt.
+"""TrainState: the one object that a run resumes from, and its file, RUN/checkpoints/step-NNNNNNNNN.pt.
 
-It holds weights and buffers, optimisers, the average of the weights, the update's number and the stream's position.
-Schedules are functions of the number, and random generators are seeded anew for each step from (seed, step), so
-neither needs storing.
+It holds weights and buffers, optimisers, the average of the weights, the number of updates and the stream's position.
+Schedules are functions of that number, and random generators are seeded for each step from (seed, step), so neither
+needs to be stored.
 """
 
 from collections.abc import Iterator
@@ -29,18 +29,18 @@ class TrainState:
     modules: nn.ModuleDict
     optimisers: dict[str, Optimizer]
     gradients: Gradients
-    """How ranks share them, and the weights."""
+    """How gradients and weights are divided among ranks."""
     ema: dict[str, Tensor] | None = None
-    """Parameter name -> its average; None where no average is kept."""
+    """Parameter name -> its average; None if no average is kept."""
     step: int = 0
     """Updates done."""
     position: Position = field(default_factory=Position)
-    """Which samples are done, in the numbers of all epochs: the same for any ranks and workers."""
+    """Which samples are done, numbered over all epochs: the same for any ranks and workers."""
     refused: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.long))
     """Updates refused in a row; on the device, so that counting them does not wait for it."""
 
     def update_average(self, decay: float) -> None:
-        """EMA of the parameters; early on the decay is (1 + step) / (10 + step) so that the start is forgotten."""
+        """EMA of the parameters; at first the decay is (1 + step) / (10 + step), so that the start is forgotten."""
         if self.ema is None:
             return
         decay = min(decay, (1 + self.step) / (10 + self.step))
@@ -50,8 +50,7 @@ class TrainState:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Inside, `modules` hold the averaged weights (if any is kept), whole, and are in eval mode. Every rank enters
-        it."""
+        """Inside, `modules` have the averaged weights (if kept), whole, and are in eval mode. All ranks must enter."""
         own = {name: p.detach().clone() for name, p in self.modules.named_parameters()} if self.ema else {}
         self._put(self.ema or {})
         self.modules.eval()
@@ -69,7 +68,7 @@ class TrainState:
                     parameter.copy_(values[name])
 
     def state_dict(self) -> dict[str, Any]:
-        """On rank 0 the same for any ranks, sharded or not. Every rank calls it."""
+        """On rank 0 the same for any number of ranks, sharded or not. All ranks must call it."""
         held: dict[str, Any] = whole_tensors({
             "step": self.step,
             "position": self.position.state_dict(),
@@ -83,7 +82,7 @@ class TrainState:
     def load_state_dict(self, held: dict[str, Any]) -> None:
         self.step = held["step"]
         self.refused.fill_(held["refused"])
-        # Checkpoints of before held each rank's place in its lane.
+        # Older checkpoints hold each rank's place in its lane.
         old = held.get("positions")
         self.position = Position().after(old) if old else Position.of_state(held["position"])
         own = self.modules.state_dict()
@@ -102,13 +101,13 @@ class TrainState:
 
 
 def checkpoints(run: Path) -> list[Path]:
-    """The whole checkpoints of a run, oldest first."""
+    """The complete checkpoints of a run, oldest first."""
     return sorted((run / "checkpoints").glob("step-*.pt"))
 
 
 def write_checkpoint(run: Path, held: dict[str, Any], origin: dict[str, str], keep: int) -> Path:
-    """A TrainState's state_dict. Beside first, then one rename; then all but the last `keep` are removed. `origin`: the
-    task and the dataset."""
+    """Write a TrainState's state_dict (beside its final name, then renamed), and remove all but the last `keep`.
+    `origin`: the task and the dataset."""
     path = run / "checkpoints" / f"step-{held['step']:09d}.pt"
     with replacing(path) as file:
         torch.save({**held, "origin": origin}, file)
@@ -118,12 +117,12 @@ def write_checkpoint(run: Path, held: dict[str, Any], origin: dict[str, str], ke
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What `write_checkpoint` wrote, on the CPU. Raises InputError where it is not readable."""
+    """What `write_checkpoint` wrote, on the CPU. Raises InputError if it is not readable."""
     try:
         held: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, ValueError, EOFError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
-            f"checkpoint {path}: not readable ({reason}); delete it to go on from the one before"
+            f"checkpoint {path}: not readable ({reason}); delete it to continue from the one before"
         ) from None
     return held

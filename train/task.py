@@ -1,4 +1,4 @@
-"""What a training task is: the one thing the loop knows of t2s, sm2a, codec, semantic.
+"""The interface of a training task: all that the loop knows of t2s, sm2a, codec, semantic.
 
 A task is one file: what it needs from a shard, its model, its losses with their source, its parameter groups.
 Everything that a run must resume lives in `self.modules` (weights and buffers, EMA codebooks and counters too);
@@ -29,30 +29,30 @@ class Task(ABC):
     Settings: ClassVar[type[Config]]
     """The class of `config`: the YAML's `task:` mapping."""
     members: ClassVar[tuple[str, ...]]
-    """The groups it reads (autosing.schemas.sample.GROUPS), "meta" among them or not."""
+    """The groups that it reads (autosing.schemas.sample.GROUPS), with or without "meta"."""
     length_file: ClassVar[str] = ""
-    """The file whose bytes tell how long a clip is to this task (semantic.npy), so that `bucket` can bring clips of one
-    length together; none for a task that crops all to one length."""
+    """The file whose size tells the length of a clip for this task (semantic.npy), by which `bucket` groups clips of
+    similar length; empty for a task that crops all clips to one length."""
     phases: ClassVar[tuple[str, ...]] = ("model",)
-    """In a step every phase has its loss and its optimiser's turn, in this order. GANs: discriminator, generator."""
+    """In a step each phase computes its loss and steps its optimiser, in this order. GANs: discriminator, generator."""
     shardable: ClassVar[bool] = True
-    """Whether `parallel: fsdp` may have it: not where `after_step` writes trained weights, which then lie in shares."""
+    """Whether `parallel: fsdp` is possible. It is not if `after_step` writes trained weights, as they are sharded."""
     shared_buffers: ClassVar[tuple[str, ...]] = ()
-    """Prefixes of the names in `modules` of buffers that ranks would move apart: rank 0's become everyone's after each
-    step. What every rank computes alike needs none."""
+    """Prefixes of the names in `modules` of buffers that would differ between ranks: rank 0's are copied to all ranks
+    after each step. Buffers that every rank computes alike need not be named."""
     compiled: ClassVar[tuple[str, ...]] = ()
-    """Names in `modules` that `compile: true` compiles: regions of whole layers, without Python's choices."""
+    """Names in `modules` that `compile: true` compiles: whole layers without data-dependent control flow in Python."""
 
     modules: nn.ModuleDict
     device: torch.device = torch.device("cpu")
     """Set by the loop when it moves `modules`."""
 
     def __init__(self, config: Any, index: DatasetIndex) -> None:
-        """Build `self.modules`. Raises InputError where the dataset does not fit (codec, codebook sizes)."""
+        """Build `self.modules`. Raises InputError if the dataset does not fit (codec, codebook sizes)."""
         self.config, self.index = config, index
 
     def describe(self) -> dict[str, str]:
-        """What was chosen, for people, where the config or the dataset leave a choice: {"size": "small"}."""
+        """Choices of the config or the dataset that people should see at the start: {"size": "small"}."""
         return {}
 
     def parameter_groups(self, phase: str) -> list[dict[str, Any]]:
@@ -65,17 +65,17 @@ class Task(ABC):
     @abstractmethod
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any] | None:
         """One training item: crop, pad, drop conditions. Runs in loader workers, on the CPU; a function of the
-        sample and rng alone. None: the sample is of no use to this task; it is counted, and its batch is smaller."""
+        sample and rng alone. None: the task cannot use the sample; it is counted, and its batch is smaller."""
 
     @abstractmethod
     def collate(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
         """Items -> a batch of tensors, on the CPU (the loop moves them to the device). Runs in loader workers."""
 
     def counts(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """What the losses of a batch are means over, by name: {"codes": how many}. None: over its samples alone.
+        """The numbers of items that the losses of a batch are means over, by name: {"codes": 512}. Empty: its samples.
 
-        An update may take several batches (`accumulate`, ranks) with unlike many. `loss` divides its sums by the counts
-        that it is given, the means over all of them, so that a token counts the same wherever it stands.
+        An update may take several batches (`accumulate`, ranks) with different numbers. `loss` divides its sums by the
+        counts that it is given, the means over all of them, so that each token has the same weight in any batch.
         """
         return {}
 
@@ -90,30 +90,30 @@ class Task(ABC):
         """(phase, scalar loss, metrics) for each phase in turn. Several phases share what is computed before a yield.
 
         A phase's optimiser steps before the next loss is asked for, so a GAN makes its sound once, yields the
-        discriminator's loss of the detached sound, then the generator's loss against the updated discriminator. What a
-        loss has gradients for beyond its phase's parameters is left alone.
+        discriminator's loss of the detached sound, then the generator's loss against the updated discriminator. A loss
+        gives gradients to the parameters of its own phase only.
         """
         loss, metrics = self.loss(batch, step, counts)
         yield self.phases[0], loss, metrics
 
     def after_step(self, step: int) -> None:  # noqa: B027  (most tasks need none)
-        """Under no_grad, once every phase has stepped: EMA codebooks, dead codes. Not after an update whose gradients
-        were not finite; so a task that has it waits for the device at every step."""
+        """Called under no_grad when every phase has stepped: EMA codebooks, dead codes. Not called after a refused
+        update, so a task that defines it waits for the device at every step."""
 
     def forget(self) -> None:  # noqa: B027  (most tasks need none)
-        """In place of `after_step` where an update was refused: drop what its losses gathered for it."""
+        """Called instead of `after_step` if the update was refused: drop what its losses have collected."""
 
     @property
     def has_after_step(self) -> bool:
         return type(self).after_step is not Task.after_step
 
     def listen(self, step: int) -> dict[str, Audio]:
-        """Fixed prompts made audible, name -> audio. Called in `eval` mode under no_grad."""
+        """The sound of fixed prompts, name -> audio. Called in `eval` mode under no_grad."""
         return {}
 
     @abstractmethod
     def export(self) -> ModelFile:
-        """What goes to model.safetensors and model.json."""
+        """The content of model.safetensors and model.json."""
 
 
 def decay_groups(parameters: Iterable[nn.Parameter], weight_decay: float = 0.1) -> list[dict[str, Any]]:

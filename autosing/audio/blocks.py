@@ -1,4 +1,4 @@
-"""Audio as blocks, one after another, so that what is held does not grow with its length.
+"""Audio as a sequence of blocks, so that memory does not grow with its length.
 
 Shapes: C channels, S samples; B windows.
 """
@@ -16,14 +16,14 @@ Blocks = Iterator[np.ndarray]
 
 
 class Tape:
-    """Blocks under a reading head: what lies ahead is fetched when it is looked at, what lies behind is forgotten."""
+    """Blocks with a reading position: `look` fetches what lies ahead of it, and what lies behind it is dropped."""
 
     def __init__(self, blocks: Blocks) -> None:
         self._blocks = blocks
         self._held_CS = next(blocks, np.zeros((1, 0), np.float32))
 
     def look(self, num_samples: int) -> np.ndarray:
-        """The next samples_CS, fewer where the blocks end. The head stays."""
+        """The next samples_CS, fewer if the blocks end. The position does not move."""
         missing, parts = num_samples - self._held_CS.shape[1], [self._held_CS]
         while missing > 0 and (block_CS := next(self._blocks, None)) is not None:
             parts.append(block_CS)
@@ -33,11 +33,11 @@ class Tape:
         return self._held_CS[:, :num_samples]
 
     def skip(self, num_samples: int) -> None:
-        """Move the head, over what was looked at."""
+        """Move the position forward over samples that were looked at."""
         self._held_CS = self._held_CS[:, num_samples:].copy()
 
     def pass_over(self, num_samples: int) -> None:
-        """Move the head, over what nobody looks at."""
+        """Move the position forward over samples that need not be kept, looked at or not."""
         while num_samples > 0 and (step := self.look(min(num_samples, 1 << 16)).shape[1]):
             self.skip(step)
             num_samples -= step
@@ -49,7 +49,7 @@ class Tape:
 
 
 def fork(blocks: Blocks) -> tuple[Blocks, Blocks]:
-    """Two readers of the same blocks. Held is what one has read and the other has not; itertools.tee holds 57 more."""
+    """Two readers of the same blocks. Blocks that both have read are not kept (itertools.tee would keep 57 of them)."""
     ahead: tuple[deque[np.ndarray], deque[np.ndarray]] = (deque(), deque())
 
     def read(own: deque[np.ndarray], other: deque[np.ndarray]) -> Blocks:
@@ -66,7 +66,7 @@ def fork(blocks: Blocks) -> tuple[Blocks, Blocks]:
 
 
 def mixed(blocks: Blocks, others: Blocks, share: float) -> Blocks:
-    """The blocks with so much of the others in them, which may be longer or shorter."""
+    """The blocks plus `share` times the others, which may be longer or shorter."""
     beside = Tape(others)
     for block_CS in blocks:
         other_CS = beside.take(block_CS.shape[1])
@@ -82,7 +82,7 @@ def padded(blocks: Blocks, before: int, after: int, channels: int = 2) -> Blocks
 
 
 def as_long(blocks: Blocks, num_samples: int) -> Blocks:
-    """The blocks cut, or followed by silence, to so many samples in all. The blocks are read to their end."""
+    """The blocks cut or followed by silence, to so many samples in total. The blocks are read to their end."""
     left, channels = num_samples, 0
     for block_CS in blocks:
         channels = len(block_CS)
@@ -94,7 +94,7 @@ def as_long(blocks: Blocks, num_samples: int) -> Blocks:
 
 
 def resampled(blocks: Blocks, from_hz: int, to_hz: int, num_samples: int, channels: int = 2) -> Blocks:
-    """The blocks at another rate, `num_samples` in all."""
+    """The blocks at another rate, `num_samples` in total."""
     return as_long(blocks if from_hz == to_hz else _moved(blocks, Resampler(from_hz, to_hz, channels)), num_samples)
 
 
@@ -114,9 +114,9 @@ def overlap_add(
 ) -> Blocks:
     """Stereo blocks -> windows `stride` samples apart, `at_once` of them through `change` -> blocks again.
 
-    change: windows_BCS -> windows_BCS, each by itself. Where windows overlap they are faded over (triangular weights).
-    A window that reaches over the end stands in the middle of `window` samples, what was before it to its left: the
-    manner of demucs, so a network hears what it would hear there.
+    change: windows_BCS -> windows_BCS, each independent. Overlapping windows are cross-faded (triangular weights). A
+    window that exceeds the end is centred in `window` samples, with the samples before it to its left. demucs does the
+    same, so that a network gets the same input.
     """
     half = window // 2
     tape = Tape(padded(blocks, half, 0))

@@ -1,9 +1,9 @@
 """Two channels -> one: their mean, or half their difference where they hold the same in opposite phase.
 
-A wrong cable or a stereo widener turns a voice over in one channel; the mean of such channels has lost it. They count
-as opposed where the mean's power is a tenth of the channels' or less (-10 dB). Unlike channels have a half, wide music
-about a third, so that of ordinary audio nothing changes. It is decided once for a song or clip: a sign that changes
-within would click. Shapes: S samples, C channels.
+A wrong cable or a stereo widener inverts a voice in one channel; it cancels in the mean of the channels. Channels count
+as opposed if the mean's power is a tenth of the channels' or less (-10 dB). For unrelated channels it is a half, for
+wide music about a third, so ordinary audio is not affected. It is decided once for a song or clip, because a change of
+sign inside it would click. Shapes: S samples, C channels.
 """
 
 from typing import Self
@@ -17,7 +17,7 @@ _LOUD_S = 60
 
 
 class Opposition:
-    """Whether the channels that were heard are opposed. More than two never are."""
+    """Whether the channels seen so far are opposed. More than two never are."""
 
     def __init__(self) -> None:
         self._channels = self._product = 0.0
@@ -33,7 +33,7 @@ class Opposition:
         return self
 
     def is_clear(self, sample_rate_hz: int) -> bool:
-        """So much that is loud has been heard that the rest will not change it."""
+        """Whether enough loud audio has been seen that the rest will not change the result."""
         return self._loud >= _LOUD_S * sample_rate_hz
 
     def found(self) -> bool:
@@ -41,12 +41,12 @@ class Opposition:
         return self._channels > 0 and self._channels + self._product <= 2 * _SHARE * self._channels
 
     def mono_S(self, block_SC: np.ndarray) -> np.ndarray:
-        """The channels of a block as one."""
+        """The channels of a block mixed to one."""
         return mean_S(block_SC, self.found())
 
 
 class MonoLevel:
-    """Mean and standard deviation of the channels as one, block by block."""
+    """Mean and standard deviation of the channels mixed to one, block by block."""
 
     def __init__(self) -> None:
         self._opposition, self._held = Opposition(), 0
@@ -67,11 +67,11 @@ class MonoLevel:
 
 
 def mean_S(block_SC: np.ndarray, turned: bool = False) -> np.ndarray:
-    """The mean of the channels, the second of two turned over."""
+    """The mean of the channels; `turned`: with the second of two inverted."""
     mono_S: np.ndarray = upright_SC(block_SC, turned).mean(axis=1, dtype=np.float32)
     return mono_S
 
 
 def upright_SC(block_SC: np.ndarray, turned: bool) -> np.ndarray:
-    """The block, the second of its two channels turned over if asked for."""
+    """The block; `turned`: with the second of its two channels inverted."""
     return block_SC * np.array([1, -1], np.float32) if turned else block_SC

@@ -1,4 +1,4 @@
-"""Encoded bytes -> what their containers say and libsndfile does not: whether a file is whole, how long an MP3 is."""
+"""Encoded bytes -> facts of containers that libsndfile does not give: whether a file is complete, an MP3's length."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -11,9 +11,9 @@ _KBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _KBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 """kbit/s of Layer III by the header's index: MPEG-1, and MPEG-2 with 2.5 (ISO 11172-3, 13818-3)."""
 _A_FEW_FRAMES = 8
-"""Fewer may be what an encoder did not count, or a tag that looks like frames."""
+"""Fewer frames may be some that an encoder did not count, or a tag that looks like frames."""
 _NO_TAG = b"ID3\x04\0\0\0\0\0\x0a" + bytes(10)
-"""An ID3 tag that says nothing."""
+"""An empty ID3 tag."""
 _CHAINED = ("chained", "several files, one after another, of which only the first would be read; save them apart")
 _FLAC_BEGINNINGS = (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22")
 """The mark and the head of the first block, STREAMINFO of 34 bytes; 0x80: it is also the last."""
@@ -24,7 +24,7 @@ _BEGIN, _END = 2, 4
 
 
 class Mend(NamedTuple):
-    """How a file is to be read: up to `end`, and `put_in` in the place of `skip` bytes at `at`."""
+    """How a file must be read: up to `end`, with `put_in` instead of the `skip` bytes at `at`."""
 
     put_in: bytes = b""
     at: int = 0
@@ -33,12 +33,12 @@ class Mend(NamedTuple):
 
 
 def mend(data: Encoded) -> Mend:
-    """What must be changed, so that libsndfile reads all of it.
+    """What must be changed so that libsndfile reads all of a file.
 
-    An MP3 of varying bitrate whose encoder left no count of its frames is read only as far as the first frame's bitrate
-    makes it seem; it gets a frame with the count (Xing's). Before an MP3 without a tag an empty one is put: without it,
-    libsndfile looks for a file named `._` in the working folder before it looks at the bytes. Tags behind a FLAC are
-    left off, which the decoder takes for broken frames. A WAV whose sizes were never written gets them.
+    If an MP3 of variable bitrate has no count of its frames, libsndfile estimates its length from the first frame's
+    bitrate and reads no further; it gets a frame with the count (Xing's). An MP3 without a tag gets an empty one, as
+    otherwise libsndfile first looks for a file named `._` in the working folder. Tags after a FLAC are cut off, as the
+    decoder takes them for broken frames. A WAV whose sizes were never written gets them.
     """
     if data[:4] == b"RIFF":
         return _sized(data)
@@ -62,7 +62,7 @@ def mend(data: Encoded) -> Mend:
 
 
 def why_incomplete(data: Encoded) -> tuple[str, str] | None:
-    """(reason, what was found) where an Ogg file was cut short, or a file holds several songs of which one is read."""
+    """(reason, what was found) if an Ogg file is truncated, or a file holds several songs of which only one is read."""
     if data[:4] != b"OggS":
         return _CHAINED if _goes_on(data) or _another_begins(data) else None
     flags, end, links = 0, 0, 0
@@ -78,7 +78,7 @@ def why_incomplete(data: Encoded) -> tuple[str, str] | None:
 
 
 def share_held(data: Encoded) -> float:
-    """What is there of the bytes that a RIFF or AIFF header promises, at most 1; libsndfile counts what is there."""
+    """The share of the bytes in a RIFF or AIFF header that exists, at most 1. libsndfile counts only existing bytes."""
     if data[:4] not in (b"RIFF", b"FORM"):
         return 1.0
     promised = int.from_bytes(data[4:8], "little" if data[:4] == b"RIFF" else "big") + 8
@@ -86,7 +86,7 @@ def share_held(data: Encoded) -> float:
 
 
 def _sized(data: Encoded) -> Mend:
-    """A RIFF file whose writer never came back to its header says 0 bytes of samples, and ends by it before them."""
+    """If a RIFF file's header was never completed, it says 0 bytes of samples, and the file seems to end before."""
     at = 12
     while at + 8 <= len(data) and at < _HEADER_BYTES:
         name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
@@ -101,7 +101,7 @@ def _sized(data: Encoded) -> Mend:
 
 
 def _before_tags(data: Encoded) -> int:
-    """Where a file ends but for tags behind it: ID3v1 (128 bytes), and APE's, whose footer says how long it is."""
+    """Where the audio of a file ends, before tags: ID3v1 (128 bytes), and APE's, whose footer has its length."""
     end = len(data)
     if data[max(0, end - 128) : end - 125] == b"TAG":
         end -= 128
@@ -119,7 +119,7 @@ class _Frame(NamedTuple):
 
 
 def _after_id3(data: Encoded) -> int:
-    """Where the audio begins: behind a tag, whose size is written in bytes of seven bits."""
+    """Where the audio begins: after a tag, whose size is written in bytes of seven bits."""
     if data[:3] != b"ID3" or len(data) < 10:
         return 0
     size = 0
@@ -129,7 +129,7 @@ def _after_id3(data: Encoded) -> int:
 
 
 def _frame(data: Encoded, at: int) -> _Frame | None:
-    """The Layer III frame whose header stands at `at`; None where there is none."""
+    """The Layer III frame whose header is at `at`; None if there is none."""
     if at + 4 > len(data) or data[at] != 0xFF or data[at + 1] & 0xE6 != 0xE2:
         return None
     version, rate, index = data[at + 1] >> 3 & 3, data[at + 2] >> 2 & 3, data[at + 2] >> 4
@@ -141,7 +141,7 @@ def _frame(data: Encoded, at: int) -> _Frame | None:
 
 
 def _frames(data: Encoded, at: int) -> Iterator[_Frame]:
-    """All frames; what lies between is passed over where two frames follow upon each other again."""
+    """All frames. Other bytes are skipped up to the next place at which two frames follow one another."""
     while at < len(data):
         frame = _frame(data, at)
         if frame is not None:
@@ -156,9 +156,9 @@ def _frames(data: Encoded, at: int) -> Iterator[_Frame]:
 
 
 def _goes_on(data: Encoded) -> bool:
-    """Whether more frames follow behind all those that an MP3's first frame counts (Xing's header, flags 1 and 2).
+    """Whether an MP3 has more frames than its first frame says (Xing's header, flags 1 and 2).
 
-    Where it counts none: whether frames of another sample rate follow, where decoders stop.
+    If that has no count: whether frames of another sample rate follow, at which decoders stop.
     """
     start = _after_id3(data)
     first = _frame(data, start)
@@ -173,7 +173,7 @@ def _goes_on(data: Encoded) -> bool:
 
 
 def _another_begins(data: Encoded) -> bool:
-    """Whether a second FLAC or RIFF file stands behind the first."""
+    """Whether a second FLAC or RIFF file follows the first."""
     if data[:4] == b"fLaC":
         return any(data.find(beginning, 4) > 0 for beginning in _FLAC_BEGINNINGS)
     if data[:4] != b"RIFF":
@@ -184,7 +184,7 @@ def _another_begins(data: Encoded) -> bool:
 
 
 def _count_frame(header: bytes, frames: int) -> bytes:
-    """A frame like the file's others that sounds of nothing and says how many follow (Xing's header, flag 1)."""
+    """A silent frame like the file's others, which has the count of the following frames (Xing's header, flag 1)."""
     first_version = header[1] & 0x18 == 0x18
     kind = bytes((header[0], header[1] | 1, header[2] & 0x0C | (9 if first_version else 8) << 4, header[3]))
     size = _frame(kind, 0)
@@ -195,7 +195,7 @@ def _count_frame(header: bytes, frames: int) -> bytes:
 
 
 def _ogg_pages(data: Encoded) -> Iterator[tuple[int, int]]:
-    """(where it ends, its flags) of each page, in order; the last may end behind the data."""
+    """(end, flags) of each page, in order; the end of the last may lie after the data."""
     at = 0
     while 0 <= at <= len(data) - 27:
         segments = data[at + 26]

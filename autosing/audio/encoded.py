@@ -1,4 +1,4 @@
-"""Encoded audio that lies in a file -> its bytes, a piece at a time, so that what is held does not grow with it."""
+"""Encoded audio in a file -> its bytes, read in pieces, so that memory does not grow with its size."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias, overload
 from autosing.storage.ranges import RangeFile
 
 _WINDOW = 1 << 16
-"""Read from a file at a time where less is asked for."""
+"""Bytes read from a file at a time, even if fewer are needed."""
 
 
 class HasFileno(Protocol):
@@ -19,7 +19,7 @@ class HasFileno(Protocol):
 
 
 class Descriptor:
-    """An open file, closed once nobody holds it."""
+    """An open file, closed when there is no more reference to it."""
 
     def __init__(self, handle: int) -> None:
         self._handle = handle
@@ -32,9 +32,10 @@ class Descriptor:
 
 
 class FileBytes:
-    """Some bytes of an open file: measured, sliced, searched and compared like `bytes`. A slice is read, and is bytes.
+    """A range of bytes of an open file, with the length, slices, search and comparison of `bytes`. A slice is read, and
+    is `bytes`.
 
-    Raises OSError where the file cannot be read, or ends before they do. May be shared by threads.
+    Raises OSError if the file cannot be read, or ends before the range. May be shared by threads.
     """
 
     def __init__(self, file: HasFileno, start: int, length: int) -> None:
@@ -99,13 +100,13 @@ class FileBytes:
 
 
 Encoded: TypeAlias = bytes | FileBytes
-"""A file of audio: in memory, or where it lies."""
+"""An audio file: in memory, or in a file on disk."""
 Stem: TypeAlias = bytes | FileBytes | tuple[bytes | FileBytes, ...]
-"""One audio: a file, or several to be heard one after another."""
+"""The audio of a stem: one file, or several that are consecutive parts."""
 
 
 class Scratch:
-    """A file without a name, in $TMPDIR, which is gone with the last that reads it."""
+    """A file without a name, in $TMPDIR, which is deleted when its last reader is gone."""
 
     def __init__(self) -> None:
         with tempfile.TemporaryFile() as file:
@@ -113,7 +114,7 @@ class Scratch:
         self._end = 0
 
     def put(self, pieces: Iterable[bytes]) -> FileBytes:
-        """Lay them down, one behind the other. Raises OSError where there is no room."""
+        """Append the pieces, concatenated. Raises OSError if the disk is full."""
         start = self._end
         for piece in pieces:
             left = memoryview(piece)
@@ -131,9 +132,9 @@ class Scratch:
 
 
 class EncodedFile(RangeFile):
-    """Encoded audio as a file to be read up to `end`, with `put_in` in the place of `skip` bytes at `at`.
+    """Encoded audio as a file that is read up to `end`, with `put_in` instead of the `skip` bytes at `at`.
 
-    An error of reading is kept in `failed` and looks like the end of the file: libsndfile's callbacks cannot raise.
+    A read error is stored in `failed` and looks like the end of the file, because libsndfile's callbacks cannot raise.
     """
 
     def __init__(self, data: Encoded, put_in: bytes = b"", at: int = 0, skip: int = 0, end: int | None = None) -> None:

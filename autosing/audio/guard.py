@@ -1,7 +1,7 @@
-"""Encoded bytes -> facts, decoded in a process apart: what crashes or hangs the decoder is an InputError.
+"""Encoded bytes -> facts, decoded in a separate process: a file that crashes or hangs the decoder is an InputError.
 
-The process lives on from file to file, within bounds of memory and CPU time, and is replaced when it dies. It reads the
-audio where that lies, so what this costs a file is a message, not a copy.
+The process is reused for many files, with limits on memory and CPU time, and replaced when it dies. It reads the audio
+from where it is stored, so a file costs one message and no copy.
 """
 
 import json
@@ -24,35 +24,35 @@ _PROGRAM = "from autosing.audio.guard import serve; serve()"
 _MESSAGE_BYTES = 1 << 16
 _TAG_CHARS = 4096
 _ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
-"""BLAS reserves about 41 MB of address space a thread when numpy is loaded, and starts one for each core: on 24 cores
-that alone is all that `Limits.memory_mb` allows."""
+"""When numpy is loaded, BLAS starts a thread for each core and reserves about 41 MB of address space for each: on 24
+cores that alone would reach `Limits.memory_mb`."""
 _PATIENCE = 20
-"""Wall clock may be so many times the CPU time allowed, on a busy machine, before a file counts as hanging."""
+"""A file counts as hanging after so many times the allowed CPU time on the wall clock: the machine may be busy."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one file may take of the process."""
+    """What the decoding of one file may take."""
 
     seconds: float = 30
     seconds_per_mb: float = 60
-    """CPU time. Opus of 6 kbit/s, the dearest of all, takes up to 10 s a megabyte."""
+    """CPU time. Opus of 6 kbit/s, the slowest of all, takes up to 10 s per megabyte."""
     memory_mb: int = 1024
-    """Address space. Neither the file nor its samples count: they are read and written block by block."""
+    """Address space. It does not grow with the file or its samples, which are processed block by block."""
 
     def cpu_s(self, num_bytes: int) -> int:
         return int(self.seconds + self.seconds_per_mb * num_bytes / 1e6) + 1
 
 
 LIMITS = Limits()
-"""Where none are given."""
+"""The default limits."""
 
 
 class Guard:
-    """One process that decodes. Not for two threads at once.
+    """One decoding process. Not for use by two threads at once.
 
-    Raises InputError as `decode` does, and decoder_crash, decoder_hang, decoder_memory; RuntimeError where the process
-    cannot be started or is killed from outside; OSError where the audio lies in a file that cannot be read.
+    Raises InputError as `decode` does, and decoder_crash, decoder_hang, decoder_memory; RuntimeError if the process
+    cannot be started or is killed from outside; OSError if the audio is in a file that cannot be read.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -63,7 +63,7 @@ class Guard:
         return Inspected(**self._ask("inspect", audio, name))
 
     def tags(self, audio: Encoded) -> dict[str, str]:
-        """None of what is no audio, or crashes or hangs the decoder."""
+        """Empty for data that is not audio, or that crashes or hangs the decoder."""
         try:
             return self._ask("tags", audio, "audio")
         except InputError:
@@ -71,7 +71,7 @@ class Guard:
 
     def close(self) -> None:
         if self._process is not None:
-            self._socket.close()  # the process ends when nobody listens
+            self._socket.close()  # the process ends when its socket is closed
             self._process.kill()
             self._process.wait()
             self._process = None
@@ -100,7 +100,7 @@ class Guard:
         if not answer:
             died = self._process.wait()
             self.close()
-            if died != -signal.SIGXCPU and again:  # perhaps it was not the file's fault
+            if died != -signal.SIGXCPU and again:  # the file may not be the cause
                 return self._ask(task, audio, name, again=False)
             _refuse(died, name, cpu_s)
         said: dict[str, Any] = json.loads(answer)
@@ -137,21 +137,21 @@ def guard_of_thread() -> Guard:
 
 
 def inspect_apart(audio: Encoded, name: str = "audio") -> Inspected:
-    """`inspect`, of bytes that nobody has vouched for."""
+    """`inspect` for untrusted bytes, in the decoding process."""
     return guard_of_thread().inspect(audio, name)
 
 
 def tags_apart(audio: Encoded) -> dict[str, str]:
-    """`read_tags`, of bytes that nobody has vouched for."""
+    """`read_tags` for untrusted bytes, in the decoding process."""
     return guard_of_thread().tags(audio)
 
 
 def serve() -> None:
-    """What the process does: answer one message after the other on its standard input, a socket, until that closes."""
+    """The main loop of the process: answers messages on its standard input, a socket, until that is closed."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with socket.socket(fileno=0) as channel:
         channel.send(b"{}")
-        os.dup2(1, 2)  # from here on stderr holds only what decoders mutter about files
+        os.dup2(1, 2)  # from here on stderr would only get messages of decoders about files
         while True:
             message, handles, _, _ = socket.recv_fds(channel, _MESSAGE_BYTES, 1)
             if not message:
@@ -191,12 +191,12 @@ def _refuse(died: int, name: str, cpu_s: int) -> NoReturn:
         raise InputError(f"{name}: the decoder did not end in {cpu_s} s of CPU time", "decoder_hang")
     how = f"by signal {signal.Signals(-died).name}" if died < 0 else f"with exit code {died}"
     raise InputError(
-        f"{name}: the decoder ended {how} on it, twice; save it anew with another program", "decoder_crash"
+        f"{name}: the decoder ended {how} on it, twice; save it again with another program", "decoder_crash"
     )
 
 
 def _memory(content: bytes = b"") -> Descriptor:
-    """Memory with a file's handle, which another process may open."""
+    """Memory with a file descriptor, which another process can open."""
     memory = Descriptor(os.memfd_create("autosing-audio"))
     with open(memory.fileno(), "wb", closefd=False) as file:
         file.write(content)

@@ -23,14 +23,14 @@ from autosing.storage.store import write_whole
 _BLOCK = 65_536
 """Vorbis writes of millions of frames in one call crash libsndfile; longer audio is written block by block."""
 _CLIP = 1 << 20
-"""Audio of so many samples a channel is decoded at once: it is not copied together out of blocks."""
+"""Shorter audio (in samples per channel) is decoded in one call, which saves copying blocks together."""
 MAX_DURATION_S = 4 * 3600
 MAX_CHANNELS = 8
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
 MAX_SAMPLES = 2 * 48_000 * MAX_DURATION_S
 """Of all channels: 5.5 GB of float32."""
 _UNKNOWN = 2**62
-"""libsndfile's count of frames is above this where a header does not say (a FLAC written to a pipe)."""
+"""libsndfile's count of frames is above this if the header has none (a FLAC written to a pipe)."""
 _FORMATS = {
     "wav": ("WAV", "PCM_16"),
     "flac": ("FLAC", "PCM_16"),
@@ -53,23 +53,23 @@ class Audio:
         return self.samples_CS.shape[1] / self.sample_rate_hz
 
     def mono_S(self) -> np.ndarray:
-        """The mean of the channels, of two that are opposed one turned over (see `Opposition`)."""
+        """The mean of the channels; if two are opposed, one is inverted (see `Opposition`)."""
         return Opposition().heard(self.samples_CS.T).mono_S(self.samples_CS.T)
 
     def resampled(self, sample_rate_hz: int) -> "Audio":
         return Audio(resample(self.samples_CS, self.sample_rate_hz, sample_rate_hz), sample_rate_hz)
 
     def cut(self, start_s: float, duration_s: float) -> "Audio":
-        """The window [start, start + duration), shorter where the audio ends."""
+        """The window [start, start + duration), shorter if the audio ends."""
         first = round(start_s * self.sample_rate_hz)
         return Audio(self.samples_CS[:, first : first + round(duration_s * self.sample_rate_hz)], self.sample_rate_hz)
 
 
 class AudioReader:
-    """Encoded audio, opened and within the caps, read block by block; what is in parts is heard as one.
+    """Encoded audio, opened and checked against the limits, read block by block; audio in parts is read as one.
 
     Raises InputError by reason: not_audio, too_long, too_many_channels, odd_rate; while reading: damaged, no_samples,
-    not_finite, too_long. Raises OSError where it lies in a file that cannot be read.
+    not_finite, too_long. Raises OSError if it is in a file that cannot be read.
     """
 
     def __init__(self, data: Stem, name: str = "audio", max_samples: int | None = None) -> None:
@@ -202,7 +202,7 @@ def decode(source: Stem | Path, name: str = "audio", max_samples: int | None = N
         return Audio(np.ascontiguousarray(blocks[0].T), reader.sample_rate_hz)
     samples_CS = np.empty((reader.channels, sum(len(block_SC) for block_SC in blocks)), np.float32)
     at = 0
-    while blocks:  # each block is let go once it is copied, so the audio is held once
+    while blocks:  # a block is freed once it is copied, so the audio is in memory only once
         block_SC = blocks.popleft()
         samples_CS[:, at : at + len(block_SC)] = block_SC.T
         at += len(block_SC)
@@ -218,24 +218,24 @@ def decode_mono(data: Stem, name: str, sample_rate_hz: int) -> tuple[Audio, floa
 
 @dataclass(frozen=True)
 class Inspected:
-    """What a whole reading of encoded audio found. The samples are not kept, so memory does not grow with them."""
+    """Facts from decoding a file completely. The samples are not kept, so memory does not grow with them."""
 
     sample_rate_hz: int
     channels: int
     num_samples: int
-    """A channel."""
+    """Per channel."""
     promised_samples: int
-    """By the headers: a file cut short holds fewer."""
+    """The number in the headers: a truncated file holds fewer."""
     peak: float
     rms: float
     """Of all channels together."""
     mono_mean: float
     mono_std: float
-    """Of the channels as one."""
+    """Of the channels mixed to one."""
 
 
 def inspect(data: Encoded, name: str = "audio") -> Inspected:
-    """Decode all of it, keep nothing. Raises InputError as `decode` does."""
+    """Decode everything without keeping the samples. Raises InputError as `decode` does."""
     held, peak, squares, mono = 0, 0.0, 0.0, MonoLevel()
     with AudioReader(data, name) as reader:
         for block_SC in reader.blocks():
@@ -249,7 +249,7 @@ def inspect(data: Encoded, name: str = "audio") -> Inspected:
 
 
 def read_tags(data: Encoded) -> dict[str, str]:
-    """The tags of an audio file (title, artist, album, license ...), empty ones left out; none of what is none."""
+    """The tags of an audio file (title, artist, album, license ...) that are not empty; {} if it is not audio."""
     try:
         with AudioReader(data) as reader:
             return reader.tags()
@@ -258,13 +258,13 @@ def read_tags(data: Encoded) -> dict[str, str]:
 
 
 def rate_kept(sample_rate_hz: int, format: str) -> int:
-    """The rate at which a format keeps audio of this one: opus has five and takes the others at 48 kHz."""
+    """The rate at which a format stores audio of this rate: opus has five rates, and stores others at 48 kHz."""
     return 48_000 if format == "opus" and sample_rate_hz not in OPUS_RATES_HZ else sample_rate_hz
 
 
 class Writer:
     """Samples, block by block -> encoded bytes: wav, flac (both 16 bit), ogg, opus or mp3. Clips outside [-1, 1].
-    Nothing encoded is held where it goes `into` a file; else `finish` gives the bytes."""
+    `into`: a file to write to, so that nothing is kept in memory; without it, `finish` gives the bytes."""
 
     def __init__(self, sample_rate_hz: int, channels: int, format: str = "flac", into: Path | None = None) -> None:
         if format not in _FORMATS:
@@ -279,8 +279,8 @@ class Writer:
         self._encode(self._resample.push(samples_CS) if self._resample else samples_CS)
 
     def finish(self) -> bytes:
-        """All that was written, or nothing where it went into a file. Same samples: same bytes (of ogg and opus in a
-        file all but the stream's serial number)."""
+        """All that was written; empty if it went into a file. Equal samples give equal bytes (except the serial number
+        of the stream, for ogg and opus in a file)."""
         if self._resample:
             self._encode(self._resample.finish())
         with spent("encode"):
@@ -302,12 +302,12 @@ def encode(audio: Audio, format: str = "flac") -> bytes:
 
 
 def save(audio: Audio, path: Path) -> None:
-    """Write a file whose ending names the format; beside it first, then under its name."""
+    """Write a file whose suffix names the format; first beside it, then renamed."""
     write_whole(path, encode(audio, path.suffix.lstrip(".").lower()))
 
 
 class Resampler:
-    """samples_CS, block by block, at another rate: bit for bit what `resample` makes of them in one."""
+    """samples_CS, block by block, at another rate: bit for bit the same as `resample` of the whole."""
 
     def __init__(self, from_hz: int, to_hz: int, channels: int) -> None:
         import soxr
@@ -323,7 +323,7 @@ class Resampler:
         return self._moved(np.ascontiguousarray(samples_CS.T, dtype=np.float32), last=False)
 
     def finish(self) -> np.ndarray:
-        """The last samples_CS: with them there are round(S * to / from)."""
+        """The last samples_CS; there are then round(S * to / from) in total."""
         wanted = round(self._taken * self._to_hz / self._from_hz) - self._given
         moved_CS = self._moved(self._none_SC, last=True)
         assert wanted >= 0, wanted

@@ -1,4 +1,4 @@
-"""samples -> how loud they are to a listener (LUFS; dB a frame), and how high they peak between the samples (dBTP).
+"""samples -> perceived loudness (LUFS, or dB per frame) and true peak (dBTP).
 
 Shapes: C channels, S samples, T frames, K bins.
 """
@@ -17,15 +17,15 @@ _GATE_S = 0.4
 _OVERSAMPLING = 4
 _FRAME_RATE_HZ, _FRAME_HOP, _FRAME_WINDOW = 16_000, 160, 640
 FLOOR_DB = -100.0
-"""Of a frame's loudness: silence."""
+"""The loudness of a silent frame."""
 
 
 def frame_loudness_db(audio: Audio) -> np.ndarray:
     """db_T (float32): A-weighted level at 100 frames a second, frame t around t / 100 s, over 40 ms; at least FLOOR_DB.
 
     0 dB is a full-scale sine of 1 kHz. The weighting is IEC 61672-1's, applied to power spectra as in DDSP (Engel 2020,
-    arXiv:2001.04643): what a listener hears of a voice, so that rumble does not count as singing. What lies above 8 kHz
-    is not heard.
+    arXiv:2001.04643). It follows human hearing, so that rumble does not count as singing. Frequencies above 8 kHz are
+    ignored.
     """
     total = num_frames(audio.duration_s, PITCH_RATE_HZ)
     mono_S = resample(audio.mono_S(), audio.sample_rate_hz, _FRAME_RATE_HZ)
@@ -51,9 +51,9 @@ def _a_weighting(frequency_K: np.ndarray) -> np.ndarray:
 
 
 def integrated_lufs(audio: Audio) -> float:
-    """Gated loudness after ITU-R BS.1770-4; -inf where no block is louder than -70 LUFS.
+    """Gated loudness after ITU-R BS.1770-4; -inf if no block is louder than -70 LUFS.
 
-    At most five channels are heard: left, right, centre, and two surrounds with a weight of 1.41.
+    At most five channels count: left, right, centre, and two surrounds with a weight of 1.41.
     """
     import torch
     from torchaudio.functional import loudness

@@ -1,4 +1,4 @@
-"""Samples, block by block -> encoded parts of a minute, which lie in a file: one is held, however many there are."""
+"""Samples, block by block -> encoded parts of a minute, kept in a file: only one is in memory."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from autosing.audio.encoded import FileBytes, Scratch
 from autosing.audio.io import Resampler, Writer, rate_kept
 
 PART_S = 60
-"""The last part takes what is left, so it is up to twice as long; what is shorter than that is one part."""
+"""The last part takes the rest, so it is up to twice as long; audio shorter than that is one part."""
 
 
 class PartsWriter:

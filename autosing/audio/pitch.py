@@ -1,6 +1,6 @@
 """Singing -> its fundamental frequency at 100 frames a second, 0 where nobody sings. One interface, three trackers.
 
-Frame t tells of the time t / 100 s. Shapes: S samples, T = floor(100 x seconds) frames, F frames of another rate.
+Frame t is centred on t / 100 s. Shapes: S samples, T = floor(100 x seconds) frames, F frames of another rate.
 """
 
 import contextlib
@@ -20,9 +20,9 @@ TrackerName = Literal["fcpe", "crepe", "crepe-tiny", "swiftf0"]
 REACH_HZ: dict[str, tuple[float, float]] = {
     "fcpe": (32.7, 1100.0), "crepe": (50.0, 2000.0), "crepe-tiny": (50.0, 2000.0), "swiftf0": (47.0, 2090.0),
 }  # fmt: skip
-"""What a tracker can hear, measured on made voices: above, FCPE finds nothing."""
+"""The range of a tracker, measured on synthetic voices: above it, FCPE finds nothing."""
 USUAL_HZ = (50.0, 1100.0)
-"""What is looked for by default. CREPE, which is told where to look, errs more in a wider range."""
+"""The default range. CREPE, which needs a range, makes more errors in a wider one."""
 _RATE_HZ = 16_000
 _HOP = 160
 _CHUNK_FRAMES = 2000
@@ -31,9 +31,9 @@ _CONTEXT_FRAMES = 50
 
 
 def pitch_at(pitch_hz_T: np.ndarray, rate_hz: float, times_s_F: np.ndarray) -> np.ndarray:
-    """f0 at any times: straight lines of log f0 between voiced values, 0 where the nearest value is 0.
+    """f0 at any times: log f0 interpolated linearly between voiced values, 0 where the nearest value is 0.
 
-    Training, processing and inference all give a codec its frames' f0 by it: voicing stays as it was.
+    Training, processing and inference all compute a codec's f0 by it, so that voicing is the same in each.
     """
     if len(pitch_hz_T) == 0:
         return np.zeros(len(times_s_F), np.float32)
@@ -54,7 +54,7 @@ class PitchTracker(ABC):
     """audio_S, its rate -> f0_hz_T (float32). The same samples give the same pitch, whatever was tracked before."""
 
     threshold: float
-    """Where voicing begins, on the tracker's own scale of confidence."""
+    """The confidence from which a frame is voiced, on the tracker's own scale."""
 
     def __call__(self, audio_S: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         total = num_frames(len(audio_S) / sample_rate_hz, PITCH_RATE_HZ)
@@ -81,7 +81,7 @@ class PitchTracker(ABC):
 
 
 class Fcpe(PitchTracker):
-    """FCPE with the weights in its wheel. It complains of samples beyond full scale and expects voices well below."""
+    """FCPE with the weights in its wheel. It warns of samples beyond full scale and expects voices well below."""
 
     threshold = 0.05
 
@@ -89,7 +89,7 @@ class Fcpe(PitchTracker):
         import torch
         import torchfcpe
 
-        # It prints what it does; stdout belongs to the command that runs.
+        # It prints to stdout, which belongs to the running command.
         with contextlib.redirect_stdout(io.StringIO()):
             self._model = torchfcpe.spawn_bundled_infer_model(device=device)
         self._torch = torch
@@ -102,7 +102,7 @@ class Fcpe(PitchTracker):
 
 
 class Crepe(PitchTracker):
-    """CREPE (Kim et al. 2018) through torchcrepe: Viterbi decoding, ten times FCPE's cost in its full size."""
+    """CREPE (Kim et al. 2018) through torchcrepe: Viterbi decoding; its full size takes ten times FCPE's time."""
 
     threshold = 0.21
 
@@ -130,7 +130,7 @@ class Crepe(PitchTracker):
 
 
 class SwiftF0(PitchTracker):
-    """SwiftF0 (in ONNX, 0.1 MB): frames 16 ms apart, laid on ours along log f0 inside what is voiced."""
+    """SwiftF0 (in ONNX, 0.1 MB): its frames are 16 ms apart; log f0 is interpolated to 10 ms inside voiced regions."""
 
     threshold = 0.5
 
@@ -152,7 +152,7 @@ class SwiftF0(PitchTracker):
 
 
 class _Within(PitchTracker):
-    """Another tracker, of whose frames those outside a range count as unvoiced."""
+    """Another tracker, with frames outside a range made unvoiced."""
 
     def __init__(self, tracker: PitchTracker, range_hz: tuple[float, float]) -> None:
         self._tracker, self._range_hz = tracker, range_hz
@@ -167,10 +167,10 @@ class _Within(PitchTracker):
 def load_tracker(
     name: TrackerName = "fcpe", device: str = "cpu", range_hz: tuple[float, float] | None = None
 ) -> PitchTracker:
-    """A tracker with its weights, which lie in its package, loaded once a process.
+    """A tracker with its weights, which lie in its package; loaded once per process.
 
-    range_hz: frames outside are unvoiced; by default all that it finds (of CREPE: 50 to 1100 Hz).
-    Raises InputError where the tracker does not reach so far.
+    range_hz: frames outside are unvoiced; by default the tracker's own range (CREPE: 50 to 1100 Hz).
+    Raises InputError if the tracker's range is smaller.
     """
     if range_hz is not None:
         check_reach(name, *range_hz)
@@ -181,13 +181,13 @@ def load_tracker(
 
 
 def check_reach(name: TrackerName, min_hz: float, max_hz: float) -> None:
-    """Raises InputError where a tracker does not hear all of a range, naming those that do."""
+    """Raises InputError if a tracker does not cover a range, and names those that do."""
     low, high = REACH_HZ[name]
     if low <= min_hz < max_hz <= high:
         return
     fit = [other for other, (lowest, highest) in REACH_HZ.items() if lowest <= min_hz < max_hz <= highest]
     remedy = f"give --set pitch.tracker={fit[-1]}" if fit else f"give a range within {REACH_HZ[name]}"
-    raise InputError(f"pitch from {min_hz:g} to {max_hz:g} Hz: {name} hears {low:g} to {high:g} Hz; {remedy}")
+    raise InputError(f"pitch from {min_hz:g} to {max_hz:g} Hz: {name} covers {low:g} to {high:g} Hz; {remedy}")
 
 
 def tracker_version(name: TrackerName) -> str:

@@ -26,7 +26,7 @@ __all__ = ["BUNDLED", "CodecSpec", "codec_digest", "load_codec"]
 
 BUNDLED = "autosing-24khz"
 _LEVELS = {BUNDLED: 6, "autosing-24khz-rich": 8}
-"""Names of the bundled codec, and how many of its levels speak under each."""
+"""Names of the bundled codec, and the number of its levels that each uses."""
 _BUNDLED_FOLDER = Path(__file__).parent.parent / "weights" / "codec"
 _OTHERS = {
     "snac-24khz": "autosing.codecs.snac:SnacCodec",
@@ -37,7 +37,7 @@ _OTHERS = {
 
 
 def load_codec(name: str, device: str = "cpu") -> Codec:
-    """The codec, ready to encode. Raises InputError: unknown name, package missing, or weights not at hand."""
+    """The codec, ready to encode. Raises InputError: unknown name, package missing, or weights missing."""
     codec: Codec
     if name in _OTHERS:
         module, _, attribute = _OTHERS[name].partition(":")
@@ -52,8 +52,8 @@ def load_codec(name: str, device: str = "cpu") -> Codec:
 
 
 def codec_digest(name: str) -> str:
-    """sha256 of the codec's weights, and of the number of levels where only some of them speak: codes of two codecs may
-    be mixed if and only if it is equal. Raises InputError where the weights are not at hand."""
+    """sha256 of the codec's weights, and of the number of levels if only some are used: codes of two codecs may be
+    mixed if and only if it is equal. Raises InputError if the weights are missing."""
     from autosing.pretrained.cache import file_digest
 
     if name not in _OTHERS:
@@ -67,7 +67,7 @@ def codec_digest(name: str) -> str:
 
 
 def other_folder(name: str) -> Path:
-    """Where the weights of another house's codec are looked for."""
+    """The folder in which the weights of another project's codec are expected."""
     from autosing.pretrained.cache import home
 
     return home() / "codecs" / name

@@ -1,4 +1,4 @@
-"""What every codec is: mono audio <-> codes at several rates.
+"""The interface of a codec: mono audio <-> codes at several rates.
 
 Shapes: B clips, S samples, T frames at 100 Hz, N_i codes of level i (see autosing.codecs.spec), V codes in a book,
 D dimensions.
@@ -23,8 +23,8 @@ class Codec(nn.Module):
     def encode(self, audio_BS: Tensor, f0_hz_BT: Tensor | None = None) -> list[Tensor]:
         """audio_BS at `spec.sample_rate_hz` -> codes_BN_i (int64) for each level.
 
-        f0_hz_BT: its pitch at 100 frames a second, 0 where unvoiced, for codecs whose codes tell of it; where it is not
-        given they track it themselves.
+        f0_hz_BT: its pitch at 100 frames a second, 0 where unvoiced, for codecs whose codes include pitch. Without it
+        they track the pitch themselves.
         """
 
     @abstractmethod
@@ -33,11 +33,11 @@ class Codec(nn.Module):
 
     @abstractmethod
     def code_vectors(self, level: int) -> Tensor:
-        """vectors_VD: what each code of a level stands for, for models that take codes in."""
+        """vectors_VD: the vector of each code of a level, for models that embed codes."""
 
     @torch.inference_mode()
     def encode_flat(self, audio_S: np.ndarray, f0_hz_T: np.ndarray | None = None) -> np.ndarray:
-        """One clip's samples, and its pitch where it is known (see `encode`) -> its flat codes."""
+        """One clip's samples, and its pitch if it is known (see `encode`) -> its flat codes."""
         device = next(self.parameters()).device
         audio_BS = torch.as_tensor(audio_S, dtype=torch.float32, device=device)[None]
         f0_hz_BT = None if f0_hz_T is None else torch.tensor(f0_hz_T, dtype=torch.float32, device=device)[None]

@@ -1,13 +1,13 @@
 """Codes of several rates <-> columns of rows that a transformer predicts one after another, for any set of strides.
 
-A column covers `block` frames: a level with stride s <= block has block / s rows in it, a slower level one row that
-lives in every (s / block)-th column only. Levels are delayed, the coarsest least, so that a column's parallel heads
-already saw all coarser codes of the same frames. The three patterns are this one rule:
+A column covers `block` frames. A level with stride s <= block has block / s rows in it; a slower level has one row, in
+every (s / block)-th column only. Levels are delayed, the coarsest least, so that a column's parallel heads know all
+coarser codes of the same frames. The three patterns follow from this rule:
 
 - `bricks`: AutoSing's: a column covers strides[1] frames. SNAC's (8, 4, 2, 1): 8 rows, 2496 frames -> 632 columns.
-- `bricks_unrolled`: each column of bricks as `block` sub-steps, a code living at the sub-step its frames begin at, so
-  that the fine codes follow one another instead of being drawn at once. 2496 frames -> 2528 columns.
-- `delay`: MusicGen's (arXiv:2306.05284, section 2.1): a column a frame, a row a level.
+- `bricks_unrolled`: each column of bricks as `block` sub-steps, with a code at the sub-step at which its frames begin,
+  so that fine codes are predicted one after another instead of at once. 2496 frames -> 2528 columns.
+- `delay`: MusicGen's (arXiv:2306.05284, section 2.1): a column for each frame, a row for each level.
 
 Positions lie on one axis of frames whatever the pattern, so a model can be trained on coarse columns and run on
 fine ones (AutoSing's "multiscale").
@@ -30,13 +30,13 @@ from autosing.errors import InputError
 PatternName = Literal["bricks", "bricks_unrolled", "delay"]
 _MASK, _PAD = -1, -2
 FREE = -1
-"""Stands for a code that is to be predicted. Everything else is forced."""
+"""Stands for a code that must be predicted. All other entries are determined by the pattern."""
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """How codes lie in columns. Two specials follow the largest codebook in every row: `mask` where a row has no code
-    (not learned, forced when sampling), `pad` before the first and after the last code of a row (learned, forced)."""
+    """How codes are arranged in columns. Two specials follow the largest codebook in every row: `mask` where a row has
+    no code (not trained, forced when sampling), `pad` before and after the codes of a row (trained, forced)."""
 
     strides: tuple[int, ...]
     codebook_sizes: tuple[int, ...]
@@ -80,7 +80,7 @@ class Pattern:
 
     @property
     def delays(self) -> tuple[int, ...]:
-        """Columns (before unrolling) by which each level comes late; so the first column is all pad: the start."""
+        """Columns (before unrolling) by which each level is delayed; the first column is all pad: the start."""
         return tuple(range(1, len(self.strides) + 1))
 
     @property
@@ -107,7 +107,7 @@ class Pattern:
         return (blocks + self.extra) * self.steps_per_block
 
     def num_frames(self, num_columns: int) -> int:
-        """The inverse of num_columns. Raises ValueError where the columns do not hold whole blocks."""
+        """The inverse of num_columns. Raises ValueError if the columns do not hold whole blocks."""
         blocks, rest = divmod(num_columns, self.steps_per_block)
         frames = (blocks - self.extra) * self.block
         if rest or frames < 0 or frames % self.strides[0]:
@@ -117,7 +117,7 @@ class Pattern:
         return frames
 
     def positions(self, num_columns: int, first: int = 0) -> Tensor:
-        """positions_C (int64): the frame each column begins at, counted from column `first`; delays are not undone."""
+        """positions_C (int64): the frame at which each column begins, from column `first` on; delays are ignored."""
         return (torch.arange(num_columns) + first) * (1 if self.unrolled else self.block)
 
     def to_columns(self, codes: Sequence[Tensor]) -> Tensor:
@@ -133,7 +133,7 @@ class Pattern:
         return torch.where(index_RC >= 0, flat_BN[..., index_RC.clamp(min=0)], self._specials(index_RC))
 
     def to_levels(self, columns_BRC: Tensor) -> list[Tensor]:
-        """columns_BRC (or columns_RC) -> [codes_BN_i]; what stands where a special is forced is not looked at."""
+        """columns_BRC (or columns_RC) -> [codes_BN_i]; entries at which a special is forced are ignored."""
         frames = self.num_frames(columns_BRC.shape[-1])
         place_N = _places(self, frames).to(columns_BRC.device)
         flat_BN = columns_BRC.flatten(-2)[..., place_N]
@@ -146,8 +146,8 @@ class Pattern:
 def multiscale(
     coarse: Pattern, fine: Pattern, codes: Sequence[Tensor], rng: np.random.Generator, p_coarse: float = 0.75
 ) -> tuple[Tensor, Tensor]:
-    """[codes_N_i] of one clip -> (columns_RC, positions_C), the same C either way: all of the clip in coarse columns
-    or, with probability 1 - p_coarse, a crop of the fine ones that begins at a block, with its true positions."""
+    """[codes_N_i] of one clip -> (columns_RC, positions_C): the whole clip in coarse columns or, with probability
+    1 - p_coarse, a crop of as many fine columns that begins at a block, with its true positions."""
     columns_RC = coarse.to_columns(codes)
     num_columns = columns_RC.shape[1]
     if rng.random() < p_coarse:
@@ -160,7 +160,7 @@ def multiscale(
 
 @lru_cache(maxsize=64)
 def _index(pattern: Pattern, num_frames: int) -> Tensor:
-    """index_RC: which of the clip's flat codes (levels end to end) stands there, or _MASK, or _PAD."""
+    """index_RC: the index of each entry in the clip's flat codes (levels concatenated), or _MASK, or _PAD."""
     num_blocks = -(-num_frames // pattern.strides[0]) * (pattern.strides[0] // pattern.block)
     frames, steps, first = num_blocks * pattern.block, pattern.steps_per_block, 0
     rows: list[Tensor] = []
@@ -179,7 +179,7 @@ def _index(pattern: Pattern, num_frames: int) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _places(pattern: Pattern, num_frames: int) -> Tensor:
-    """place_N: where in the flattened rows and columns each of the clip's flat codes stands."""
+    """place_N: the index of each of the clip's flat codes in the flattened rows and columns."""
     index_P = _index(pattern, num_frames).flatten()
     live_P = torch.nonzero(index_P >= 0)[:, 0]
     place_N = torch.empty(len(live_P), dtype=torch.long)

@@ -21,7 +21,7 @@ _BANDWIDTH_KBPS = 6.0
 
 
 def weights_file(name: str, folder: Path) -> Path:
-    """Raises InputError where it is not at hand."""
+    """Raises InputError if it is missing."""
     if not (folder / _WEIGHTS).is_file():
         raise InputError(
             f"codec {name}: no {_WEIGHTS} in {folder}; put the file of the encodec package's release there, "

@@ -1,4 +1,4 @@
-"""Our own codec behind the interface: the network of autosing.models.codec and the tracker that gives it f0.
+"""Our own codec behind the interface: the network of autosing.models.codec and the tracker of its f0.
 
 Shapes: B clips, S samples, F frames, T values at 100 Hz, N_i codes of level i.
 """
@@ -29,11 +29,11 @@ class FittedCodec(Codec):
         self.model = model.eval()
         self.spec = model.config.spec
         self.latent = latent
-        """Of each dimension of the latent the `mean` and the standard `deviation`; None for runs of before."""
+        """The `mean` and standard `deviation` of each dimension of the latent; None for older runs."""
 
     @classmethod
     def load(cls, folder: Path) -> "FittedCodec":
-        """A run's folder, or the bundled one. Raises InputError where it holds no codec."""
+        """A run's folder, or the bundled one. Raises InputError if it holds no codec."""
         return cls.of(load_model(folder, kind="codec"), str(folder))
 
     @classmethod
@@ -47,13 +47,13 @@ class FittedCodec(Codec):
         return cls(model, file.extra.get("latent"))
 
     def coarse(self, levels: int, name: str) -> "FittedCodec":
-        """The same networks with only their coarsest levels, pitch's among them, under a name of its own."""
+        """The same networks with only their coarsest levels, including that of pitch, under another name."""
         spec = self.model.config.spec
         held = len(spec.strides)
         if not self.model.config.f0_level < levels <= held or spec.strides[levels - 1] != 1:
             raise InputError(
                 f"codec {name}: {levels} levels asked of {held} with strides {spec.strides} and pitch at "
-                f"{self.model.config.f0_level}; the last that speaks must have stride 1"
+                f"{self.model.config.f0_level}; the last that is used must have stride 1"
             )
         kept = {"name": name, "strides": spec.strides[:levels], "codebook_sizes": spec.codebook_sizes[:levels]}
         codec = FittedCodec(self.model, self.latent)
@@ -79,7 +79,7 @@ class FittedCodec(Codec):
 
     @torch.no_grad()
     def resynthesise(self, audio_S: np.ndarray) -> np.ndarray:
-        """audio_S -> audio_S through the latent without quantisation: what the networks keep by themselves."""
+        """audio_S -> audio_S through the latent without quantisation: the loss of the networks alone."""
         spec, audio_BS = self.spec, self._whole_blocks(torch.from_numpy(audio_S)[None])
         f0_hz_BF = self._frames(track_f0(audio_BS, spec.sample_rate_hz), audio_BS.shape[1] // spec.hop_samples)
         f0_code_BN = self.model.f0_codes(f0_hz_BF)
@@ -108,7 +108,7 @@ def track_f0(audio_BS: Tensor, sample_rate_hz: int) -> Tensor:
 
 
 class _Lenient(Fcpe):
-    """FCPE that also names the pitch of what is hardly voiced: how voiced it sounds is for the codes to say."""
+    """FCPE that also gives the pitch of hardly voiced frames: the other codes represent how voiced they sound."""
 
     threshold = 0.006
 

@@ -21,7 +21,7 @@ _WEIGHTS = "pytorch_model.bin"
 
 
 def weights_file(name: str, folder: Path) -> Path:
-    """Raises InputError where it is not at hand."""
+    """Raises InputError if it is missing."""
     for file in ("config.json", _WEIGHTS):
         if not (folder / file).is_file():
             what = f"config.json and {_WEIGHTS} of hubertsiuzdak/{name.replace('-', '_')}"
@@ -30,8 +30,8 @@ def weights_file(name: str, folder: Path) -> Path:
 
 
 class SnacCodec(Codec):
-    """SNAC's network. Where it has windowed attention its own blocks are longer than ours: the difference is padded
-    when coding and cut when decoding."""
+    """SNAC's network. With windowed attention its blocks are longer than those of the spec: the difference is padded
+    when encoding and cut when decoding."""
 
     def __init__(self, model: Any, name: str) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class SnacCodec(Codec):
         blocks = frames // self.spec.block_frames
         missing = -blocks % self._window_blocks
         longer = [torch.cat([c, c[:, -1:].expand(-1, missing * (c.shape[1] // blocks))], dim=1) for c in codes]
-        # Its decoder adds noise of its own; the same codes must give the same samples.
+        # Its decoder adds random noise, but equal codes must give equal samples.
         with torch.random.fork_rng(devices=[codes[0].device] if codes[0].is_cuda else []):
             torch.manual_seed(0)
             audio_B1S: Tensor = self.model.decode(longer)

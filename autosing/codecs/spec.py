@@ -1,8 +1,8 @@
-"""A codec's numbers: rates, codebooks and strides as data, and codes as they travel.
+"""A codec's rates, codebooks and strides as data, and the flat form in which codes are stored.
 
 Levels run from coarse to fine. A frame is one step of the finest rate; level i has one code every `strides[i]`
-frames, so a block of max(strides) frames holds a whole number of codes of each level. Codes travel flat: levels laid
-end to end. For F frames level i has N_i = F / strides[i] codes.
+frames, so a block of max(strides) frames holds a whole number of codes of each level. Codes are stored flat, with the
+levels concatenated. For F frames level i has N_i = F / strides[i] codes.
 """
 
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from autosing.config import Config
 
 
 class CodecSpec(Config):
-    """The numbers of a codec that the rest of the house steers by."""
+    """The numbers of a codec that other code needs to know."""
 
     name: str
     sample_rate_hz: int = Field(gt=0)
     hop_samples: int = Field(gt=0)
-    """Samples a frame, at the finest level."""
+    """Samples per frame, at the finest level."""
     strides: tuple[int, ...]
-    """Frames a code, for each level, from coarse to fine; each divides the one before; the last is 1."""
+    """Frames per code, for each level, from coarse to fine; each divides the one before; the last is 1."""
     codebook_sizes: tuple[int, ...]
 
     def model_post_init(self, _: object) -> None:
@@ -50,11 +50,11 @@ class CodecSpec(Config):
         return -(-num_samples // self.block_samples)
 
     def flatten(self, codes: Sequence[np.ndarray]) -> np.ndarray:
-        """[codes_N_i] of one clip -> one int32 array, levels laid end to end."""
+        """[codes_N_i] of one clip -> one int32 array, the levels concatenated."""
         return np.concatenate([np.asarray(level, np.int32) for level in codes])
 
     def unflatten(self, flat: np.ndarray) -> list[np.ndarray]:
-        """The inverse of flatten. Raises ValueError where the codes are no whole blocks."""
+        """The inverse of flatten. Raises ValueError if the codes are not whole blocks."""
         try:
             return split_levels(flat, self.strides)
         except ValueError as error:
@@ -62,7 +62,7 @@ class CodecSpec(Config):
 
 
 def split_levels(flat: np.ndarray, strides: Sequence[int]) -> list[np.ndarray]:
-    """Codes laid end to end -> [codes_N_i]. Raises ValueError where they are no whole blocks."""
+    """Concatenated codes -> [codes_N_i]. Raises ValueError if they are not whole blocks."""
     per_block = [strides[0] // stride for stride in strides]
     num_blocks, rest = divmod(len(flat), sum(per_block))
     if rest:

@@ -44,12 +44,11 @@ def generate_acoustic(
     progress: Progress | None = None,
 ) -> list[Levels]:
     """-> for each candidate the levels of its codes (int64): whole blocks that cover the duration, or its semantic
-    codes where those end earlier.
+    codes if those end earlier.
 
-    `semantic`: an array a candidate, or one for all of `candidates`. `music`: levels of the accompaniment's codes, None
-    where there is none. `prompt`: levels (whole blocks) that it begins with. Beyond the model's context, windows
-    overlap by `overlap_s`.
-    Raises InputError where semantic codes are missing, or are not this model's.
+    `semantic`: an array for each candidate, or one for all of `candidates`. `music`: levels of the accompaniment's
+    codes, None if there is none. `prompt`: levels (whole blocks) at the start of the result. Windows beyond the context
+    overlap by `overlap_s`. Raises InputError if semantic codes are missing, or are not this model's.
     """
     if candidates is not None and len(semantic) == 1:
         semantic = list(semantic) * candidates
@@ -96,7 +95,7 @@ class _Song:
         self.guidance = Guidance.of(sampling, present)
 
     def begin_with(self, prompt: Sequence[np.ndarray]) -> int:
-        """Take what is sung already; -> its blocks."""
+        """Put the prompt at the start; -> its number of blocks."""
         blocks = len(prompt[0])
         lengths = [blocks * self.model.spec.block_frames // stride for stride in self.model.spec.strides]
         found = [len(level) for level in prompt]
@@ -108,7 +107,7 @@ class _Song:
         return blocks
 
     def sing(self, first: int, done: int, last: int, progress: Progress | None) -> None:
-        """Blocks done .. last of every candidate that is that long, after its blocks first .. done."""
+        """Generate blocks done .. last of each candidate that is that long, given its blocks first .. done."""
         spec, guidance = self.model.spec, self.guidance
         device = self.model.null_singer_D.device
         members = [c for c, blocks in enumerate(self.blocks_C) if blocks > done]
@@ -118,7 +117,7 @@ class _Song:
         columns = [self._template(c, first, end) for c, end in both]
         longest = max(column_RT.shape[1] for column_RT in columns)
         columns_CRT = torch.stack([F.pad(c, (0, longest - c.shape[1]), value=self.pattern.pad) for c in columns])
-        # As many for every window: a candidate's numbers must not depend on the lengths of the others.
+        # The same count for every window: a candidate's random numbers must not depend on the lengths of the others.
         steps = self.pattern.num_columns(self.context * spec.block_frames)
         uniform_TRC = uniforms(self.sampling, f"acoustic at {done}", members, steps, self.pattern.num_rows)
         batch = {name: value.to(device) for name, value in stack(items).items()}
@@ -145,7 +144,7 @@ class _Song:
         )
 
     def _template(self, c: int, first: int, last: int) -> Tensor:
-        """columns_RT: what is sung already and what the pattern forces; FREE elsewhere."""
+        """columns_RT: codes that exist already and entries that the pattern determines; FREE elsewhere."""
         spec = self.model.spec
         prompt = crop_blocks(self.levels_C[c], spec, first, last - first)
         lengths = [(last - first) * spec.block_frames // stride for stride in spec.strides]
@@ -155,7 +154,7 @@ class _Song:
     def _fill(
         self, columns_CRT: Tensor, batch: dict[str, Tensor], uniform_TRC: Tensor, tick: Callable[[int], None]
     ) -> Tensor:
-        """Draw every FREE code, column by column; what is forced stays."""
+        """Draw every FREE code, column by column; the other entries stay."""
         model, guidance = self.model, self.guidance
         free_CRT = columns_CRT == FREE
         live_RT = free_CRT.any(0)
@@ -188,7 +187,7 @@ class _Song:
 
 
 class _Row:
-    """x_BD -> logits_BV of one row: equal to SM2A.row_logits, with weights laid out for one place a call."""
+    """x_BD -> logits_BV of one row: the same as SM2A.row_logits, with weights arranged for one position per call."""
 
     def __init__(self, model: SM2A, row: int) -> None:
         width = model.config.shape.width

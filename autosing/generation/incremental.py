@@ -41,7 +41,7 @@ class IncrementalDecoder:
         self._fed: list[Tensor] = []
 
     def __call__(self, x_BTD: Tensor) -> Tensor:
-        """The newest places' inputs -> x_BD, the decoder's output at the last of them."""
+        """The inputs at the newest places -> x_BD, the decoder's output at the last of them."""
         first, self.place = self.place, self.place + x_BTD.shape[1]
         if self.keep != "all":
             self.keys = self.decoder.cross_keys(self.text, self.music)
@@ -58,12 +58,12 @@ class IncrementalDecoder:
 
 
 _LONE_WIDTH = 512
-"""Up to this width a CPU's second thread costs as much time again and shortens a step by less than a tenth."""
+"""Up to this width a second CPU thread makes a step less than a tenth faster, for twice the CPU time."""
 
 
 @contextmanager
 def threads_of_steps(decoder: Decoder) -> Iterator[None]:
-    """One thread for small decoders on a CPU, while it lasts; so their bytes do not hang on the number of threads."""
+    """Inside, small decoders on a CPU use one thread, so that their results do not depend on the number of threads."""
     weight, before = decoder.norm.weight, torch.get_num_threads()
     alone = weight.device.type == "cpu" and len(weight) <= _LONE_WIDTH
     torch.set_num_threads(1 if alone else before)
@@ -74,7 +74,7 @@ def threads_of_steps(decoder: Decoder) -> Iterator[None]:
 
 
 class _Layer(NamedTuple):
-    """A decoder block's tensors. Weights are seen as input times output, as torch.addmm wants them."""
+    """A decoder block's tensors. Weights have the shape [input, output], as torch.addmm needs."""
 
     heads: int
     key_heads: int
@@ -109,7 +109,7 @@ class _Layer(NamedTuple):
         qk_BNW, v_BKW = qkv_BNW.split_with_sizes((heads + key_heads, key_heads), 1)
         q_BHW, k_BKW = rotate(qk_BNW, own[:, 0]).split_with_sizes((heads, key_heads), 1)
         k_BKSW, v_BKSW = cache.append(k_BKW.unsqueeze(2), v_BKW.unsqueeze(2))
-        # The heads of a group stand where queries do: each key is read once for all of them.
+        # The heads of a group take the place of queries, so that each key is read once for all of them.
         groups = (B, key_heads, heads // key_heads, -1)
         past_BKGW = F.scaled_dot_product_attention(q_BHW.reshape(groups), k_BKSW, v_BKSW, scale=scale)
         x_BD = torch.addmm(x_BD, past_BKGW.reshape(B, D), self.attention_out)

@@ -1,4 +1,4 @@
-"""Logits -> codes: guidance, temperature, top-k, top-p, min-p, from random numbers that belong to a candidate alone.
+"""Logits -> codes: guidance, temperature, top-k, top-p, min-p, with random numbers of each candidate's own.
 
 Shapes: C candidates, G guidance variants of each, V classes, T steps, R rows.
 """
@@ -15,19 +15,19 @@ from autosing.ids import seed_of
 
 
 class Sampling(Config):
-    """How codes are drawn. The same seed gives the same candidate, however many are drawn beside it."""
+    """How codes are drawn. The same seed gives the same candidate, whatever the number of other candidates."""
 
     seed: int = Field(default=0, ge=0)
     temperature: float = Field(default=0.7, ge=0)
-    """0: always the likeliest (greedy)."""
+    """0: always the most likely class (greedy)."""
     top_k: int | None = Field(default=None, ge=1)
-    """Draw from the k likeliest alone."""
+    """Draw only from the k most likely classes."""
     top_p: float = Field(default=1.0, gt=0, le=1)
     """Draw from the fewest classes that hold this much probability."""
     min_p: float = Field(default=0.0, ge=0, le=1)
-    """Draw from the classes at least this likely relative to the likeliest (arXiv:2407.01082). 0: all. 1: greedy."""
+    """Draw from classes with at least this share of the highest probability (arXiv:2407.01082). 0: all. 1: greedy."""
     guidance_text: float = Field(default=1.0, ge=0)
-    """1: none. Above, away from what would be sung without the lyrics (t2s) or the semantic codes (sm2a)."""
+    """1: no guidance. Above 1: away from the prediction without lyrics (t2s) or without semantic codes (sm2a)."""
     guidance_music: float = Field(default=1.0, ge=0)
     guidance_singer: float = Field(default=1.0, ge=0)
     stop_at_eos: bool = True
@@ -38,7 +38,7 @@ class Guidance:
     """logits = full + sum over conditions of (scale - 1) * (full - without that condition).
 
     Classifier-free guidance (arXiv:2207.12598) with one scale for each condition, as in composable diffusion
-    (arXiv:2206.01714). "Without" a condition is what the model learnt when training dropped that condition.
+    (arXiv:2206.01714). "Without" a condition means the prediction that was trained when the condition was dropped.
     """
 
     dropped: tuple[str, ...]
@@ -46,7 +46,7 @@ class Guidance:
 
     @classmethod
     def of(cls, sampling: Sampling, present: Sequence[str]) -> "Guidance":
-        """Guidance by those of the present conditions whose scale is not 1."""
+        """Guidance by the present conditions whose scale is not 1."""
         wanted = {name: getattr(sampling, f"guidance_{name}") for name in present}
         active = {name: scale for name, scale in wanted.items() if scale != 1.0}
         return cls(tuple(active), tuple(active.values()))
@@ -90,7 +90,7 @@ def choose(logits_CV: Tensor, uniform_C: Tensor, sampling: Sampling) -> Tensor:
             before_CV = (probability_CV.cumsum(-1) - probability_CV) / kept_C1
             probability_CV = probability_CV.masked_fill(before_CV >= sampling.top_p, 0.0)
     cumulated_CV = probability_CV.cumsum(-1)
-    # A little below 1, so that rounding can never carry past the last class that has any probability.
+    # Slightly below 1, so that rounding never leads past the last class with a probability above 0.
     point_C1 = uniform_C.clamp(max=1 - 1e-6)[:, None] * cumulated_CV[:, -1:]
     index_C1 = torch.searchsorted(cumulated_CV, point_C1, right=True)
     return (index_C1 if order_CV is None else order_CV.gather(1, index_C1))[:, 0]

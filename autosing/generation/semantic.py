@@ -34,12 +34,12 @@ def generate_semantic(
     keep: Keep = "all",
     progress: Progress | None = None,
 ) -> list[np.ndarray]:
-    """-> for each candidate its codes (int64), 25 a second: as many as cover the duration, or fewer where the model
-    drew its end token, which it may not before the last timed word begins.
+    """-> for each candidate its codes (int64), 25 a second: as many as cover the duration, or fewer if the model drew
+    its end token, which is not possible before the start of the last timed word.
 
-    `music`: levels of the accompaniment's codes, None where there is none. `prompt`: codes it begins with. Beyond the
-    model's context, windows overlap by `overlap_s`; a word that a window's end would cut is left to the next window.
-    Raises InputError where there is nothing to sing or the prompt is as long as the song.
+    `music`: levels of the accompaniment's codes, None if there is none. `prompt`: codes at the start of the result.
+    Beyond the model's context, windows overlap by `overlap_s`; a word that a window's end would cut is left to the next
+    window. Raises InputError if there is nothing to sing, or the prompt is as long as the song.
     """
     sampling = sampling or Sampling()
     total = num_frames_to_cover(duration_s, SEMANTIC_RATE_HZ)
@@ -69,16 +69,16 @@ def generate_semantic(
 
 
 def _before_a_cut_word(lyrics: TimedText | None, done: int, first: int, last: int) -> int:
-    """The last frame to keep of a window that another one follows: the start of the first word that its end cuts."""
+    """The last frame to keep of a window that is not the last: the start of the first word that its end would cut."""
     first_s, last_s = first / RATE_HZ, last / RATE_HZ
     cut = [w.start_s for w in lyrics.words if first_s < w.start_s < last_s < w.end_s] if lyrics else []
     frame = int(min(cut, default=last_s) * RATE_HZ)
-    # A "word" longer than half a window (a mistake of the aligner) must not keep the song from going on.
+    # A "word" longer than half a window (an error of the aligner) must not stop progress.
     return frame if frame > (done + last) // 2 else last
 
 
 class _Window:
-    """Frames first .. last: the conditions as they stand there, encoded once, for every candidate alike."""
+    """Frames first .. last with their conditions, which are encoded once for all candidates."""
 
     def __init__(
         self, model: T2S, lyrics: TimedText | None, music: Sequence[np.ndarray] | None, singer: np.ndarray | None,
@@ -108,7 +108,7 @@ class _Window:
         model, device, guidance = self.model, self.model.bias_V.device, self.guidance
         candidates, done = prompt_CN.shape
         clips = candidates * len(guidance.variants)
-        # Variants outermost; each candidate hears the same conditions.
+        # Variants outermost; all candidates have the same conditions.
         batch = stack([item for item in self.conditions for _ in range(candidates)])
         memory = model.encode({name: value.to(device) for name, value in batch.items()})
         positions_T = torch.arange(self.frames, device=device, dtype=torch.float32)

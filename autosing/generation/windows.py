@@ -1,11 +1,11 @@
-"""A length to sing and a model's context -> windows, each of which begins with some of what is already sung."""
+"""A length to sing and a model's context -> windows, each of which begins with a part that is already generated."""
 
 
 def next_window(done: int, total: int, context: int, overlap: int) -> tuple[int, int]:
-    """(first, last) frame of the next window when `done` of `total` frames are sung.
+    """(first, last) frame of the next window when `done` of `total` frames are generated.
 
-    One window where everything fits. Else a window begins `overlap` frames before `done`, the last one as early as the
-    context allows: a longer prompt costs a single forward pass and gives the model more context.
+    If everything fits, there is one window. Otherwise a window begins `overlap` frames before `done`; the last window
+    begins as early as the context allows, because a longer prompt costs a single forward pass and gives more context.
     """
     assert 0 <= done < total and 0 < overlap < context, (done, total, context, overlap)
     first = max(0, done - overlap)

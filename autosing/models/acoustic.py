@@ -1,12 +1,12 @@
-"""Acoustic spaces: what voice models predict frames of, and how frames become sound. Two of them, behind one interface.
+"""Acoustic spaces: the frames that voice models predict, and how frames become audio. Two of them, with one interface.
 
 | kind | a frame | sound by |
 |---|---|---|
-| codec_latent | what our codec's encoder says before it quantises (48 numbers at 93.75 Hz) | the codec's decoder |
+| codec_latent | our codec's latent before quantisation (48 numbers at 93.75 Hz) | the codec's decoder |
 | log_mel | log magnitudes in mel bands | a vocoder (`autosing train vocoder`) |
 
-A model sees frames of mean 0 and spread 1 in each dimension. Means and spreads are part of the space's `spec`, which is
-all that must be written down (in a model's model.json) to find the same space again: `load_space(spec)`.
+A model gets frames of mean 0 and standard deviation 1 in each dimension. Means and deviations are part of the space's
+`spec`. The spec is stored in a model's model.json, and `load_space(spec)` gives the same space again.
 
 Shapes: B clips, S samples, F = ceil(S / hop) frames, D numbers a frame, M = D mel bands.
 """
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["codec_latent", "log_mel"]
 _MEL_MEAN, _MEL_STD = -5.0, 2.5
-"""Of log-mel frames of a voice at usual levels."""
+"""Mean and deviation of log-mel frames of a voice at usual levels."""
 
 
 class MelConfig(Config):
@@ -59,7 +59,7 @@ class MelConfig(Config):
 
     @property
     def digest(self) -> str:
-        """Of all these numbers: two frames of equal digest mean the same."""
+        """Over all these numbers: frames with equal digests are comparable."""
         return hashlib.sha256(json.dumps(self.dump(), sort_keys=True).encode()).hexdigest()
 
 
@@ -70,12 +70,12 @@ class SpaceSpec(Config):
     source: str | None = None
     """codec_latent: the codec, as autosing.codecs.load_codec takes it."""
     digest: str
-    """codec_latent: of the codec's weights; log_mel: of its numbers."""
+    """codec_latent: the digest of the codec's weights; log_mel: that of the MelConfig."""
     sample_rate_hz: int = Field(gt=0)
     hop_samples: int = Field(gt=0)
     mel: MelConfig | None = None
     mean: tuple[float, ...]
-    """Of each dimension, over the frames that the space was fitted on; 0 where it was not."""
+    """Mean of each dimension over the frames that the space was fitted to; 0 if it was not fitted."""
     std: tuple[float, ...]
 
     def model_post_init(self, _: object) -> None:
@@ -131,7 +131,7 @@ class AcousticSpace(nn.Module):
         return self._synthesise(self.denormalise(x_BDF), f0_hz_BF, begin)
 
     def normalise(self, raw_BDF: Tensor) -> Tensor:
-        """The space's own numbers -> mean 0, spread 1."""
+        """The space's own numbers -> mean 0, standard deviation 1."""
         return (raw_BDF - self.mean_D1) / self.std_D1
 
     def denormalise(self, x_BDF: Tensor) -> Tensor:
@@ -152,7 +152,7 @@ class CodecLatent(AcousticSpace):
         super().__init__(spec)
         self.model = model.eval().requires_grad_(False)
         self._stride = model.config.strides[model.config.f0_level]
-        """Frames for each value of pitch that the codec's networks are told."""
+        """Frames for each value of pitch in the codec's networks."""
 
     def _analyse(self, audio_BS: Tensor, f0_hz_BF: Tensor) -> Tensor:
         filled_BF, num_frames = self._filled(f0_hz_BF), f0_hz_BF.shape[1]
@@ -169,13 +169,13 @@ class CodecLatent(AcousticSpace):
         return audio_BS[:, : num_frames * spec.hop_samples]
 
     def _filled(self, f0_hz_BF: Tensor) -> Tensor:
-        """Up to a whole number of pitch codes, by the last value."""
+        """Padded with the last value to a whole number of pitch codes."""
         more = -f0_hz_BF.shape[1] % self._stride
         return torch.cat([f0_hz_BF, f0_hz_BF[:, -1:].expand(-1, more)], dim=1)
 
 
 class Vocoder(Protocol):
-    """What makes sound of log-mel frames: a run of `autosing train vocoder`, loaded."""
+    """Log-mel frames -> audio: a run of `autosing train vocoder`, loaded."""
 
     mel: MelConfig
     """The frames that it was trained on."""
@@ -204,7 +204,7 @@ class LogMelSpace(AcousticSpace):
                 f"mel: of {self.mel.bands} bands some lie between the bins of {self.mel.window_samples} samples; take "
                 "fewer bands or a longer window"
             )
-        # Of sum 1 rather than of unit area: a band's value is a mean magnitude.
+        # Normalised to sum 1 rather than to unit area, so that a band's value is a mean magnitude.
         filters_MK = filters_MK / filters_MK.sum(axis=1, keepdims=True)
         self.register_buffer("filters_MK", torch.from_numpy(filters_MK), persistent=False)
 
@@ -215,14 +215,14 @@ class LogMelSpace(AcousticSpace):
     def _synthesise(self, raw_BDF: Tensor, f0_hz_BF: Tensor, begin: Begin | None) -> Tensor:
         if self.vocoder is None:
             raise InputError(
-                "space log_mel: no vocoder is given, so its frames cannot be made sound; train one with "
+                "space log_mel: no vocoder is given, so its frames cannot become audio; train one with "
                 "'autosing train vocoder' and name its run, or use the space codec_latent"
             )
         return self.vocoder(raw_BDF, f0_hz_BF, begin)
 
 
 class Statistics:
-    """Means and spreads of a space's dimensions, frame by frame, in float64: what `fitted` takes."""
+    """Means and deviations of a space's dimensions, collected in float64, for `fitted`."""
 
     def __init__(self, width: int) -> None:
         self._count = 0
@@ -236,7 +236,7 @@ class Statistics:
         self._squares_D += np.square(raw_DF).sum(axis=1)
 
     def mean_and_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Raises InputError where no frame was seen. A dimension that never moves gets the spread 1."""
+        """Raises InputError if no frame was added. A constant dimension gets the deviation 1."""
         if self._count == 0:
             raise InputError("acoustic space: no frames to take means of; need at least one clip")
         mean_D = self._sum_D / self._count
@@ -245,10 +245,10 @@ class Statistics:
 
 
 def new_space(kind: Kind, codec: str = BUNDLED, mel: MelConfig | None = None) -> SpaceSpec:
-    """A space with the means and spreads that are known before anything is seen: those of the codec's latents on its
-    own training data where it recorded them, and of log-mel frames of a voice roughly; see `fitted`.
+    """A space with default means and deviations: those of the codec's latents on its own training data, if it recorded
+    them, or typical ones of log-mel frames of a voice. `fitted` replaces them.
 
-    Raises InputError where there is no such codec of ours.
+    Raises InputError if there is no such codec of ours.
     """
     if kind == "log_mel":
         mel = mel or MelConfig()
@@ -266,13 +266,13 @@ def new_space(kind: Kind, codec: str = BUNDLED, mel: MelConfig | None = None) ->
 
 
 def fitted(spec: SpaceSpec, seen: Statistics) -> SpaceSpec:
-    """The same space with the means and spreads of what was seen."""
+    """The same space with the means and deviations that were collected."""
     mean, std = seen.mean_and_std()
     return spec.model_copy(update={"mean": mean, "std": std})
 
 
 def load_space(spec: SpaceSpec, vocoder: Vocoder | None = None, device: str = "cpu") -> AcousticSpace:
-    """Ready to use. Raises InputError where the codec is another than the spec was made of, or cannot be had."""
+    """The space, ready to use. Raises InputError if the codec is missing, or is not the one of the spec."""
     space: AcousticSpace
     if spec.kind == "log_mel":
         space = LogMelSpace(spec, vocoder)

@@ -1,6 +1,6 @@
-"""What a corpus owes to small models of ours: their digests, and what stands in their headers. Loads no torch.
+"""Digests and headers of the small models that come with autosing, read without torch.
 
-A process that plans, hands out work or tells of it asks no more than this, and stays small.
+Processes that plan, hand out work or report need no more of the models than this, and so stay small.
 """
 
 from pathlib import Path
@@ -14,13 +14,13 @@ _WEIGHTS = Path(autosing.__file__).parent / "weights"
 LETTERS = "autosing-letters"
 """The aligner's head that comes with the package (autosing/weights/letters, see autosing.models.letters)."""
 LETTERS_ENCODER = "whisper-base"
-"""Whose states it reads."""
+"""The Whisper whose states it reads."""
 SEMANTIC = "autosing-semantic"
 """The codebook that comes with the package (autosing/weights/semantic, see its card)."""
 
 
 def letters_folder(name: str = LETTERS) -> Path:
-    """A letter head's folder: that of a run as it is, or what is bundled under that name."""
+    """A letter head's folder: a run's folder as given, or the bundled one of that name."""
     return _WEIGHTS / "letters" if name == LETTERS else Path(name)
 
 
@@ -36,12 +36,12 @@ def letters_encoder(name: str = LETTERS) -> str:
 
 
 def semantic_folder(name: str = SEMANTIC) -> Path:
-    """A codebook's folder: that of a run as it is, or what is bundled under that name."""
+    """A codebook's folder: a run's folder as given, or the bundled one of that name."""
     return _WEIGHTS / "semantic" if name == SEMANTIC else Path(name)
 
 
 def semantic_digest(name: str = SEMANTIC) -> str:
-    """sha256 of the codebook's file: two corpora speak the same codes if and only if it is equal."""
+    """sha256 of the codebook's file: two corpora have the same codes if and only if it is equal."""
     return _digest(f"semantic codebook {name}", semantic_folder(name), SEMANTIC, "semantic")
 
 

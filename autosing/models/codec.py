@@ -5,12 +5,12 @@
     codes -> ConvNeXt -> filter of the pulses, filter of the noise,        decoder
              and a free spectrum for what is neither -> inverse STFT
 
-One of the levels says f0 in even steps of pitch; the others quantise what the spectrum needs beside it. So pitch is
-right by construction, while voicing stays soft: the pulses sound as loud, in each band, as the network lets them.
+One of the levels codes f0 in even steps of pitch; the others quantise what the spectrum needs besides it. So pitch is
+right by construction, while voicing stays soft: the network decides how loud the pulses are in each band.
 
-Latents begin as cepstra: straight paths, which are learned too, lead from the log-mel bands through a cosine transform
-to the latent, and from the latent through its inverse to the filters. So the networks beside them only learn what a
-plain vocoder gets wrong, and what the quantiser calls near is near in the log spectrum.
+Latents start as cepstra: linear paths, which are trained too, lead from the log-mel bands through a cosine transform to
+the latent, and from the latent through its inverse to the filters. So the networks beside these paths only learn what a
+plain vocoder gets wrong, and latents that are close for the quantiser are close in the log spectrum.
 
 Shapes: B clips, S samples, F = S / hop frames, N_i = F / strides[i] codes of level i, D width, K bins, M bands.
 """
@@ -31,7 +31,7 @@ from autosing.nn.stft import mel_matrix, stft
 
 
 class CodecConfig(Config):
-    """The codec's numbers: about 3.8 M numbers by default, 7.5 MB in fp16."""
+    """The codec's sizes: by default about 3.8 M parameters, 7.5 MB in fp16."""
 
     name: str = "autosing-24khz"
     sample_rate_hz: int = 24000
@@ -39,11 +39,11 @@ class CodecConfig(Config):
     strides: tuple[int, ...] = (4, 2, 2, 2, 1, 1)
     codebook_sizes: tuple[int, ...] = (2048, 512, 2048, 2048, 2048, 2048)
     f0_level: int = 1
-    """Which level says f0: code 0 for none, then even steps from f0_low_hz on."""
+    """The level that codes f0: code 0 for none, then even steps from f0_low_hz on."""
     f0_low_hz: float = 45.0
     f0_step_cents: float = 12.0
     latent: int = 32
-    """Few, since what a level of b bits leaves over of D even dimensions is 4 ** (-b / D) of it."""
+    """Few dimensions, because a level of b bits leaves an error of 4 ** (-b / D) in D equal dimensions."""
     mel_bands: int = 100
     mel_window: int = 1024
     encoder_width: int = 192
@@ -97,7 +97,7 @@ class CodecModel(nn.Module):
         self._start_straight()
 
     def encode(self, audio_BS: Tensor, f0_hz_BF: Tensor, levels: int | None = None) -> list[Tensor]:
-        """[codes_BN_i], coarse to fine, the f0 level in its place; only the coarsest `levels` where that is given."""
+        """[codes_BN_i], coarse to fine, the f0 level in its place; `levels`: only so many of the coarsest."""
         f0_code_BN = self.f0_codes(f0_hz_BF)
         spectral = None if levels is None else levels - 1
         codes = self.quantizer.encode(self.latent(audio_BS, f0_code_BN), levels=spectral)
@@ -117,18 +117,18 @@ class CodecModel(nn.Module):
         return self.sound(z_BDF, f0_code_BN, *excited)
 
     def latent(self, audio_BS: Tensor, f0_code_BN: Tensor) -> Tensor:
-        """z_BDF, what the quantiser is asked to say."""
+        """z_BDF, the input of the quantiser."""
         mel_BMF = self.features(audio_BS)
         x_BDF = self.encoder(torch.cat([mel_BMF, self._condition(f0_code_BN)], dim=1))
         return (self.cepstrum(mel_BMF.mT) + self.to_latent(x_BDF.mT)).mT
 
     def sound(self, z_BDF: Tensor, f0_code_BN: Tensor, pulses_BS: Tensor, noise_BS: Tensor) -> Tensor:
-        """What the decoder makes of a latent and the two excitations: audio_BS."""
+        """A latent and the two excitations -> audio_BS."""
         x_BDF = self.decoder(torch.cat([z_BDF, self._condition(f0_code_BN)], dim=1))
         return self.head(x_BDF, self.envelope(z_BDF.mT).mT, pulses_BS, noise_BS)
 
     def f0_codes(self, f0_hz_BF: Tensor) -> Tensor:
-        """f0 a frame (0: none) -> f0_code_BN: the mean pitch of the voiced frames; 0 where fewer than half are."""
+        """f0 per frame (0: none) -> f0_code_BN: the mean pitch of the voiced frames; 0 if they are less than half."""
         config = self.config
         f0_BNs = f0_hz_BF.unflatten(1, (-1, config.strides[config.f0_level]))
         voiced_BNs = f0_BNs > 0
@@ -139,13 +139,13 @@ class CodecModel(nn.Module):
         return torch.where(2 * count_BN >= voiced_BNs.shape[2], code_BN, 0)
 
     def f0_hz(self, f0_code_BN: Tensor) -> Tensor:
-        """The pitch that each code says, 0 for none."""
+        """The pitch of each code, 0 for none."""
         config = self.config
         hz_BN = config.f0_low_hz * 2 ** ((f0_code_BN - 1).float() * config.f0_step_cents / 1200)
         return torch.where(f0_code_BN > 0, hz_BN, 0.0)
 
     def code_vectors(self, level: int) -> Tensor:
-        """vectors_VD of a level: what a language model may take as frozen embeddings."""
+        """vectors_VD of a level, which a language model may use as frozen embeddings."""
         if level == self.config.f0_level:
             codes_V = torch.arange(self.config.codebook_sizes[level], device=self.quantizer.started.device)
             return f0_features(self.f0_hz(codes_V)[None])[0].mT
@@ -154,7 +154,7 @@ class CodecModel(nn.Module):
 
     @torch.no_grad()
     def _start_straight(self) -> None:
-        """The straight paths begin as cosine transform and inverse, the networks beside them as nearly nothing."""
+        """Initialise the linear paths as cosine transform and inverse, and the networks beside them close to zero."""
         config = self.config
         place_M = (torch.arange(config.mel_bands) + 0.5) / config.mel_bands
         cosines_DM = torch.cos(torch.pi * torch.arange(config.latent)[:, None] * place_M)
@@ -176,14 +176,14 @@ class CodecModel(nn.Module):
         return f0_features(self.f0_hz(f0_code_BN)).repeat_interleave(stride, dim=2)
 
     def _spread(self, f0_hz_BN: Tensor) -> Tensor:
-        """A code's pitch at each of its frames: straight lines between the middles of voiced neighbours."""
+        """The codes' pitch at each frame: interpolated linearly between the middles of voiced neighbours."""
         stride = self.config.strides[self.config.f0_level]
         voiced_BF = (f0_hz_BN > 0).repeat_interleave(stride, dim=1)
         return torch.where(voiced_BF, to_samples(fill_gaps(f0_hz_BN).log(), stride).exp(), 0.0)
 
 
 class LogMel(nn.Module):
-    """audio_BS -> features_BMF of about unit spread; silence (below -80 dB) is the floor."""
+    """audio_BS -> features_BMF with a standard deviation of about 1; silence (below -80 dB) is the floor."""
 
     MIDDLE, SPREAD = 5.0, 2.5
     matrix_MK: Tensor

@@ -1,9 +1,9 @@
 """Singing -> content: what is sung, as the states of one or several speech encoders, 50 a second.
 
-They tell of pitch and singer, too, the less the deeper the layer; training fights that (train/augment.py).
+They also contain pitch and singer, the less the deeper the layer; training counteracts that (train/augment.py).
 
-One array holds all encoders side by side: they share one clock, travel as one member, and a model that wants to drop or
-weigh an encoder cuts the array at the widths of its `parts`.
+One array is the concatenation of all encoders' states, which have one rate. A model that drops or weighs an encoder
+splits the array at the widths of its `parts`.
 
 | name | encoder | weights | layer by default |
 |---|---|---|---|
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 VERSION = 1
-"""Counted up whenever the same audio would give other content."""
+"""Increased whenever the same audio would give other content."""
 SAMPLE_RATE_HZ, FRAME_SAMPLES = 16_000, 320
 _WINDOW, _EDGE, _FADE = 1500, 50, 100
-"""Longer audio is heard in windows of 30 s. Where two meet they share 4 s: at its inner ends a window's first or last
-second is not used, and over the 2 s between one fades into the other."""
+"""Longer audio is encoded in windows of 30 s. Two neighbours overlap by 4 s: the second next to a window's inner end is
+not used, and over the 2 s between one fades into the other."""
 _STEP = _WINDOW - 2 * _EDGE - _FADE
 _WHISPER_SIZES = {
     "tiny": (4, 384), "base": (6, 512), "small": (12, 768), "medium": (24, 1024), "large": (32, 1280),
@@ -59,8 +59,8 @@ class EncoderConfig(Config):
 
 
 class Encoder(Protocol):
-    """What a kind of encoder must do to be one: audio_S -> [frames_NE] after each block up to `layer`, the last of them
-    as content takes it; N = S / 320 <= 1500."""
+    """The interface of an encoder: audio_S -> [frames_NE] after each block up to `layer`; N = S / 320 <= 1500. The last
+    of them is as content needs it."""
 
     def __call__(self, audio_S: "Tensor", layer: int) -> "Sequence[Tensor]": ...
 
@@ -68,11 +68,11 @@ class Encoder(Protocol):
 class Content:
     """audio -> content_ND float16, N = ceil(duration * 50); frame n is centred on n / 50 s. Any rate, any length.
 
-    A clip is heard alone: neither neighbours nor padding change it, but that the last frame is filled with silence.
+    A clip is encoded alone: neither neighbours nor padding change it. Its last frame is filled with silence.
     """
 
     def __init__(self, parts: Sequence[Part], encoders: Mapping[str, Encoder], device: str = "cpu") -> None:
-        """`encoders`: one for each name among the parts; it hears once for all its layers."""
+        """`encoders`: one for each name among the parts; it runs once for all its layers."""
         self.parts, self._encoders, self._device = tuple(parts), dict(encoders), device
 
     @property
@@ -84,10 +84,10 @@ class Content:
         return np.concatenate([np.zeros((0, self.width), np.float16), *self.blocks(audio)])
 
     def blocks(self, audio: Audio) -> Iterator[np.ndarray]:
-        """The same, a window at a time: of audio of hours only the audio itself is held whole, and not even that where
-        it has one channel at 16 kHz and lies in a mapped file.
+        """The same, one window at a time: of long audio only the audio itself is in memory, and not even that if it has
+        one channel at 16 kHz in a mapped file.
 
-        Frames do not depend on what follows later than 30 s.
+        Frames do not depend on audio more than 30 s later.
         """
         total = num_frames_to_cover(Fraction(audio.samples_CS.shape[1], audio.sample_rate_hz), CONTENT_RATE_HZ)
         if total == 0:
@@ -120,14 +120,14 @@ class Content:
 
 
 def windows(total: int) -> list[tuple[int, int]]:
-    """(start, end) in frames of what is heard at once: 1500 frames every 1300, so that neighbours share 200; the last
-    is shorter."""
+    """(start, end) of each window in frames: 1500 frames every 1300, so that neighbours share 200; the last is
+    shorter."""
     count = max(1, -(-(total - _WINDOW) // _STEP) + 1) if total else 0
     return [(k * _STEP, min(k * _STEP + _WINDOW, total)) for k in range(count)]
 
 
 def parts_of(encoders: Sequence[EncoderConfig], files: Mapping[str, str] | None = None) -> tuple[Part, ...]:
-    """What each encoder gives, and the digest of its weights; loads no torch but for the shapes of the user's files.
+    """Each encoder's width and the digest of its weights. Loads torch only for the shapes in a user's own files.
 
     `files`: encoder -> a file of weights. Raises InputError: an unknown encoder, a layer that it lacks, no weights.
     """
@@ -135,16 +135,16 @@ def parts_of(encoders: Sequence[EncoderConfig], files: Mapping[str, str] | None 
         raise InputError("content: no encoder is named; need at least one, for example whisper-base")
     for name in files or {}:
         if name not in {encoder.name for encoder in encoders}:
-            raise InputError(f"content: a file for {name}, which is none of the encoders; leave it out or name it")
+            raise InputError(f"content: a file for {name}, which is none of the encoders; remove it or add the encoder")
     return tuple(_part(encoder, (files or {}).get(encoder.name)) for encoder in encoders)
 
 
 def load_content(
     encoders: Sequence[EncoderConfig | Part], files: Mapping[str, str] | None = None, device: str = "cpu"
 ) -> Content:
-    """Ready to hear, in training and in use. Given the parts of a dataset or of a model, the weights must be the same.
+    """The encoders, ready to use. Given the parts of a dataset or of a model, the weights must be the same.
 
-    Raises InputError as `parts_of` does, and where weights differ or cannot be had.
+    Raises InputError as `parts_of` does, and if weights differ or are missing.
     """
     wanted = [EncoderConfig(name=e.name, layer=e.layer) for e in encoders]
     parts = parts_of(wanted, files)
@@ -236,7 +236,7 @@ def _digest(path: Path) -> str:
 
 @functools.lru_cache(maxsize=16)
 def _digest_of(path: Path, size: int, changed_ns: int) -> str:
-    """It is asked for often, and the files are large; it is read again where it was changed."""
+    """Cached, because the files are large and it is needed often; a changed file is read again."""
     from autosing.storage.store import digest_of
 
     return digest_of(path)

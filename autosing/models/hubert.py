@@ -1,8 +1,8 @@
 """Weights of a HuBERT or wav2vec 2.0, of any size -> the network of torchaudio, and its states at 50 Hz.
 
-Sizes are read off the shapes. What shapes do not tell is the same in all that are published: strides (320 samples in
-all), 64 numbers a head below width 1024 and 16 heads from there, and that a network whose convolutions have layer norms
-puts norms first in its blocks and hears audio of mean 0 and variance 1.
+Sizes are derived from the shapes. The rest is the same in all published networks: strides (320 samples in total), heads
+of width 64 below width 1024 and 16 heads from there on. A network whose convolutions have layer norms also has its
+norms first in its blocks, and needs audio of mean 0 and variance 1.
 
 Shapes: B clips, S samples at 16 kHz, T states (50 a second), E their width.
 """
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from autosing.errors import InputError
 
 STATE_SAMPLES = 320
-_HEARD_SAMPLES = 400
-"""What one state's convolutions hear."""
+_FIELD_SAMPLES = 400
+"""Receptive field of the convolutions for one state."""
 _STRIDES = (5, 2, 2, 2, 2, 2, 2)
 
 
@@ -24,7 +24,7 @@ class Hubert(nn.Module):
     """audio_BS -> [states_BTE] after each block, T = S / 320. State t is centred on t / 50 s; silence lies before."""
 
     def __init__(self, tensors: Mapping[str, Tensor], origin: str = "hubert") -> None:
-        """`tensors` as autosing.pretrained.hubert names them. Raises InputError where they are no such network."""
+        """`tensors` as autosing.pretrained.hubert names them. Raises InputError if they are not of such a network."""
         super().__init__()
         import torchaudio
 
@@ -52,7 +52,7 @@ class Hubert(nn.Module):
         assert audio_BS.shape[1] % STATE_SAMPLES == 0 and audio_BS.shape[1] > 0, audio_BS.shape
         if self.normalised:
             audio_BS = nn.functional.layer_norm(audio_BS, audio_BS.shape[1:])
-        padded_BS = nn.functional.pad(audio_BS, (_HEARD_SAMPLES // 2, 0))
+        padded_BS = nn.functional.pad(audio_BS, (_FIELD_SAMPLES // 2, 0))
         found: list[Tensor] = self.network.extract_features(padded_BS, num_layers=layer)[0]
         if soft:
             assert self.soft is not None
@@ -61,7 +61,7 @@ class Hubert(nn.Module):
 
 
 def _sizes(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
-    """What torchaudio's `wav2vec2_model` is told."""
+    """The arguments of torchaudio's `wav2vec2_model`."""
     try:
         convs = [tensors[f"feature_extractor.conv_layers.{i}.conv.weight"] for i in range(len(_STRIDES))]
         width = len(tensors["encoder.feature_projection.projection.weight"])

@@ -1,7 +1,7 @@
 """Whisper's encoder states -> how likely each letter is sung, and how likely a word starts, in each frame.
 
-A small head on a frozen encoder. Within a word the letters find their own places during fitting, as states of a hidden
-Markov model do (train/tasks/ctc_head.py).
+A small head on a frozen encoder. Training finds the places of letters in their word, as for the states of a hidden
+Markov model (train/tasks/ctc_head.py).
 
 Shapes: B windows, S samples at 16 kHz, T frames of 20 ms, D Whisper's width, H hidden width, L classes: silence and the
 letters a to z.
@@ -24,7 +24,7 @@ SAMPLE_RATE_HZ = 16_000
 
 @torch.no_grad()
 def letter_states(encoder: Any, samples_S: np.ndarray) -> Tensor:
-    """states_TD of up to 30 s, silence after its end: what the head is fitted on is what the aligner hears."""
+    """states_TD of up to 30 s, padded with silence; the same function in training and in the aligner."""
     import whisper
 
     padded_S = whisper.pad_or_trim(np.ascontiguousarray(samples_S, dtype=np.float32))
@@ -46,7 +46,7 @@ class LetterHead(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, states_BTD: Tensor, frames_B: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """`frames_B`: how many frames of each window count; what lies after them changes nothing in them."""
+        """`frames_B`: the number of valid frames of each window; later frames do not affect them."""
         x_BHT = F.gelu(self.narrow(self.dropout(self.norm(states_BTD)))).transpose(1, 2)
         counted_B1T: Tensor | float = 1.0
         if frames_B is not None:
@@ -61,7 +61,7 @@ class LetterHead(nn.Module):
 
 
 def letters_file(head: LetterHead, log_prior_L: Tensor, encoder: str) -> ModelFile:
-    """A head as it is kept: float16, with the log-priors of the letters in what it was fitted on."""
+    """A head as it is stored: float16, with the log-priors of the letters in its training data."""
     narrow = head.narrow
     config = {"width": narrow.in_features, "hidden": narrow.out_features, "dropout": head.dropout.p}
     state = {name: tensor.half() for name, tensor in head.state_dict().items()} | {"log_prior": log_prior_L.float()}
@@ -70,9 +70,9 @@ def letters_file(head: LetterHead, log_prior_L: Tensor, encoder: str) -> ModelFi
 
 @cache
 def load_letters(name: str = LETTERS) -> tuple[LetterHead, Tensor]:
-    """(the bundled head or that of a run's folder, in eval mode; log-priors_L of the letters in what it was fitted on).
+    """(the bundled head or that of a run's folder, in eval mode; log-priors_L of the letters in its training data).
 
-    Raises InputError where there is none.
+    Raises InputError if there is none.
     """
     file = load_model(letters_folder(name), "letters")
     log_prior_L = file.state.pop("log_prior").float()

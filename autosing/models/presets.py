@@ -1,6 +1,6 @@
-"""The sizes of t2s and sm2a by name: AutoSing's widths and depths, and two smaller ones to try things with.
+"""The sizes of t2s and sm2a by name: AutoSing's widths and depths, and two smaller ones for experiments.
 
-Where AutoSing gives each head of a decoder keys and values of its own, groups of three to six share them here.
+In AutoSing each head of a decoder has its own keys and values; here groups of three to six heads share them.
 """
 
 from typing import Literal
@@ -12,14 +12,14 @@ from autosing.errors import InputError
 
 
 class Shape(Config):
-    """Widths and depths. Head width is 64 but in `debug`."""
+    """Widths and depths. Head width is 64, except in `debug`."""
 
     width: int = Field(gt=0)
     heads: int = Field(gt=0)
     key_heads: int = Field(gt=0)
-    """Of a decoder's keys and values; each serves heads / key_heads queries."""
+    """Number of heads of a decoder's keys and values; each serves heads / key_heads heads of queries."""
     text_layers: int = Field(gt=0)
-    """Of the text encoder (t2s) or the semantic encoder (sm2a)."""
+    """Layers of the text encoder (t2s) or the semantic encoder (sm2a)."""
     music_layers: int = Field(gt=0)
     decoder_layers: int = Field(gt=0)
     mlp_factor: int = Field(default=4, gt=0)

@@ -1,7 +1,7 @@
 """Singing -> content codes, 25 a second: a Whisper encoder's layer, pooled, projected, and its nearest code.
 
-A code should say which sound is sung and not by whom (WhisperSpeech and AutoSing's BN-Whisper in spirit; here the
-encoder stays as it is and only projection and codebook are fitted: see train/tasks/semantic.py).
+A code should tell which sound is sung, but not by whom (like WhisperSpeech and AutoSing's BN-Whisper; here the encoder
+is frozen, and only projection and codebook are trained: see train/tasks/semantic.py).
 
 Shapes: B clips, S samples at 16 kHz, C mel bands, M mel frames (100 a second), T encoder frames (50 a second), N codes
 (25 a second), E encoder width, D code width, K codes in the book.
@@ -25,13 +25,13 @@ from autosing.timebase import SEMANTIC_RATE_HZ, num_frames_to_cover
 SAMPLE_RATE_HZ = 16_000
 CODE_SAMPLES = int(SAMPLE_RATE_HZ / SEMANTIC_RATE_HZ)
 _MAX_CODES = 750
-"""Whisper hears 30 s at once."""
+"""Whisper's input has at most 30 s."""
 _MARGIN_CODES = 50
-"""Of a longer clip each window gives its middle: 2 s at an inner edge are heard and not used."""
+"""Longer clips are encoded in windows, of which the 2 s at an inner edge are not used."""
 
 
 class SemanticConfig(Config):
-    """What a codebook was fitted to."""
+    """The encoder and the sizes of a codebook."""
 
     encoder: str = "whisper-base"
     """A name in autosing.pretrained."""
@@ -46,7 +46,7 @@ class SemanticConfig(Config):
 
 
 class WhisperFeatures:
-    """audio -> features of one encoder block. It hears the samples of its clip and no more: no padding to 30 s."""
+    """audio -> features of one encoder block. It gets the samples of its clip only, without padding to 30 s."""
 
     def __init__(self, encoder: str, layer: int, device: torch.device | str = "cpu") -> None:
         from autosing.models.whisper import load_encoder
@@ -87,7 +87,7 @@ class SemanticCodebook(nn.Module):
         self.register_buffer("codes_KD", torch.zeros(config.codes, config.dim))
 
     def points(self, features_NE: Tensor) -> Tensor:
-        """features_NE -> points_ND, where codes are compared."""
+        """features_NE -> points_ND, the space in which codes are compared."""
         return self.project((features_NE - self.mean_E) * self.scale_E)
 
     def forward(self, features_NE: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ def nearest(points_ND: Tensor, codes_KD: Tensor) -> Tensor:
 
 
 class SemanticTokenizer:
-    """audio -> codes. `codebook_KD` is what t2s and sm2a embed codes by, `size` is K."""
+    """audio -> codes. `codebook_KD`: the vectors by which t2s and sm2a embed codes; `size` is K."""
 
     def __init__(self, file: ModelFile, digest: str, device: str = "cpu") -> None:
         self.config = SemanticConfig.build(file.config, origin="semantic model")
@@ -113,7 +113,7 @@ class SemanticTokenizer:
 
     @functools.cached_property
     def _hear(self) -> WhisperFeatures:
-        """Loaded when the first clip comes: who only wants the codebook needs no Whisper."""
+        """Loaded with the first clip, because callers that need only the codebook need no Whisper."""
         return WhisperFeatures(self.config.encoder, self.config.layer, self._device)
 
     @property
@@ -121,12 +121,12 @@ class SemanticTokenizer:
         return self._book.codes_KD.cpu().numpy()
 
     def load(self) -> None:
-        """Load the encoder now, not when the first clip comes."""
+        """Load the encoder now, not with the first clip."""
         assert self._hear
 
     @torch.inference_mode()
     def tokenize(self, audio: Audio) -> np.ndarray:
-        """codes_N int32, N = ceil(duration * 25): the last code hears silence after the end. Any rate, any length."""
+        """codes_N int32, N = ceil(duration * 25): the last code is filled with silence. Any rate, any length."""
         total = num_frames_to_cover(audio.duration_s, SEMANTIC_RATE_HZ)
         mono = Audio(audio.mono_S()[None], audio.sample_rate_hz).resampled(SAMPLE_RATE_HZ).samples_CS[0]
         mono = np.pad(mono, (0, max(0, total * CODE_SAMPLES - len(mono))))[: total * CODE_SAMPLES]
@@ -139,7 +139,7 @@ class SemanticTokenizer:
 
 
 def _windows(total: int) -> list[tuple[int, int, int]]:
-    """(start of what is heard, first code kept, code after the last kept), covering `total` codes once each."""
+    """(start of the window, first code kept, code after the last kept), so that each of `total` codes is kept once."""
     if total <= _MAX_CODES:
         return [(0, 0, total)]
     windows, first = [], 0
@@ -153,6 +153,6 @@ def _windows(total: int) -> list[tuple[int, int, int]]:
 
 @functools.cache
 def load_semantic(name: str = SEMANTIC, device: str = "cpu") -> SemanticTokenizer:
-    """The bundled codebook or that of a run's folder; one a process. Raises InputError where there is none."""
+    """The bundled codebook or that of a run's folder; loaded once per process. Raises InputError if there is none."""
     digest = semantic_digest(name)
     return SemanticTokenizer(load_model(semantic_folder(name), "semantic"), digest, device)

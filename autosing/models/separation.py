@@ -1,4 +1,4 @@
-"""song -> vocals and instrumental by a separator that is named: the one place that knows who separates.
+"""song -> vocals and instrumental, by the separator of a config.
 
 Shapes: C channels, S samples.
 """
@@ -29,7 +29,7 @@ _FULL = 1 - 2**-15
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a song before it is separated: its samples a channel, and levels of all of them together."""
+    """What is known of a song before it is separated: its samples per channel, and levels over all channels."""
 
     num_samples: int
     rms: float
@@ -38,34 +38,34 @@ class Known:
 
 
 VocalsOf = Callable[[Blocks, Known], Blocks]
-"""stereo blocks at 44.1 kHz, and what is known -> blocks of the vocals, as many samples in all."""
+"""stereo blocks at 44.1 kHz, and what is known -> blocks of the vocals, with as many samples in total."""
 
 
 class SeparatorConfig(Config):
-    """Who separates."""
+    """Which separator to use."""
 
     separator: Literal["spleeter", "demucs", "none"] = "spleeter"
     """none: nothing is separated."""
     model: str = "htdemucs"
     """demucs only: a model of `repo`, or htdemucs, whose digest is known."""
     repo: Path | None = None
-    """demucs only: a folder of `<signature>-<sha256>.th` (and bags). They are unpickled: trust what lies in it."""
+    """demucs only: a folder of `<signature>-<sha256>.th` (and bags). They are unpickled: the folder must be trusted."""
     overlap: float = Field(default=0.25, ge=0, lt=1)
-    """demucs only: of neighbouring segments. 0.1 costs a third less."""
+    """demucs only: overlap of neighbouring segments. 0.1 takes a third less time."""
     windows_at_once: int = Field(default=1, ge=1)
-    """Windows that the networks see together (spleeter: 12 s each, demucs: 7.8 s); more pays on a GPU."""
+    """Windows in one batch (spleeter: 12 s each, demucs: 7.8 s); more is faster on a GPU."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
 def load_separator(config: SeparatorConfig) -> VocalsOf:
-    """The networks, ready. Raises InputError where their weights cannot be had."""
+    """The networks, ready to use. Raises InputError if their weights are missing."""
     if config.separator == "spleeter":
         return _spleeter(config)
     return _demucs(config) if config.separator == "demucs" else lambda mix, known: mix
 
 
 def separator_digests(config: SeparatorConfig) -> dict[str, str]:
-    """name -> sha256 of all that `load_separator` loads. Loads nothing."""
+    """name -> sha256 of everything that `load_separator` loads. Loads nothing."""
     from autosing.pretrained import digest
 
     if config.separator == "none":
@@ -94,7 +94,7 @@ def split_blocks(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Blocks of a mono or stereo mix -> (vocals_CS, rest_CS), block by block, within [-1, 1], their sum the mix.
 
-    The sum holds through 16-bit encoding: the vocals are rounded to its steps, the rest is what they leave of the mix.
+    The sum survives 16-bit encoding: the vocals are rounded to 16 bits, and the rest is the mix minus the vocals.
     """
     heard, kept = fork(np.clip(block_CS, -1, _FULL) for block_CS in mix)
     stereo = (np.repeat(block_CS, 2, axis=0) if len(block_CS) == 1 else block_CS for block_CS in heard)
@@ -105,14 +105,14 @@ def split_blocks(
         mix_CS = tape.take(vocals_CS.shape[1])
         if len(mix_CS) == 1:
             vocals_CS = vocals_CS.mean(axis=0, keepdims=True)
-        # Where the rest would leave [-1, 1], the vocals give way: mix - rest stays inside.
+        # Where the rest would exceed [-1, 1], it is clipped, and the vocals become mix - rest, which stays inside.
         rest_CS = np.clip(mix_CS - np.clip(vocals_CS, -1, _FULL), -1, _FULL)
         vocals_CS = (np.round((mix_CS - rest_CS) * 32768) / 32768).astype(np.float32)
         yield vocals_CS, mix_CS - vocals_CS
 
 
 def at_most_stereo(audio: Audio) -> Audio:
-    """Mono and stereo as they are; more channels become one."""
+    """Mono and stereo are unchanged; more channels are mixed to one."""
     return audio if len(audio.samples_CS) <= 2 else Audio(audio.mono_S()[None], audio.sample_rate_hz)
 
 
@@ -128,7 +128,7 @@ def _spleeter(config: SeparatorConfig) -> VocalsOf:
 
 
 def _demucs(config: SeparatorConfig) -> VocalsOf:
-    """Demucs's networks over batches of windows; demucs.apply takes a song as a whole, and its windows one by one."""
+    """Demucs's networks over batches of windows; demucs.apply needs the whole song, and runs windows one by one."""
     import torch
     from demucs.pretrained import get_model
 
@@ -163,12 +163,12 @@ def _demucs(config: SeparatorConfig) -> VocalsOf:
 
 
 def _members(bag: Any) -> list[tuple[Any, list[float]]]:
-    """(model, its weight for each stem): several where it is a bag."""
+    """(model, its weight for each stem); several if it is a bag."""
     return list(zip(bag.models, bag.weights, strict=True)) if hasattr(bag, "models") else [(bag, [1.0] * 9)]
 
 
 def _demucs_place(config: SeparatorConfig) -> tuple[str, Path]:
-    """The model's name as demucs wants it, and the folder that holds it."""
+    """The model's name as demucs needs it, and the folder that holds it."""
     if config.repo is not None:
         if not config.repo.is_dir():
             raise InputError(f"demucs, repo {config.repo}: no such folder; give the one that holds {config.model}")

@@ -1,7 +1,7 @@
 """Semantic codes, an accompaniment and a voice -> acoustic codes of the singing: AutoSing's SM2A.
 
 Semantic codes go through an encoder, the accompaniment's codes through another; a causal decoder over columns of codec
-codes listens to both. Positions lie on one axis of codec frames, so the same weights are trained mostly on coarse
+codes attends to both. Positions lie on one axis of codec frames, so the same weights are trained mostly on coarse
 columns (bricks) and run on fine ones (bricks unrolled).
 
 Shapes: B clips, N semantic codes, R rows, C columns of the voice, M columns of the accompaniment, V codes of a row,
@@ -31,16 +31,16 @@ from autosing.timebase import SEMANTIC_RATE_HZ
 
 
 class SM2AConfig(Config):
-    """All that the weights depend on; lies in model.json."""
+    """Everything that the weights depend on; stored in model.json."""
 
     shape: Shape
     tunables: Tunables = Tunables()
     semantic_size: int = Field(gt=1)
     semantic_width: int = Field(default=64, gt=0)
     codec: CodecSpec
-    """Of voice and accompaniment."""
+    """The codec of voice and accompaniment."""
     context_s: float = Field(default=30.0, gt=0)
-    """The longest stretch seen in training; longer singing is made in overlapping windows of it."""
+    """The longest clip in training; longer singing is generated in overlapping windows of this length."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class SM2A(nn.Module):
         self.semantic_embedding = CodebookEmbedding(codebook_KW, width, tunables)
         self.semantic_encoder = ConditionEncoder(width, heads, shape.text_layers, factor, tunables)
         self.columns = RowEmbedding(self.coarse, self.num_rows, width, tunables)
-        """Of voice and accompaniment alike, and tied to the readout."""
+        """For both voice and accompaniment, and tied to the output layer."""
         self.music_encoder = ConditionEncoder(width, heads, shape.music_layers, factor, tunables)
         self.singer = Linear(SINGER_WIDTH, width, tunables, tunables.projector_lr_scale)
         self.null_singer_D = vector(width, tunables)
@@ -82,7 +82,7 @@ class SM2A(nn.Module):
 
     @property
     def spec(self) -> CodecSpec:
-        """The codec it sings in."""
+        """The codec of its codes."""
         return self.config.codec
 
     def encode(self, batch: Mapping[str, Tensor]) -> SM2AMemory:
@@ -99,14 +99,14 @@ class SM2A(nn.Module):
         return SM2AMemory(semantic, music, singer_BD[:, None])
 
     def row_logits(self, x_PD: Tensor, row: int) -> Tensor:
-        """Decoder outputs at any places -> logits_PV of one row's codes. There is no class for a special."""
+        """Decoder outputs at any places -> logits_PV of one row's codes. Specials have no class."""
         width = self.config.shape.width
         part = slice(row * width, (row + 1) * width)
         hidden_PD = F.gelu(F.linear(x_PD, self.head.weight_OI[part], self.head.bias_O[part]), approximate="tanh")
         return F.linear(hidden_PD * self.config.tunables.output_scale(width), self.columns.entries(row))
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """The conditions, `columns_BRC` (padded), `positions_BC` -> x_B(C-1)D, where place c foresees column c + 1."""
+        """The conditions, `columns_BRC` (padded), `positions_BC` -> x_B(C-1)D, where place c predicts column c + 1."""
         memory = self.encode(batch)
         positions_BT = batch["positions"][:, 1:]
         x_BTD = self.columns(batch["columns"][:, :, :-1]) + memory.singer_B1D
@@ -115,12 +115,12 @@ class SM2A(nn.Module):
 
 
 def _times(x: Tensor, start_s_B: Tensor, step_s: float) -> Tensor:
-    """The time of each place of a sequence, from where it starts."""
+    """The time of each place of a sequence that begins at `start_s_B`."""
     return start_s_B[:, None] + torch.arange(x.shape[-1], device=x.device) * step_s
 
 
 def load_sm2a(folder: Path, device: str | torch.device = "cpu") -> SM2A:
-    """A run folder -> the model, ready to sing. Raises InputError where it is none."""
+    """A run folder -> the model, ready to sing. Raises InputError if it is not one."""
     file = load_model(folder, "sm2a")
     model = SM2A(SM2AConfig.build(file.config, origin=str(folder)), extra=file.extra)
     restore(model, file, folder)

@@ -1,6 +1,6 @@
 """A voice -> 256 numbers, a unit vector: Wan et al. 2018 (GE2E), with the weights that Resemblyzer published.
 
-Shapes: S samples at 16 kHz, T frames of 10 ms, M = 40 bands, P = 160 frames a partial, N partials, E = 256.
+Shapes: S samples at 16 kHz, T frames of 10 ms, M = 40 bands, P = 160 frames per partial, N partials, E = 256.
 """
 
 import functools
@@ -20,9 +20,9 @@ _BANDS = 40
 _PARTIAL, _STEP = 160, 77
 """Partials of 1.6 s begin 0.77 s apart, as published."""
 _LEVEL = 10 ** (-30 / 20)
-"""The network sees powers, not their logs: a voice is brought to -30 dBFS, where it was trained."""
+"""The network gets powers, not their logs, so a voice is scaled to -30 dBFS, the level of its training."""
 _BELOW_LOUD = 1e-3
-"""Frames 30 dB below the loud ones are not the voice."""
+"""Frames 30 dB below the loud ones do not count as voice."""
 MIN_ACTIVE_S = 0.5
 
 
@@ -53,9 +53,9 @@ class SpeakerEncoder(nn.Module):
 
     @torch.inference_mode()
     def embed(self, audio_S: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-        """One voice's samples -> embedding_E float32. Neither its level nor the pauses in it matter.
+        """One voice's samples -> embedding_E float32. Its level and its pauses do not matter.
 
-        Raises InputError where less than MIN_ACTIVE_S of it sounds.
+        Raises InputError if less than MIN_ACTIVE_S of it is not silent.
         """
         audio_S = resample(audio_S.astype(np.float32), sample_rate_hz, SAMPLE_RATE_HZ)
         mel_TM = self.mel(torch.from_numpy(audio_S).to(self.window.device))
@@ -72,21 +72,21 @@ class SpeakerEncoder(nn.Module):
 
 
 def _partials(mel_TM: Tensor) -> Tensor:
-    """mel_TM -> mel_NPM: windows of 160 frames, the last one kept, padded, when three quarters of it are there."""
+    """mel_TM -> mel_NPM: windows of 160 frames; the last is padded, or dropped if less than three quarters full."""
     starts = range(0, max(1, mel_TM.shape[0] - int(0.75 * _PARTIAL) + 1), _STEP)
     padded_TM = F.pad(mel_TM, (0, 0, 0, _PARTIAL))
     return torch.stack([padded_TM[start : start + _PARTIAL] for start in starts])
 
 
 def _with_neighbours(mask_T: Tensor, frames: int) -> Tensor:
-    """Each true frame makes `frames` on both sides true."""
+    """With `frames` frames on both sides of each true frame set to true."""
     wide = F.max_pool1d(mask_T[None].float(), 2 * frames + 1, stride=1, padding=frames)
     return wide[0] > 0
 
 
 @functools.cache
 def load_speaker_encoder(device: str = "cpu") -> SpeakerEncoder:
-    """The published weights, loaded once a process. Raises InputError where they cannot be had."""
+    """The published weights, loaded once per process. Raises InputError if they are missing."""
     from safetensors.torch import load_file
 
     from autosing.pretrained import fetch

@@ -1,7 +1,8 @@
 """A stereo song -> its vocals, by Spleeter's two U-Nets (Hennequin et al. 2020): one draws each stem's magnitude.
 
-The published networks depend on level and hardly know low voices. So a song is brought to one level and separated as it
-is and again played faster, and the two results are joined. What that gains stands in benchmarks/quality/separation.py.
+The published networks depend on level and hardly know low voices. So a song is scaled to one level and separated twice,
+as it is and resampled to play faster, and the two results are joined. benchmarks/quality/separation.py measures the
+gain.
 
 Shapes: C = 2 channels, S samples at 44.1 kHz, B patches, T frames of 1024 samples (512 a patch), N = 4096 samples a
 window, M = 2049 bins, K = 1024 bins below 11 kHz, which the networks see.
@@ -24,15 +25,15 @@ _FRAMES = 512
 _BINS = 1024
 _WIDTHS = (16, 32, 64, 128, 256, 512)
 _TOP_BINS = 128
-"""The mask above 11 kHz, which the networks do not see, is its mean over this many bins below."""
+"""Above 11 kHz, which the networks do not cover, the mask is its mean over so many bins below."""
 _LEVEL = 10 ** (-8 / 20)
-"""The RMS of loud pop records, such as the networks were trained on."""
+"""The RMS of loud pop records, on which the networks were trained."""
 _FASTER = (3, 2)
-"""The second view is played faster by this ratio: a low voice comes a fifth higher."""
+"""The second version is played faster by this ratio: a low voice is then a fifth higher."""
 
 
 class Spleeter(nn.Module):
-    """Blocks of a song -> blocks of its vocals. What is held is bounded by `patches_at_once` (12 s each)."""
+    """Blocks of a song -> blocks of its vocals. Memory is bounded by `patches_at_once` (12 s each)."""
 
     window: Tensor
 
@@ -42,13 +43,13 @@ class Spleeter(nn.Module):
         self.register_buffer("window", torch.hann_window(_WINDOW), persistent=False)
 
     def forward(self, mix_CS: Tensor, patches_at_once: int = 1) -> Tensor:
-        """mix_CS -> vocals_CS, equally long: a song that is at hand as a whole."""
+        """mix_CS -> vocals_CS of the same length, for a song in memory."""
         rms = float(mix_CS.double().square().mean().sqrt())
         vocals = self.stream(iter([mix_CS.cpu().numpy()]), mix_CS.shape[1], rms, patches_at_once)
         return torch.from_numpy(np.concatenate(list(vocals), axis=1)).to(mix_CS.device)
 
     def stream(self, mix: Blocks, num_samples: int, rms: float, patches_at_once: int = 1) -> Blocks:
-        """Blocks of a song of `num_samples` and of that RMS -> blocks of its vocals, as many samples in all."""
+        """Blocks of a song of `num_samples` and of that RMS -> blocks of its vocals, with as many samples in total."""
         level = _LEVEL / max(rms, 1e-6)
         block = _FRAMES * patches_at_once
 
@@ -105,16 +106,16 @@ class Spleeter(nn.Module):
 
 
 def join(one_CTM: Tensor, other_CTM: Tensor) -> Tensor:
-    """Two opinions of the vocals' spectrum -> one: their mean, each weighted by its magnitude.
+    """Two estimates of the vocals' spectrum -> one: their mean, each weighted by its magnitude.
 
-    Where one view does not know a voice, the plain mean would halve it.
+    Where one version does not detect a voice, the plain mean would halve it.
     """
     one_weight, other_weight = one_CTM.abs() + 1e-8, other_CTM.abs() + 1e-8
     return (one_CTM * one_weight + other_CTM * other_weight) / (one_weight + other_weight)
 
 
 class UNet(nn.Module):
-    """magnitude_BCTK -> one stem's magnitude_BCTK. Skips leave before the norm, as the published weights want it."""
+    """magnitude_BCTK -> one stem's magnitude_BCTK. Skips branch off before the norm, as in the published weights."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -161,7 +162,7 @@ class Up(nn.Module):
 
 @functools.cache
 def load_spleeter(device: str = "cpu") -> Spleeter:
-    """The published two-stem weights, loaded once a process. Raises InputError where they cannot be had."""
+    """The published two-stem weights, loaded once per process. Raises InputError if they are missing."""
     from safetensors.torch import load_file
 
     from autosing.pretrained import fetch

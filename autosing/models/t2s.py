@@ -1,7 +1,7 @@
 """Lyrics with their times, and an accompaniment -> semantic codes of the singing: AutoSing's TM2S.
 
 Bytes go through a text encoder, the accompaniment's coarse codes through a music encoder; a causal decoder over
-semantic codes listens to both. Every position is a time on one axis of semantic frames (25 a second).
+semantic codes attends to both. Every position is a time on one axis of semantic frames (25 a second).
 
 Shapes: B clips, L text tokens, N semantic codes, R rows and M columns of the accompaniment, K codes, D width.
 """
@@ -33,20 +33,20 @@ RATE_HZ = float(SEMANTIC_RATE_HZ)
 
 
 class T2SConfig(Config):
-    """All that the weights depend on; lies in model.json."""
+    """Everything that the weights depend on; stored in model.json."""
 
     shape: Shape
     tunables: Tunables = Tunables()
     semantic_size: int = Field(gt=1)
     semantic_width: int = Field(default=64, gt=0)
     codec: CodecSpec
-    """Of the accompaniment's codes."""
+    """The codec of the accompaniment's codes."""
     music_levels: int = Field(default=2, ge=1)
-    """So many of the coarsest levels are heard; the finer ones say little about when and what to sing."""
+    """The number of coarse levels that are used; finer ones say little about when and what to sing."""
     context_s: float = Field(default=30.0, gt=0)
-    """The longest stretch seen in training; longer singing is made in overlapping windows of it."""
+    """The longest clip in training; longer singing is generated in overlapping windows of this length."""
     causal_text: bool = True
-    """A causal text encoder also learns to foresee the next byte (the auxiliary loss)."""
+    """A causal text encoder is also trained to predict the next byte (the auxiliary loss)."""
     use_singer: bool = False
 
 
@@ -74,7 +74,7 @@ class T2S(nn.Module):
         self.pattern = Pattern.of(config.codec, "bricks")
         self.music_rows = sum(level < config.music_levels for level in self.pattern.row_levels)
         self.start = self.end = config.semantic_size
-        """As an input this id is the start, as a class the end."""
+        """As an input, this id is the start token; as a class, the end token."""
         if codebook_KW is None:
             codebook_KW = torch.zeros(config.semantic_size, config.semantic_width)
         assert codebook_KW.shape == (config.semantic_size, config.semantic_width), codebook_KW.shape
@@ -97,7 +97,7 @@ class T2S(nn.Module):
         """A batch of text_item, music_item, singer_item (autosing.models.conditions) -> the conditions, encoded."""
         time_s_BL = batch["text_time_s"]
         timed_BL = (time_s_BL >= 0) & (_places(time_s_BL) < batch["text_length"][:, None])
-        # An untimed byte stands, for looking at, where the timed byte before it does.
+        # An untimed byte has the position of the timed byte before it.
         held_BL = time_s_BL.clamp(min=0.0).cummax(1).values
         axis_BL = torch.where(timed_BL, time_s_BL, held_BL) * RATE_HZ
         timed_B = timed_BL.any(1)
@@ -116,28 +116,28 @@ class T2S(nn.Module):
         return T2SMemory(text, music, singer_B1D)
 
     def music_positions(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Where each column of the accompaniment begins, in semantic frames."""
+        """The start of each column of the accompaniment, in semantic frames."""
         column_s = self.pattern.block / float(self.config.codec.frame_rate_hz)
         columns_BM = _places(batch["music"][:, 0])
         return (batch["music_start_s"][:, None] + columns_BM * column_s) * RATE_HZ
 
     def moments(self, positions_BT: Tensor, memory: T2SMemory) -> Tensor:
-        """What the decoder's input says beside the code before: the moment to be foreseen, and the voice."""
+        """The decoder's input besides the previous code: the time of the code to be predicted, and the voice."""
         x_BTD = self.time(positions_BT / RATE_HZ)
         return x_BTD if memory.singer_B1D is None else x_BTD + memory.singer_B1D
 
     def logits(self, x_BTD: Tensor) -> Tensor:
-        """Through the frozen codebook, tied: logits_BTV, V = K codes and the end."""
+        """logits_BTV through the frozen codebook (tied), V = K codes and the end."""
         classes_VW = torch.cat([self.codes.codebook_KW, self.end_W[None]]).to(x_BTD.dtype)
         scale = self.config.tunables.output_mult * 8 / self.config.semantic_width**0.5
         return F.linear(self.readout(x_BTD) * scale, classes_VW, self.bias_V)
 
     def text_logits(self, text_BLD: Tensor) -> Tensor:
-        """The next byte, through the byte table, tied."""
+        """Logits of the next byte through the table of bytes (tied)."""
         return F.linear(text_BLD * self.config.tunables.output_scale(text_BLD.shape[-1]), self.bytes.weight_VD)
 
     def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The conditions, `codes_BN` (padded) -> logits_B(N+1)V, where place n foresees code n, and text_logits_BLV."""
+        """The conditions, `codes_BN` (padded) -> logits_B(N+1)V, where place n predicts code n, and text_logits_BLV."""
         memory = self.encode(batch)
         codes_BN = batch["codes"]
         inputs_BT = F.pad(codes_BN, (1, 0), value=self.start)
@@ -154,7 +154,7 @@ def _places(x_BT: Tensor) -> Tensor:
 
 
 def load_t2s(folder: Path, device: str | torch.device = "cpu") -> T2S:
-    """A run folder -> the model, ready to sing. Raises InputError where it is none."""
+    """A run folder -> the model, ready to sing. Raises InputError if it is not one."""
     file = load_model(folder, "t2s")
     model = T2S(T2SConfig.build(file.config, origin=str(folder)), extra=file.extra)
     restore(model, file, folder)

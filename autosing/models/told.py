@@ -1,6 +1,6 @@
-"""Features at rates of their own -> what a voice model is told at its own frames. The same in training and use.
+"""Features at their own rates -> the conditions of a voice model at its frames. The same in training and use.
 
-Frame f of a model lies around (f + 1/2) / rate; value n of content and of loudness around n / rate.
+Frame f of a model is centred on (f + 1/2) / rate; value n of content and of loudness on n / rate.
 
 Shapes: B clips, N content frames (50 Hz), T values of pitch and loudness (100 Hz), F the model's frames, C numbers of
 content, E = 256 singer.
@@ -15,18 +15,18 @@ from autosing.audio.pitch import pitch_at
 from autosing.timebase import CONTENT_RATE_HZ, PITCH_RATE_HZ
 
 QUIET_DB, SPREAD_DB = -30.0, 15.0
-"""Loudness is told as (dB - QUIET_DB) / SPREAD_DB."""
+"""Loudness is given to models as (dB - QUIET_DB) / SPREAD_DB."""
 
 
 @dataclass(frozen=True)
 class Told:
-    """What a stretch of singing is made from."""
+    """The conditions from which a piece of singing is made."""
 
     content_BCF: Tensor
     f0_hz_BF: Tensor
-    """Without gaps: where nobody sings the pitch before, or after, goes on."""
+    """Without gaps: unvoiced frames have the pitch before them, or after."""
     voiced_BF: Tensor
-    """Whether somebody sings (bool)."""
+    """Whether a frame is voiced (bool)."""
     loudness_db_BF: Tensor
     singer_BE: Tensor
 
@@ -42,7 +42,7 @@ def frame_times(first: int, count: int, rate_hz: float) -> np.ndarray:
 
 
 def content_at(content_ND: np.ndarray, times_s_F: np.ndarray) -> np.ndarray:
-    """content_FD float32: straight lines between the frames, the first and last beyond the ends."""
+    """content_FD float32: interpolated linearly; beyond the ends, the first and last frames."""
     return _between(content_ND.astype(np.float32, copy=False), times_s_F * float(CONTENT_RATE_HZ))
 
 
@@ -57,7 +57,7 @@ def f0_at(f0_hz_T: np.ndarray, times_s_F: np.ndarray) -> np.ndarray:
 
 
 def loudness_told(loudness_db_BF: Tensor) -> Tensor:
-    """Decibels -> about -2 to 2."""
+    """Decibels -> the loudness given to models, about -2 to 2."""
     return (loudness_db_BF - QUIET_DB) / SPREAD_DB
 
 

@@ -23,11 +23,11 @@ from autosing.nn.nsf import NsfConfig, NsfGenerator
 from autosing.nn.source_filter import SourceFilter
 
 _MIDDLE, _SPREAD = -5.0, 2.5
-"""Log-mel values are told as (x - _MIDDLE) / _SPREAD."""
+"""Log-mel values are given to the network as (x - _MIDDLE) / _SPREAD."""
 
 
 class VocoderConfig(Config):
-    """The vocoder's numbers."""
+    """The vocoder's sizes."""
 
     kind: Literal["source_filter", "nsf"] = "source_filter"
     mel: MelConfig = MelConfig()
@@ -70,7 +70,7 @@ class VocoderModel(nn.Module):
         return self.shape(mel_BMF, f0_hz_BF, pulses_BS, noise_BS)
 
     def shape(self, mel_BMF: Tensor, f0_hz_BF: Tensor, pulses_BS: Tensor, noise_BS: Tensor) -> Tensor:
-        """The same with an excitation of the caller's."""
+        """The same with an excitation of the caller's choice."""
         level_BMF = (mel_BMF - _MIDDLE) / _SPREAD
         told_BDF = torch.cat([level_BMF, f0_features(f0_hz_BF)], dim=1)
         if self.config.kind == "nsf":
@@ -81,7 +81,7 @@ class VocoderModel(nn.Module):
 
     @torch.no_grad()
     def _start_straight(self) -> None:
-        """The envelope begins as what the mel bands say, at the filters' points: a plain vocoder to improve on."""
+        """Initialise the envelope as the mel bands at the filters' points: training starts from a plain vocoder."""
         bands, points = self.config.mel.bands, self.config.filter_bands
         at_P = torch.linspace(0, bands - 1, points)
         near_PM = (1 - (at_P[:, None] - torch.arange(bands)).abs()).clamp(min=0)
@@ -90,7 +90,7 @@ class VocoderModel(nn.Module):
 
 
 def load_vocoder(folder: Path, device: str | torch.device = "cpu") -> VocoderModel:
-    """A run of `autosing train vocoder`. Raises InputError where it is none."""
+    """A run of `autosing train vocoder`. Raises InputError if it is not one."""
     file = load_model(folder, "vocoder")
     model = VocoderModel(VocoderConfig.build(file.config, origin=str(folder)))
     restore(model, file, folder)

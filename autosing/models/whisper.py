@@ -1,6 +1,6 @@
-"""The name of a Whisper -> openai-whisper's model, or its encoder alone, loaded once a process; and its states.
+"""The name of a Whisper -> openai-whisper's model, or its encoder alone, loaded once per process; and its states.
 
-The encoder is all that most ask for, and less than a third of the weights. The model shares it.
+Most callers need only the encoder, which has less than a third of the weights. The model shares it.
 
 Shapes: B clips, S samples at 16 kHz, C mel bands, M mel frames (100 a second), T states (50 a second), E their width.
 """
@@ -14,21 +14,21 @@ from autosing.errors import InputError
 
 SAMPLE_RATE_HZ = 16_000
 STATE_SAMPLES = 320
-"""Of audio, for each state."""
+"""Samples of audio for each state."""
 MAX_STATES = 1500
-"""A Whisper hears 30 s at once."""
+"""A Whisper's input has at most 30 s."""
 
 
 def load_whisper(name: str = "whisper-base", device: str = "cpu") -> Any:
     """A `whisper.model.Whisper` in float32 and eval mode, its alignment heads set, on `device`.
 
-    The same object for every asker: change nothing. Raises InputError where the weights cannot be had.
+    All callers get the same object, which must not be changed. Raises InputError if the weights are missing.
     """
     return _load(name, str(device))
 
 
 def load_encoder(name: str = "whisper-base", device: str = "cpu") -> Any:
-    """Its `whisper.model.AudioEncoder`, likewise. How many mel bands it hears: `conv1.in_channels`."""
+    """Its `whisper.model.AudioEncoder`, likewise. Its number of mel bands is `conv1.in_channels`."""
     return _load_encoder(name, str(device))
 
 
@@ -41,7 +41,7 @@ def layer_states(encoder: Any, audio_BS: Any, layer: int) -> list[Any]:
     """[states_BTE] after each block up to `layer`, counted from 1 (the last block's through the encoder's final norm).
 
     audio_BS: torch, mono at 16 kHz, a whole number of states long, 30 s at most. State t is centred on t / 50 s. The
-    encoder hears these samples and no more: no padding to 30 s. Gradients flow where they are enabled.
+    encoder gets these samples only, without padding to 30 s. Gradients flow if they are enabled.
     """
     import torch
     import whisper
@@ -49,7 +49,7 @@ def layer_states(encoder: Any, audio_BS: Any, layer: int) -> list[Any]:
 
     samples = audio_BS.shape[1]
     assert samples % STATE_SAMPLES == 0 and 0 < samples <= MAX_STATES * STATE_SAMPLES, samples
-    # One by one: Whisper floors a spectrogram at 80 dB below its own loudest value.
+    # One by one, because Whisper floors a spectrogram at 80 dB below its own maximum.
     x_BCM = torch.stack([whisper.log_mel_spectrogram(x_S, encoder.conv1.in_channels) for x_S in audio_BS])
     x_BTE = gelu(encoder.conv2(gelu(encoder.conv1(x_BCM)))).transpose(1, 2)
     x_BTE = x_BTE + encoder.positional_embedding[: x_BTE.shape[1]]
@@ -68,7 +68,7 @@ def _load(name: str, device: str) -> Any:
     model = whisper.model.Whisper(whisper.model.ModelDimensions(**dims))
     model.encoder = load_encoder(name, device)
     model.decoder.load_state_dict(decoder)
-    # Without these the word times come from heads that do not follow the audio.
+    # Without these, word times would come from heads that do not follow the audio.
     model.set_alignment_heads(whisper._ALIGNMENT_HEADS[name.removeprefix("whisper-")])
     return model.to(device).eval().requires_grad_(False)
 
@@ -88,7 +88,7 @@ def _build_encoder(dims: dict[str, int], weights: dict[str, Any]) -> Any:
 
 
 def _read(name: str, part: str) -> tuple[dict[str, int], dict[str, Any]]:
-    """(dimensions, the tensors whose names begin with `part`, which is left out)."""
+    """(dimensions, the tensors whose names begin with `part`, without that prefix)."""
     from autosing.pretrained import fetch
 
     return _read_file(fetch(name), part)

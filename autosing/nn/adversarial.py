@@ -1,4 +1,4 @@
-"""x -> x, and backwards its gradient turned round: what follows learns to tell something, what came before to hide it.
+"""x -> x, with its gradient reversed: layers after it learn to detect something, layers before it to hide it.
 
 Ganin & Lempitsky 2015, arXiv:1409.7495, section 3.
 """
@@ -14,16 +14,16 @@ from autosing.config import Config
 
 
 class ReversalConfig(Config):
-    """How strongly gradients are turned, step by step."""
+    """The strength of the reversed gradient, lambda, as a function of the step."""
 
     peak: float = Field(default=1.0, ge=0)
-    """lambda in the end."""
+    """The final lambda."""
     start_step: int = Field(default=0, ge=0)
-    """Before, lambda is 0: the head learns, and nothing is hidden from it."""
+    """Before this step lambda is 0: the head is trained, and nothing is hidden from it."""
     ramp_steps: int = Field(default=2000, ge=0)
-    """Steps from `start_step` in which lambda rises; 0: at once."""
+    """Steps from `start_step` on in which lambda rises; 0: at once."""
     steepness: float = Field(default=10.0, gt=0)
-    """Of the rise: nine tenths of the peak are reached at 0.3 of the ramp for 10."""
+    """Steepness of the rise: with 10, nine tenths of the peak are reached at 0.3 of the ramp."""
 
     def strength(self, step: int) -> float:
         """lambda = peak * (2 / (1 + exp(-steepness * p)) - 1), p the share of the ramp (section 4 of the paper)."""
@@ -36,7 +36,7 @@ class ReversalConfig(Config):
 
 
 class GradientReversal(nn.Module):
-    """Forward the identity; backward the gradient times -lambda of the step."""
+    """Forward: the identity. Backward: the gradient times -lambda of the step."""
 
     def __init__(self, config: ReversalConfig) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class GradientReversal(nn.Module):
 
 
 def reverse_gradient(x: Tensor, strength: float) -> Tensor:
-    """x, whose gradient comes back times -strength."""
+    """x, whose gradient is multiplied by -strength."""
     turned: Tensor = _Reversal.apply(x, strength)
     return turned
 

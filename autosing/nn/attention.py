@@ -1,7 +1,7 @@
-"""Queries, keys, values -> what was attended to; the cache of a decoder's own past; two gated cross-attentions.
+"""Attention of queries over keys and values; the cache of a decoder's own past; two gated cross-attentions.
 
-Query heads may share keys and values in equal groups (grouped-query attention, arXiv:2305.13245): a step reads all
-of them once, so it costs that much less.
+Query heads may share keys and values in equal groups (grouped-query attention, arXiv:2305.13245). A step reads all keys
+and values once, so it becomes cheaper by that factor.
 
 Shapes: B clips, T queries, S keys, H query heads, K key heads, W head width, D = H * W.
 """
@@ -27,7 +27,7 @@ def attend(
 
 
 def visible_bias(visible_BS: Tensor, dtype: torch.dtype) -> Tensor:
-    """A mask of keys -> what is added to their scores."""
+    """A mask of keys -> the bias that is added to their scores."""
     bias_BS = torch.zeros_like(visible_BS, dtype=dtype).masked_fill(~visible_BS, float("-inf"))
     return bias_BS[:, None, None]
 
@@ -64,13 +64,13 @@ class SelfAttention(nn.Module):
         self, x_BTD: Tensor, turn: Tensor, bias_B11S: Tensor | None = None, cache: LayerCache | None = None
     ) -> Tensor:
         B, T, _ = x_BTD.shape
-        # Queries' heads, keys' heads, values' heads; values are not turned.
+        # Heads of queries, of keys, of values; values are not rotated.
         qkv_BTNW = self.qkv(x_BTD).view(B, T, self.heads + 2 * self.key_heads, -1)
         qk_BTNW, v_BTKW = qkv_BTNW.split_with_sizes((self.heads + self.key_heads, self.key_heads), 2)
         q_BTHW, k_BTKW = rotate(qk_BTNW, turn[:, :, 0]).split_with_sizes((self.heads, self.key_heads), 2)
         q_BHTW, k_BKTW, v_BKTW = q_BTHW.transpose(1, 2), k_BTKW.transpose(1, 2), v_BTKW.transpose(1, 2)
         if cache is None:
-            # Padding stands at the end, so a causal pass never sees it and needs no bias.
+            # Padding is at the end, so a causal pass never attends to it and needs no bias.
             bias_B11S = None if self.causal else bias_B11S
             x_BHTW = attend(q_BHTW, k_BKTW, v_BKTW, self.scale, bias_B11S, self.causal)
         else:
@@ -94,7 +94,7 @@ class CrossKeys:
 class CrossPair(nn.Module):
     """x_BTD -> x_BTD: text (or semantic codes) and music attended in parallel from one normalised input.
 
-    AutoSing mixes the two by fixed weights 0.8 and 0.2; here a gate a head, a place, is learned and starts there.
+    AutoSing mixes the two by fixed weights 0.8 and 0.2. Here a gate for each head and place is learned from that start.
     """
 
     def __init__(self, width: int, heads: int, key_heads: int, tunables: Tunables, text_share: float = 0.8) -> None:

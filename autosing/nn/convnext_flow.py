@@ -1,12 +1,12 @@
 """A small estimator of flows: ConvNeXt blocks along time, their norms steered by the time of the flow and the singer.
 
-    x_t, conditions (content, pitch, loudness) -> convolution -> blocks, each told t and who sings -> estimate
+    x_t, conditions (content, pitch, loudness) -> convolution -> blocks, conditioned on t and singer -> estimate
 
 For frames of the codec's latent: 32 numbers at 93.75 Hz, of which two are folded into one of 64, so 47 steps a second.
-ConvNeXt as in Vocos (arXiv:2306.00814); steering by adaptive norms with gates that begin at zero, Peebles & Xie 2022
-(DiT), arXiv:2212.09748, section 3.2.
+ConvNeXt as in Vocos (arXiv:2306.00814); conditioning by adaptive norms with gates that start at zero as in DiT (Peebles
+& Xie 2022, arXiv:2212.09748, section 3.2).
 
-Shapes: B clips, D numbers a frame, T frames, C conditions a frame, E singer's vector, W width.
+Shapes: B clips, D numbers per frame, T frames, C conditions per frame, E singer's vector, W width.
 """
 
 from pydantic import Field
@@ -19,10 +19,10 @@ from autosing.nn.unet import sinusoids
 
 
 class ConvNeXtFlowConfig(Config):
-    """About 3.6 M numbers with 542 conditions: 512 of Whisper base, 28 of pitch, 2 of loudness."""
+    """About 3.6 M parameters with 542 conditions: 512 of Whisper base, 28 of pitch, 2 of loudness."""
 
     channels: int = Field(default=64, ge=1)
-    """Numbers a frame of what flows."""
+    """Numbers per frame of the flow's data."""
     conditions: int = Field(default=542, ge=0)
     singer: int = Field(default=256, ge=0)
     width: int = Field(default=256, ge=2, multiple_of=2)
@@ -37,9 +37,9 @@ class ConvNeXtFlowConfig(Config):
 
 
 class ConvNeXtFlow(nn.Module):
-    """(x_BDT, t_B, told) -> estimate_BDT, `told` being what `tell` makes of the conditions: once for all steps.
+    """(x_BDT, t_B, told) -> estimate_BDT. `told` is the result of `tell` for the conditions, the same in all steps.
 
-    Frames beyond the mask are neither seen nor made (0).
+    Frames outside the mask are not used, and are 0 in the result.
     """
 
     def __init__(self, config: ConvNeXtFlowConfig) -> None:
@@ -83,7 +83,8 @@ class ConvNeXtFlow(nn.Module):
 
 
 class SteeredBlock(nn.Module):
-    """Depthwise convolution over time, a norm whose gain and shift are told, a two-layer perceptron, a told gate."""
+    """Depthwise convolution over time, a norm with conditioned gain and shift, a two-layer perceptron, a conditioned
+    gate."""
 
     def __init__(self, config: ConvNeXtFlowConfig) -> None:
         super().__init__()

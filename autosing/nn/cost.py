@@ -1,6 +1,6 @@
-"""A call of a network -> how many multiply-accumulates it takes, by torch's own counter.
+"""A call of a network -> its number of multiply-accumulates, by torch's own counter.
 
-Counted are matrix products, convolutions and attention; not Fourier transforms, norms and what works number by number.
+Matrix products, convolutions and attention are counted; Fourier transforms, norms and elementwise operations are not.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import torch
 
 
 def count_macs(work: Callable[[], object]) -> int:
-    """Multiply-accumulates of one call (a multiplication and an addition are one), on the sizes it is called with."""
+    """Multiply-accumulates of one call (a multiplication with an addition counts once)."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with torch.no_grad(), FlopCounterMode(display=False) as counter:

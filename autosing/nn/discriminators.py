@@ -1,4 +1,4 @@
-"""audio -> judgements, true or made: at several periods, several resolutions of the spectrum, several scales.
+"""audio -> judgements, true or generated: at several periods, several resolutions of the spectrum, several scales.
 
 Periods: Kong et al. 2020 (HiFi-GAN), arXiv:2010.05646; scales: Kumar et al. 2019 (MelGAN), arXiv:1910.06711;
 resolutions: Jang et al. 2021 (UnivNet), arXiv:2106.07889. The default sizes are those of so-vits-svc 5.0, `SMALL` is
@@ -23,14 +23,14 @@ _SLOPE = 0.2
 
 @dataclass(frozen=True)
 class Judgement:
-    """Of one discriminator: logits (above for true, below for made) and what each of its layers saw, in order."""
+    """The output of one discriminator: logits (higher for true audio) and the features of its layers, in order."""
 
     logits: Tensor
     features: tuple[Tensor, ...]
 
 
 class DiscriminatorConfig(Config):
-    """Which discriminators, and how wide. An empty tuple leaves a kind out."""
+    """Which discriminators to use, and their widths. An empty tuple leaves a kind out."""
 
     periods: tuple[int, ...] = (2, 3, 5, 7, 11)
     period_widths: tuple[int, ...] = (64, 128, 256, 512, 1024)
@@ -40,7 +40,7 @@ class DiscriminatorConfig(Config):
     """(FFT, hop, window) in samples."""
     resolution_width: int = Field(default=32, ge=1)
     scales: int = Field(default=1, ge=0)
-    """The audio as it is, its averages over two samples, over four ..."""
+    """Number of scales: the audio itself, its averages over two samples, over four ..."""
     scale_widths: tuple[int, ...] = (16, 64, 256, 1024, 1024, 1024)
     scale_groups: tuple[int, ...] = (1, 4, 16, 64, 256, 1)
 
@@ -49,7 +49,7 @@ SMALL = DiscriminatorConfig(
     period_widths=(8, 16, 32, 64), resolutions=((1024, 240, 600), (512, 120, 240)), resolution_width=8,
     scale_widths=(8, 16, 32, 64), scale_groups=(1, 4, 4, 1),
 )  # fmt: skip
-"""Widths for a CPU; the periods stay."""
+"""Smaller widths for a CPU, with the same periods."""
 
 
 class Discriminators(nn.Module):
@@ -84,7 +84,7 @@ class PeriodDiscriminator(nn.Module):
 
 
 class ResolutionDiscriminator(nn.Module):
-    """Sees magnitudes of an STFT as a picture, made narrower along frequency."""
+    """Sees magnitudes of an STFT as an image, which becomes smaller along frequency."""
 
     window_W: Tensor
 
@@ -101,8 +101,8 @@ class ResolutionDiscriminator(nn.Module):
         return _judge(self.convs, self.last, self.magnitudes(audio_BS)[:, None], _SLOPE)
 
     def magnitudes(self, audio_BS: Tensor) -> Tensor:
-        """magnitude_BFK: a sine of full scale on a bin is one half. Frames are centred at multiples of the hop, beyond
-        the ends lies silence."""
+        """magnitude_BFK: a full-scale sine on a bin gives one half. Frames are centred at multiples of the hop, with
+        silence beyond the ends."""
         with torch.autocast(audio_BS.device.type, enabled=False):
             spectrum_BKF = torch.stft(
                 audio_BS.float(), self.fft, self.hop, len(self.window_W), self.window_W, pad_mode="constant",

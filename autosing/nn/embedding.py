@@ -28,7 +28,7 @@ class RowEmbedding(nn.Module):
         return x_PD.view(columns_BRT.shape[0], columns_BRT.shape[2], -1)
 
     def entries(self, row: int) -> Tensor:
-        """entries_VD of a row's codes alone: what is read out through them can be no special."""
+        """entries_VD of a row's codes alone: logits from them have no class for specials."""
         first = row * self.vocabulary
         return self.table.weight_VD[first : first + self.sizes[row]]
 

@@ -1,4 +1,4 @@
-"""f0 -> the two sounds that a voice is shaped from: a train of pulses, and noise. Both have power one.
+"""f0 -> the two excitations of a voice: a train of pulses, and noise. Both have power one.
 
 Shapes: B clips, F frames, S = F * hop samples.
 """
@@ -34,8 +34,8 @@ def pulses(
     Unvoiced is where f0 is 0, or what `voiced_BF` says: then f0 has no gaps. `turns_B`: the phase after the first frame
     (see `turns`; within it f0 may differ, since its neighbour is not seen); with both, a song's chunks go on from one
     another.
-    The sum over k of cos(k phase) in closed form (Winham & Steiglitz 1970). f0 goes between the frames' middles in
-    straight lines of log f0; the phase is summed in float64: at 24 kHz float32 would be a cent off after a minute.
+    The sum over k of cos(k phase) in closed form (Winham & Steiglitz 1970). log f0 is interpolated linearly between the
+    frames' middles. The phase is summed in float64: with float32 at 24 kHz it would be a cent off after a minute.
     """
     if voiced_BF is None:
         voiced_BF, f0_hz_BF = f0_hz_BF > 0, fill_gaps(f0_hz_BF)
@@ -94,7 +94,7 @@ def noise(num_samples: int, device: torch.device, first_sample: int = 0) -> Tens
 
 
 def to_samples(x_BF: Tensor, hop_samples: int) -> Tensor:
-    """x_BS: straight lines between the middles of the frames, flat beyond the first and last."""
+    """x_BS: interpolated linearly between the middles of the frames, constant beyond the first and last."""
     return torch.nn.functional.interpolate(x_BF[:, None], scale_factor=hop_samples, mode="linear")[:, 0]
 
 
@@ -102,7 +102,7 @@ F0_FEATURES = 14
 
 
 def f0_features(f0_hz_BN: Tensor) -> Tensor:
-    """features_BDN of pitch: voiced or not, height, and sines of it from one turn in 12 octaves to six an octave."""
+    """features_BDN of pitch: voiced or not, height, and its sines from one period in 12 octaves to six per octave."""
     voiced_BN = (f0_hz_BN > 0).float()
     octave_BN = torch.where(f0_hz_BN > 0, (f0_hz_BN.clamp(min=1.0) / 220).log2(), 0.0)
     turns = torch.tensor([1 / 12, 1 / 6, 1 / 3, 1, 3, 6], device=f0_hz_BN.device)

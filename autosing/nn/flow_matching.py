@@ -1,12 +1,12 @@
-"""(data, prior mean, noise) -> what a flow model learns from; and a trained one, a prior and a seed -> new data.
+"""(data, prior mean, noise) -> the training loss of a flow model; and a trained model, a prior and a seed -> new data.
 
-Three objectives as one choice (`objective_of`): score matching on the variance-preserving SDE that ends around a prior
-mean (Grad-TTS, Grad-SVC), flow matching on the optimal-transport path, and rectified flow, which may learn again from
-pairs it made itself (reflow). Each knows its path, its target, and the velocity that follows from an estimate.
+There are three objectives (`objective_of`): score matching on the variance-preserving SDE that ends around a prior mean
+(Grad-TTS, Grad-SVC), flow matching on the optimal-transport path, and rectified flow, which may be trained again on
+pairs that it generated itself (reflow). Each has its path, its target, and the velocity that follows from an estimate.
 
-An estimator is a function of (x_BDT, t_B); conditions, mask and singer are bound to it before it comes here.
+An estimator is a function of (x_BDT, t_B); conditions, mask and singer are already bound to it.
 
-Shapes: B clips, D numbers a frame, T frames, K times.
+Shapes: B clips, D numbers per frame, T frames, K times.
 """
 
 from abc import ABC, abstractmethod
@@ -32,20 +32,20 @@ from autosing.nn.solvers import (
 )
 
 Estimator = Callable[[Tensor, Tensor], Tensor]
-"""(x_BDT, t_B) -> the objective's target, as far as it can be told from x and t."""
+"""(x_BDT, t_B) -> an estimate of the objective's target."""
 
 
 class FlowConfig(Config):
-    """Which objective, and its numbers."""
+    """Which objective to use, and its parameters."""
 
     objective: Literal["vp", "cfm", "rectified"] = "rectified"
     around_prior: bool = False
-    """Flows begin at the prior mean plus noise, not at noise. VP always ends there."""
+    """Flows begin at the prior mean plus noise, not at noise alone. vp always does."""
     sigma_min: float = Field(default=1e-4, ge=0, lt=1)
-    """Of cfm: the spread that is left around each datum at the end."""
+    """cfm: the standard deviation that remains around each datum at the end."""
     beta_first: float = Field(default=0.05, gt=0)
     beta_last: float = Field(default=20.0, gt=0)
-    """Of vp: its noise a unit of time, at data and at noise."""
+    """vp: its noise per unit of time, at data and at noise."""
 
 
 class Objective(ABC):
@@ -62,7 +62,7 @@ class Objective(ABC):
 
     @abstractmethod
     def point(self, data_BDT: Tensor, source_BDT: Tensor, prior_BDT: Tensor, t_B: Tensor) -> tuple[Tensor, Tensor]:
-        """(x_BDT at time t, target_BDT that the estimator is to tell from it)."""
+        """(x_BDT at time t, target_BDT that the estimator must predict from it)."""
 
     @abstractmethod
     def draw_times(self, uniform_B: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ class Objective(ABC):
     ) -> Tensor:
         """Mean squared error over the frames of the mask, at a time drawn for each clip.
 
-        source_BDT: the other end of pairs that belong together (`reflow_pairs`); drawn where none is given.
+        source_BDT: the sources that belong to the data (`reflow_pairs`); by default they are drawn.
         times_K: draw from these times only. (begin,) distils a reflowed model to one step (Liu et al. 2022,
         arXiv:2209.03003, section 2), (0, 1/2) to two.
         """
@@ -106,7 +106,7 @@ class VpScore(Objective):
 
         dX = (mu - X) beta / 2 dt + sqrt(beta) dW
 
-    The estimator tells the noise, which is -sigma times the score: their weighted loss, with the sign turned."""
+    The estimator predicts the noise, -sigma times the score: this is their weighted loss, with the other sign."""
 
     begin, end = 1.0, 1e-3
     around_prior = True
@@ -135,7 +135,7 @@ class VpScore(Objective):
         return slope
 
     def denoised(self, estimate: Estimator, prior_BDT: Tensor) -> Callable[[Tensor, float], Tensor]:
-        """(x_BDT - prior_BDT, t) -> the data in it, less the prior: relative to mu the process is the plain VP one."""
+        """(x_BDT - prior_BDT, t) -> the data less the prior: relative to mu, the process is the plain VP one."""
 
         def data(away_BDT: Tensor, t: float) -> Tensor:
             noise_BDT = estimate(prior_BDT + away_BDT, _times(away_BDT, t))
@@ -184,11 +184,11 @@ def sample(
     temperature: float = 1.0,
     first_frame: int = 0,
 ) -> Tensor:
-    """New data_BDT; where the mask is false, the prior as it was.
+    """New data_BDT; where the mask is false, the prior unchanged.
 
-    seed: a number, or a generator that one is drawn from; the noise of a frame follows from it and the frame's number,
-    counted from `first_frame`, so chunks of one song fit together. temperature scales all noise; 0: without noise.
-    Raises InputError for a method that does not solve this objective, and for no steps.
+    seed: a number, or a generator from which one is drawn. The noise of a frame follows from it and the frame's number,
+    counted from `first_frame`, so that chunks of one song fit together. temperature scales all noise; 0: no noise.
+    Raises InputError for a method that cannot solve this objective, and for steps below 1.
     """
     noise_NBDT = _noise(prior_BDT, seed, first_frame, 1 + steps * (method == "ml-sde"))
     start_BDT = objective.source(prior_BDT, temperature * noise_NBDT[0])
@@ -205,10 +205,10 @@ def reflow_pairs(
     method: Method = "heun",
     steps: int = 10,
 ) -> tuple[Tensor, Tensor]:
-    """(source_BDT, data_BDT) that the flow joins: what a second rectified flow learns from, whose ways cross less
-    (reflow, Liu et al. 2022, section 2). Raises InputError for a solver with noise of its own, which joins nothing."""
+    """(source_BDT, data_BDT) pairs that the flow maps to one another. A second rectified flow that is trained on them
+    has straighter paths (reflow, Liu et al. 2022, section 2). Raises InputError for a stochastic solver."""
     if method == "ml-sde":
-        raise InputError("reflow by ml-sde: its end does not follow from its start; take an ODE solver")
+        raise InputError("reflow by ml-sde: its result does not follow from its start alone; take an ODE solver")
     source_BDT = objective.source(prior_BDT, _noise(prior_BDT, seed, 0, 1)[0])
     no_noise = prior_BDT.new_zeros(0)
     return source_BDT, _follow(objective, estimate, prior_BDT, source_BDT, mask_BT, method, steps, no_noise)
@@ -245,8 +245,8 @@ def _follow(
 
 
 def guided(told: Estimator, untold: Estimator, scale: float) -> Estimator:
-    """Guidance by dropped conditions (Ho & Salimans 2022, arXiv:2207.12598, equation 6, scale = 1 + w): away from the
-    estimate that knows no conditions. scale 1: the told one alone, asked once; 0: the untold one."""
+    """Classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598, equation 6, scale = 1 + w): away from the
+    unconditional estimate. scale 1: only the conditional estimate is computed; 0: only the unconditional one."""
     if scale == 1:
         return told
 
@@ -258,8 +258,8 @@ def guided(told: Estimator, untold: Estimator, scale: float) -> Estimator:
 
 
 def drop_conditions(condition: Tensor, null: Tensor, share: float, generator: torch.Generator | None = None) -> Tensor:
-    """In training: of a batch's conditions [B, ...], each clip's becomes `null` (a learned vector, or zeros, that fits
-    one clip's) with the probability `share`."""
+    """For training: each clip's condition in a batch [B, ...] is replaced with the probability `share` by `null`, a
+    learned vector or zeros of the shape of one clip's condition."""
     dropped_B = torch.rand(len(condition), generator=generator, device=condition.device) < share
     return torch.where(dropped_B.view(-1, *[1] * (condition.dim() - 1)), null, condition)
 

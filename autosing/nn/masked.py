@@ -1,6 +1,6 @@
-"""Norms over time that do not see padding: clips of a batch are as they would be alone.
+"""Norms over time that ignore padding: clips give the same result in a batch as alone.
 
-Shapes: B clips, D numbers a frame (C channels by M bands where it is a picture), T frames.
+Shapes: B clips, D numbers per frame (C channels by M bands for an image), T frames.
 """
 
 import torch
@@ -11,8 +11,8 @@ _EPS = 1e-5
 
 
 class MaskedInstanceNorm(nn.Module):
-    """x_BDT -> each number to mean 0 and variance 1 over the frames of the mask, then a learned gain and bias; 0 where
-    the mask is false. A voice's own colour is mostly in these means and variances (AdaIN-VC, Chou et al. 2019,
+    """x_BDT -> normalised to mean 0 and variance 1 over the frames of the mask, then a learned gain and bias; 0 where
+    the mask is false. These means and variances contain most of a voice's timbre (AdaIN-VC, Chou et al. 2019,
     arXiv:1904.05742)."""
 
     def __init__(self, width: int) -> None:
@@ -39,7 +39,7 @@ class MaskedGroupNorm(nn.GroupNorm):
 
 
 class ContentPrenet(nn.Module):
-    """content_BCT -> x_BDT: what is said, with less of who says it. As in Grad-SVC: five times a convolution of 5
+    """content_BCT -> x_BDT: content with less information on the speaker. As in Grad-SVC: five times a convolution of 5
     frames, masked instance norm, ReLU and dropout; then a projection that starts at zero."""
 
     def __init__(self, in_width: int, width: int, layers: int = 5, kernel: int = 5, dropout: float = 0.5) -> None:
@@ -69,7 +69,7 @@ def _weights(x_BDT: Tensor, mask_BT: Tensor | None) -> Tensor:
 
 
 def _standardised(x: Tensor, mask: Tensor, over: tuple[int, ...]) -> Tensor:
-    """Mean 0 and variance 1 over some dimensions, counted where the mask (which broadcasts to x) is one."""
+    """Mean 0 and variance 1 over the dimensions `over`, counting entries where the mask (broadcast to x) is one."""
     weight = mask.expand_as(x)
     count = weight.sum(over, keepdim=True).clamp(min=1)
     mean = (x * weight).sum(over, keepdim=True) / count

@@ -1,8 +1,8 @@
-"""muP: a learning rate and an init that hold for every width: what is tuned at width 192 serves the large sizes.
+"""muP: a learning rate and an init that hold for every width, so that settings tuned at width 192 fit the large sizes.
 
 After Yang et al., Tensor Programs V (arXiv:2203.03466), table 3, for Adam: a matrix from a wide input starts with
-standard deviation ~ 1/sqrt(fan_in) and learns at a rate ~ 1/fan_in; vectors (embeddings, biases, norms) keep their
-rate; what is read out through a table is scaled by 1/width; queries and readout projections start at zero.
+standard deviation ~ 1/sqrt(fan_in) and has a learning rate ~ 1/fan_in; vectors (embeddings, biases, norms) keep their
+rate; logits through a table are scaled by 1/width; queries and output projections start at zero.
 
 Shapes: I inputs, O outputs, V entries of a table, D width.
 """
@@ -19,32 +19,32 @@ from autosing.config import Config
 
 
 class Tunables(Config):
-    """What is tuned once, at `base_width`. Every field steers init, forward or optimiser (tests/test_mup.py)."""
+    """Hyperparameters tuned once, at `base_width`, for init, forward pass or optimiser (tests/test_mup.py)."""
 
     base_width: int = Field(default=192, gt=0)
     init_std: float = Field(default=1.0, gt=0)
-    """A matrix starts with init_std / sqrt(fan_in), cut at 3 sigma."""
+    """A matrix starts with standard deviation init_std / sqrt(fan_in), truncated at 3 sigma."""
     embedding_std: float = Field(default=0.3, gt=0)
     embedding_lr_scale: float = Field(default=8.0, gt=0)
-    """Tables and null tokens learn so many times faster than the base rate."""
+    """Factor on the learning rate of tables and null tokens."""
     projector_lr_scale: float = Field(default=2.5, gt=0)
-    """Likewise the projections of frozen vectors: semantic codebook, singer, time."""
+    """Factor on the learning rate of projections of frozen vectors: semantic codebook, singer, time."""
     output_mult: float = Field(default=0.5, gt=0)
     query_mult: float = Field(default=1.0, gt=0)
     """Scores are query_mult * 8 / head_width * (q . k)."""
     weight_decay: float = Field(default=0.1, ge=0)
-    """Of matrices alone."""
+    """Only for matrices."""
 
     def output_scale(self, width: int) -> float:
-        """What a readout through a table of vectors of this width is multiplied by."""
+        """The factor on logits through a table of vectors of this width."""
         return self.output_mult * self.base_width / width
 
 
 class Linear(nn.Module):
-    """x_I -> x_O. The weight lies with its longer side last: on a CPU a single row times it is then far faster."""
+    """x_I -> x_O. The weight is stored with its longer side last: products with one row are then faster on a CPU."""
 
     bias_O: nn.Parameter
-    """None where there is no bias."""
+    """None if there is no bias."""
 
     def __init__(
         self, inputs: int, outputs: int, tunables: Tunables, lr_scale: float = 1.0, zero: bool = False,

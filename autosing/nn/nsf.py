@@ -1,9 +1,9 @@
-"""Frames and an excitation -> sound, by upsampling step by step: a neural source filter with snake activations.
+"""Frames and an excitation -> audio, by several upsamplings: a neural source filter with snake activations.
 
-The excitation (pulses of the pitch, and noise) joins after each upsampling at that step's rate, as in NSF-HiFiGAN and
-so-vits-svc 5.0 (Wang 2019, arXiv:1904.12088; BigVGAN, arXiv:2206.04658). Pitch is then followed and not guessed.
+The excitation (pulses at the pitch, and noise) is added after each upsampling at that step's rate, as in NSF-HiFiGAN
+and so-vits-svc 5.0 (Wang 2019, arXiv:1904.12088; BigVGAN, arXiv:2206.04658). So the pitch is given and not guessed.
 
-Shapes: B clips, D numbers a frame, C channels, F frames, S = F * hop samples, T steps of a stage.
+Shapes: B clips, D numbers per frame, C channels, F frames, S = F * hop samples, T steps of a stage.
 """
 
 import math
@@ -20,11 +20,11 @@ from autosing.nn.snake import AntiAliasedSnake, Snake, SnakeBlock
 
 
 class NsfConfig(Config):
-    """The generator's numbers; the product of `rates` is the hop."""
+    """The generator's sizes; the product of `rates` is the hop."""
 
     rates: tuple[int, ...] = (8, 8, 2, 2)
     channels: int = Field(default=256, ge=8)
-    """Before the first upsampling; halved at each."""
+    """Channels before the first upsampling; each upsampling halves them."""
     kernels: tuple[int, ...] = (3, 7, 11)
     dilations: tuple[int, ...] = (1, 3, 5)
     anti_aliased: bool = True
@@ -68,8 +68,8 @@ class _Stage(nn.Module):
         super().__init__()
         rate, channels = config.rates[number], config.channels >> (number + 1)
         self.left = math.prod(config.rates[number + 1 :])
-        """Samples a step."""
-        # So padded that T steps become exactly rate * T.
+        """Samples per step."""
+        # Padded so that T steps become exactly rate * T.
         self.up = weight_norm(
             nn.ConvTranspose1d(
                 2 * channels + (config.channels >> number) % 2, channels, 2 * rate, stride=rate,

@@ -1,7 +1,7 @@
-"""Times and positions -> rotations of queries and keys (RoPE), and -> a learned embedding of a moment.
+"""Times and positions -> rotations of queries and keys (RoPE), and -> a learned embedding of a time.
 
-Positions are continuous: a word at 1.37 s, a column of the accompaniment and a token of the voice stand on one axis, so
-a head can look "where I am now" whatever the rates of the two sides.
+Positions are continuous: a word at 1.37 s, a column of the accompaniment and a token of the voice lie on one axis, so a
+head can attend to its own time, whatever the rates of the two sides.
 
 Shapes: B clips, T places, n kinds of vector, H heads (of a turn: half a head), W head width, D width.
 """
@@ -13,7 +13,7 @@ from autosing.nn.mup import Linear, Tunables, vector
 
 
 def rotation(positions_BT: Tensor, head_width: int, base: float = 10_000.0) -> Tensor:
-    """turn_BT11H (complex64, H half a head): RoPE (arXiv:2104.09864) at any real positions. Fits x_BTnHW."""
+    """turn_BT11H (complex64, H half a head): RoPE (arXiv:2104.09864) at any real positions, for x_BTnHW."""
     half = head_width // 2
     speed_H = base ** (-torch.arange(half, device=positions_BT.device, dtype=torch.float32) / half)
     angle = positions_BT.float()[:, :, None, None, None] * speed_H
@@ -26,18 +26,18 @@ def side_by_side(*turns: Tensor) -> Tensor:
 
 
 def unrotated_where(untimed_B: Tensor, turn: Tensor) -> Tensor:
-    """No rotation for clips whose text has no times: their bytes are then looked at by content alone."""
+    """No rotation for clips whose text has no times, so that their bytes are attended to by content alone."""
     return torch.where(untimed_B[:, None, None, None, None], torch.ones((), dtype=turn.dtype, device=turn.device), turn)
 
 
 def rotate(x_BTnHW: Tensor, turn: Tensor) -> Tensor:
-    """Neighbouring channels, as one complex number, turned by their angle; in fp32, whatever x is."""
+    """Neighbouring channels, as one complex number, rotated by their angle; in fp32, whatever the type of x."""
     pairs = torch.view_as_complex(x_BTnHW.float().unflatten(-1, (-1, 2)))
     return torch.view_as_real(pairs * turn).flatten(-2).to(x_BTnHW.dtype)
 
 
 class TimeEmbedding(nn.Module):
-    """time_s -> x_D: sinusoids of periods from 0.1 to 100 s, projected; where negative (not known) a null token."""
+    """time_s -> x_D: sinusoids with periods from 0.1 to 100 s, projected; a null token where negative (not known)."""
 
     def __init__(self, width: int, tunables: Tunables, features: int = 64) -> None:
         super().__init__()

@@ -1,9 +1,9 @@
-"""latent_BDF -> codes of several rates and the latent they stand for: residual quantisation, one level a rate.
+"""latent_BDF -> codes of several rates, and the latent of codes: residual quantisation, with a rate for each level.
 
-Level i averages what the coarser levels left over `strides[i]` frames and takes the nearest of its vectors (van den
-Oord 2017; residual as in SoundStream, arXiv:2107.03312; rates as in SNAC, arXiv:2410.14411). Vectors start by
-k-means on latents seen during an unquantised warm-up, follow their members by moving averages, and are thrown anew
-when nobody comes to them.
+Level i averages the residual of the coarser levels over `strides[i]` frames and takes the nearest of its vectors (van
+den Oord 2017; residual as in SoundStream, arXiv:2107.03312; rates as in SNAC, arXiv:2410.14411). Vectors are
+initialised by k-means on latents of an unquantised warm-up, follow their members by moving averages, and are replaced
+when they have no members.
 
 Shapes: B clips, D width, F frames, N_i = F / strides[i], V vectors of a level, M latents to be placed (in `encode`:
 blocks of W frames, K beams, C codes chosen so far).
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 
 class Level(nn.Module):
-    """One codebook: vectors_VD and the moving counts and sums that they are the quotient of."""
+    """One codebook: vectors_VD, and the moving sums and counts of which they are the quotient."""
 
     vectors_VD: Tensor
     counts_V: Tensor
@@ -30,13 +30,13 @@ class Level(nn.Module):
         self.register_buffer("sums_VD", torch.zeros(size, width))
 
     def nearest(self, x_MD: Tensor) -> Tensor:
-        """codes_M. Squares of x are the same for all vectors and left out."""
+        """codes_M. The squares of x are left out, as they are the same for all vectors."""
         distance_MV = self.vectors_VD.pow(2).sum(1) - 2 * x_MD @ self.vectors_VD.mT
         return distance_MV.argmin(1)
 
     @torch.no_grad()
     def start(self, x_MD: Tensor, generator: torch.Generator, rounds: int = 12) -> None:
-        """k-means. Vectors without members are thrown onto random latents each round."""
+        """k-means. In each round, vectors without members are moved to random latents."""
         size = len(self.vectors_VD)
         self.vectors_VD.copy_(x_MD[_draw(x_MD, size, generator)])
         for _ in range(rounds):
@@ -49,9 +49,9 @@ class Level(nn.Module):
 
     @torch.no_grad()
     def follow(self, x_MD: Tensor, generator: torch.Generator) -> None:
-        """One moving-average step towards the members that these latents are; dead vectors are replaced."""
+        """One moving-average step of each vector towards its members among these latents; dead vectors are replaced."""
         counts_V, sums_VD = self._members(x_MD)
-        # Counts in shares of an even use, so that `dead_below` means the same for every batch and level.
+        # Counts relative to uniform use, so that `dead_below` means the same for every batch and level.
         scale = len(self.vectors_VD) / counts_V.sum()
         self.counts_V.lerp_(counts_V * scale, 1 - self.decay)
         self.sums_VD.lerp_(sums_VD * scale, 1 - self.decay)
@@ -84,16 +84,16 @@ class ResidualQuantizer(nn.Module):
         return found
 
     def encode(self, z_BDF: Tensor, beams: int = 4, levels: int | None = None) -> list[Tensor]:
-        """[codes_BN_i]: of each block, the best of the `beams` sums of vectors that were kept while going from level
-        to level. One beam takes the nearest vector at once; four leave 7 % less error. `levels`: only so many of the
-        coarsest (None: all)."""
+        """[codes_BN_i], by beam search over levels for each block: `beams` sums of vectors are kept from level to
+        level. With one beam each level takes its nearest vector; four leave 7 % less error. `levels`: only so many of
+        the coarsest (None: all)."""
         block = self.strides[0]
         rest_MKDW = z_BDF.unflatten(2, (-1, block)).transpose(1, 2).flatten(0, 1)[:, None]
         chosen_MKC = torch.zeros(*rest_MKDW.shape[:2], 0, dtype=torch.long, device=z_BDF.device)
         for level, stride in self._levels()[:levels]:
             for first in range(0, block, stride):
                 part_MKDW = rest_MKDW[..., first : first + stride]
-                # What a vector v adds to the error: stride * (v * v - 2 * v * mean of the part).
+                # A vector v changes the error by stride * (v * v - 2 * v * mean of the part).
                 added_MKV = level.vectors_VD.pow(2).sum(1) - 2 * part_MKDW.mean(3) @ level.vectors_VD.mT
                 error_MKV = rest_MKDW.pow(2).sum((2, 3))[..., None] + stride * added_MKV
                 size = len(level.vectors_VD)
@@ -108,7 +108,7 @@ class ResidualQuantizer(nn.Module):
         return [level_BMc.flatten(1) for level_BMc in codes_BMC.split(per_block, dim=2)]
 
     def decode(self, codes: Sequence[Tensor]) -> Tensor:
-        """[codes_BN_i] -> z_BDF, the sum of what the levels say: all of them, or the coarsest that are given."""
+        """[codes_BN_i] -> z_BDF, the sum of the levels' vectors: of all levels, or of the coarsest that are given."""
         parts = [
             self.level(i).vectors_VD[codes_BN].mT.repeat_interleave(stride, dim=2)
             for i, (stride, codes_BN) in enumerate(zip(self.strides[: len(codes)], codes, strict=True))
@@ -116,9 +116,9 @@ class ResidualQuantizer(nn.Module):
         return torch.stack(parts).sum(0)
 
     def forward(self, z_BDF: Tensor, levels_B: Tensor | None = None) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """-> (quantised z_BDF with the gradient passed straight through, commitment loss, [what each level was
-        asked to place, x_MD]): the last for `follow`. `levels_B`: how many of the levels speak for each clip (quantiser
-        dropout as in SoundStream); all of them are asked in any case."""
+        """-> (quantised z_BDF with a straight-through gradient, commitment loss, [input x_MD of each level]); the last
+        is for `follow`. `levels_B`: the number of levels used for each clip (quantiser dropout as in SoundStream);
+        inputs are computed for all levels."""
         z_BDF = z_BDF.float()
         if not bool(self.started):
             return z_BDF, z_BDF.new_zeros(()), []
@@ -132,7 +132,7 @@ class ResidualQuantizer(nn.Module):
 
     @torch.no_grad()
     def start(self, z_BDF: Tensor, generator: torch.Generator) -> None:
-        """k-means of each level on what the ones before it left of these latents."""
+        """k-means of each level on the residual of the levels before it."""
         rest_BDF = z_BDF
         for level, stride in self._levels():
             pooled_BDN = _pool(rest_BDF, stride)
@@ -147,7 +147,7 @@ class ResidualQuantizer(nn.Module):
             level.follow(x_MD, generator)
 
     def _walk(self, z_BDF: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """([the sum of the first 0, 1, 2 ... levels], [what each level was asked])."""
+        """([the sum of the first 0, 1, 2 ... levels], [the input of each level])."""
         rest_BDF, spoken, asked = z_BDF.detach(), [torch.zeros_like(z_BDF)], []
         for level, stride in self._levels():
             pooled_BDN = _pool(rest_BDF, stride)

@@ -1,8 +1,8 @@
 """x_BCT -> x_BCT: periodic activations between upsampling and downsampling by two, and residual blocks of them.
 
-A snake (Ziyin 2020, arXiv:2006.08195), x + sin(alpha x)^2 / beta, makes harmonics of what it is given. Those above half
-the rate would fold back as tones that nobody sang, so it works at twice the rate, and a low-pass takes them away before
-the way back (BigVGAN, arXiv:2206.04658).
+A snake (Ziyin 2020, arXiv:2006.08195), x + sin(alpha x)^2 / beta, generates harmonics of its input. Those above half
+the rate would alias, so it is applied at twice the rate, and a low-pass removes them before downsampling (BigVGAN,
+arXiv:2206.04658).
 
 Shapes: B clips, C channels, T steps.
 """
@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _TAPS = 12
-"""Of the low-pass; a Kaiser window with 0.6 of the rate from pass to stop, as in BigVGAN."""
+"""Length of the low-pass; a Kaiser window with a transition band of 0.6 of the rate, as in BigVGAN."""
 
 
 def low_pass(taps: int = _TAPS) -> Tensor:
-    """filter_K: half of the band, by a windowed sinc; its sum is one."""
+    """filter_K, which passes the lower half of the band: a windowed sinc with sum one."""
     transition = 0.6
     attenuation_db = 2.285 * (taps / 2 - 1) * math.pi * transition + 7.95
     # Kaiser's formulas (Oppenheim & Schafer, equation 7.75).
@@ -33,7 +33,7 @@ def low_pass(taps: int = _TAPS) -> Tensor:
 
 
 class Snake(nn.Module):
-    """Channels' own alpha and beta, kept as logarithms, at the rate of the input."""
+    """The snake at the rate of the input; each channel has its own alpha and beta, stored as logarithms."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class AntiAliasedSnake(nn.Module):
         filter_C1K = self.filter_K.to(x_BCT.dtype).expand(channels, 1, -1)
         edged_BCT = F.pad(x_BCT, (half // 2 + 1, half // 2 + 1), mode="replicate")
         doubled_BCT = 2 * F.conv_transpose1d(edged_BCT, filter_C1K, stride=2, groups=channels)
-        # What was put at the edges goes again: step t of the input lies at 2 t and 2 t + 1 from here on.
+        # The padding at the edges is removed: step t of the input is at 2 t and 2 t + 1 from here on.
         first = 2 * (half // 2 + 1) + half - 1
         doubled_BCT = self.snake(doubled_BCT[..., first : first + 2 * x_BCT.shape[2]])
         edged_BCT = F.pad(doubled_BCT, (half - 1, half), mode="replicate")

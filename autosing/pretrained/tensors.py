@@ -1,8 +1,8 @@
-"""A file of weights, its digest known or the user's own -> its tensors by name, and what it says of itself.
+"""A file of weights, with a known digest or the user's own -> its tensors by name, and its metadata.
 
-Safetensors, and checkpoints of torch: openai-whisper's, fairseq's, soft-vc's, plain state dicts. Nothing of a file is
-run: a checkpoint is read with `weights_only`, and what is neither tensor nor plain container (fairseq keeps its
-dictionaries and options in there) becomes an empty object of ours.
+Safetensors, and checkpoints of torch: openai-whisper's, fairseq's, soft-vc's, plain state dicts. No code in a file is
+run: a checkpoint is read with `weights_only`, and objects that are neither tensors nor plain containers (fairseq stores
+dictionaries and options) become empty objects.
 """
 
 import json
@@ -20,7 +20,7 @@ _WRAPPED = ("model_state_dict", "model", "hubert", "state_dict")
 def open_tensors(path: Path, part: str = "") -> tuple[dict[str, Any], dict[str, str]]:
     """({name: torch tensor}, facts), only names that begin with `part`. Facts of a Whisper: its `dims`, as JSON.
 
-    Raises InputError where it is no file of weights.
+    Raises InputError if it is not a file of weights.
     """
     if not path.is_file():
         raise InputError(f"weights {path}: no such file")
@@ -49,7 +49,7 @@ def _safetensors(path: Path, part: str) -> tuple[dict[str, Any], dict[str, str]]
 
 
 class _Inert:
-    """Stands for an object of a class that is not ours: takes anything, does nothing."""
+    """Replaces an object of an unknown class: accepts any arguments and does nothing."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         pass

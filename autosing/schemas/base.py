@@ -1,4 +1,4 @@
-"""A record class <-> an Arrow schema and its rows: what lies in each table is written once, as a dataclass."""
+"""A record class <-> an Arrow schema and its rows: the columns of each table are declared once, as a dataclass."""
 
 import dataclasses
 import functools
@@ -26,13 +26,13 @@ Float32s = Annotated[np.ndarray, pa.float32()]
 Int32s = Annotated[np.ndarray, pa.int32()]
 """A 1-D int32 array, stored as list<int32>."""
 Matrix = lambda kind, width: Annotated[np.ndarray, kind, width]  # noqa: E731
-"""A 2-D array of so many columns, stored as list<fixed_size_list<kind>>: Matrix(pa.float16(), 512)."""
+"""A 2-D array with a fixed number of columns, stored as list<fixed_size_list<kind>>: Matrix(pa.float16(), 512)."""
 Float16Frames = Annotated[np.ndarray, pa.float16(), None]
-"""A 2-D float16 array of as many columns as its maker gives, stored as list<list<halffloat>>."""
+"""A 2-D float16 array with any number of columns, stored as list<list<halffloat>>."""
 
 
 def arrow_schema(record: Any) -> pa.Schema:
-    """The Arrow schema of a record class: one column a field, nullable where the field may be None."""
+    """The Arrow schema of a record class: one column for each field, nullable if the field may be None."""
     return pa.schema([_field(name, kind) for name, kind in _hints(record).items()])
 
 
@@ -42,7 +42,7 @@ def to_row(record: Any) -> dict[str, Any]:
 
 
 def from_row(record: type[R], row: Mapping[str, Any]) -> R:
-    """A row as Arrow gives it -> the record; columns that the record does not name are left alone."""
+    """A row as Arrow gives it -> the record; columns that the record does not name are ignored."""
     kinds: dict[str, Any] = _hints(typing.cast(Any, record))
     return record(**{name: _revive(kind, row.get(name)) for name, kind in kinds.items()})
 

@@ -1,4 +1,4 @@
-"""What a clip can be told by. Each feature is declared here once; stages, join, shards, verify and card loop over them.
+"""The features of clips. Each is declared here once; stages, join, shards, verify and card loop over them.
 
 A feature is a stage and its table, `<name>.parquet`, and a group of a dataset's members of the same name. To add one:
 its record and its declaration here, its stage in processing/stages/<name>.py.
@@ -26,12 +26,12 @@ class Member:
     column: str
     dtype: Any
     wide_dtype: Any = None
-    """Where its codes do not fit `dtype`: those of a codebook of more than 32,768."""
+    """The type if its codes do not fit `dtype`, because the codebook has more than 32,768."""
     rate_hz: Fraction | None = None
-    """Frames a second along the first axis; None: no series, or codes, whose codebook says it."""
+    """Frames per second along the first axis; None: no series, or codes, whose codebook has the rate."""
     width: tuple[int | None, ...] | None = None
-    """What follows the frames of a series, () for a number a frame; without a rate the whole shape. None: any. A None
-    in it: as many as the stage's parts have, which the index records."""
+    """The shape after the first axis, () for one number per frame; without a rate the whole shape. None: any. A None in
+    it: the total width of the stage's parts, which the index records."""
     unit: bool = False
     """A vector of length 1."""
     optional: bool = False
@@ -42,7 +42,7 @@ class Member:
         return f"{self.name}.npy"
 
     def record(self, codes: Codes | None = None, parts: Sequence[Part] = ()) -> MemberRecord:
-        """What index.json says of it. `codes`: what its numbers stand for, where it holds codes; `parts`: see Part."""
+        """Its record in index.json. `codes`: the record of its codec or codebook, if it has any; `parts`: see Part."""
         rate_hz = None if self.rate_hz is None else float(self.rate_hz)
         whole = sum(part.width for part in parts) or None
         width = None if self.width is None else tuple(whole if n is None else n for n in self.width)
@@ -58,17 +58,17 @@ class Member:
 
 @dataclass(frozen=True)
 class Feature:
-    """A stage whose table shards may carry."""
+    """A stage whose table can be part of shards."""
 
     name: str
     about: str
     record: type
     members: tuple[Member, ...]
     asked_for: bool = False
-    """Made only where it is named (`--stages`, or a config's `run`): it is large, and not all models are told it."""
+    """Made only on request (`--stages`, or a config's `run`), because it is large and not all models need it."""
     codes: Callable[[Mapping[str, Any]], Codes] | None = None
-    """Of a feature of codes: its stage's {"config", "weights"}, as the table tells them -> what the codes stand for.
-    Raises InputError where other weights lie under that name now."""
+    """Of a feature of codes: its stage's {"config", "weights"}, as recorded in the table -> the record of the codec or
+    codebook. Raises InputError if other weights have that name now."""
 
 
 def _codec(made: Mapping[str, Any]) -> CodecRecord:
@@ -88,10 +88,10 @@ def _semantic_codebook(made: Mapping[str, Any]) -> SemanticRecord:
 
 
 def _unchanged(table: str, name: str, made: str, now: str) -> str:
-    """The digest that the codes were made with, which must be that of the weights whose numbers are read now."""
+    """The digest of the weights that made the codes. Raises InputError if today's weights are others."""
     if made != now:
         raise InputError(
-            f"{table}.parquet: {name} was another file then (digest {made[:12]}, now {now[:12]}); "
+            f"{table}.parquet: was made with another {name} (digest {made[:12]}, now {now[:12]}); "
             f"run 'autosing process' again, or put the old file back"
         )
     return made
@@ -107,7 +107,7 @@ class Loudness:
 
 @dataclass(frozen=True)
 class Content:
-    """content.parquet: what is sung, 50 frames a second, each of as many numbers as the encoders give."""
+    """content.parquet: what is sung, 50 frames a second, as wide as the encoders' outputs together."""
 
     id: str
     content: Float16Frames

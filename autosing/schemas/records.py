@@ -1,4 +1,4 @@
-"""What a dataset's index.json says of its features: what `autosing verify` checks, and what codes are bound to."""
+"""The records of a dataset's features in index.json: `autosing verify` checks shards by them, models their codes."""
 
 from collections.abc import Iterator
 from typing import Any, Self
@@ -11,11 +11,11 @@ from autosing.config import Config
 from autosing.timebase import SEMANTIC_RATE_HZ
 
 _DURATION_STEP_S = 0.001
-"""Clips' durations are rounded to it."""
+"""Durations of clips are rounded to this."""
 
 
 class CodecRecord(Config):
-    """The codec whose codes lie in vocals_codes and instrumental_codes."""
+    """The codec of the codes in vocals_codes and instrumental_codes."""
 
     spec: CodecSpec
     digest: str
@@ -39,7 +39,7 @@ class CodecRecord(Config):
 
 
 class SemanticRecord(Config):
-    """The codebook whose codes lie in `semantic`."""
+    """The codebook of the codes in `semantic`."""
 
     digest: str
     size: int = Field(gt=0)
@@ -58,7 +58,7 @@ class SemanticRecord(Config):
 
 
 Codes = CodecRecord | SemanticRecord
-"""What codes stand for: the sizes of their codebooks, their rates, and the digest of the weights."""
+"""The codec or codebook of codes: codebook sizes, rates, and the digest of the weights."""
 
 
 class MemberRecord(Config):
@@ -66,17 +66,17 @@ class MemberRecord(Config):
 
     dtype: str
     rate_hz: float | None = None
-    """Frames a second along the first axis, of codes at the finest level; None: no series."""
+    """Frames per second along the first axis (of codes: at the finest level); None: no series."""
     width: tuple[int | None, ...] | None = None
-    """What follows the frames of a series; without a rate the whole shape. None, also in it: any."""
+    """The shape after the first axis; without a rate the whole shape. None, also inside: any."""
     unit: bool = False
     """A vector of length 1."""
     optional: bool = False
     """Absent from clips without an accompaniment."""
     codebook_sizes: tuple[int, ...] = ()
-    """Of codes: each level's, coarse to fine."""
+    """The codebook size of each level of codes, coarse to fine."""
     strides: tuple[int, ...] = (1,)
-    """Frames a code, for each level. The levels lie end to end, in whole blocks of strides[0] frames."""
+    """Frames per code, for each level. Levels are concatenated, in whole blocks of strides[0] frames."""
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -85,7 +85,7 @@ class MemberRecord(Config):
         return self
 
     def damage(self, name: str, array: np.ndarray, duration_s: float) -> Iterator[str]:
-        """What is wrong with the array `name` of a clip of that length, in words.
+        """What is wrong with the array `name` of a clip of that length, as messages.
 
         Array and clip may differ by one frame (codes: one block) in length.
         """
@@ -129,22 +129,22 @@ def _fits(shape: tuple[int, ...], width: tuple[int | None, ...]) -> bool:
 
 
 class Part(Config):
-    """One of the things that stand side by side in each frame of a feature: a layer of an encoder, and its share."""
+    """One part of the concatenation that is a frame of a feature: a layer of an encoder, and its width."""
 
     name: str
-    """Of the encoder."""
+    """The encoder's name."""
     layer: int
     width: int = Field(gt=0)
-    """So many numbers of a frame are its own."""
+    """The number of values of a frame that belong to it."""
     digest: str
     """sha256 of its weights."""
 
 
 class FeatureRecord(Config):
-    """A feature that every sample has: what its arrays are, and what they were made with."""
+    """A feature that every sample has: its arrays, and what they were made with."""
 
     members: dict[str, MemberRecord]
     digest: str
-    """Of the stage's config and weights: equal for features that can be mixed."""
+    """Over the stage's config and weights: equal for features that can be mixed."""
     parts: tuple[Part, ...] = ()
-    """Of a frame of `content`: what the same content is heard with in use (autosing.models.content.load_content)."""
+    """The encoders of `content`, with which its model must be used (autosing.models.content.load_content)."""

@@ -1,6 +1,6 @@
-"""What lies in a dataset: one sample a clip, its members as files of a tar, and the index beside the tars.
+"""The contents of a dataset: one sample for each clip, its members as files of a tar, and the index beside the tars.
 
-A tar holds `<clip id>.<member file>`: `s1-0.meta.json`, `s1-0.semantic.npy` ... Members are asked for by group: meta
+A tar holds `<clip id>.<member file>`: `s1-0.meta.json`, `s1-0.semantic.npy` ... Members are named by group: meta
 (always), audio, and the features of autosing.schemas.features. Arrays are read without unpickling.
 """
 
@@ -28,21 +28,21 @@ from autosing.storage.store import Place
 META = "meta.json"
 MAX_META_BYTES = 1 << 20
 MAX_DECODED_SAMPLES = 1 << 26
-"""Of one member, all channels together: 256 MiB, 12 minutes of stereo. FLAC packs silence to almost nothing."""
+"""Maximum for one member, over all channels: 256 MiB, 12 minutes of stereo. A tiny FLAC can hold hours of silence."""
 GROUPS: dict[str, tuple[str, ...]] = {
     "meta": ("meta.json",),
     **{name: tuple(member.file for member in feature.members) for name, feature in FEATURES.items()},
     "audio": ("vocals.flac", "instrumental.flac"),
 }
-"""Group -> the files it brings to a sample."""
+"""Group -> its files in a sample."""
 CODES_FIELDS = {"acoustic": "codec", "semantic": "semantic"}
-"""Feature -> the field of the index that says what its codes stand for."""
+"""Feature -> the field of the index with the record of its codec or codebook."""
 PCM_SCALE = np.float32(1 / 32768)
 
 
 @dataclass(frozen=True)
 class SampleMeta:
-    """Whose clip it is, how long, and what is sung when (seconds of the clip)."""
+    """A clip's song and singer, its length, and the times of its words (seconds of the clip)."""
 
     song: str
     singer: str | None
@@ -57,7 +57,7 @@ class SampleMeta:
 
     @classmethod
     def from_json(cls, data: bytes) -> "SampleMeta":
-        """Raises ValueError, TypeError, AttributeError or RecursionError for what is no meta."""
+        """Raises ValueError, TypeError, AttributeError or RecursionError for other data."""
         if len(data) > MAX_META_BYTES:
             raise ValueError(f"{len(data)} bytes, at most {MAX_META_BYTES} are read")
         meta = from_row(cls, json.loads(data))
@@ -67,9 +67,9 @@ class SampleMeta:
 
 
 class Sample:
-    """One clip as a task sees it: `id`, `meta`, and its members; audio is decoded when it is asked for.
+    """One clip as a task sees it: `id`, `meta`, and its members; audio is decoded on first use.
 
-    `keeps`: what has been decoded is held for the next time (as 16 bits where FLAC held no more: lossless).
+    `keeps`: whether decoded audio is kept for the next use (as 16 bits if the FLAC has no more: lossless).
     """
 
     __slots__ = ("_files", "_meta", "id", "keeps")
@@ -80,12 +80,12 @@ class Sample:
         self.id = id
         self._meta = meta
         self._files = files
-        """File name -> its array, or encoded audio, or what that decodes to."""
+        """File name -> its array, its encoded audio, or its decoded audio."""
         self.keeps = keeps
 
     @property
     def meta(self) -> SampleMeta:
-        """Raises InputError where it is not readable."""
+        """Raises InputError if it is not readable."""
         if not isinstance(self._meta, SampleMeta):
             try:
                 self._meta = SampleMeta.from_json(bytes(self._meta))
@@ -96,15 +96,15 @@ class Sample:
         return self._meta
 
     def has(self, name: str) -> bool:
-        """Whether a member is there: "semantic", "instrumental_codes", "instrumental" ..."""
+        """Whether the sample has a member: "semantic", "instrumental_codes", "instrumental" ..."""
         return f"{name}.npy" in self._files or f"{name}.flac" in self._files
 
     def array(self, name: str) -> np.ndarray:
         """semantic int[N at 25 Hz], singer float32[256], pitch float32[N at 100 Hz], content float16[N at 50 Hz, D],
-        loudness float32[N at 100 Hz], vocals_codes and
-        instrumental_codes int32[codes laid flat, see CodecSpec.unflatten]. Not to be written to.
+        loudness float32[N at 100 Hz], vocals_codes and instrumental_codes int32[flat codes, see CodecSpec.unflatten].
+        The array must not be written to.
 
-        Raises InputError where it is absent.
+        Raises InputError if it is absent.
         """
         array: np.ndarray | None = self._files.get(f"{name}.npy")
         if array is None:
@@ -112,7 +112,7 @@ class Sample:
         return array
 
     def audio(self, name: str = "vocals") -> Audio:
-        """vocals or instrumental, as stored. Raises InputError where it is absent, damaged, or a bomb."""
+        """vocals or instrumental, as stored. Raises InputError if it is absent, damaged, or far too long."""
         file = f"{name}.flac"
         value = self._files.get(file)
         if value is None:
@@ -130,7 +130,7 @@ class Sample:
         return Audio(pcm_CS * PCM_SCALE, rate)
 
     def keeping(self) -> "Sample":
-        """The same sample that holds on to what it decodes, and to nothing of the shard's memory."""
+        """The same sample, which keeps decoded audio and refers to nothing in the shard's memory."""
         files = {file: _apart(value) for file, value in self._files.items()}
         meta = bytes(self._meta) if isinstance(self._meta, memoryview) else self._meta
         return Sample(self.id, meta, files, keeps=True)
@@ -142,7 +142,7 @@ class Sample:
 
     @property
     def num_bytes(self) -> int:
-        """What the members take in memory, as they are held now."""
+        """The members' present size in memory."""
         return sum(_num_bytes(value) for value in self._files.values())
 
     def _lacks(self, file: str) -> InputError:
@@ -164,7 +164,7 @@ def _num_bytes(value: Any) -> int:
 
 
 class Layout(NamedTuple):
-    """How the array of a .npy file lies in memory that holds the file."""
+    """The layout of a .npy file's array in memory that holds the file."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -172,14 +172,14 @@ class Layout(NamedTuple):
     order: Literal["C", "F"]
 
     def array(self, memory: memoryview) -> np.ndarray:
-        """A view, which can be written to where the memory can."""
+        """A view, which is writable if the memory is."""
         return np.ndarray(self.shape, self.dtype, memory, self.first, None, self.order)
 
 
 def array_layout(memory: memoryview, begin: int, end: int, name: str) -> Layout:
-    """Of the .npy file `name` that lies at begin .. end in `memory`.
+    """The layout of the .npy file `name` that lies at begin .. end in `memory`.
 
-    Raises InputError where it is none, would need unpickling, or is not as long as its header says.
+    Raises InputError if it is not a .npy file, would need unpickling, or is not as long as its header says.
     """
     try:
         if end - begin < 10:
@@ -195,7 +195,7 @@ def array_layout(memory: memoryview, begin: int, end: int, name: str) -> Layout:
 
 @lru_cache(1 << 12)
 def _array_header(head: bytes) -> tuple[tuple[int, ...], np.dtype, Literal["C", "F"], int]:
-    """(shape, type, order, bytes of the array); few headers differ, and each costs 20 us to read."""
+    """(shape, type, order, bytes of the array). Cached, because reading one takes 20 us and few differ."""
     source = io.BytesIO(head)
     if np.lib.format.read_magic(source) != (1, 0):
         raise ValueError("not of version 1.0")
@@ -243,25 +243,25 @@ class SplitRecord(Config):
     def _add_up(self) -> Self:
         held = sum(shard.rows for shard in self.shards)
         if held != self.rows:
-            raise ValueError(f"{self.rows} rows are promised, its shards have {held}")
+            raise ValueError(f"{self.rows} rows recorded, its shards have {held}")
         return self
 
 
 class DatasetIndex(Config):
-    """`<dataset>/index.json`: what was promised of a dataset, and what `verify` checks."""
+    """`<dataset>/index.json`: the description of a dataset, which `verify` checks."""
 
     fingerprint: str
-    """Changes whenever the inputs or the config of the build do."""
+    """Changes whenever the inputs or the config of the build change."""
     members: tuple[str, ...]
     """The groups in every sample (see GROUPS)."""
     features: dict[str, FeatureRecord] = Field(default_factory=dict)
-    """None in datasets of before; see `promised`."""
+    """Empty in older datasets; see `promised`."""
     codec: CodecRecord | None = None
     semantic: SemanticRecord | None = None
     splits: dict[str, SplitRecord] = Field(default_factory=dict)
     rows_in: int = 0
     dropped: dict[str, int] = Field(default_factory=dict)
-    """Reason -> clips of the corpus that are in no split. rows_in = rows of all splits + these."""
+    """Reason -> number of clips of the corpus that are in no split. rows_in = rows of all splits + these."""
 
     @property
     def rows(self) -> int:
@@ -269,7 +269,7 @@ class DatasetIndex(Config):
         return sum(split.rows for split in self.splits.values())
 
     def promised(self) -> dict[str, MemberRecord]:
-        """Member -> what its arrays are. What an index of before does not say is as it is declared today."""
+        """Member -> the record of its arrays. For older indices, which have none, today's declarations are used."""
         found: dict[str, MemberRecord] = {}
         for name in self.members:
             held = self.features[name].members if name in self.features else {}
@@ -285,7 +285,7 @@ class DatasetIndex(Config):
 
     @classmethod
     def load(cls, dataset: Place) -> "DatasetIndex":
-        """Raises InputError where there is none or it is not readable."""
+        """Raises InputError if there is none, or it is not readable."""
         path = dataset / "index.json"
         if not path.is_file():
             raise InputError(f"dataset {dataset}: no index.json in it; make one with 'autosing build CORPUS {dataset}'")

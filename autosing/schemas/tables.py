@@ -1,4 +1,4 @@
-"""What lies in a corpus: one record class a table. Times are seconds, audio columns hold encoded bytes.
+"""The tables of a corpus: one record class for each. Times are seconds, audio columns hold encoded bytes.
 
 index (songs) -> separate -> align -> segment (clips) -> pitch, singer, semantic, acoustic
 """
@@ -25,9 +25,9 @@ class Song:
 
 @dataclass(frozen=True)
 class Separated:
-    """separate.parquet: a part of a song's voice and rest, encoded. An a-cappella song has no instrumental.
+    """separate.parquet: a part of a song's voice and accompaniment, encoded. An a-cappella song has no instrumental.
 
-    The parts of a song stand one behind the other and are as long as it, each stem of each part a file of its own.
+    The parts of a song are consecutive rows and together as long as the song; each stem of each part is its own file.
     """
 
     id: str
@@ -41,7 +41,7 @@ class Separated:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of lyrics. `fits` is False where the line could not be placed: it is kept, its times are a guess."""
+    """A line of lyrics. `fits` is False if the line could not be placed: it is kept, but its times are guessed."""
 
     text: str
     start_s: float
@@ -71,7 +71,7 @@ class Lyrics:
     lines: list[Line]
     words: list[Word]
     lrc_offset_s: float | None
-    """What was added to the LRC's times (audio time - LRC time); None without an LRC."""
+    """The offset that was added to the LRC's times (audio time - LRC time); None without an LRC."""
     inlier_ratio: float | None
     """Lines within 1 s of the offset / lines with a stamp; None without an LRC."""
 
@@ -121,7 +121,7 @@ class Semantic:
 
 @dataclass(frozen=True)
 class Acoustic:
-    """acoustic.parquet: codec codes of voice and accompaniment, levels laid end to end (see autosing.codecs.base)."""
+    """acoustic.parquet: codec codes of voice and accompaniment, levels concatenated (see autosing.codecs.spec)."""
 
     id: str
     codec: str

@@ -11,8 +11,8 @@ _KNOWN = {
 _CERTAIN = ("utf-8", *_KNOWN.values())
 _LATIN = ("cp1252", "cp1250", "cp1254")
 _OTHERS = ("cp1251", "koi8_r", "cp932", "gb18030", "big5", "cp949", "cp1253", "cp1255", "cp1256")
-"""What lyrics files are written in, the commoner first. charset-normalizer knows about 90 more (EBCDIC, DOS, old Macs),
-and takes one of those for every second short text."""
+"""Encodings of lyrics files, the more common first. charset-normalizer knows about 90 more (EBCDIC, DOS, old Macs), and
+wrongly chooses one of those for every second short text."""
 
 
 def read_text_file(path: Path) -> tuple[str, str]:
@@ -31,7 +31,7 @@ def read_text_file(path: Path) -> tuple[str, str]:
 
 
 def decode_text(data: bytes, name: str) -> tuple[str, str]:
-    """`read_text_file`, of bytes."""
+    """`read_text_file` for bytes."""
     encoding = next((known for mark, known in _KNOWN.items() if data.startswith(mark)), None)
     if encoding is None and b"\0" not in data:
         try:
@@ -51,7 +51,7 @@ def decode_text(data: bytes, name: str) -> tuple[str, str]:
 
 
 def guess_remark(encoding: str) -> str | None:
-    """What to tell of an encoding that was guessed; None where it was certain."""
+    """A remark on an encoding that was guessed; None if it was certain."""
     if encoding in _CERTAIN:
         return None
     return f"read as {encoding}, which is a guess; save it as UTF-8 if its letters are wrong"
@@ -66,7 +66,7 @@ def _decoded(data: bytes, encoding: str) -> str | None:
 
 
 def _likeliest(data: bytes) -> str | None:
-    """Of the encodings that fit, the least chaotic, then the one most like a language, then the commonest."""
+    """Of the encodings that fit, the least chaotic, then the one most like a language, then the most common."""
     from charset_normalizer import from_bytes
 
     above = sum(byte >= 0x80 for byte in data)

@@ -1,4 +1,4 @@
-"""A word of any script -> the letters a to z that it sounds like, roughly; `?` is a sound that spelling does not tell.
+"""A word of any script -> the letters a to z that it roughly sounds like; `?` is a sound that the spelling hides.
 
 This is for finding words in audio, not for reading: what matters is that the same letters mean similar sounds.
 """
@@ -29,7 +29,7 @@ _NAMES = ("HANGUL SYLLABLE ", "HIRAGANA LETTER ", "KATAKANA LETTER ")
 
 
 def letters(word: str) -> str:
-    """The word in a..z and `?`; empty where nothing in it sounds (punctuation, symbols)."""
+    """The word in a..z and `?`; empty if nothing in it is pronounced (punctuation, symbols)."""
     out = ""
     for char in unicodedata.normalize("NFC", word).casefold():
         sound = _sound(char)
@@ -74,7 +74,7 @@ def _vowel_sign(name: str) -> str:
 
 
 def _mandarin(char: str) -> str:
-    """An ideograph's commonest Mandarin syllable, without the tone."""
+    """An ideograph's most common Mandarin syllable, without the tone."""
     from pypinyin import lazy_pinyin
 
     (syllable,) = lazy_pinyin(char, errors=lambda _: UNKNOWN)

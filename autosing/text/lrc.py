@@ -1,4 +1,4 @@
-"""LRC text <-> timed lines of lyrics, with word times where the file has them.
+"""LRC text <-> timed lines of lyrics, with the times of words if the file has them.
 
 Read: `[mm:ss]`, `[mm:ss.x]` to `.xxx`, `[mm:ss:xx]`, `[h:mm:ss.xx]`, minutes above 99, several stamps on a line,
 `[offset:+ms]`, other tags, word stamps (`<mm:ss.xx>` or inner `[mm:ss.xx]`), lines without a stamp, a byte order mark,
@@ -13,7 +13,7 @@ from autosing.text.normalize import HELD_MARKS, joint
 
 _TIME = r"(?:(\d{1,6}):)?(\d{1,6}):(\d{1,2})(?:[.,:](\d{1,3}))?"
 _MARKS = r"[\s\ufeff\u200b-\u200f\u202a-\u202e\u2066-\u2069]*"
-"""Blanks, and marks that nobody sees: writing from right to left begins with them."""
+"""Blanks and invisible marks: right-to-left text begins with them."""
 _LINE_STAMP = re.compile(rf"{_MARKS}\[\s*{_TIME}\s*\]")
 _WORD_STAMP = re.compile(rf"[<\[]\s*{_TIME}\s*[>\]]")
 _TAG = re.compile(rf"{_MARKS}\[\s*([A-Za-z#][\w#-]*)\s*:(.*)\]\s*")
@@ -30,7 +30,7 @@ class LrcWord:
 
 @dataclass(frozen=True)
 class LrcLine:
-    """A line of lyrics. Without text it only ends the line before it; without a stamp it follows the line before it."""
+    """A line of lyrics. If it has no text, it only ends the line before it; if no stamp, it follows the line before."""
 
     text: str
     start_s: float | None
@@ -52,7 +52,7 @@ class Lrc:
 
 
 def parse_lrc(text: str) -> Lrc:
-    """Never fails: what is no stamp and no tag is lyrics. A positive offset tag shows lyrics earlier, as players do."""
+    """Never fails: what is neither stamp nor tag is lyrics. A positive offset tag means earlier, as in players."""
     tags: dict[str, str] = {}
     groups: list[list[LrcLine]] = []
     for raw in text.lstrip("\ufeff").splitlines():
@@ -119,8 +119,8 @@ def _leading_stamps(raw: str) -> tuple[list[float], str]:
 
 
 def _words(text: str) -> tuple[str, str, tuple[LrcWord, ...], float | None]:
-    """Text with word stamps -> the plain text, what stands before the first stamp, the words with a stamp, and the time
-    of a stamp that no word follows.
+    """Text with word stamps -> the plain text, the text before the first stamp, the words with stamps, and the time of
+    a last stamp without a word.
     """
     stamps = list(_WORD_STAMP.finditer(text))
     if not stamps:
@@ -156,5 +156,5 @@ def _earlier(line: LrcLine, by_s: float) -> LrcLine:
 
 
 def _offset_s(text: str) -> float:
-    """Milliseconds; 0 where the tag holds no number (float() would also take nan and inf)."""
+    """The tag's milliseconds in seconds; 0 if it holds no number (float() would also accept nan and inf)."""
     return float(text) / 1000 if _OFFSET.fullmatch(text) else 0.0

@@ -1,4 +1,4 @@
-"""Lyrics as people write them -> lines and their words, in any script; and what script they are in."""
+"""Lyrics as people write them -> lines and their words, in any script; and the script of a text."""
 
 import re
 import unicodedata
@@ -12,8 +12,8 @@ _HEADING = re.compile(
 )
 _SMALL_KANA = set("ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮー")
 HELD_MARKS = "~˜∼∿〜〰～"
-"""Tilde, wave dash and their like say that a note is held (`soo~n`): they are neither letters nor a joint of words. A
-dash is a joint (`well—you`) and a hyphen belongs to its word (`co-op`); letters written many times are sung."""
+"""Tilde, wave dash and similar marks of a held note (`soo~n`): they are not letters, and do not separate words. A dash
+separates words (`well—you`), a hyphen belongs to its word (`co-op`); letters that are repeated are sung."""
 _HELD = re.compile(rf"(?<!\d)[{HELD_MARKS}]+|[{HELD_MARKS}]+(?!\d)")
 
 _LANGUAGES = {
@@ -48,15 +48,15 @@ _LANGUAGES = {
 
 
 def lines_of(text: str) -> list[str]:
-    """The lines that hold anything, their spaces tidied; `[Chorus]` and the like stay (they have no words)."""
+    """The lines that are not blank, their spaces tidied; `[Chorus]` and similar lines stay (they have no words)."""
     return [tidy for line in text.lstrip("\ufeff").splitlines() if (tidy := " ".join(line.split()))]
 
 
 def words_of(line: str) -> list[str]:
-    """The words of a line that are sung, punctuation left on them: split at spaces, and at each ideograph or kana.
+    """The words of a line that are sung, with their punctuation: split at spaces, and at each ideograph or kana.
 
-    A heading (`[Chorus]`, `Verse 2:`) has none. What holds no sound (`-`, music signs) joins the word before it; marks
-    of a held note are left out.
+    A heading (`[Chorus]`, `Verse 2:`) has none. Symbols without a sound (`-`, music signs) are added to the word before
+    them; marks of a held note are left out.
     """
     if _HEADING.fullmatch(line):
         return []
@@ -78,7 +78,7 @@ def without_held_marks(text: str) -> str:
 
 
 def join_words(words: Iterable[str]) -> str:
-    """Words -> a line: the one way in which text is made of words."""
+    """Words -> a line. Text is always made of words by this function."""
     line = ""
     for word in words:
         line += joint(line, word) + word
@@ -86,23 +86,23 @@ def join_words(words: Iterable[str]) -> str:
 
 
 def joint(before: str, word: str) -> str:
-    """What stands between two words: a space, unless nothing is before or both are written without spaces."""
+    """The text between two words: a space, unless there is no word before or both are written without spaces."""
     return "" if not before or (_spaceless(before[-1]) and _spaceless(word[0])) else " "
 
 
 def main_script(text: str) -> str | None:
-    """The script of most letters: LATIN, CJK, HANGUL, CYRILLIC ...; None where there is no letter."""
+    """The script of most letters: LATIN, CJK, HANGUL, CYRILLIC ...; None if there is no letter."""
     counts = Counter(_script(char) for char in text if unicodedata.category(char)[0] == "L")
     return max(sorted(counts), key=lambda script: counts[script]) if counts else None
 
 
 def written_in(language: str, script: str) -> bool:
-    """Whether lyrics in a script can be of a language. Latin letters can be of any (romanised) language."""
+    """Whether lyrics in a script can belong to a language. Latin letters can belong to any (romanised) language."""
     return script == "LATIN" or language in _LANGUAGES.get(script, (language,))
 
 
 def languages_of(script: str) -> tuple[str, ...]:
-    """Whisper's languages that own a script; empty for LATIN and for scripts of no known language."""
+    """Whisper's languages that are written in a script; empty for LATIN and for scripts of no known language."""
     return _LANGUAGES.get(script, ())
 
 
@@ -112,7 +112,7 @@ def has_own_script(language: str) -> bool:
 
 
 def _pieces(chunk: str) -> list[str]:
-    """One ideograph or kana a piece; small kana and marks stay with what they follow."""
+    """Pieces of one ideograph or kana each; small kana and marks stay with the character before them."""
     pieces: list[str] = []
     for char in chunk:
         alone = _spaceless(char) and char not in _SMALL_KANA

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Protocol, TypeVar
 
 ROUNDING_S = 1e-6
-"""Times that went through a table or a subtraction are off by less."""
+"""Rounding errors of times, after a table or a subtraction, are smaller."""
 
 
 class _Span(Protocol):
@@ -23,12 +23,12 @@ Span = TypeVar("Span", bound=_Span)
 
 
 def lies_inside(span: _Span, start_s: float, end_s: float, slack_s: float = 0.0) -> bool:
-    """Whether all of it lies in the window: what an edge cuts does not."""
+    """Whether the whole span lies in the window."""
     return span.start_s >= start_s - slack_s and span.end_s <= end_s + slack_s
 
 
 def on_window(spans: Iterable[Span], start_s: float, length_s: float) -> list[Span]:
-    """The spans on the time of a window that begins at `start_s`, their ends brought into it."""
+    """The spans on the time of a window that begins at `start_s`, cut at its ends."""
 
     def moved(time_s: float) -> float:
         return min(max(time_s - start_s, 0.0), length_s)

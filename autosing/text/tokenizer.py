@@ -1,7 +1,6 @@
-"""Lyrics with what is known of their times -> UTF-8 bytes, each with the moment its word (or line) begins.
+"""Lyrics with the known times -> UTF-8 bytes, each with the time at which its word (or line) begins.
 
-Words of a line are joined as `join_words` joins them, lines by a newline, and an end token
-follows the last byte.
+Words of a line are joined by `join_words`, lines by a newline, and an end token follows the last byte.
 
 Shapes: L tokens.
 """
@@ -21,33 +20,33 @@ EOT = 256
 """Follows the last byte."""
 VOCABULARY = 257
 UNTIMED = -1.0
-"""The time of a byte whose moment is not known."""
+"""The time of a byte whose time is not known."""
 
 TimingLevel = Literal["word", "line", "none"]
 
 
 @dataclass(frozen=True)
 class TimedWord:
-    """A word of line number `line`. Where only the line's times are known, its own are spread over the line."""
+    """A word of line number `line`. If only the line's times are known, its words are spread over the line."""
 
     text: str
     line: int
     start_s: float = 0.0
     end_s: float = 0.0
     timed: bool = True
-    """False: the times are a guess, good enough to choose a window but not to be told to a model."""
+    """False: the times are guessed. They serve to choose a window, but are not given to a model."""
 
 
 @dataclass(frozen=True)
 class TimedText:
-    """Lyrics, and down to which level their times are known."""
+    """Lyrics, and the level (word, line or none) to which their times are known."""
 
     words: tuple[TimedWord, ...]
     level: TimingLevel
 
     @classmethod
     def plain(cls, text: str) -> "TimedText":
-        """Text of which no time is known; its lines are lines."""
+        """Text without any times; its lines become lines."""
         lines = [words_of(line) for line in _clean(text).splitlines()]
         words = [TimedWord(word, i) for i, line in enumerate(line for line in lines if line) for word in line]
         return cls(tuple(words), "none")
@@ -62,7 +61,7 @@ class TimedText:
 
     @classmethod
     def of_words(cls, words: Sequence[Word], lines: Sequence[Line] = ()) -> "TimedText":
-        """Words with their times. Of words whose line (number `word.line`) does not fit, the times are not told."""
+        """Words with their times. Words whose line (number `word.line`) does not fit count as untimed."""
         timed = [
             TimedWord(_clean(w.text).strip(), w.line, w.start_s, w.end_s, w.line >= len(lines) or lines[w.line].fits)
             for w in words
@@ -70,22 +69,22 @@ class TimedText:
         return cls(tuple(word for word in timed if word.text), "word")
 
     def at(self, level: TimingLevel) -> "TimedText":
-        """The same lyrics with times told at most down to this level."""
+        """The same lyrics with times down to this level at most."""
         order: tuple[TimingLevel, ...] = ("word", "line", "none")
         return replace(self, level=order[max(order.index(level), order.index(self.level))])
 
     def spread(self, duration_s: float) -> "TimedText":
-        """Plain text laid evenly over a duration: a guess, so that windows can be cut; nothing is told of it."""
+        """Plain text spread evenly over a duration, so that windows can be cut; the guessed times are not encoded."""
         words = _spread([w.text for w in self.words], [w.line for w in self.words], 0.0, duration_s, timed=False)
         return TimedText(tuple(words), "none")
 
     def window(self, start_s: float, end_s: float) -> "TimedText":
-        """The words wholly inside, on the window's own time. A word cut by an edge is not there at all."""
+        """The words wholly inside, on the window's own time. A word that an edge cuts is left out."""
         inside = [word for word in self.words if lies_inside(word, start_s, end_s)]
         return replace(self, words=tuple(on_window(inside, start_s, end_s - start_s)))
 
     def encode(self) -> tuple[np.ndarray, np.ndarray]:
-        """-> (ids_L int64, time_s_L float32, UNTIMED where not told). Without words: the end token alone."""
+        """-> (ids_L int64, time_s_L float32, UNTIMED if not known). Without words: the end token alone."""
         line_start = {word.line: word.start_s for word in reversed(self.words) if word.timed}
         ids: list[int] = []
         times: list[float] = []
@@ -108,7 +107,7 @@ def _clean(text: str) -> str:
 
 
 def _spread(words: Sequence[str], lines: Sequence[int], start_s: float, end_s: float, timed: bool) -> list[TimedWord]:
-    """Words share a stretch of time by their bytes. `lines` has one number for all, or one a word."""
+    """Divide a stretch of time among words by their bytes. `lines`: one number for all words, or one for each."""
     ends = np.cumsum([0, *(len(word.encode()) + 1 for word in words)])
     at_s = start_s + (end_s - start_s) * ends / max(int(ends[-1]), 1)
     line_of = list(lines) * (len(words) if len(lines) == 1 else 1)

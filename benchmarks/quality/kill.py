@@ -1,10 +1,10 @@
 """SIGKILL during `process` and `build`, at every commit point and at random moments -> JSON: were the bytes the same?
 
-    python benchmarks/quality/kill.py [--moments 50] [--no-points] [--seed 0] [--store]
+    python benchmarks/quality/kill.py [--moments 50] [--no-points] [--seed 0] [--jobs 2] [--store]
 
-Each case takes songs, kills processing or building (first, or again under another config), looks at what readers see
-(whole tables and a whole dataset, old or new, or none), runs again, and compares every file with an undisturbed run.
-`--store` does it all in an S3 server on loopback. Stages are cheap ones: what is tested is the commit.
+Each case takes songs, kills processing or building (a first run, or a second one with another config), checks what
+readers see (complete tables and a complete dataset, old or new, or none), runs again, and compares every file with an
+undisturbed run. `--store` does it all in an S3 server on loopback. Stages are cheap ones: the commits are tested.
 """
 
 import argparse
@@ -15,17 +15,16 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
-
-import webdataset.writer  # noqa: F401  (imports torch: once here, not in each fork)
+from typing import Any, NamedTuple
 
 from autosing.schemas.sample import DatasetIndex
 from autosing.storage.remote import Remote
 from autosing.storage.store import Place, files_in, put_bytes
 from autosing.storage.tables import partitions, read_meta, read_rejects, read_rows, table_path
-from dataset_builder import build as room
+from dataset_builder.build import build
 from dataset_builder.config import BuildConfig
 from processing.engine.runner import run
 from processing.pipeline import PipelineConfig
@@ -37,31 +36,39 @@ from support.stages import Vocals, cheap_corpus, cheap_stages
 
 FIRST = BuildConfig(members=("meta", "pitch", "audio"), valid=0.2, test=0.2, seed=1, shard_rows=6)
 AGAIN = FIRST.model_copy(update={"seed": 2, "shard_rows": 4})
-Deed = Callable[[Place], Any]
+Action = Callable[[Place], Any]
+Roots = Callable[[str], Place]
 
 
 def process(home: Place, clips: int = 3) -> None:
     assert not run(home / "c", cheap_stages(clips), PipelineConfig(), "inline").failures
 
 
-DEEDS: dict[str, tuple[list[Deed], Deed]] = {
-    "process": ([], process),
-    "process, other config": ([process], lambda home: process(home, 2)),
-    "build": ([process], lambda home: room.build(home / "c", home / "d", FIRST)),
-    "build, other config": (
-        [process, lambda home: room.build(home / "c", home / "d", FIRST)],
-        lambda home: room.build(home / "c", home / "d", AGAIN),
-    ),
+class Operation(NamedTuple):
+    before: tuple[Action, ...]
+    """What was done before."""
+    action: Action
+    """What is killed."""
+
+
+def _build(config: BuildConfig) -> Action:
+    return lambda home: build(home / "c", home / "d", config)
+
+
+OPERATIONS = {
+    "process": Operation((), process),
+    "process, other config": Operation((process,), lambda home: process(home, 2)),
+    "build": Operation((process,), _build(FIRST)),
+    "build, other config": Operation((process, _build(FIRST)), _build(AGAIN)),
 }
-"""name -> (what was done before, the deed that is killed)."""
 
 
 def contents(home: Place) -> dict[str, bytes]:
     return {name: (home / name).read_bytes() for name in files_in(home)}
 
 
-def seen(home: Place, known: list[dict[str, bytes]]) -> list[str]:
-    """What a reader would find wrong: a table or dataset that is neither as before nor as wanted."""
+def faults(home: Place, known: list[dict[str, bytes]]) -> list[str]:
+    """What a reader would find wrong: tables or a dataset that are neither as before nor as after the operation."""
     wrong = []
     for k in partitions(home / "c"):
         for stage in ("segment", "pitch"):
@@ -85,7 +92,7 @@ def seen(home: Place, known: list[dict[str, bytes]]) -> list[str]:
 
 
 def rows(home: Place) -> dict[str, int]:
-    """Songs in, clips, clips told apart, rejects: what was lost or doubled would show."""
+    """Songs in, clips, distinct clips, rejects: lost or doubled rows would show."""
     corpus = home / "c"
     songs = clips = rejects = 0
     ids = set()
@@ -99,9 +106,9 @@ def rows(home: Place) -> dict[str, int]:
     return {"songs": songs, "clips": clips, "distinct_clips": len(ids), "rejects": rejects}
 
 
-def aside(home: Place, deed: Callable[[], Any]) -> Any:
-    """The deed's result. What talks to a store is done in a fork: a process with a client cannot be forked well."""
-    return deed() if isinstance(home, Path) else in_process(deed).result
+def call(home: Place, work: Callable[[], Any]) -> Any:
+    """The result of `work`; for a store in a process of its own, whose clients end with it."""
+    return work() if isinstance(home, Path) else in_process(work).result
 
 
 def restore(home: Place, files: dict[str, bytes]) -> None:
@@ -110,57 +117,82 @@ def restore(home: Place, files: dict[str, bytes]) -> None:
 
 
 def case(home: Place, name: str, known: list[dict[str, bytes]], how: dict[str, Any]) -> tuple[Outcome, list[str]]:
-    """Kill one deed, look, run it again, compare."""
-    deed = DEEDS[name][1]
-    aside(home, lambda: restore(home, known[0]))
-    outcome = in_process(lambda: deed(home), **how)
-    wrong = aside(home, lambda: seen(home, known))
-    aside(home, lambda: deed(home))
-    if not aside(home, lambda: contents(home) == known[-1]):
+    """Kill one operation, check what readers see, run it again, compare."""
+    action = OPERATIONS[name].action
+    call(home, lambda: restore(home, known[0]))
+    outcome = in_process(lambda: action(home), **how)
+    wrong = call(home, lambda: faults(home, known))
+    call(home, lambda: action(home))
+    if not call(home, lambda: contents(home) == known[-1]):
         wrong.append("bytes differ after the second run")
     return outcome, [f"{name} {how}: {what}" for what in wrong]
 
 
 def undisturbed(home: Place, name: str) -> tuple[list[dict[str, bytes]], Outcome, dict[str, int]]:
-    """(every file before and after the deed, how it went, its rows)."""
-    before, deed = DEEDS[name]
-    aside(home, lambda: [cheap_corpus(home / "c"), *(done(home) for done in before)])
-    old = aside(home, lambda: contents(home))
-    outcome = in_process(lambda: deed(home))
-    return [old, aside(home, lambda: contents(home))], outcome, aside(home, lambda: rows(home))
+    """(every file before and after the operation, how it went, its rows)."""
+    before, action = OPERATIONS[name]
+    call(home, lambda: [cheap_corpus(home / "c"), *(done(home) for done in before)])
+    old = call(home, lambda: contents(home))
+    outcome = in_process(lambda: action(home))
+    return [old, call(home, lambda: contents(home))], outcome, call(home, lambda: rows(home))
 
 
-def measure(root: Callable[[str], Place], points: bool, moments: int, seed: int) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+class Measured(NamedTuple):
+    facts: dict[str, Any]
+    wrong: list[str]
+    killed_at_moments: int
+    ended_before: int
+    """Kills at random moments that came too late."""
+    passages: Counter[int]
+    """Commit points passed before a kill at a random moment -> how often."""
+
+
+def measure_operation(root: Roots, name: str, points: bool, moments: int, seed: int) -> Measured:
+    """All kills of one operation."""
+    chance = random.Random(f"{seed} {name}")
+    place = name.replace(", ", "-").replace(" ", "-")
+    known, outcome, counted = undisturbed(root(f"{place}-whole"), name)
     wrong: list[str] = []
-    chance = random.Random(seed)
-    killed_in: Counter[str] = Counter()
-    passages: Counter[int] = Counter()
-    tries = 0
-    for number, name in enumerate(DEEDS):
-        known, outcome, counted = undisturbed(root(f"whole{number}"), name)
-        killed = 0
-        for n in range(len(outcome.passed) if points else 0):
-            result, bad = case(root(f"point{number}-{n}"), name, known, {"kill_at": n})
-            killed, wrong = killed + result.killed, wrong + bad
-        found[name] = {
-            "commit_points_passed": len(outcome.passed), "killed_there": killed, "files": len(known[-1]),
-            "seconds": round(outcome.seconds, 2), "rows": counted,
-        }  # fmt: skip
-        mine = moments // len(DEEDS) + (number < moments % len(DEEDS))
-        longest_s = outcome.seconds
-        while killed_in[name] < mine:
-            after_s = chance.uniform(0.0, longest_s)
-            tries += 1
-            result, bad = case(root(f"moment{tries}"), name, known, {"kill_after_s": after_s})
-            wrong += bad
-            killed_in[name] += result.killed
-            longest_s = longest_s if result.killed else result.seconds  # it had ended: look earlier
-            passages[len(result.passed)] += result.killed
-    return {
-        "deeds": found, "killed_at_random_moments": dict(killed_in), "ended_before_the_kill": tries - moments,
-        "different_places_in_the_work": len(passages), "wrong": wrong,
+    killed_there = 0
+    for n in range(len(outcome.passed) if points else 0):
+        result, bad = case(root(f"{place}-point{n}"), name, known, {"kill_at": n})
+        killed_there, wrong = killed_there + result.killed, wrong + bad
+    facts = {
+        "commit_points_passed": len(outcome.passed), "killed_there": killed_there, "files": len(known[-1]),
+        "seconds": round(outcome.seconds, 2), "rows": counted,
     }  # fmt: skip
+    passages: Counter[int] = Counter()
+    tries = killed = 0
+    longest_s = outcome.seconds
+    while killed < moments:
+        after_s = chance.uniform(0.0, longest_s)
+        tries += 1
+        result, bad = case(root(f"{place}-moment{tries}"), name, known, {"kill_after_s": after_s})
+        wrong += bad
+        killed += result.killed
+        longest_s = longest_s if result.killed else result.seconds  # it had ended: kill earlier
+        passages[len(result.passed)] += result.killed
+    return Measured(facts, wrong, killed, tries - killed, passages)
+
+
+def measure(root: Roots, points: bool, moments: int, seed: int, jobs: int) -> dict[str, Any]:
+    """All operations, `jobs` of them at a time."""
+    shares = {
+        name: moments // len(OPERATIONS) + (number < moments % len(OPERATIONS))
+        for number, name in enumerate(OPERATIONS)
+    }
+    with ThreadPoolExecutor(jobs) as pool:
+        waiting = {
+            name: pool.submit(measure_operation, root, name, points, share, seed) for name, share in shares.items()
+        }
+        found = {name: future.result() for name, future in waiting.items()}
+    return {
+        "operations": {name: measured.facts for name, measured in found.items()},
+        "killed_at_random_moments": {name: measured.killed_at_moments for name, measured in found.items()},
+        "ended_before_the_kill": sum(measured.ended_before for measured in found.values()),
+        "different_places_in_the_work": len(sum((measured.passages for measured in found.values()), Counter())),
+        "wrong": [what for measured in found.values() for what in measured.wrong],
+    }
 
 
 def main() -> None:
@@ -168,6 +200,7 @@ def main() -> None:
     words.add_argument("--moments", type=int, default=50)
     words.add_argument("--points", action=argparse.BooleanOptionalAction, default=True)
     words.add_argument("--seed", type=int, default=0)
+    words.add_argument("--jobs", type=int, default=2)
     words.add_argument("--store", action="store_true")
     given = words.parse_args()
     started = time.monotonic()
@@ -176,7 +209,7 @@ def main() -> None:
         def root(name: str) -> Place:
             return Remote(*address(port, name).removeprefix("s3://").split("?")) if port else Path(folder) / name
 
-        found = measure(root, given.points, given.moments, given.seed)
+        found = measure(root, given.points, given.moments, given.seed, given.jobs)
     print(json.dumps({"store": given.store, **found, "wall_s": round(time.monotonic() - started)}, indent=1))
     sys.exit(1 if found["wrong"] else 0)
 

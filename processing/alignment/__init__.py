@@ -1,1 +1,1 @@
-"""What the align stage stands on: emissions of letters, the best path through lyrics, the offset of an LRC."""
+"""Parts of the align stage: emissions of letters, the best path through lyrics, the offset of an LRC."""

@@ -1,8 +1,8 @@
-"""lines of words -> the chain of states that sings them, and a path through it -> when each word is sung.
+"""lines of words -> the chain of states that models their singing; a path through it -> when each word is sung.
 
-between, line, between, line, ..., between: a line is its words' letters, with silences between the words that may be
-stepped over. `between` emits silence, or singing that the lyrics do not hold (ad libs, a chorus written once). A line
-may be leapt over at a cost.
+The chain is: between, line, between, line, ..., between. A line is its words' letters, with silences between the words
+that may be skipped. `between` emits silence, or singing that is not in the lyrics (ad libs, a chorus written once). A
+whole line may be jumped over at a cost.
 """
 
 from collections.abc import Sequence
@@ -16,23 +16,23 @@ from processing.alignment.viterbi import NEVER, Chain
 
 SILENCE, PAUSE, BETWEEN = 0, len(ALPHABET) + 2, len(ALPHABET) + 3
 CLASSES = {char: k + 1 for k, char in enumerate(ALPHABET + UNKNOWN)}
-"""letter -> class; 0 is silence; after the letters: silence within a line, and what lies between lines."""
+"""letter -> class. Class 0 is silence; after the letters come PAUSE (silence within a line) and BETWEEN (two lines)."""
 NUM_CLASSES = BETWEEN + 1
 
 
 @dataclass(frozen=True)
 class Costs:
-    """In nats; chosen on made songs."""
+    """In nats; tuned on synthetic songs."""
 
     silent_letter: float
-    """Stepping over a letter that is written and not heard."""
+    """Skipping a letter that is written but not sung."""
     absent_line: float
-    """Leaping over a line that is not sung."""
+    """Jumping over a line that is not sung."""
 
 
 @dataclass(frozen=True)
 class LineToPlace:
-    """A line's words, and the frames it must begin and end in where they are known."""
+    """A line's words, and the frames within which it must begin and end, if they are known."""
 
     words: Sequence[str]
     stamped: bool = False
@@ -42,7 +42,7 @@ class LineToPlace:
     """It begins before this frame (or is not sung)."""
     end: int | None = None
     word_bounds: Sequence[tuple[int, int] | None] = field(default=())
-    """For each word: the frames [earliest, latest) it begins in."""
+    """For each word: the frames [earliest, latest) in which it begins."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class LyricsChain:
 
 
 class _State(NamedTuple):
-    """One state of the chain, as `Chain` has them in columns, and its word."""
+    """One state of the chain with its word; `Chain` holds the same fields as columns."""
 
     emits: int
     skip: float
@@ -68,7 +68,7 @@ class _State(NamedTuple):
 
 
 def build_chain(lines: Sequence[LineToPlace], costs: Costs, num_frames: int) -> LyricsChain:
-    """Words without a letter (they should not be given) count as one unknown sound."""
+    """A word without a letter (callers should not pass one) counts as one unknown sound."""
     states = [_State(BETWEEN, NEVER, 0, _limit(lines[0].latest if lines else None, num_frames))]
     word = 0
     for number, line in enumerate(lines):
@@ -93,7 +93,7 @@ def build_chain(lines: Sequence[LineToPlace], costs: Costs, num_frames: int) -> 
 
 
 def word_frames(path_T: np.ndarray, lyrics: LyricsChain) -> list[tuple[int, int] | None]:
-    """For each word the frames [first, end) it holds; None for the words of a line that was leapt over."""
+    """For each word its frames [first, end); None for the words of a line that was jumped over."""
     owner_T = lyrics.word_S[path_T]
     frames = np.flatnonzero(owner_T >= 0)
     found: list[tuple[int, int] | None] = [None] * lyrics.num_words

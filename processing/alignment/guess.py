@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from processing.alignment.place import PlacedLine, PlacedWord, SungLine
 
 _WORD_S = 0.4
-"""How long a word of a line that was not found is guessed to be, where there is room."""
+"""Assumed length of a word in a line that was not found, if there is room."""
 
 
 def fill_gaps(
     placed: Sequence[PlacedLine], lines: Sequence[SungLine], offset_s: float, shift_s: float, duration_s: float
 ) -> list[list[PlacedWord]]:
-    """Found words moved by `shift_s`; the others laid between their neighbours, from their line's stamp on, if any."""
+    """Words that were found are shifted by `shift_s`. The others are spread between their neighbours, from their line's
+    stamp on if it has one."""
     spans = [None if line.words is None else _shifted(line.words, shift_s, duration_s) for line in placed]
     filled: list[list[PlacedWord]] = []
     for number, (span, line) in enumerate(zip(spans, lines, strict=True)):

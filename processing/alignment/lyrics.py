@@ -1,4 +1,4 @@
-"""what a song brings as lyrics (LRC, plain text, a language's name, or nothing) -> lines to place and a language."""
+"""a song's lyrics (LRC, plain text or none) and the name of its language -> lines to place, and a language code."""
 
 from collections.abc import Mapping
 
@@ -10,9 +10,9 @@ LRC, PLAIN, TRANSCRIBED = "lrc", "plain", "transcribed"
 
 
 def read_lyrics(lrc_lyrics: str | None, raw_lyrics: str | None) -> tuple[list[SungLine], str]:
-    """(lines that hold words, lrc or plain). No lines where there are no lyrics: null, blank, headings only.
+    """(lines that hold words, lrc or plain). No lines if there are no lyrics: null, blank, headings only.
 
-    An LRC without a single stamp is plain text; it gives way to raw lyrics where a song has both.
+    An LRC without any stamp counts as plain text; raw lyrics are preferred to it.
     """
     lrc = parse_lrc(lrc_lyrics or "")
     stamped = [line for line in map(_from_lrc, lrc.lines) if line.words]
@@ -23,7 +23,7 @@ def read_lyrics(lrc_lyrics: str | None, raw_lyrics: str | None) -> tuple[list[Su
 
 
 def known_language(name: str | None) -> str | None:
-    """`en`, `EN-us` or `English` -> en; None where Whisper knows no such language."""
+    """`en`, `EN-us` or `English` -> en; None if Whisper does not know the language."""
     from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE
 
     text = (name or "").strip().lower()
@@ -32,23 +32,25 @@ def known_language(name: str | None) -> str | None:
     return code if code in LANGUAGES else None
 
 
-def likely_language(heard: Mapping[str, float], script: str | None) -> str:
-    """The likeliest of the languages heard that can be written in the lyrics' script (romanised ones aside)."""
+def likely_language(detected: Mapping[str, float], script: str | None) -> str:
+    """The most probable of the detected languages that are written in the lyrics' script; of all if there is none.
+
+    For Latin script those are the languages without a script of their own: romanised lyrics are not expected.
+    """
     owners = languages_of(script or "LATIN")
-    able = {name: p for name, p in heard.items() if (name in owners if owners else not has_own_script(name))} or dict(
-        heard
-    )
-    return max(sorted(able), key=lambda name: able[name])
+    fitting = {name: p for name, p in detected.items() if (name in owners if owners else not has_own_script(name))}
+    fitting = fitting or dict(detected)
+    return max(sorted(fitting), key=lambda name: fitting[name])
 
 
 def _sung(text: str) -> str:
-    """A line's text, tidied where marks of held notes left it; the others are kept to the letter."""
+    """A line's text without marks of held notes, its spaces tidied; a line without such marks stays as it is."""
     plain = without_held_marks(text)
     return text if plain == text else " ".join(plain.split())
 
 
 def _from_lrc(line: LrcLine) -> SungLine:
-    """Stamps of what is no word (`♪`) are passed over. Where most are not of the line's words, none are of use."""
+    """Stamps of symbols (`♪`) are ignored. If most stamps do not match the line's words, none of them is used."""
     words = tuple(words_of(line.text))
     starts: list[float | None] = [None] * len(words)
     at = missed = 0
@@ -61,5 +63,5 @@ def _from_lrc(line: LrcLine) -> SungLine:
             missed += 1
             continue
         starts[found], at = stamped.start_s, found + 1
-    of_use = missed <= sum(start is not None for start in starts)
-    return SungLine(_sung(line.text), words, line.start_s, tuple(starts) if line.words and of_use else ())
+    usable = missed <= sum(start is not None for start in starts)
+    return SungLine(_sung(line.text), words, line.start_s, tuple(starts) if line.words and usable else ())

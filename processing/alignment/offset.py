@@ -1,7 +1,8 @@
-"""Stamps of an LRC and times heard -> the one offset that most lines agree on.
+"""Stamps of an LRC and detected start times -> the one offset that most lines agree on.
 
-Each line proposes (heard - stamp); lines within a tolerance of a proposal are its inliers; the proposal with most
-inliers wins and the offset is the mean over them (AutoSing's estimator, defined where no line agrees: 0, ratio 0).
+Each line proposes (detected - stamp). The lines within a tolerance of a proposal are its inliers. The proposal with
+most inliers wins, and the offset is the mean over them. This is AutoSing's estimator, except that the case without
+any proposal is defined: offset 0, ratio 0.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class LrcOffset:
-    """audio time = LRC time + offset_s. `inliers` are indices of the lines that agree; spread_s is theirs around it."""
+    """audio time = LRC time + offset_s. `inliers`: indices of the lines that agree; `spread_s`: their spread."""
 
     offset_s: float
     inlier_ratio: float
@@ -21,16 +22,16 @@ class LrcOffset:
 
 
 def estimate_offset(
-    stamps_s: Sequence[float | None], heard_s: Sequence[float | None], tolerance_s: float = 1.0
+    stamps_s: Sequence[float | None], detected_s: Sequence[float | None], tolerance_s: float = 1.0
 ) -> LrcOffset:
-    """Lines with both times take part; the ratio counts all lines with a stamp. Of equal proposals the smallest wins.
+    """Only lines with both times propose; the ratio is over all lines with a stamp. On a tie the smallest offset wins.
 
     spread_s is 1.48 x the median absolute deviation of the inliers: a standard deviation that outliers cannot move.
     """
-    assert len(stamps_s) == len(heard_s), (len(stamps_s), len(heard_s))
+    assert len(stamps_s) == len(detected_s), (len(stamps_s), len(detected_s))
     stamped = sum(stamp is not None for stamp in stamps_s)
     pairs = [
-        (i, h - s) for i, (s, h) in enumerate(zip(stamps_s, heard_s, strict=True)) if s is not None and h is not None
+        (i, d - s) for i, (s, d) in enumerate(zip(stamps_s, detected_s, strict=True)) if s is not None and d is not None
     ]
     if not pairs:
         return LrcOffset(0.0, 0.0, tolerance_s, ())

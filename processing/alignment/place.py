@@ -1,4 +1,4 @@
-"""lines of lyrics (stamped or not) + what was heard -> when each word is sung, with a score for each.
+"""lines of lyrics (stamped or not) + scores of the voice -> when each word is sung, with a score for each.
 
 Shapes: T frames of 20 ms, C classes of processing.alignment.chain.
 """
@@ -17,12 +17,12 @@ _MIN_TOLERANCE_S, _MAX_TOLERANCE_S = 0.3, 1.5
 _WORD_TOLERANCE_S = 0.5
 """How far from its own stamp a word may begin (enhanced LRC)."""
 _MIN_INLIER_RATIO = 0.5
-"""Stamps on which fewer lines agree are of another recording: then their offset is not believed."""
+"""If fewer lines agree on an offset, the stamps are probably of another recording, and the offset is not used."""
 
 
 @dataclass(frozen=True)
 class SungLine:
-    """A line, the words in it that are sung, and its stamps where it has any (seconds, on the lyrics' own clock)."""
+    """A line, the words in it that are sung, and its stamps if it has any (seconds, on the lyrics' own clock)."""
 
     text: str
     words: tuple[str, ...]
@@ -32,7 +32,7 @@ class SungLine:
 
 @dataclass(frozen=True)
 class Scores:
-    """In nats: what each class is worth in each frame, and what starting a word is."""
+    """In nats: the score of each class in each frame, and of starting a word there."""
 
     class_TC: np.ndarray
     start_T: np.ndarray
@@ -47,13 +47,13 @@ class PlacedWord:
 
 @dataclass(frozen=True)
 class PlacedLine:
-    """Words in order; None where the line was not found."""
+    """Words in order; None if the line was not found."""
 
     words: tuple[PlacedWord, ...] | None
 
     @property
     def score(self) -> float:
-        """The mean of its words, each counted by its length."""
+        """The mean over its words, weighted by their lengths."""
         if not self.words:
             return 0.0
         weights = [word.end_s - word.start_s for word in self.words]
@@ -63,20 +63,20 @@ class PlacedLine:
 def place_plain(
     scores: Scores, lines: Sequence[SungLine], costs: Costs, rate_hz: int
 ) -> tuple[list[PlacedLine], float]:
-    """One path through the whole song: a line can be early or late only if all its neighbours are."""
+    """One path through the whole song: a line can be early or late only if all its neighbours are too."""
     return _place(scores, [LineToPlace(line.words) for line in lines], costs, rate_hz)
 
 
 def place_stamped(
     scores: Scores, lines: Sequence[SungLine], costs: Costs, rate_hz: int
 ) -> tuple[list[PlacedLine], LrcOffset]:
-    """Each line within its stamps, moved by the offset on which most lines agree.
+    """Each line near its stamps, shifted by the offset on which most lines agree.
 
-    Where few lines agree, the stamps as they are and no stamps at all are tried, and what places more lines is taken.
+    If few lines agree, both the stamps without a shift and no stamps at all are tried; the higher total score wins.
     """
     free, _ = place_plain(scores, lines, costs, rate_hz)
-    heard = [line.words[0].start_s if line.words else None for line in free]
-    offset = estimate_offset([line.start_s for line in lines], heard)
+    detected = [line.words[0].start_s if line.words else None for line in free]
+    offset = estimate_offset([line.start_s for line in lines], detected)
     if offset.inlier_ratio >= _MIN_INLIER_RATIO:
         return _place(scores, _bounded(lines, offset, rate_hz), costs, rate_hz)[0], offset
     as_given = replace(offset, offset_s=0.0, spread_s=_MAX_TOLERANCE_S)
@@ -108,7 +108,7 @@ def _place(scores: Scores, lines: Sequence[LineToPlace], costs: Costs, rate_hz: 
 
 
 def _bounded(lines: Sequence[SungLine], offset: LrcOffset, rate_hz: int) -> list[LineToPlace]:
-    """Lines without a stamp share the span of the line before them; so do lines with one and the same stamp."""
+    """Lines without a stamp share the span of the line before them; so do lines with equal stamps."""
     tolerance_s = float(np.clip(3 * offset.spread_s, _MIN_TOLERANCE_S, _MAX_TOLERANCE_S))
 
     def frame(time_s: float) -> int:

@@ -8,21 +8,21 @@ from autosing.text.normalize import words_of
 from processing.alignment.place import SungLine
 
 _TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-"""At 0 alone songs fall into loops; a window that does not compress like speech, or is unlikely, is tried again."""
+"""Tried in turn, until a window's text neither compresses too well nor is too unlikely. At 0 alone songs loop."""
 _MAX_COMPRESSION = 2.4
 _NO_SPEECH = 0.6
 
 
 def transcribe(model: Any, voice_S: np.ndarray, language: str | None, seed: int) -> tuple[list[SungLine], str]:
-    """(lines with stamps in seconds, the language). The fallback samples: equal seeds give equal lyrics.
+    """(lines with stamps in seconds, the language). Temperatures above 0 sample: equal seeds give equal lyrics.
 
-    Lines that Whisper repeats word for word more than thrice running are a loop: three are kept.
+    A line that Whisper repeats more than three times in a row is a loop: three are kept.
     """
     import torch
     import whisper_timestamped
 
     with torch.random.fork_rng(devices=[]):
-        heard = whisper_timestamped.transcribe_timestamped(
+        found = whisper_timestamped.transcribe_timestamped(
             model,
             np.ascontiguousarray(voice_S, dtype=np.float32),
             language=language,
@@ -37,10 +37,10 @@ def transcribe(model: Any, voice_S: np.ndarray, language: str | None, seed: int)
             verbose=None,
         )
     lines: list[SungLine] = []
-    for segment in heard["segments"]:
+    for segment in found["segments"]:
         text = " ".join(segment["text"].split())
         words = words_of(text)
         looping = len(lines) >= 3 and all(line.text == text for line in lines[-3:])
         if words and not looping:
             lines.append(SungLine(text, tuple(words), float(segment["start"])))
-    return lines, str(heard["language"])
+    return lines, str(found["language"])

@@ -1,8 +1,8 @@
-"""log-scores of classes in time + a chain of states -> the best path: in which state each frame is.
+"""log-scores of classes over time + a chain of states -> the best path: the state of each frame.
 
-Shapes: T frames, C classes, S states. A path starts in the first state and ends in the last. A state is held for any
-number of frames; it may be stepped over at its `skip` cost, and a stretch may be leapt over where `leap_from` says so.
-Memory is O(S sqrt(T)): forward scores are kept at checkpoints, and the way back is found block by block.
+Shapes: T frames, C classes, S states. A path starts in the first state and ends in the last. A state lasts for any
+number of frames. It may be skipped at its `skip` cost, and a stretch may be jumped over where `leap_from` allows it.
+Memory is O(S sqrt(T)): forward scores are kept at checkpoints, and the path is traced back block by block.
 """
 
 import math
@@ -17,7 +17,7 @@ _compiled: Any = numba.njit(cache=True)
 NEVER = math.inf
 _NO = -1e300
 _MAX_STEP = 4
-"""At most three states in a row are stepped over: silent letters, and the silence after a word."""
+"""At most three states in a row are skipped: silent letters, and the silence after a word."""
 
 
 @dataclass(frozen=True)
@@ -27,21 +27,21 @@ class Chain:
     class_S: np.ndarray
     """Which class of the scores the state emits."""
     starts_S: np.ndarray
-    """Whether the state starts a word: then entering it is worth the frame's `start` score."""
+    """Whether the state starts a word: entering it adds the frame's `start` score."""
     skip_S: np.ndarray
-    """The cost of stepping over the state (NEVER: it must be passed)."""
+    """The cost of skipping the state (NEVER: it cannot be skipped)."""
     leap_from_S: np.ndarray
-    """A state from which this one may be entered directly, whatever lies between; -1 where none."""
+    """A state from which this one may be entered directly, whatever lies between; -1 if none."""
     leap_S: np.ndarray
-    """What that leap costs."""
+    """The cost of that jump."""
     first_S: np.ndarray
-    """The state may hold frames from here on"""
+    """The first frame in which the state may be."""
     end_S: np.ndarray
-    """and before here."""
+    """The frame from which on the state may no longer be."""
 
 
 def best_path(score_TC: np.ndarray, start_T: np.ndarray, chain: Chain) -> tuple[np.ndarray | None, float]:
-    """(the state of each frame, the sum of its scores less costs), or (None, -inf) where no path keeps the bounds."""
+    """(the state of each frame, the sum of its scores less costs), or (None, -inf) if no path is within the bounds."""
     num_frames, num_states = len(score_TC), len(chain.class_S)
     assert num_frames > 0 and num_states > 0, (num_frames, num_states)
     block = max(64, math.isqrt(4 * num_frames))
@@ -91,7 +91,7 @@ def _advance(
     for frame in range(begin, end):
         for s in range(num_states):
             worth = start_T[frame] if starts_S[s] else 0.0
-            best, source = old_S[s] - worth, s  # what staying lacks; all else enters
+            best, source = old_S[s] - worth, s  # staying earns no start score; all other transitions enter the state
             if s > 0 and old_S[s - 1] > best:
                 best, source = old_S[s - 1], s - 1
             cost, k = 0.0, s - 1

@@ -1,7 +1,7 @@
-"""Rows -> their results, in order: one by one, or several in hand, so that a GPU need not wait for decoders.
+"""Rows -> their results, in order: one by one, or several concurrently, so that a GPU need not wait for decoders.
 
-The rows in hand are applied in threads. Models are one thread's at a time (autosing.clock.in_model), so while one row
-is in the model, others are decoded and encoded; the results are the same.
+Concurrent rows run in threads. Only one thread at a time uses models (autosing.clock.in_model), so while one row is in
+the model, others are decoded and encoded. The results are the same.
 """
 
 import sys
@@ -18,7 +18,8 @@ from autosing.errors import InputError
 from autosing.stage import Rejected, Stage
 
 _ON_A_GPU = 3
-"""One decodes, one is in the model, one is encoded. Where model and decoder share the cores, nothing is gained."""
+"""Concurrent rows: one is decoded, one is in the model, one is encoded. On a CPU, model and decoder share the cores, so
+more than one row gains nothing."""
 
 
 def apply_all(stage: Stage[Any, Any], rows: Iterator[tuple[str, Any]], partition: int) -> Iterator[Any]:
@@ -44,17 +45,17 @@ def apply_all(stage: Stage[Any, Any], rows: Iterator[tuple[str, Any]], partition
     finally:
         for future in waiting:
             future.cancel()
-        wait(waiting)  # what is half applied must not outlive its partition's table
+        wait(waiting)  # no row may still be running when its partition's table is closed
 
 
 @lru_cache
 def _pool(count: int, threads: int) -> ThreadPoolExecutor:
-    """One for the life of the process: each of its threads has a decoding process of its own (autosing.audio.guard)."""
+    """One pool for the life of the process: each thread keeps a decoding process of its own (autosing.audio.guard)."""
     return ThreadPoolExecutor(count, "apply", _compute_with, (threads,))
 
 
 def rows_in_hand(stage: Stage[Any, Any]) -> int:
-    """As the stage was told; else several where its models run on a GPU."""
+    """The stage's own setting; by default several if its models run on a GPU."""
     return stage.rows_in_hand or (_ON_A_GPU if computes_on_gpu(stage) else 1)
 
 
@@ -68,7 +69,7 @@ def _threads() -> int:
 
 
 def _compute_with(threads: int) -> None:
-    """Each thread asks anew how many it may compute with, and sums in another order end in other last bits."""
+    """torch counts threads per calling thread; another count changes the order of sums and the results' last bits."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
 
@@ -84,7 +85,7 @@ def _apply(stage: Stage[Any, Any], partition: int, row_id: str, row: Any) -> Any
 
 
 class _Naming:
-    """Notes on whatever passes through where it happened. Catches nothing."""
+    """Adds a note on where it happened to any exception that passes through. Catches nothing."""
 
     def __init__(self, where: str) -> None:
         self._where = where

@@ -1,4 +1,4 @@
-"""A run as it goes -> lines for people: what was made, how fast, how long still. On a terminal also a bar."""
+"""A run in progress -> lines for people: what was made, how fast, the time left. On a terminal also a bar."""
 
 import time
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from processing.engine.worker import Done
 from processing.engine.workers import Died, Event
 
 _SAY_S = 30.0
-"""Without a terminal, a line at least so often."""
+"""Maximum time between two lines where there is no terminal."""
 
 
 def seconds_left(result: RunResult, now: float) -> float | None:
-    """The work that is left by what a byte of a partition cost each stage so far, shared by the workers that are up.
+    """Estimated from the seconds per byte of partition in each stage so far, and the number of workers that are up.
 
-    A stage that has made nothing yet counts as the mean of the others. None: nothing is made yet.
+    A stage that has made nothing yet counts as the mean of the others. None: no stage has made anything yet.
     """
     if not result.sums or not result.names:
         return None
@@ -39,14 +39,14 @@ def seconds_left(result: RunResult, now: float) -> float | None:
 
 
 def left(seconds: float | None) -> str:
-    """about 40 s left. Nothing is promised of the last seconds: what is at work may take longer than its like did."""
+    """For example: about 40 s left. Below one second no number is given, as running jobs may take longer than usual."""
     if seconds is None:
         return "time left not known yet"
     return f"about {duration(seconds)} left" if seconds >= 1 else "finishing"
 
 
 class Progress:
-    """Called by the runner at each change (see processing.engine.runner.Tell). A context: the bar ends with it."""
+    """Called by the runner at each change (see processing.engine.runner.Tell). The bar ends with the context."""
 
     def __init__(self) -> None:
         self._why: set[tuple[str, str]] = set()
@@ -62,7 +62,7 @@ class Progress:
 
             columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
             self._bar = self._end.enter_context(Bar(*columns, console=Console(stderr=True), transient=True))
-            self._bar.add_task("workers come up")
+            self._bar.add_task("workers are starting")
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -77,16 +77,16 @@ class Progress:
         if job is not None and event is not None:
             self._tell(result, job, event, now)
         elif self._bar is None and now - self._said > _SAY_S:
-            self._say(f"[{len(result.done)}/{_jobs(result)}] at work: {at_work(result, now)}; {self.pace(result, now)}")
+            self._say(f"[{len(result.done)}/{_jobs(result)}] running: {at_work(result, now)}; {self.pace(result, now)}")
 
     def pace(self, result: RunResult, now: float) -> str:
-        """2.3 rows/s, about 4 min left."""
+        """For example: 2.3 rows/s, about 4 min left."""
         rows = sum(sums.rows for sums in result.sums.values())
         return f"{rows / max(now - self._began, 1e-9):.2g} rows/s, {left(seconds_left(result, now))}"
 
     def _tell(self, result: RunResult, job: Job, event: Event, now: float) -> None:
         if isinstance(event, Died) and not any(failure.job == job for failure in result.failures):
-            self._say(f"{job.stage} partition {job.partition}: {event.text}; another worker takes it")
+            self._say(f"{job.stage} partition {job.partition}: {event.text}; another worker will retry it")
         if not isinstance(event, Done):
             return
         if (job.stage, job.why) not in self._why:
@@ -108,14 +108,14 @@ class Progress:
 
 
 def at_work(result: RunResult, now: float) -> str:
-    """separate 3 (41 s), align 0 (2 s)."""
+    """The running jobs, for example: separate 3 (41 s), align 0 (2 s)."""
     if not result.names:
         return "workers are starting"
     return ", ".join(f"{a.job.stage} {a.job.partition} ({now - a.since:.0f} s)" for a in result.at_work.values()) or "-"
 
 
 def words_of(facts: Mapping[str, Any]) -> dict[str, str]:
-    """What processing.engine.record.last_run tells, for people; what there is none of is left out."""
+    """The result of processing.engine.record.last_run as text for people; empty entries are left out."""
     words = {}
     if facts["last_run"]:
         run = facts["last_run"]

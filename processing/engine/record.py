@@ -1,7 +1,7 @@
-"""A run -> <corpus>/_runs/<run>.json, from its first minute to its end; and back, for `status`.
+"""A run -> its record <corpus>/_runs/<run>.json, from its first job to its end; and back, for `status`.
 
-While a run lives it writes the record anew every few seconds, with what is being worked on. A record that says
-"running" and is old is of a run that was killed.
+A run rewrites its record every few seconds, with the jobs that are running. An old record that still says "running"
+belongs to a run that was killed.
 """
 
 import importlib.metadata
@@ -19,17 +19,17 @@ from processing.pipeline import STAGES, PipelineConfig
 from processing.report import status
 
 State = Literal["running", "done", "incomplete", "stopped", "failed"]
-"""incomplete: partitions were set aside; stopped: by a person; failed: on bad input or a broken machine."""
+"""incomplete: partitions were set aside; stopped: by the user; failed: on bad input or a broken machine."""
 _BEAT_S = 5.0
 _WRITING = 0.05
-"""At most this part of a run's time goes to its record, which grows with the run."""
+"""Maximum share of a run's time that is spent on writing its record, which grows with the run."""
 _SILENT_S = 90.0
-"""A run that has not written for so long is dead."""
+"""A run that has not written its record for so long counts as killed."""
 _PACKAGES = ("autosing", "torch", "ray", "numpy", "pyarrow", "soundfile", "demucs", "openai-whisper", "torchfcpe")
 
 
 class Record:
-    """Of one run that has something to do: resolved config, versions, weights, what was made and why, by whom."""
+    """The record of a run that has something to do: resolved config, versions, weights, jobs with reason and worker."""
 
     def __init__(self, corpus: Place, stages: Sequence[Stage[Any, Any]], config: PipelineConfig) -> None:
         self._corpus, self._begun, self._started = corpus, datetime.now(UTC), time.monotonic()
@@ -44,7 +44,7 @@ class Record:
         self._next_beat = 0.0
 
     def beat(self, result: RunResult, left_s: float | None) -> None:
-        """Write what the run does now, if the last time is some seconds ago."""
+        """Write the current state, unless that was done a few seconds ago."""
         now = time.monotonic()
         if now >= self._next_beat:
             at_work = [
@@ -62,7 +62,7 @@ class Record:
             self._next_beat = now + min(max(_BEAT_S, took_s / _WRITING), _SILENT_S / 2)
 
     def end(self, result: RunResult, state: State, why: str | None = None) -> None:
-        """Write what came of it, with the counts of the corpus."""
+        """Write the run's outcome, with the counts of the corpus."""
         counts = [row for row in status(self._corpus) if row["stage"] in self._stages | {"index"}]
         self._write(state, result, {"counts": counts} | ({"why": why} if why else {}))
 
@@ -95,9 +95,9 @@ class Record:
 
 
 def last_run(corpus: Place) -> dict[str, Any]:
-    """{"last_run": what the latest record says, or None, "set_aside": what runs gave up and no later one made}.
+    """{"last_run": the latest record in short, or None, "set_aside": jobs that a run set aside and no later run made}.
 
-    The last run's state is "killed" where its record says running and has not been written for a while.
+    The last run's state is "killed" if its record says running and has not been written for a while.
     """
     found = _records(corpus)
     given_up: dict[tuple[str, int], dict[str, Any]] = {}

@@ -1,7 +1,7 @@
 """A partition's tables -> the records that a stage takes, joined by id one at a time; encoded audio stays in its file.
 
-A field of the kind `bytes` is read, one of the kinds `Encoded` and `Stem` is not. A stem may be in parts: the rows of a
-table with a column `part`, from 0 on, are one song's, and its stems are tuples.
+A field of type `bytes` is read; one of type `Encoded` or `Stem` stays in its file. Stems may be stored in parts: in a
+table with a column `part`, the rows numbered from 0 on belong to one song, and each of its stems is a tuple of parts.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -22,8 +22,8 @@ _PART = "part"
 def joined(paths: Sequence[Place], record: type, sparse: Collection[str] = ()) -> Iterator[tuple[str, Any]]:
     """(id, record or Rejected) for each row (song) of the first table, the others joined while all are streamed.
 
-    A column comes from the first table that has it. A null where the record needs a value is a Rejected, so one null
-    row does not take its partition with it. `sparse`: the tables that may lack rows; their columns are null then.
+    A column comes from the first table that has it. A null where the record needs a value gives a Rejected, so that one
+    null does not fail the partition. `sparse`: the tables that may lack rows; their columns are then null.
     """
     schema = arrow_schema(record)
     owner: dict[str, int] = {}
@@ -63,7 +63,7 @@ def _in_parts(held: Sequence[str], wanted: Sequence[str], record: type) -> bool:
     stems = columns_of(record, Stem).intersection(wanted)
     if not stems or _PART not in held:
         return False
-    assert stems | {"id"} == set(wanted), f"{record.__name__}: of a table in parts only stems, not {wanted}"
+    assert stems | {"id"} == set(wanted), f"{record.__name__}: a table in parts gives only stems, not {wanted}"
     return True
 
 
@@ -100,5 +100,5 @@ def _rows(path: Place, columns: Sequence[str], record: type) -> Iterator[tuple[s
                 row |= {name: next(values) for name, values in cells.items()}
             read += 1
             yield row["id"], row
-            del row  # audio that is not left where it lies may be hundreds of megabytes: one is held, not two
+            del row  # it may hold hundreds of megabytes of audio: free it before the next row is read
         assert read == file.metadata.num_rows, f"{path}: {file.metadata.num_rows} rows, {read} read"

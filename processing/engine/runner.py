@@ -1,7 +1,7 @@
-"""A corpus and its stages -> committed tables: jobs given to workers, deaths survived, partitions set aside.
+"""A corpus and its stages -> committed tables: jobs are given to workers, retried, and set aside if they keep failing.
 
-Audio never travels: a worker reads its partition from the disk and commits the table there; only counts come back.
-Who the workers are, and Ray, is processing.engine.workers's matter.
+Audio is never sent between processes: a worker reads its partition from storage and commits the table there; only
+counts come back. processing.engine.workers starts the workers and knows Ray.
 """
 
 import time
@@ -19,18 +19,18 @@ from processing.engine.workers import Died, Event, Failed, Ready, Workers, start
 from processing.pipeline import PipelineConfig
 
 _BEAT_S = 5.0
-"""Progress is told at least so often."""
+"""Maximum time between two reports of progress."""
 _PATIENCE_S = 600.0
-"""How long a run waits while nobody is at work and there is work: a cluster that grows may take minutes."""
+"""How long a run waits for a worker while no job is running: a cluster that grows may take minutes."""
 _BROKEN = 3
-"""A worker that dies over so many different jobs in a row, with none done between, is broken, and not replaced."""
+"""A worker that died on so many different jobs in a row, with none done in between, is broken and is not replaced."""
 _LOST_NODES = 10
-"""So many nodes may be lost under one partition: a cluster of borrowed machines loses them often."""
+"""Maximum number of nodes lost while they process one partition: spot machines are lost often."""
 
 
 @dataclass(frozen=True)
 class AtWork:
-    """A job, who has it, and since when (monotonic seconds)."""
+    """A running job, its worker, and when it was started (monotonic seconds)."""
 
     job: Job
     worker: str
@@ -39,22 +39,22 @@ class AtWork:
 
 @dataclass(frozen=True)
 class SetAside:
-    """A partition that a stage could not do in this run, and what could not be run for want of it."""
+    """A partition that a stage could not process in this run, and the stages that could not run because of it."""
 
     job: Job
     reason: str
     deaths: int
-    """How many workers ended over it."""
+    """How many workers died on it."""
     not_run: tuple[str, ...]
 
     def __str__(self) -> str:
-        after = f"; not run for want of it: {', '.join(self.not_run)}" if self.not_run else ""
+        after = f"; not run because of it: {', '.join(self.not_run)}" if self.not_run else ""
         return f"{self.job.stage}, partition {self.job.partition}: {self.reason}{after}"
 
 
 @dataclass
 class Sums:
-    """Of what was made of one stage: workers' seconds, sizes of partitions, rows read."""
+    """Totals over the jobs done of one stage: workers' seconds, sizes of partitions (bytes), rows read."""
 
     seconds: float = 0.0
     size: int = 0
@@ -63,29 +63,29 @@ class Sums:
 
 @dataclass
 class RunResult:
-    """What one run does and has done: each job with its outcome, and what went wrong."""
+    """The state of a run, and its result at the end: each job done, and what failed."""
 
     schedule: Schedule
     done: list[tuple[Job, Done]] = field(default_factory=list)
     makers: list[str] = field(default_factory=list)
-    """Who made the table, for each of `done`."""
+    """The worker's name for each entry of `done`."""
     sums: dict[str, Sums] = field(default_factory=dict)
-    """Over `done`, by stage."""
+    """Totals over `done`, by stage."""
     at_work: dict[int, AtWork] = field(default_factory=dict)
     failures: list[SetAside] = field(default_factory=list)
     workers: int = 0
     kinds: list[tuple[frozenset[str], int]] = field(default_factory=list)
-    """Which stages so many of the workers do: one kind, or two, with a GPU and without."""
+    """For each kind of workers, the stages that it runs and how many there are. One kind, or two: with GPU, without."""
     names: dict[int, str] = field(default_factory=dict)
-    """The workers that are up."""
+    """The workers that are up, with their names."""
 
     @property
     def kept(self) -> int:
-        """Tables that were as wanted already."""
+        """How many tables were up to date already."""
         return self.schedule.kept
 
     def add(self, job: Job, done: Done, maker: str) -> None:
-        """A job has ended well."""
+        """Record a job that has succeeded."""
         self.done.append((job, done))
         self.makers.append(maker)
         sums = self.sums.setdefault(job.stage, Sums())
@@ -95,7 +95,7 @@ class RunResult:
 
 
 Tell: TypeAlias = Callable[[RunResult, Job | None, Event | None], None]
-"""Called when a job ends, with what came of it; with neither when one begins, and every few seconds."""
+"""Called when a job ends, with the job and its event; when a job begins and every few seconds with None for both."""
 
 
 def run(
@@ -105,10 +105,10 @@ def run(
     address: str = "local",
     tell: Tell = lambda result, job, event: None,
 ) -> RunResult:
-    """Make every table that is not as wanted. `address`: inline (this process), local, auto or HOST:PORT (of Ray).
+    """Make every table that is missing or out of date. `address`: inline (this process), local, auto or HOST:PORT.
 
-    Ray is not started where nothing is to do. Raises InputError (missing weights, inputs, columns) and leaves the
-    tables committed by then; other failures of a partition are listed in the result, and the other partitions go on.
+    Ray is not started if there is nothing to do. Raises InputError (missing weights, inputs, columns); tables that are
+    committed by then are kept. Other failures of a partition are listed in the result; the other partitions continue.
     """
     schedule = Schedule(corpus, stages)
     result = RunResult(schedule)
@@ -122,11 +122,11 @@ def run(
 
 
 def drive(workers: Workers, result: RunResult, retries: int, tell: Tell) -> None:
-    """Give jobs to workers until none is left that can be done.
+    """Give jobs to workers until no job is left that can run.
 
-    A job whose worker died goes to another, `retries` times; the next death sets the partition aside. A worker that
-    dies over one job after the other (its GPU is broken) is replaced a few times, then no more. Raises InputError where
-    for minutes no worker comes up that could do what is left, or all are broken.
+    A job whose worker died is retried on another worker, up to `retries` times; the next death sets the partition
+    aside. A worker that dies on one job after another (its GPU may be broken) is replaced a few times, then no more.
+    Raises InputError if for minutes no worker comes up that could run the remaining jobs, or if all are broken.
     """
     schedule, at_work, names = result.schedule, result.at_work, result.names
     result.workers = workers.size
@@ -134,12 +134,12 @@ def drive(workers: Workers, result: RunResult, retries: int, tell: Tell) -> None
     loaded: dict[int, set[str]] = {}
     deaths: Counter[Job] = Counter()
     nodes: Counter[Job] = Counter()
-    died_over: dict[int, list[Job]] = {worker: [] for worker in range(workers.size)}
-    """Worker -> the jobs that it died over since it last did one."""
+    died_on: dict[int, list[Job]] = {worker: [] for worker in range(workers.size)}
+    """Worker -> the jobs that it died on since it last finished one."""
     moved = time.monotonic()
     while at_work or schedule.waiting:
         for worker in sorted(names.keys() - at_work.keys()):
-            job = _next_job(workers, schedule, worker, loaded[worker], died_over, names)
+            job = _next_job(workers, schedule, worker, loaded[worker], died_on, names)
             if job is not None:
                 at_work[worker] = AtWork(job, names[worker], time.monotonic())
                 loaded[worker].add(job.stage)
@@ -148,7 +148,7 @@ def drive(workers: Workers, result: RunResult, retries: int, tell: Tell) -> None
         happened = workers.wait(_BEAT_S)
         if happened is None:
             if not at_work and time.monotonic() - moved > _PATIENCE_S:
-                raise _nobody(schedule, moved)
+                raise _no_worker(schedule, moved)
             tell(result, None, None)
             continue
         moved = time.monotonic()
@@ -160,17 +160,17 @@ def drive(workers: Workers, result: RunResult, retries: int, tell: Tell) -> None
         if isinstance(event, Done):
             schedule.done(job)
             result.add(job, event, names[worker])
-            died_over[worker].clear()
+            died_on[worker].clear()
         elif isinstance(event, Died):
             del names[worker]
             if not event.with_node:
-                died_over[worker].append(job)
-            if not _is_broken(died_over[worker]):
+                died_on[worker].append(job)
+            if not _is_broken(died_on[worker]):
                 workers.replace(worker)
-            elif all(map(_is_broken, died_over.values())):
+            elif all(map(_is_broken, died_on.values())):
                 raise InputError(
-                    f"every worker dies over one partition after the other; the last: {job.stage}, partition "
-                    f"{job.partition}: {event.text}. What is committed is kept; mend the machine, then run the same "
+                    f"every worker dies on one partition after another; the last: {job.stage}, partition "
+                    f"{job.partition}: {event.text}. Committed tables are kept; repair the machine, then run the same "
                     "command again"
                 )
             (nodes if event.with_node else deaths)[job] += 1
@@ -183,19 +183,19 @@ def drive(workers: Workers, result: RunResult, retries: int, tell: Tell) -> None
         tell(result, job, event)
 
 
-def _is_broken(died_over: Sequence[Job]) -> bool:
-    return len(set(died_over)) >= _BROKEN
+def _is_broken(died_on: Sequence[Job]) -> bool:
+    return len(set(died_on)) >= _BROKEN
 
 
 def _next_job(
-    workers: Workers, schedule: Schedule, worker: int, loaded: set[str], died_over: Mapping[int, list[Job]],
+    workers: Workers, schedule: Schedule, worker: int, loaded: set[str], died_on: Mapping[int, list[Job]],
     names: Mapping[int, str],
 ) -> Job | None:  # fmt: skip
-    """A job for this worker; not one that it died over, while another worker is up that could take it."""
+    """A job for this worker; not one that it died on, as long as another worker that could take it is up."""
 
     def left_to_another(job: Job) -> bool:
-        return job in died_over[worker] and any(
-            other != worker and job not in died_over[other] and job.stage in workers.can(other) for other in names
+        return job in died_on[worker] and any(
+            other != worker and job not in died_on[other] and job.stage in workers.can(other) for other in names
         )
 
     passed_over: list[Job] = []
@@ -208,20 +208,20 @@ def _next_job(
 
 def _set_aside(result: RunResult, job: Job, event: Died | Failed, deaths: int) -> None:
     lost = result.schedule.failed(job)
-    reason = f"set aside after {deaths} workers died over it; the last: {event.text}" if deaths else event.text
+    reason = f"set aside after {deaths} workers died on it; the last: {event.text}" if deaths else event.text
     result.failures.append(SetAside(job, reason, deaths, tuple(other.stage for other in lost)))
 
 
-def _nobody(schedule: Schedule, since: float) -> InputError:
+def _no_worker(schedule: Schedule, since: float) -> InputError:
     stages = ", ".join(dict.fromkeys(job.stage for job in schedule.waiting))
     return InputError(
-        f"no worker came up in {time.monotonic() - since:.0f} s that could do what is left ({stages}); what is "
-        "committed is kept. Look at the cluster with 'ray status', then run the same command again"
+        f"no worker came up within {time.monotonic() - since:.0f} s for the remaining stages ({stages}); committed "
+        "tables are kept. Look at the cluster with 'ray status', then run the same command again"
     )
 
 
 def _fetch_weights(stages: Sequence[Stage[Any, Any]], names: set[str]) -> None:
-    """Before any work: what cannot be had is an error now, and workers do not fetch the same file side by side."""
+    """Fetch them before any work: a missing file is an error now, and workers do not all fetch the same file."""
     from autosing import pretrained
 
     wanted = {name for stage in stages if stage.name in names for name in stage.weights()}

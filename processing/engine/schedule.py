@@ -1,7 +1,7 @@
-"""A corpus and its stages -> which tables are to be made, why, and in what order they may be.
+"""A corpus and its stages -> which tables must be made, why, and in what order.
 
-A fingerprint follows from config, weights and input fingerprints alone, so all that is stale is known before any work.
-Large partitions go first: what is begun last is then small, and the workers end together.
+A fingerprint depends on config, weights and input fingerprints alone, so all stale tables are known before any work.
+Large partitions go first: the last jobs are then small, and the workers finish at about the same time.
 """
 
 import heapq
@@ -35,16 +35,16 @@ class Job:
 
 
 class Schedule:
-    """Hands out jobs whose inputs are committed. There is no barrier: partition 3 may be cut while 4 is separated.
+    """Hands out jobs whose inputs are committed. Stages have no barrier: partition 3 is cut while 4 is separated.
 
-    What a call costs grows with the logarithm of the jobs, so a corpus may have a million of them.
+    The cost of a call grows with the logarithm of the number of jobs, so a corpus may have a million of them.
     """
 
     def __init__(self, corpus: Place, stages: Sequence[Stage[Any, Any]]) -> None:
-        """Raises InputError: no corpus, ids that are not valid, an input that is neither there nor to be made."""
+        """Raises InputError: no corpus, invalid ids, an input that neither exists nor will be made."""
         self.partitions = partitions(corpus)
         self._reads = {stage.name: stage.reads for stage in stages}
-        own = {stage.name: own_details(stage) for stage in stages}  # once: weights are files to be hashed
+        own = {stage.name: own_details(stage) for stage in stages}  # once, because it hashes files of weights
 
         def look(partition: int) -> tuple[int, list[str], list[Job]]:
             sweep_dead(corpus / str(partition))
@@ -63,32 +63,32 @@ class Schedule:
         self._inputs_due = {
             (stage, k): sum((table, k) in self._waiting for table in self._reads[stage]) for stage, k in self._waiting
         }
-        """For each job, how many of its inputs are still to be made."""
+        """For each job, the number of its inputs that must still be made."""
         self._ready = {stage: _Largest(self._waiting) for stage in self._reads}
         self._left = {stage: _Largest(self._waiting) for stage in self._reads}
         self.bytes_left = dict.fromkeys(self._reads, 0)
-        """Stage -> the sizes of the partitions whose jobs nobody has yet."""
+        """Stage -> total size of the partitions whose jobs are not yet handed out."""
         for job in self.jobs:
             self._put(job)
 
     def size_of(self, corpus: Place, partition: int) -> int:
-        """The size of its index: what its tables cost to make, to compare by."""
+        """The size of its index, which stands for the cost of making its tables."""
         return table_path(corpus, partition, "index").stat().st_size
 
     @property
     def waiting(self) -> Collection[Job]:
-        """The jobs that nobody has yet, ready or not."""
+        """The jobs that are not yet handed out, ready or not."""
         return self._waiting.values()
 
     def largest_left(self, stage: str) -> int:
-        """The size of the largest partition whose job of this stage nobody has yet; 0 where there is none."""
+        """The size of the largest partition whose job of this stage is not yet handed out; 0 if there is none."""
         found = self._left[stage].find(stage)
         return 0 if found is None else self.bytes[found]
 
     def next(self, loaded: Container[str], can: Container[str] | None = None) -> Job | None:
-        """A job whose inputs are there, of a stage that the worker can do (all by default). None: none is ready.
+        """A job whose inputs are committed, of a stage that the worker can run (all by default). None: none is ready.
 
-        Rather one of a stage that the worker has loaded, then the earliest stage, then the largest partition.
+        Preferred are stages whose models the worker has loaded, then the earliest stage, then the largest partition.
         """
         for stage in sorted(self._reads, key=lambda name: name not in loaded):
             partition = self._ready[stage].find(stage) if can is None or stage in can else None
@@ -106,12 +106,12 @@ class Schedule:
                     self._ready[stage].add(self.bytes[job.partition], job.partition)
 
     def again(self, job: Job) -> None:
-        """Put a job back: its worker died."""
+        """Put back a job whose worker died."""
         self._waiting[job.stage, job.partition] = job
         self._put(job)
 
     def failed(self, job: Job) -> list[Job]:
-        """Give up a job, and return the jobs that now cannot run."""
+        """Give up a job, and return the jobs that cannot run without it."""
         keys = [(stage, job.partition) for stage in self._reads if self._needs(stage, job.stage)]
         lost = [self._waiting.pop(key) for key in keys if key in self._waiting]
         for other in lost:
@@ -130,8 +130,8 @@ class Schedule:
 
 
 class _Largest:
-    """Partitions of one stage, the largest first, the lower number where two are alike. Those that no longer wait are
-    passed over when they come up."""
+    """A heap of one stage's partitions: the largest first, of equal ones the lower number. Partitions that no longer
+    wait are dropped when they reach the top."""
 
     def __init__(self, waiting: Mapping[tuple[str, int], Job]) -> None:
         self._waiting, self._heap = waiting, list[tuple[int, int]]()
@@ -148,7 +148,7 @@ class _Largest:
 def _stale(
     corpus: Place, partition: int, stages: Sequence[Stage[Any, Any]], own: Mapping[str, dict[str, Any]]
 ) -> list[Job]:
-    """The tables of a partition that are not as wanted. Raises InputError: an input neither there nor to be made."""
+    """Jobs for the stale tables of a partition. Raises InputError: an input that neither exists nor will be made."""
     jobs = []
     prints: dict[str, str] = {}
     for stage in stages:
@@ -164,7 +164,7 @@ def _stale(
         why = why_stale(held, wanted, stage)
         prints[stage.name] = held.fingerprint if held is not None and why is None else fingerprint(wanted)
         if held is not None and why is None and not has_rejects(corpus, partition, stage.name, held):
-            why = "its rejects are missing, or of another run that was killed"
+            why = "its rejects are missing, or were left by another run that was killed"
         if why is not None:
             jobs.append(Job(stage.name, partition, why))
     return jobs
@@ -181,10 +181,10 @@ def _ids_of(index: Place) -> list[str]:
 
 
 def _check_ids(index: Place, ids: Sequence[str], seen: dict[str, int], partition: int) -> None:
-    """Ids become keys of tars and names of files, so no work starts on one that cannot."""
+    """Ids become keys in tars and names of files, so an invalid one is refused before any work."""
     for row_id in ids:
         check_id(row_id)
         if row_id in seen:
             both = "twice in it" if seen[row_id] == partition else f"in partitions {seen[row_id]} and {partition}"
-            raise InputError(f"{index}: id {row_id} stands {both}; run 'autosing import'")
+            raise InputError(f"{index}: id {row_id} is {both}; run 'autosing import'")
         seen[row_id] = partition

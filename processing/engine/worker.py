@@ -23,27 +23,27 @@ from processing.pipeline import details_of, missing_input
 
 @dataclass(frozen=True)
 class Done:
-    """What a worker tells of a partition: the committed table's own words and the seconds it took."""
+    """A worker's report on a partition: the committed table's metadata and the time it took."""
 
     meta: TableMeta
     seconds: float
     cpu_seconds: float = 0.0
     spent: dict[str, float] = field(default_factory=dict)
-    """Of the seconds, what went to decode, resample, model, encode, tables; the rest is the stage's own arithmetic.
-    Where rows are in hand side by side, these are the threads' seconds together, `wait` those before the model."""
+    """The part of `seconds` in decode, resample, model, encode, tables; the rest is the stage's own arithmetic. With
+    concurrent rows these are sums over threads, and `wait` is the time that they waited for the model."""
     setup_s: float = 0.0
-    """Loading the stage's models, before the seconds."""
+    """Loading the stage's models; not part of `seconds`."""
     began_at: float = 0.0
-    """When the seconds began, in seconds since 1970."""
+    """When `seconds` began: seconds since 1970."""
 
     def took(self) -> dict[str, Any]:
-        """The seconds, for a run's record."""
+        """The times, for a run's record."""
         held = {"seconds": self.seconds, "cpu_seconds": self.cpu_seconds, "setup_s": self.setup_s}
         return {**{key: round(value, 3) for key, value in held.items()}, "spent": self.spent}
 
 
 def limit_threads(threads: int) -> None:
-    """Hold the arithmetic to so many threads. Before the first heavy import it also binds libraries that ask once."""
+    """Compute with so many threads. Libraries that read the variables only once need it before they are imported."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
     if "torch" in sys.modules:
@@ -55,7 +55,7 @@ _OF_A_DISK = frozenset({errno.EIO, errno.ENXIO, errno.ENODEV, errno.EROFS, errno
 
 
 def is_of_machine(error: BaseException | None) -> bool:
-    """Whether an error is likely of the process or machine (its GPU, memory, disk), so that another may do the job."""
+    """Whether the process or machine (GPU, memory, disk) probably caused an error: another worker may then succeed."""
     if isinstance(error, OSError):
         return error.errno in _OF_A_DISK
     is_of_device = isinstance(error, RuntimeError) and any(word in str(error) for word in _OF_A_DEVICE)
@@ -63,14 +63,14 @@ def is_of_machine(error: BaseException | None) -> bool:
 
 
 class Worker:
-    """Holds the stages and loads each one's models once, when its first partition comes."""
+    """Holds the stages, and loads the models of each once, with its first partition."""
 
     def __init__(self, stages: Sequence[Stage[Any, Any]], threads: int, gpu: bool = True) -> None:
-        """`gpu` False: this worker has no share of one, so its stages shall see none."""
+        """`gpu` False: the worker has no share of a GPU, so GPUs are hidden from its stages."""
         limit_threads(threads)
         if not gpu:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        pa.array([0])  # the first of all loads pandas, where it is installed: 1.5 s that are no partition's
+        pa.array([0])  # the first call imports pandas, if installed: 1.5 s that must not count for a partition
         self._stages = {stage.name: stage for stage in stages}
         self._loaded: set[str] = set()
 
@@ -90,7 +90,7 @@ class Worker:
 
 
 def process_partition(stage: Stage[Any, Any], corpus: Place, partition: int) -> Done:
-    """`make_table`, with what it took."""
+    """`make_table`, with the time it took."""
     began_at, started, cpu = time.time(), time.monotonic(), time.process_time()
     with timed() as ledger:
         meta = make_table(stage, corpus, partition)
@@ -100,10 +100,10 @@ def process_partition(stage: Stage[Any, Any], corpus: Place, partition: int) -> 
 
 
 def make_table(stage: Stage[Any, Any], corpus: Place, partition: int) -> TableMeta:
-    """Run a stage that is set up over one partition and commit its table and rejects.
+    """Run a stage, already set up, over one partition and commit its table and rejects.
 
-    Every row of the driving table ends as rows or as a Rejected. An InputError out of `apply` rejects its row by the
-    error's `reason`; any other exception leaves no table behind and carries a note that names partition and row.
+    Every row of the first input table ends as rows or as a Rejected. An InputError out of `apply` rejects its row by
+    the error's `reason`; any other exception leaves no table behind and carries a note that names partition and row.
     """
     held = _inputs(stage, corpus, partition)
     paths = [table_path(corpus, partition, table) for table in held]
@@ -116,8 +116,7 @@ def make_table(stage: Stage[Any, Any], corpus: Place, partition: int) -> TableMe
                 writer.add(result)
         if _inputs(stage, corpus, partition) != held:
             raise InputError(
-                f"{target}: another run put other tables in place of {', '.join(stage.reads)} while they were read; "
-                "run one at a time"
+                f"{target}: another run replaced {', '.join(stage.reads)} while they were read; run one at a time"
             )
         inputs = {table: meta.fingerprint for table, meta in held.items()}
         with spent("tables"):
@@ -125,7 +124,7 @@ def make_table(stage: Stage[Any, Any], corpus: Place, partition: int) -> TableMe
 
 
 def _inputs(stage: Stage[Any, Any], corpus: Place, partition: int) -> dict[str, TableMeta]:
-    """What the committed tables a stage reads say of themselves, in its order. Raises InputError: one is missing."""
+    """Metadata of the committed tables that a stage reads, in its order. Raises InputError: one is missing."""
     inputs = {}
     for table in stage.reads:
         held = read_meta(table_path(corpus, partition, table))

@@ -1,7 +1,7 @@
-"""Stages and a cluster -> workers that take a job each: Ray actors of at most two kinds, with a GPU and without.
+"""Stages and a cluster -> workers that run one job at a time: Ray actors of at most two kinds, with a GPU and without.
 
-A worker that dies is followed by a new one, as soon as there is room for it. Jobs go only to workers that are up, so
-one that finds no place (its node is gone, the others are full) holds nothing up.
+A worker that dies is replaced as soon as the cluster has room. Jobs go only to workers that are up, so a worker that
+cannot be placed (its node is gone, the others are full) delays nothing.
 """
 
 import math
@@ -20,14 +20,14 @@ from processing.engine.worker import Done, Worker, is_of_machine
 from processing.pipeline import PipelineConfig
 
 _MAX_START_FAILURES = 3
-"""Maximum start-up failures a worker, in a row over all workers, before the run ends."""
-_LAST_BREATH_S = 10.0
-"""How long workers that were told to end are waited for."""
+"""Maximum start-up failures per worker, in a row over all workers, before the run ends."""
+_STOP_WAIT_S = 10.0
+"""How long to wait for workers to end."""
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A worker came up and has no job."""
+    """A worker has started and has no job."""
 
     name: str
     """HOST-PID, for people."""
@@ -39,12 +39,12 @@ class Died:
 
     text: str
     with_node: bool = False
-    """Its whole node is gone: hardly the partition's doing."""
+    """Its whole node is gone: that is hardly caused by the partition."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A stage raised something that is not about one row's data."""
+    """A stage raised an error that is not about the data of one row."""
 
     text: str
 
@@ -53,7 +53,7 @@ Event: TypeAlias = Ready | Done | Died | Failed
 
 
 class Workers(Protocol):
-    """Workers 0..size-1. Each is Ready first, and has one job at a time; one that Died is Ready again once replaced."""
+    """Workers 0..size-1. Each is Ready first and has one job at a time; after Died and `replace` it is Ready again."""
 
     size: int
 
@@ -63,7 +63,7 @@ class Workers(Protocol):
     def start(self, worker: int, job: Job) -> None: ...
 
     def wait(self, seconds: float) -> tuple[int, Event] | None:
-        """What happened next, and to whom. None: nothing within so many seconds."""
+        """The next event and its worker. None: nothing happened within so many seconds."""
 
     def replace(self, worker: int) -> None:
         """Start a new process for a worker that Died."""
@@ -71,7 +71,7 @@ class Workers(Protocol):
 
 @dataclass(frozen=True)
 class Pool:
-    """Workers of one kind: what each takes of the cluster, what it does, and how many there are."""
+    """Workers of one kind: what each reserves of the cluster, the stages it runs, and how many there are."""
 
     stages: frozenset[str]
     cpus: float
@@ -82,13 +82,13 @@ class Pool:
 def make_pools(stages: Sequence[Stage[Any, Any]], held: Mapping[str, float], config: PipelineConfig) -> list[Pool]:
     """The workers that a cluster with the resources `held` (CPU, GPU) has room for; at least one of each kind.
 
-    Raises InputError where a stage must have a GPU and there is none.
+    Raises InputError if a stage needs a GPU and there is none.
     """
     total_cpus, total_gpus = held.get("CPU", 1.0), held.get("GPU", 0.0)
     for stage in stages:
         if stage.device == "cuda" and not total_gpus:
             raise InputError(
-                f"{stage.name}.device is cuda, but Ray holds no GPU; set it to cpu or auto, or add a GPU node"
+                f"{stage.name}.device is cuda, but Ray has no GPU; set it to cpu or auto, or add a GPU node"
             )
     on_gpu = [s for s in stages if total_gpus and (s.resources.gpus or s.device in ("auto", "cuda"))]
     others = [stage for stage in stages if stage not in on_gpu]
@@ -114,8 +114,8 @@ def _pool(stages: Sequence[Stage[Any, Any]], cpus: float, gpus: float, room: flo
 def start_workers(
     address: str, corpus: Place, stages: Sequence[Stage[Any, Any]], config: PipelineConfig
 ) -> Iterator[Workers]:
-    """The workers at an address: inline (this process), local, auto or HOST:PORT. Gone at the end, with what they
-    had begun: nothing of an unfinished table is left. Raises InputError where no Ray answers."""
+    """The workers at an address: inline (this process), local, auto or HOST:PORT. They are stopped at the end, and
+    their unfinished tables are removed. Raises InputError if no Ray answers."""
     if address == "inline":
         yield _Inline(corpus, stages, config.threads)
         return
@@ -124,11 +124,11 @@ def start_workers(
         try:
             yield workers
         finally:
-            workers.dismiss()
+            workers.stop()
 
 
 class _Inline:
-    """One worker in this process. What a stage raises goes straight through."""
+    """One worker in this process. Errors of a stage are not caught."""
 
     size = 1
 
@@ -147,11 +147,11 @@ class _Inline:
         return 0, self._event
 
     def replace(self, worker: int) -> None:
-        raise AssertionError("the process that runs the pipeline is its one worker")
+        raise AssertionError("the inline worker cannot be replaced: it is this process")
 
 
 @dataclass(frozen=True)
-class _Seat:
+class _Location:
     name: str
     node: str
 
@@ -159,20 +159,20 @@ class _Seat:
 class _Actor(Worker):
     """A worker in a process that Ray started on one of its nodes."""
 
-    def seat(self, corpus: str, partition: int) -> _Seat:
-        """Answers once the worker is up. Raises InputError where this node does not see the corpus."""
+    def locate(self, corpus: str, partition: int) -> _Location:
+        """Returns once the worker is up. Raises InputError if its node cannot read the corpus."""
         import ray
 
         if not table_path(place(corpus), partition, "index").is_file():
             raise InputError(
-                f"corpus {corpus}: the node of worker {self.name()} does not see it; "
-                "lay it where every node of the cluster can reach it under the same name"
+                f"corpus {corpus}: the node of worker {self.name()} cannot read it; "
+                "put it where every node of the cluster can reach it under the same path"
             )
-        return _Seat(self.name(), ray.get_runtime_context().get_node_id())
+        return _Location(self.name(), ray.get_runtime_context().get_node_id())
 
 
 class _RayWorkers:
-    """One actor a worker."""
+    """One Ray actor for each worker."""
 
     def __init__(
         self, ray: Any, corpus: Place, stages: Sequence[Stage[Any, Any]], config: PipelineConfig, local: bool
@@ -183,8 +183,8 @@ class _RayWorkers:
         self._pools = [p for p in make_pools(stages, ray.cluster_resources(), config) for _ in range(p.size)]
         self.size = len(self._pools)
         self._actors: list[Any] = [None] * self.size
-        self._seats: dict[int, _Seat] = {}
-        self._coming: dict[Any, int] = {}
+        self._locations: dict[int, _Location] = {}
+        self._starting: dict[Any, int] = {}
         self._jobs: dict[Any, tuple[int, Job]] = {}
         self._start_failures = 0
         for worker in range(self.size):
@@ -192,11 +192,11 @@ class _RayWorkers:
 
     def replace(self, worker: int) -> None:
         pool = self._pools[worker]
-        # On one machine `workers` may be more than its cores; on a cluster Ray places by what is free.
+        # On one machine `workers` may exceed the cores; on a cluster Ray places workers by the cores that are free.
         shares = {"num_cpus": 0 if self._local else pool.cpus, "num_gpus": pool.gpus}
         actor = self._ray.remote(_Actor).options(max_restarts=0, **shares)
         self._actors[worker] = actor.remote(self._stages, self._threads, bool(pool.gpus))
-        self._coming[self._actors[worker].seat.remote(self._corpus, self._first)] = worker
+        self._starting[self._actors[worker].locate.remote(self._corpus, self._first)] = worker
 
     def can(self, worker: int) -> frozenset[str]:
         return self._pools[worker].stages
@@ -205,72 +205,73 @@ class _RayWorkers:
         self._jobs[self._actors[worker].process.remote(job.stage, self._corpus, job.partition)] = (worker, job)
 
     def wait(self, seconds: float) -> tuple[int, Event] | None:
-        finished, _ = self._ray.wait([*self._jobs, *self._coming], num_returns=1, timeout=seconds)
+        finished, _ = self._ray.wait([*self._jobs, *self._starting], num_returns=1, timeout=seconds)
         if not finished:
             return None
-        if finished[0] in self._coming:
-            return self._came(finished[0])
+        if finished[0] in self._starting:
+            return self._started(finished[0])
         worker, job = self._jobs.pop(finished[0])
         try:
             return worker, self._ray.get(finished[0])
         except self._ray.exceptions.RayTaskError as error:
-            self._pass_on(error)
+            self._raise_input_error(error)
             notes = "; ".join(getattr(error.cause, "__notes__", []))
             if is_of_machine(error.cause):
                 self._end(worker, job)
-                return worker, Died(f"its worker was ended after an error of its machine ({notes}: {error.cause})")
+                return worker, Died(f"its worker was stopped after a machine error ({notes}: {error.cause})")
             return worker, Failed(f"{notes}\n{error}")
         except (self._ray.exceptions.RayActorError, self._ray.exceptions.OutOfMemoryError) as error:
-            # Out of reach is what Ray says of a node that went without a word, before it knows.
+            # Ray calls an actor unavailable at first when its node vanishes, before it knows that the node is gone.
             silent = isinstance(error, self._ray.exceptions.ActorUnavailableError)
-            lost = self._seats[worker].node not in self._living() or silent
+            lost = self._locations[worker].node not in self._alive_nodes() or silent
             self._end(worker, job)
             return worker, Died("its node was lost" if lost else f"its worker died ({_cause(error)})", lost)
 
     def _end(self, worker: int, job: Job) -> None:
-        """End a process that is dead, broken or out of reach, and take away what it had begun."""
-        del self._seats[worker]
+        """End a process that is dead, broken or unreachable, and remove its unfinished tables."""
+        del self._locations[worker]
         self._ray.kill(self._actors[worker], no_restart=True)
         sweep_dead(place(self._corpus) / str(job.partition))
 
-    def _came(self, reference: Any) -> tuple[int, Event] | None:
-        worker = self._coming.pop(reference)
+    def _started(self, reference: Any) -> tuple[int, Event] | None:
+        worker = self._starting.pop(reference)
         try:
-            self._seats[worker] = self._ray.get(reference)
+            self._locations[worker] = self._ray.get(reference)
         except self._ray.exceptions.RayTaskError as error:
-            self._pass_on(error)
+            self._raise_input_error(error)
             raise
         except self._ray.exceptions.RayActorError as error:
             self._start_failures += 1
             if error.actor_init_failed or self._start_failures > _MAX_START_FAILURES * self.size:
                 raise InputError(
-                    f"no worker comes up ({_cause(error)}); every node needs this autosing installed in the same Python"
+                    f"no worker starts ({_cause(error)}); every node needs this autosing installed in the same Python"
                 ) from None
             self.replace(worker)
             return None
         self._start_failures = 0
-        return worker, Ready(self._seats[worker].name)
+        return worker, Ready(self._locations[worker].name)
 
-    def _pass_on(self, error: Any) -> None:
+    def _raise_input_error(self, error: Any) -> None:
+        """If that is the cause: the user needs its message, not Ray's trace."""
         if isinstance(error.cause, InputError):
             raise InputError(str(error.cause), error.cause.reason) from None
 
-    def _living(self) -> set[str]:
+    def _alive_nodes(self) -> set[str]:
         return {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
 
-    def dismiss(self) -> None:
-        """End the workers that are at work, and take away what they had begun."""
+    def stop(self) -> None:
+        """End the workers that are running jobs, and remove their unfinished tables."""
         if not self._jobs:
             return
         for actor in self._actors:
             self._ray.kill(actor, no_restart=True)
-        self._ray.wait(list(self._jobs), num_returns=len(self._jobs), timeout=_LAST_BREATH_S)
+        self._ray.wait(list(self._jobs), num_returns=len(self._jobs), timeout=_STOP_WAIT_S)
         for _, job in self._jobs.values():
-            sweep_dead(place(self._corpus) / str(job.partition), _LAST_BREATH_S)
+            sweep_dead(place(self._corpus) / str(job.partition), _STOP_WAIT_S)
 
 
 def _cause(error: Any) -> str:
-    """The line that says why, of the many that Ray gives."""
+    """The one line of Ray's long message that says why."""
     facts = ("class_name:", "actor_id:", "pid:", "name:", "namespace:", "ip:")
     telling = [line for line in map(str.strip, str(error).splitlines()) if line and not line.startswith(facts)]
     said = telling[-1] if telling else type(error).__name__

@@ -1,7 +1,7 @@
-"""Songs as they are loaded -> whether each can be used, with digests to know them by.
+"""Loaded songs -> whether each can be used, with digests that identify it.
 
-Each is decoded whole, in a process apart that a broken file may crash or hang, and block by block: memory grows with
-the encoded bytes, not with the samples.
+Each song is decoded completely, in a separate process that a broken file may crash or hang, and block by block: memory
+grows with the encoded bytes, not with the samples.
 """
 
 import hashlib
@@ -20,30 +20,28 @@ from autosing.stage import Rejected
 from processing.importer.sources import Entry
 
 _TRUNCATED = 0.95
-"""Less than this share of the promised samples: the file was cut short. (MP3 headers are a few frames off.)"""
-
-
+"""With less than this share of the promised samples, a file is truncated. (MP3 headers are a few frames off.)"""
 _WAITING_BYTES = 256 << 20
-"""Songs that wait to be checked take no more than this (one may: a long one)."""
+"""Maximum size of the songs that wait to be checked (a single longer song may exceed it)."""
 
 
 @dataclass(frozen=True)
 class Checked:
-    """An entry after its audio was opened. `reason` is None where the song can be used."""
+    """An entry after its audio was checked. `reason` is None if the song can be used."""
 
     entry: Entry
     reason: str | None
     measurement: str
     audio_digest: str = ""
     row_digest: str = ""
-    """Of the audio and all that is known of the song."""
+    """Over the audio and everything that is known about the song."""
     num_bytes: int = 0
     known: frozenset[str] = frozenset()
-    """The columns that say something of it."""
+    """The columns that have a value."""
 
 
 def check_all(songs: Iterable[tuple[Entry, Song | Rejected]], known_audio: set[str]) -> Iterator[Checked]:
-    """In the order given, a few songs in memory at a time. Audio whose digest is known is not decoded again."""
+    """In the given order, with a few songs in memory at a time. Audio whose digest is known is not decoded again."""
     threads = os.cpu_count() or 1
     waiting: deque[tuple[int, Future[Checked]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
@@ -58,7 +56,7 @@ def check_all(songs: Iterable[tuple[Entry, Song | Rejected]], known_audio: set[s
 
 
 def digests(song: Song) -> tuple[str, str]:
-    """(of the audio, of the audio and the facts), 16 hex digits each. The id does not count."""
+    """(of the audio, of the audio and the facts), 16 hex digits each. They do not depend on the id."""
     audio = hashlib.sha256(song.audio).hexdigest()[:16]
     facts = {name: value for name, value in vars(song).items() if name not in ("id", "audio")}
     text = json.dumps([audio, facts], sort_keys=True, ensure_ascii=False)
@@ -75,7 +73,7 @@ def _check(entry: Entry, song: Song | Rejected, known_audio: set[str]) -> Checke
         try:
             found = inspect_apart(song.audio, entry.name)
         except InputError as error:
-            # A decoder that meets a second file behind the first says that it lost its way.
+            # A decoder calls a file damaged if a second file is appended to it.
             joined = why_incomplete(song.audio) if error.reason in ("damaged", "not_audio") else None
             return Checked(entry, *(joined or (error.reason, str(error))))
         if incomplete := why_incomplete(song.audio):

@@ -1,6 +1,6 @@
-"""A source of songs -> a corpus: <k>/index.parquet in AutoSing's layout, and _import.json: what became of each file.
+"""A source of songs -> a corpus: <k>/index.parquet in AutoSing's layout, and _import.json, the outcome for each file.
 
-What the corpus holds already is kept where it is, so a second run touches only what is new or changed.
+Songs that are already in the corpus stay where they are, so a second run writes only new and changed songs.
 """
 
 import json
@@ -22,13 +22,13 @@ from processing.importer.sources import Entry, Source, open_source
 
 _VERSION = 1
 _FEW_PARTITIONS = 8
-"""A small corpus is cut into so many partitions all the same, so that workers can share it."""
+"""Even a small corpus gets so many partitions (one for each song at most), so that workers can share it."""
 _KNOWN = ("LRC", "plain lyrics", "no lyrics", "language", "artist")
 
 
 @dataclass
 class ImportReport:
-    """What became of each entry of the source."""
+    """The outcome for each entry of the source."""
 
     new: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
@@ -36,19 +36,19 @@ class ImportReport:
     left_out: list[dict[str, str]] = field(default_factory=list)
     """{file, reason, measurement}: not in the corpus."""
     remarks: list[dict[str, str]] = field(default_factory=list)
-    """{file, reason, measurement}: in the corpus, or never a song, but worth a word."""
+    """{file, reason, measurement}: in the corpus, or not a song, but worth mentioning."""
     partitions: int = 0
     known: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_KNOWN, 0))
-    """What is known of the source's songs that are in the corpus -> how many they are."""
+    """Fact -> number of the source's songs in the corpus for which it is known."""
 
     def count(self, columns: frozenset[str]) -> None:
-        """Of one more song that is in the corpus, these columns say something."""
+        """Count one more song that is in the corpus and has values in these columns."""
         lyrics = "LRC" if "lrc_lyrics" in columns else "plain lyrics" if "raw_lyrics" in columns else "no lyrics"
         for name in (lyrics, *columns.intersection(("language", "artist"))):
             self.known[name] += 1
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row an outcome: its name, how many, some of them."""
+        """A row for each outcome: its name, how many songs, some of their files."""
         rows = []
         for outcome, names in (("new", self.new), ("changed", self.changed), ("kept", self.kept)):
             rows.append({"outcome": outcome, "songs": len(names), "files": _some(names)})
@@ -62,7 +62,7 @@ class ImportReport:
 
 @dataclass(frozen=True)
 class _Held:
-    """A song in the corpus: where, and its digests (audio, row)."""
+    """A song in the corpus: its partition and its digests (audio, row)."""
 
     partition: int
     audio: str
@@ -119,7 +119,7 @@ def _place(
     checked: Sequence[Checked], held: dict[str, _Held], origins: dict[str, list[str]], origin: str,
     report: ImportReport,
 ) -> list[_Placed]:  # fmt: skip
-    """Give each usable song its id, and sort out what is new, changed, kept, or there twice."""
+    """Give each usable song its id, and tell which are new, changed, kept or duplicate."""
     placed: list[_Placed] = []
     taken: set[str] = set()
     audio_of: dict[str, str] = {}
@@ -150,7 +150,7 @@ def _place(
             report.remarks.append(_item(name, "renamed", f"id {song_id}: another song is {item.entry.wanted_id}"))
         if there is not None and there.row == item.row_digest:
             report.kept.append(song_id)
-            origins.setdefault(song_id, [origin, name])  # an import that was killed before its report knew of it
+            origins.setdefault(song_id, [origin, name])  # of an import that was killed before it wrote its report
         else:
             (report.new if there is None else report.changed).append(song_id)
             placed.append(_Placed(song_id, item))
@@ -158,10 +158,10 @@ def _place(
 
 
 def _touched(placed: Sequence[_Placed], held: dict[str, _Held], partition_mb: float) -> dict[int, list[_Placed]]:
-    """partition -> the songs to write into it. Changed songs stay where they are; new ones fill new partitions.
+    """partition -> the songs to write into it. Changed songs stay in their partition; new ones fill new partitions.
 
-    Songs of a source with partitions keep theirs where the number is free. Others are spread by size: the largest
-    first, each into the lightest partition, which is within a third of the best there is (Graham 1969).
+    Songs of a source with partitions keep their partition if its number is free. Others are spread by size: the largest
+    first, each into the smallest partition so far, which is within a third of the optimum (Graham 1969).
     """
     touched: dict[int, list[_Placed]] = {}
     place = {song.id: number for number, song in enumerate(placed)}
@@ -189,7 +189,7 @@ def _touched(placed: Sequence[_Placed], held: dict[str, _Held], partition_mb: fl
 
 
 def _write(corpus: Place, k: int, songs: Sequence[_Placed], source: Source, held: dict[str, _Held]) -> None:
-    """Commit one partition: what it held, changed songs replaced, then new ones in the source's order."""
+    """Commit one partition: its songs so far, changed ones replaced, then new ones in the source's order."""
     path = table_path(corpus, k, "index")
     names = {song.checked.entry.name: song for song in songs}
     changed = {song.id for song in songs} & set(held)
@@ -217,7 +217,7 @@ def _loaded(source: Source, entries: Sequence[Entry], names: dict[str, _Placed])
 
 
 def _held(corpus: Place) -> dict[str, _Held]:
-    """The songs of a corpus that is there already. Of an index that we did not write, the rows are read."""
+    """The songs that a corpus holds already. An index that was not written by this importer is read row by row."""
     held: dict[str, _Held] = {}
     for k in find_partitions(corpus):
         path = table_path(corpus, k, "index")

@@ -1,4 +1,4 @@
-"""Text beside a song -> its lyrics and what is known of it.
+"""Text files beside a song -> its lyrics and other facts.
 
 Three kinds: `song.lrc` and `song.txt`; a JSON file of the song's name (labels or metadata); and tables (CSV, TSV, JSON
 list, JSONL) with one row a song, keyed by file name.
@@ -27,14 +27,14 @@ _ALIASES = {
     "language": ("language", "lang"),
     "licence": ("licence", "license"),
 }
-"""Our column -> what it is called in people's files."""
+"""Our column -> its names in people's files."""
 _FILE_KEYS = ("file", "file_name", "filename", "path", "audio", "song", "id")
 TABLE_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a song beside its audio."""
+    """What is known about a song besides its audio."""
 
     raw_lyrics: str | None = None
     lrc_lyrics: str | None = None
@@ -44,12 +44,12 @@ class Facts:
     licence: str | None = None
 
     def over(self, other: "Facts") -> "Facts":
-        """These facts, and the other's where these are silent."""
+        """These facts, with those of `other` for the values that are missing."""
         return Facts(**{f.name: getattr(self, f.name) or getattr(other, f.name) for f in fields(Facts)})
 
 
 def facts_in(path: Path) -> tuple[Facts, str | None]:
-    """(the facts in a file beside a song, a word on its encoding where that is a guess). Raises InputError."""
+    """(the facts in a file beside a song, a remark on its encoding if that is a guess). Raises InputError."""
     text, encoding = read_text_file(path)
     if path.suffix.lower() == ".json":
         values = _parse_json(path, text)
@@ -62,7 +62,7 @@ def facts_in(path: Path) -> tuple[Facts, str | None]:
 
 
 def lyrics_of(text: str) -> Facts:
-    """Plain lyrics, or LRC where the lines carry stamps, or the words of an UltraStar file."""
+    """Plain lyrics, or LRC if the lines have stamps, or the words of an UltraStar file."""
     if (karaoke := read_ultrastar(text)) is not None:
         lyrics, tags = karaoke
         return facts_of({"lyrics": lyrics, **{key: tags.get(key) for key in ("artist", "title", "language")}})
@@ -71,7 +71,7 @@ def lyrics_of(text: str) -> Facts:
 
 
 def facts_of(values: Mapping[str, Any]) -> Facts:
-    """Facts out of a JSON object or a table's row: our columns by any of their names; labels give the lyrics' lines."""
+    """Facts from a JSON object or a table's row: our columns by any of their names; timed labels give the lyrics."""
     found: dict[str, str] = {}
     lowered = {str(key).strip().lower(): value for key, value in values.items()}
     for column, names in _ALIASES.items():
@@ -85,22 +85,22 @@ def facts_of(values: Mapping[str, Any]) -> Facts:
     facts = Facts(**found).over(Facts(raw_lyrics=_lines_of_labels(lowered)))
     for column, text in vars(facts).items():
         if text and not text.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise InputError(f"{column} {text[:40]!a}: holds half a character; write it whole")
+            raise InputError(f"{column} {text[:40]!a}: holds half a character (a lone surrogate); write the whole one")
     return facts
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table's rows as (file name as written, facts), and (name, reason, what was found) of what is not used."""
+    """A table's rows as (file name as written, facts); remarks (name, reason, what was found) on what is not used."""
 
     rows: list[tuple[str, Facts]]
     remarks: list[tuple[str, str, str]]
 
 
 def read_table(path: Path, name: str) -> Table:
-    """`name` is what remarks call it. Raises InputError where it cannot be read, or no column of it names files.
+    """`name` stands for the table in remarks. Raises InputError if it cannot be read, or no column of it names files.
 
-    Empty rows, as spreadsheets leave them, are no rows; a row that names no file is not used.
+    Empty rows, as spreadsheets leave them, are ignored; a row that names no file is not used.
     """
     text, encoding = read_text_file(path)
     found = [row for row in _table_rows(path, text) if any(value not in (None, "", []) for value in row.values())]
@@ -145,7 +145,7 @@ def _table_rows(path: Path, text: str) -> list[Mapping[str, Any]]:
         try:
             return list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if suffix == ".tsv" else ","))
         except csv.Error as error:
-            raise InputError(f"{path}: not readable as a table ({error}); mend the file") from None
+            raise InputError(f"{path}: not readable as a table ({error}); repair the file") from None
     if suffix == ".jsonl":
         rows = [_parse_json(path, line) for line in text.splitlines() if line.strip()]
     elif suffix == ".json":
@@ -161,13 +161,14 @@ def _parse_json(path: Path, text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not readable as JSON ({error}); mend the file") from None
+        raise InputError(f"{path}: not readable as JSON ({error}); repair the file") from None
 
 
 def _lines_of_labels(values: Mapping[str, Any]) -> str | None:
-    """Lyrics out of timed labels: "lines": [{text}], or "words"/"syllables": [{text or word, line}] by their line.
+    """Lyrics from timed labels: "lines": [{text}], or "words"/"syllables": [{text or word, line}], grouped by line.
 
-    Without line numbers all is one line. Syllables carry the space before a word in their text; words do not.
+    Without line numbers everything is one line. The text of syllables includes the space before a word; that of words
+    does not.
     """
     lines = values.get("lines")
     if isinstance(lines, list) and all(isinstance(x, dict) and isinstance(x.get("text"), str) for x in lines):

@@ -1,6 +1,6 @@
-"""File names as a table writes them -> the songs that they name. Where a name could be several songs', it is nobody's.
+"""File names as a table writes them -> the songs that they name. A name that fits several songs is given to none.
 
-A table may come from another machine, so its paths need not lead anywhere here; then their ends are compared.
+A table may come from another machine, so its paths need not exist here; then the ends of the paths are compared.
 """
 
 import posixpath
@@ -15,7 +15,7 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True)
 class Found:
-    """A song and how well it fits: `exact` by its path, or so many parts of the path's end."""
+    """A song and how well it fits: `exact` if by its path, and the number of parts that agree at the paths' ends."""
 
     name: str
     exact: bool
@@ -24,14 +24,14 @@ class Found:
 
 @dataclass(frozen=True)
 class Missed:
-    """Why a name is nobody's."""
+    """Why a name is given to no song."""
 
     reason: str
     measurement: str
 
 
 class Songs:
-    """The songs of a folder, to be found by what a table calls them."""
+    """Finds the songs of a folder by their names in a table."""
 
     def __init__(self, root: Path, names: Iterable[str]) -> None:
         self._roots = dict.fromkeys(str(path) for path in (root.absolute(), root.resolve()))
@@ -43,10 +43,10 @@ class Songs:
                 self._by_end.setdefault(end, []).append(name)
 
     def find(self, written: str, folder: str = "") -> Found | Missed:
-        """written: a path, absolute or from `folder` (relative to the root) or from the root; or a name without ending.
+        """written: a path, absolute, relative to `folder` or to the root; or a name without its suffix.
 
-        The longest end of the path that a song's path has too must be one song's alone. A name alone is enough where
-        that is all of either path; where both go on, and apart, a folder's name must agree as well.
+        Paths are compared from their ends: exactly one song may share the longest end. If the names agree and the
+        folders above them do not, that is only enough if one of the two paths has no folder.
         """
         for path in self._as_paths(written, folder):
             name = path if path in self._parts else self._whole.get(_composed(path))
@@ -61,15 +61,15 @@ class Songs:
         names = [name for name, length in shared.items() if length == longest]
         if len(names) > 1:
             some = f"{', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
-            found = f"{len(names)} songs end like it: {some}; write the path from the source on"
+            found = f"{len(names)} songs have such a path: {some}; write the path relative to the source"
             return Missed("listed_ambiguously", found)
         if longest == 1 < min(len(parts), len(self._parts[names[0]])):
-            found = f"only {names[0]} has its name, in another folder; write the path from the source on"
+            found = f"only {names[0]} has its name, in another folder; write the path relative to the source"
             return Missed("listed_elsewhere", found)
         return Found(names[0], False, longest)
 
     def _as_paths(self, written: str, folder: str) -> Iterable[str]:
-        """The paths from the root on that `written` may stand for."""
+        """The paths, relative to the root, that `written` may stand for."""
         if not posixpath.isabs(written):
             yield posixpath.normpath(posixpath.join(folder, written))
             yield posixpath.normpath(written)
@@ -81,7 +81,7 @@ class Songs:
 def assign(
     rows: Sequence[tuple[str, Row]], songs: Songs, folder: str
 ) -> tuple[dict[str, list[Row]], dict[str, Missed]]:
-    """(song -> its rows, written name -> why it is nobody's). Where two names claim a song, the better fit has it."""
+    """(song -> its rows, written name -> why no song has it). If two names fit one song, the better fit gets it."""
     claims: dict[str, list[tuple[Found, str, Row]]] = {}
     missed: dict[str, Missed] = {}
     for written, row in rows:
@@ -96,11 +96,11 @@ def assign(
         first = [(written, row) for found, written, row in claimed if (found.exact, found.parts) == best]
         owners = {written for written, _ in first}
         for written in (written for _, written, _ in claimed if written not in owners):
-            missed[written] = Missed("listed_but_absent", f"{name}, which ends like it, is another row's")
+            missed[written] = Missed("listed_but_absent", f"{name}, whose path ends alike, belongs to another row")
         if best[0] or len(owners) == 1:
             owned[name] = [row for _, row in first]
         else:
-            missed |= {w: Missed("listed_ambiguously", f"several names of the table end like {name}") for w, _ in first}
+            missed |= {w: Missed("listed_ambiguously", f"several names of the table fit {name}") for w, _ in first}
     return owned, missed
 
 
@@ -110,7 +110,7 @@ def _parts(path: str) -> tuple[str, ...]:
 
 
 def _composed(text: str) -> str:
-    """A Mac writes é as two characters."""
+    """macOS writes é as two characters."""
     return unicodedata.normalize("NFC", text)
 
 
@@ -119,7 +119,7 @@ def _stem(name: str) -> str:
 
 
 def _shared(written: Sequence[str], own: Sequence[str]) -> int:
-    """How many parts the two paths share at their ends; the last may be written without its ending."""
+    """How many parts the two paths share at their ends; the last may be written without its suffix."""
     count = 1
     while count < min(len(written), len(own)) and written[-count - 1] == own[-count - 1]:
         count += 1

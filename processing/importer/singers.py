@@ -1,4 +1,4 @@
-"""Where songs lie -> who sings them, where a folder is laid out as one folder a singer (`<singer>/<song>.wav`)."""
+"""Paths of songs -> who sings them, if the source has one folder for each singer (`<singer>/<song>.wav`)."""
 
 import unicodedata
 from collections.abc import Collection, Mapping
@@ -9,16 +9,16 @@ SingersFrom = Literal["folder", "tags", "none"]
 
 
 def singer_by_folder(name: str) -> str | None:
-    """The first folder on the way to a song; None for a song that lies in none."""
+    """The first folder in a song's path; None for a song that is in no folder."""
     parts = PurePosixPath(name).parts
     return unicodedata.normalize("NFC", parts[0]).strip() or None if len(parts) > 1 else None
 
 
 def looks_like_singers(names: Collection[str]) -> bool:
-    """Whether the whole shape of a source says that its folders are singers.
+    """Whether the layout of a source says that its folders are singers.
 
-    Every song lies in a folder of the source itself, there are two folders or more, and each holds two songs or more.
-    Folders that hold files of the same few names (`vocals.wav`, `mixture.wav`) are songs with their stems.
+    Every song lies in a folder directly in the source, there are two folders or more, and each holds two songs or more.
+    Folders that all hold files of the same names (`vocals.wav`, `mixture.wav`) are songs with their stems.
     """
     folders: dict[str, set[str]] = {}
     for name in names:
@@ -33,7 +33,7 @@ def looks_like_singers(names: Collection[str]) -> bool:
 
 
 def count_songs(names: Collection[str]) -> Mapping[str, int]:
-    """Singer -> how many songs lie in that folder."""
+    """Singer -> number of songs in the singer's folder."""
     counts: dict[str, int] = {}
     for name in names:
         singer = singer_by_folder(name)
@@ -43,6 +43,6 @@ def count_songs(names: Collection[str]) -> Mapping[str, int]:
 
 
 def _are_stems(folders: list[set[str]]) -> bool:
-    """Names in words that all folders share. Numbers say nothing: each singer may have a 001."""
+    """Whether all folders hold the same names, and not only numbers: each singer may have a 001."""
     shared = set.intersection(*folders)
     return any(not any(c.isdigit() for c in stem) for stem in shared) and all(f == folders[0] for f in folders)

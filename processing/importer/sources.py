@@ -1,6 +1,6 @@
 """Where songs come from: a folder of files at any depth, or a corpus in AutoSing's layout.
 
-A source names its songs in a fixed order and loads them one by one, so that a corpus of any size passes through.
+A source lists its songs in a fixed order and loads them one by one, so memory does not grow with the corpus.
 """
 
 import os
@@ -22,30 +22,30 @@ from processing.importer.singers import SingersFrom, count_songs, looks_like_sin
 from processing.importer.walk import files_of, printable
 
 AUDIO_SUFFIXES = (".mp3", ".flac", ".ogg", ".opus", ".wav", ".m4a", ".aac", ".aif", ".aiff", ".wma", ".mp4", ".webm")
-"""What is taken for a song by its name. Whether it can be read shows when it is opened."""
+"""Files with these suffixes count as songs. Whether they can be read shows when they are opened."""
 _TEXT_COLUMNS = ("raw_lyrics", "lyrics", "lrc_lyrics", "artist", "singer", "title", "language", "licence", "license")
 _BESIDE = (".lrc", ".txt", ".json")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A song before it is opened. `partition` is kept where the source has partitions of its own."""
+    """A song before it is opened. `partition`: its partition in the source, if that has partitions."""
 
     name: str
-    """Its path in the source, for people and to load it by."""
+    """Its path in the source, for messages and for `load`."""
     wanted_id: str
     partition: int | None = None
 
 
 class Source(ABC):
-    """Songs in a fixed order, under `root`. `remarks` are (name, reason, measurement) of what is unused or a guess."""
+    """Songs in a fixed order, under `root`. `remarks`: (name, reason, measurement) on what is not used or guessed."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.remarks: dict[tuple[str, str, str], None] = {}
 
     def remark(self, name: str, reason: str, measurement: str) -> None:
-        """Once, however often it is told."""
+        """Recorded once, however often it is made."""
         self.remarks[name, reason, measurement] = None
 
     @abstractmethod
@@ -54,21 +54,21 @@ class Source(ABC):
 
     @abstractmethod
     def load(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Song | Rejected]]:
-        """The songs of entries that stand in the source's order; Rejected where there is no audio to be had.
+        """The songs of `entries`, which must be in the source's order; Rejected if a song's audio cannot be read.
 
-        A song's id is still the wanted one.
+        A song's id is its entry's `wanted_id`.
         """
 
 
 def open_source(path: Path, table: Path | None, singers_from: SingersFrom | None = None) -> Source:
     """`singers_from`: see FolderSource.
 
-    Raises InputError: no such file or folder, nothing in it, a table that cannot be used, singers by folder of what has
-    no folders.
+    Raises InputError: no such file or folder, nothing in it, a table that cannot be used, `singers_from` "folder" for a
+    source without folders.
     """
     try:
         if not path.exists():
-            raise InputError(f"source {path}: found nothing; give a folder of songs, or one song")
+            raise InputError(f"source {path}: does not exist; give a folder of songs, or one song")
         if path.is_file():
             return FolderSource(path.parent, table, only=path, singers_from=singers_from)
         if not path.is_dir():
@@ -77,17 +77,21 @@ def open_source(path: Path, table: Path | None, singers_from: SingersFrom | None
     except OSError as error:
         raise InputError(f"source {path}: cannot be read ({error.strerror}); give a folder that you may read") from None
     if is_corpus and table is not None:
-        raise InputError(f"--table {table}: {path} is a corpus, whose facts are in its columns; leave --table out")
+        raise InputError(f"--table {table}: {path} is a corpus, which has the facts in its columns; omit --table")
     if is_corpus and singers_from is not None:
-        raise InputError(f"--singers-from {singers_from}: {path} is a corpus, whose singers are in its column artist")
+        raise InputError(
+            f"--singers-from {singers_from}: {path} is a corpus, which has the singers in its column artist; "
+            "omit --singers-from"
+        )
     return CorpusSource(path) if is_corpus else FolderSource(path, table, singers_from=singers_from)
 
 
 class FolderSource(Source):
-    """Audio files at any depth, with the files beside them and the tables among them; or `only` one song of a folder.
+    """Audio files at any depth, with the text files beside them and the tables among them; or `only` one song.
 
-    What is said of a song counts in this order: table given, table found, files beside, its folder, tags. A folder is a
-    singer where `singers_from` is "folder", or None and the whole shape says so; with "none" tags name none either.
+    Facts about a song are taken in this order: from the given table, from tables that are found, from files beside it,
+    from its folder, from its tags. Folders are singers if `singers_from` is "folder", or if it is None and the layout
+    says so. With "none", tags name no singer either.
     """
 
     def __init__(
@@ -102,7 +106,7 @@ class FolderSource(Source):
                 f"source {self.root}: no audio in it ({len(files)} files); need "
                 f"{', '.join(s.lstrip('.') for s in AUDIO_SUFFIXES[:5])} at any depth"
             )
-        self._singers_from = self._settled(singers_from)
+        self._singers_from = self._choose_singers(singers_from)
         self._beside: dict[Path, dict[str, Path]] = {}
         for path in files:
             if _is_beside(path):
@@ -140,8 +144,8 @@ class FolderSource(Source):
             facts = facts.over(replace(tags, artist=None) if self._singers_from == "none" else tags)
             yield entry, Song(entry.wanted_id, data, **vars(facts))
 
-    def _settled(self, asked: SingersFrom | None) -> SingersFrom:
-        """Where singers are known from, and a remark for each folder that is one."""
+    def _choose_singers(self, asked: SingersFrom | None) -> SingersFrom:
+        """Where singers are taken from. Adds a remark for each folder that is one."""
         if self._only is not None:
             if asked == "folder":
                 raise InputError(f"--singers-from folder: {self._only} is one song; give the folder of the singers")
@@ -151,7 +155,7 @@ class FolderSource(Source):
         if asked == "folder":
             counts = count_songs(self._songs)
             if not counts:
-                raise InputError(f"--singers-from folder: no song of {self.root} lies in a folder; leave it out")
+                raise InputError(f"--singers-from folder: no song of {self.root} lies in a folder; omit --singers-from")
             for singer, count in counts.items():
                 self.remark(
                     singer, "singer_by_folder", f"{count} songs; --singers-from none or tags if it is no singer"
@@ -159,12 +163,12 @@ class FolderSource(Source):
         return asked
 
     def _tagged(self) -> bool:
-        """Whether the first song of a folder has an artist in its tags: then folders are albums, or whatever else."""
+        """Whether the first song of any folder has an artist in its tags: then folders are albums or something else."""
         first = {PurePosixPath(name).parts[0]: path for name, path in reversed(self._songs.items())}
         return any(_tags(_bytes(path)).artist for path in first.values())
 
     def _facts_beside(self, name: str) -> Facts:
-        """One file that cannot be read costs its own facts only."""
+        """If a file cannot be read, only its own facts are missing."""
         facts = Facts()
         beside = self._beside.get(self._songs[name].with_suffix(""), {})
         for path in (beside[suffix] for suffix in _BESIDE if suffix in beside):
@@ -195,7 +199,7 @@ class FolderSource(Source):
 
 
 class CorpusSource(Source):
-    """<k>/index.parquet with columns id and audio; others that we know are taken, the rest is left behind."""
+    """<k>/index.parquet with columns id and audio; other known columns are used, the rest is ignored."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
@@ -258,12 +262,12 @@ def _is_beside(path: Path) -> bool:
 
 
 def _siblings(song: Path) -> list[Path]:
-    """What lies beside a song under its name."""
+    """The other files in a song's folder with the song's stem."""
     return [path for path in sorted(song.parent.iterdir()) if path.stem == song.stem and path != song]
 
 
 def _bytes(path: Path) -> bytes:
-    """Of a file that may not be readable; loading it says so."""
+    """Of a file that may be unreadable; loading it later reports that."""
     try:
         return path.read_bytes()
     except OSError:

@@ -1,6 +1,6 @@
 """An UltraStar file (karaoke: `#TITLE:` tags, then a note a line) -> its words by line, and its tags.
 
-Times are in beats of one recording's own tempo and are left behind: the aligner finds the words.
+Times are in beats of one recording and are dropped: the aligner finds the words.
 """
 
 import re
@@ -12,7 +12,7 @@ _END_OR_SINGER = re.compile(r"\s*(E|P\s*\d+)\s*")
 
 
 def read_ultrastar(text: str) -> tuple[str, dict[str, str]] | None:
-    """(lyrics, tags in lower case); None where it is another kind of text: no tag first, or a line of no known form."""
+    """(lyrics, tags in lower case); None for another kind of text: no tag first, or a line of an unknown form."""
     tags: dict[str, str] = {}
     lines = [""]
     notes = 0
@@ -25,7 +25,7 @@ def read_ultrastar(text: str) -> tuple[str, dict[str, str]] | None:
             return None
         elif note := _NOTE.fullmatch(row):
             notes += 1
-            lines[-1] += note[1]  # a syllable brings the space before or behind its word with it
+            lines[-1] += note[1]  # the text of a syllable includes the space before or after its word
         elif _BREAK.fullmatch(row):
             lines.append("")
         elif not _END_OR_SINGER.fullmatch(row):

@@ -1,18 +1,18 @@
-"""A folder -> its files in a fixed order, linked folders included; and a word on what was passed over."""
+"""A folder -> its files in a fixed order, linked folders included; and remarks on files that were skipped."""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 Tell = Callable[[str, str, str], None]
-"""Takes (name, reason, what was found) of a file that is no song, or not taken."""
+"""Takes (name, reason, what was found) for a file that is skipped."""
 
 
 def files_of(root: Path, is_audio: Callable[[Path], bool], is_text: Callable[[Path], bool], tell: Tell) -> list[Path]:
-    """All files, and links that lead nowhere (opening them says so), sorted.
+    """All files, sorted, with links that lead nowhere (opening one reports that).
 
-    A folder is walked once, by its own path rather than by a link to it. Hidden files and folders are left out; audio
-    (by its name) among them is told, and so is what has the name of a text and is none.
+    A folder is walked once, by its own path rather than by a link to it. Hidden files and folders are left out. Hidden
+    audio (by its suffix) is reported, and so is a folder with the name of a text file.
     """
     seen: set[str] = set()
     found: list[Path] = []
@@ -42,7 +42,7 @@ def files_of(root: Path, is_audio: Callable[[Path], bool], is_text: Callable[[Pa
 
 
 def printable(name: str) -> str:
-    """A name of bytes that are no UTF-8 is held as text that can be written; what is lost is kept in its digits."""
+    """A file name as text that can be written: bytes that are not UTF-8 become escapes with their digits."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
@@ -50,9 +50,9 @@ def _taken(path: Path, root: Path, is_audio: Callable[[Path], bool], tell: Tell)
     parts = path.relative_to(root).parts
     hidden = next((k for k, part in enumerate(parts) if _is_hidden(part)), None)
     if hidden is not None:
-        if is_audio(path) and not path.name.startswith("._"):  # what a Mac keeps beside each file
+        if is_audio(path) and not path.name.startswith("._"):  # macOS keeps such a file beside each file
             name = printable("/".join(parts[: hidden + 1]))
-            tell(name, "hidden", "its name begins with a dot; rename it to take it in")
+            tell(name, "hidden", "its name begins with a dot; rename it to import it")
         return False
     if path.is_file() or (path.is_symlink() and not path.exists()):
         return True
@@ -61,5 +61,5 @@ def _taken(path: Path, root: Path, is_audio: Callable[[Path], bool], tell: Tell)
 
 
 def _is_hidden(part: str) -> bool:
-    """Three dots begin a title (`...And Justice for All`)."""
+    """A name with three dots is a title (`...And Justice for All`)."""
     return part.startswith(".") and not part.startswith("...")

@@ -1,4 +1,4 @@
-"""clip, its pitch -> codec codes of its voice and of its accompaniment, levels laid end to end."""
+"""clip, its pitch -> codec codes of its voice and of its accompaniment, their levels flattened into one sequence."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,7 +15,7 @@ from autosing.stage import Stage
 
 
 class AcousticConfig(Config):
-    """Which codec speaks."""
+    """Which codec to use."""
 
     codec: str = "autosing-24khz"
     """A codec's name, or the folder of a run of `autosing train codec`."""
@@ -24,7 +24,7 @@ class AcousticConfig(Config):
 
 @dataclass(frozen=True)
 class Stems:
-    """A clip's encoded audio, and its voice's pitch; None where the pitch stage rejected it."""
+    """A clip's encoded audio, and its voice's pitch; None if the pitch stage rejected it."""
 
     id: str
     vocals: bytes
@@ -33,10 +33,10 @@ class Stems:
 
 
 class TokenizeAcoustic(Stage[Stems, Acoustic]):
-    """Each stem, mixed to one channel, at the codec's rate. Whole blocks: the last one is padded with silence.
+    """Encodes each stem, mixed to one channel, at the codec's rate. The last block is padded with silence.
 
-    A codec whose codes tell of f0 takes a voice's from the pitch table; it tracks that of an accompaniment, and of a
-    voice that the table lacks.
+    A codec whose codes include f0 takes the voice's f0 from the pitch table. It tracks f0 itself for an accompaniment,
+    and for a voice that is not in the table.
     """
 
     name = "acoustic"

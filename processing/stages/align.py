@@ -19,7 +19,15 @@ from autosing.stage import Rejected, Stage
 from autosing.text.normalize import main_script, written_in
 from autosing.timebase import LETTER_RATE_HZ
 from processing.alignment.chain import Costs
-from processing.alignment.emissions import QUIET, SAMPLE_RATE_HZ, Heard, Hearing, Listener, class_scores, start_scores
+from processing.alignment.emissions import (
+    QUIET,
+    SAMPLE_RATE_HZ,
+    EmissionModel,
+    Emissions,
+    Scoring,
+    class_scores,
+    start_scores,
+)
 from processing.alignment.guess import fill_gaps
 from processing.alignment.lyrics import LRC, PLAIN, TRANSCRIBED, known_language, likely_language, read_lyrics
 from processing.alignment.place import Scores, SungLine, place_plain, place_stamped
@@ -27,40 +35,40 @@ from processing.alignment.transcribe import transcribe
 
 
 class AlignConfig(Config):
-    """How lyrics are laid on the voice. The costs and the shift were chosen on made songs."""
+    """How lyrics are aligned to the voice. The costs and the shift were tuned on synthetic songs."""
 
     head: str = "autosing-letters"
     """The bundled letter head, or the folder of a run of `autosing train ctc_head`."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     transcribe: bool = True
-    """Songs without lyrics are transcribed; else they are rejected."""
+    """Whether songs without lyrics are transcribed; otherwise they are rejected."""
     instrumental_share: float = Field(0.25, ge=0, le=1)
-    """How loud the accompaniment stays beside the voice: a separator takes some of a low voice with it."""
+    """The gain with which the accompaniment is mixed back in: a separator moves parts of low voices into it."""
     prior_weight: float = Field(0.3, ge=0, le=1)
-    """How far frequent letters are made dearer."""
+    """How much the scores of frequent letters are lowered: this part of the letter's log-prior is subtracted."""
     mishearing: float = Field(0.02, gt=0, le=1)
-    """The chance that a sung letter sounds like any other."""
+    """The probability that a sung letter sounds like any other."""
     held_weight: float = Field(0.5, gt=0, le=1)
-    """What a frame in the middle of a held sound counts; where sounds change it counts 1."""
+    """The weight of a frame in the middle of a held sound; where sounds change it is 1."""
     start_weight: float = Field(0.5, ge=0, le=2)
-    """How much the sound of a word's start counts beside that of its letters."""
+    """The weight of the detected starts of words, relative to that of the letters."""
     pause_cost: float = Field(0.3, ge=0)
-    """What silence within a line costs, a frame (nats)."""
+    """Cost per frame of silence within a line (nats)."""
     between_cost: float = Field(4.0, ge=0)
-    """What singing costs, a frame, that the lyrics do not hold (nats)."""
+    """Cost per frame of singing that is not in the lyrics (nats)."""
     silent_letter_cost: float = Field(3.0, ge=0)
-    """What it costs not to hear a letter that is written (nats)."""
+    """Cost of a letter that is written but not sung (nats)."""
     absent_line_cost: float = Field(30.0, ge=0)
-    """What it costs not to find a line (nats)."""
+    """Cost of a line that is not sung (nats)."""
     onset_shift_s: float = Field(0.0, ge=-0.5, le=0.5)
     """Added to each word's time."""
     min_line_score: float = Field(0.15, ge=0, le=1)
-    """A line below is kept and marked as not fitting."""
+    """A line with a lower score is kept, but marked as not fitting."""
 
 
 @dataclass(frozen=True)
 class SongToAlign:
-    """What is read of a song."""
+    """The columns of a song that the stage reads."""
 
     id: str
     vocals: Stem
@@ -72,7 +80,7 @@ class SongToAlign:
 
 
 class Align(Stage[SongToAlign, Lyrics]):
-    """By a best path through the letters of the lyrics, over how likely each letter is at each time."""
+    """Finds the best path through the letters of the lyrics, given how likely each letter is at each time."""
 
     name = "align"
     version = 5
@@ -91,7 +99,7 @@ class Align(Stage[SongToAlign, Lyrics]):
         return {encoder: digest(encoder), "letters": letters}
 
     def setup(self) -> None:
-        self.listen = Listener(self.config.head, device_of(self.config.device))
+        self.emit = EmissionModel(self.config.head, device_of(self.config.device))
 
     def apply(self, row: SongToAlign) -> Lyrics | Rejected:
         lines, source = read_lyrics(row.lrc_lyrics, row.raw_lyrics)
@@ -103,35 +111,35 @@ class Align(Stage[SongToAlign, Lyrics]):
         with AudioReader(row.vocals, f"vocals of {row.id}") as vocals:
             if all(np.abs(block_CS).max(initial=0.0) < QUIET for block_CS in vocals.mono_blocks(SAMPLE_RATE_HZ)):
                 return Rejected(row.id, "no_voice", f"{vocals.read_s:.1f} s of vocals, all below -60 dBFS")
-        heard = self._hear(row)
+        found = self._emissions(row)
         if not lines:
             if not self.config.transcribe:
                 return Rejected(row.id, "no_lyrics", "no line with words in lrc_lyrics and raw_lyrics")
             voice_S = decode_mono(row.vocals, f"vocals of {row.id}", SAMPLE_RATE_HZ)[0].samples_CS[0]
             with in_model():
-                lines, language = transcribe(self.listen.whisper, voice_S, language, seed_of(self.name, row.id))
+                lines, language = transcribe(self.emit.whisper, voice_S, language, seed_of(self.name, row.id))
             source = TRANSCRIBED
             if not lines:
-                return Rejected(row.id, "no_words", f"no word heard in {heard.duration_s:.1f} s of voice")
-        language = language or likely_language(heard.languages, script)
-        return self._placed(row.id, source, language, lines, heard)
+                return Rejected(row.id, "no_words", f"no word recognised in {found.duration_s:.1f} s of voice")
+        language = language or likely_language(found.languages, script)
+        return self._placed(row.id, source, language, lines, found)
 
-    def _hear(self, row: SongToAlign) -> Heard:
+    def _emissions(self, row: SongToAlign) -> Emissions:
         with ExitStack() as files:
             vocals = files.enter_context(AudioReader(row.vocals, f"vocals of {row.id}"))
             voice = vocals.mono_blocks(SAMPLE_RATE_HZ)
             if row.instrumental is not None and self.config.instrumental_share > 0:
                 music = files.enter_context(AudioReader(row.instrumental, f"instrumental of {row.id}"))
                 voice = mixed(voice, music.mono_blocks(SAMPLE_RATE_HZ), self.config.instrumental_share)
-            return self.listen(voice)
+            return self.emit(voice)
 
-    def _placed(self, song: str, source: str, language: str, lines: list[SungLine], heard: Heard) -> Lyrics:
+    def _placed(self, song: str, source: str, language: str, lines: list[SungLine], emissions: Emissions) -> Lyrics:
         config = self.config
-        hearing = Hearing(
+        scoring = Scoring(
             config.prior_weight, config.mishearing, config.held_weight, config.pause_cost, config.between_cost
         )
-        class_TC = class_scores(heard.letter_TL, self.listen.log_prior_L, hearing)
-        scores = Scores(class_TC, start_scores(heard.start_T, config.start_weight))
+        class_TC = class_scores(emissions.letter_TL, self.emit.log_prior_L, scoring)
+        scores = Scores(class_TC, start_scores(emissions.start_T, config.start_weight))
         costs = Costs(config.silent_letter_cost, config.absent_line_cost)
         offset_s = ratio = None
         if source == PLAIN:
@@ -140,7 +148,7 @@ class Align(Stage[SongToAlign, Lyrics]):
             placed, offset = place_stamped(scores, lines, costs, LETTER_RATE_HZ)
             if source == LRC:
                 offset_s, ratio = offset.offset_s + config.onset_shift_s, offset.inlier_ratio
-        spans = fill_gaps(placed, lines, offset_s or 0.0, config.onset_shift_s, heard.duration_s)
+        spans = fill_gaps(placed, lines, offset_s or 0.0, config.onset_shift_s, emissions.duration_s)
         out_lines, out_words = [], []
         for number, (line, found, words) in enumerate(zip(lines, placed, spans, strict=True)):
             score = round(found.score, 4)

@@ -1,4 +1,4 @@
-"""clip -> content: what its vocals sing, as frames of speech encoders, 50 a second."""
+"""clip -> content: what is sung in its vocals, as frames of speech encoders at 50 Hz."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,26 +14,26 @@ from autosing.stage import Stage
 
 
 class ContentConfig(Config):
-    """Who hears."""
+    """Which speech encoders to use."""
 
     encoders: tuple[EncoderConfig, ...] = (EncoderConfig(),)
-    """Several stand side by side in one array, in this order."""
+    """The outputs of several encoders are concatenated into one array, in this order."""
     files: dict[str, str] = Field(default_factory=dict)
-    """Encoder -> its file of weights, where it is not one that `autosing models` brings. Tables depend on what is in
-    the file, not on where it lies."""
+    """Encoder -> its file of weights, if it is not one that `autosing models` fetches. Tables depend on the file's
+    content, not on where it lies."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
 @dataclass(frozen=True)
 class ClipVocals:
-    """What is read of a clip."""
+    """The columns of a clip that the stage reads."""
 
     id: str
     vocals: bytes
 
 
-class HearContent(Stage[ClipVocals, Content]):
-    """By autosing.models.content. Silence has content too, so no clip is rejected."""
+class EncodeContent(Stage[ClipVocals, Content]):
+    """Runs autosing.models.content. Silence has content too, so no clip is rejected."""
 
     name = "content"
     version = VERSION
@@ -44,7 +44,7 @@ class HearContent(Stage[ClipVocals, Content]):
     config: ContentConfig
 
     def weights(self) -> dict[str, str]:
-        """A file of the user's own is not one to be fetched, though it may be called as one that is."""
+        """The user's own files get a name of their own, so that they are not fetched as the weights of that name."""
         files = self.config.files
         parts = parts_of(self.config.encoders, files)
         return {f"{part.name} (a file)" if part.name in files else part.name: part.digest for part in parts}
@@ -53,7 +53,7 @@ class HearContent(Stage[ClipVocals, Content]):
         return tuple(part.dump() for part in parts_of(self.config.encoders, self.config.files))
 
     def setup(self) -> None:
-        self._hear = load_content(self.config.encoders, self.config.files, device_of(self.config.device))
+        self._encode = load_content(self.config.encoders, self.config.files, device_of(self.config.device))
 
     def apply(self, row: ClipVocals) -> Content:
-        return Content(row.id, self._hear(decode(row.vocals, f"vocals of {row.id}")))
+        return Content(row.id, self._encode(decode(row.vocals, f"vocals of {row.id}")))

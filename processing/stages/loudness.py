@@ -10,7 +10,7 @@ from autosing.stage import Stage
 
 @dataclass(frozen=True)
 class ClipVocals:
-    """What is read of a clip."""
+    """The columns of a clip that the stage reads."""
 
     id: str
     vocals: bytes

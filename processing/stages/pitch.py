@@ -14,22 +14,22 @@ from autosing.stage import Rejected, Stage
 
 
 class PitchConfig(Config):
-    """Who tracks, and what is too little."""
+    """Which tracker to use, its range, and how much voice a clip needs."""
 
     tracker: TrackerName = "fcpe"
-    """fcpe (default; up to 1100 Hz, C#6), crepe (ten times dearer; up to 2000 Hz), crepe-tiny, or swiftf0 (a third of
-    fcpe's cost; up to 2090 Hz: for high sopranos)."""
+    """fcpe (default; up to 1100 Hz, C#6), crepe (ten times slower; up to 2000 Hz), crepe-tiny, or swiftf0 (a third of
+    fcpe's time; up to 2090 Hz: for high sopranos)."""
     min_hz: float | None = Field(None, gt=0)
-    """Frames of a lower pitch count as unvoiced; by default what the tracker hears (crepe: 50 Hz)."""
+    """Frames of a lower pitch count as unvoiced; by default the tracker's own limit (crepe: 50 Hz)."""
     max_hz: float | None = Field(None, gt=0)
-    """Frames of a higher pitch count as unvoiced; by default what the tracker hears (crepe: 1100 Hz)."""
+    """Frames of a higher pitch count as unvoiced; by default the tracker's own limit (crepe: 1100 Hz)."""
     min_voiced_fraction: float = Field(0.05, ge=0, le=1)
     """A clip with less singing than this is rejected."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @property
     def range_hz(self) -> tuple[float, float] | None:
-        """None: all that the tracker finds by default."""
+        """None: the tracker's default range."""
         if self.min_hz is None and self.max_hz is None:
             return None
         usual = USUAL_HZ if self.tracker != "swiftf0" else REACH_HZ["swiftf0"]
@@ -42,14 +42,14 @@ class PitchConfig(Config):
 
 @dataclass(frozen=True)
 class ClipVocals:
-    """What is read of a clip."""
+    """The columns of a clip that the stage reads."""
 
     id: str
     vocals: bytes
 
 
 class TrackPitch(Stage[ClipVocals, Pitch]):
-    """By FCPE, CREPE or SwiftF0, whose weights lie in their packages."""
+    """Runs FCPE, CREPE or SwiftF0, whose weights lie in their packages."""
 
     name = "pitch"
     version = 1

@@ -1,4 +1,4 @@
-"""song -> clips: the best disjoint windows of singing, cut where nobody sings a word (where its words are known)."""
+"""song -> clips: the best disjoint windows of singing, never cut inside a word (if its words are known)."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -22,24 +22,24 @@ from processing.windows import choose_windows, cut_times
 
 Span = TypeVar("Span", Line, Word)
 _UNDETERMINED = "und"
-"""ISO 639's code, of a song whose language nobody named: only `align` would have found it."""
+"""ISO 639's code for a song whose language nobody named and `align` did not detect."""
 
 
 class SegmentConfig(Config):
     """Which windows of a song become clips."""
 
     min_s: float = Field(5.0, ge=0.5)
-    """Shortest clip. A song shorter than this is one clip, if it is sung."""
+    """Shortest clip. A song shorter than this becomes one clip, if there is enough singing."""
     max_s: float = Field(30.0, le=600)
     """Longest clip."""
     min_singing_fraction: float = Field(0.4, ge=0, le=1)
-    """A window with less singing is not taken."""
+    """A window with less singing does not become a clip."""
     min_singing_s: float = Field(1.0, ge=0)
-    """A song with less singing in all is rejected."""
+    """A song with less singing in total is rejected."""
     below_loud_db: float = Field(30.0, gt=0)
-    """A voice further than this below the loud parts of the mix is not singing (it is what a separator leaves)."""
+    """A voice further than this below the loud parts of the mix is not singing, but what the separator left over."""
     periodicity: float = Field(0.5, gt=0, lt=1)
-    """Normalised autocorrelation from which a frame is voiced."""
+    """A frame counts as voiced from this normalised autocorrelation on."""
     audio_format: Literal["flac", "wav", "ogg", "opus", "mp3"] = "flac"
 
     def model_post_init(self, _: object) -> None:
@@ -49,7 +49,7 @@ class SegmentConfig(Config):
 
 @dataclass(frozen=True)
 class Aligned:
-    """A song with its stems and when its words are sung; None where they were not aligned."""
+    """A song with its stems and when its words are sung; None if they were not aligned."""
 
     id: str
     language: str | None
@@ -62,9 +62,9 @@ class Aligned:
 
 
 class Segment(Stage[Aligned, Clip]):
-    """Dynamic programming over the cuts; a song is out as one clip or more, or rejected.
+    """Chooses the cuts by dynamic programming; a song gives one clip or more, or is rejected.
 
-    Without `align` it cuts by singing alone, and its clips have no words: enough for what learns from sound.
+    Without `align` it cuts by singing alone, and clips have no words: enough for models that learn from sound.
     """
 
     name = "segment"
@@ -85,7 +85,7 @@ class Segment(Stage[Aligned, Clip]):
             return Rejected(row.id, "no_singing", found)
         lines = row.lines or []
         words = [word for word in row.words or [] if lines[word.line].fits]
-        # A separator takes some voices half away (bass: a quarter of the frames); a word that fits says they were sung.
+        # A separator removes parts of some voices (bass: a quarter of the frames). A word that fits proves singing.
         sung_T = sung_T | covered(_spans(words), len(sung_T))
         times_ms, cost_ms = cut_times(
             int(duration_s * 1000),
@@ -114,7 +114,7 @@ class Segment(Stage[Aligned, Clip]):
         return clips
 
     def _sung(self, row: Aligned) -> tuple[np.ndarray, float]:
-        """(sung_T, seconds of the song), block by block."""
+        """(sung_T, the song's seconds), computed block by block."""
         with ExitStack() as files:
             vocals, *rest = (
                 files.enter_context(AudioReader(stem, f"{name} of {row.id}"))
@@ -126,7 +126,7 @@ class Segment(Stage[Aligned, Clip]):
             return singing_activity(voice, mix, config.below_loud_db, config.periodicity), vocals.read_s
 
     def _cut(self, stem: "_Cutter", start_s: float, end_s: float, scratch: Scratch) -> FileBytes | None:
-        """A song's clips together are as long as it, so they lie in a file until they are in their table."""
+        """A song's clips together may be as long as the song: they are kept in a file until their table is written."""
         found = stem.cut(start_s, round(end_s - start_s, 3))
         return None if found is None else scratch.put([encode(found, self.config.audio_format)])
 
@@ -153,7 +153,7 @@ def _clip(
 
 
 class _Cutter:
-    """Cuts windows, each begun after the one before, out of encoded audio; one is held. None stays None."""
+    """Cuts windows out of encoded audio, in order of their starts; one is in memory. Without audio it gives None."""
 
     def __init__(self, data: Stem | None) -> None:
         self._reader = None if data is None else AudioReader(data)
@@ -169,7 +169,7 @@ class _Cutter:
             self._reader.__exit__()
 
     def cut(self, start_s: float, duration_s: float) -> Audio | None:
-        """As `Audio.cut` of the whole would."""
+        """The same as `Audio.cut` of the whole."""
         if self._reader is None:
             return None
         rate = self._reader.sample_rate_hz
@@ -180,10 +180,10 @@ class _Cutter:
 
 
 def rebase(lines: list[Line], words: list[Word], start_s: float, end_s: float) -> tuple[list[Line], list[Word]]:
-    """The lines and words wholly inside [start, end], on the window's own time, words pointing at their new lines.
+    """The lines and words wholly inside [start, end], in the window's own time, words pointing at their new lines.
 
-    Of a line that is cut, the words inside are kept and are a line of their own, so that what is sung in the clip is
-    what its lyrics say; a word that is cut is gone.
+    If a line is cut, its words inside become a line of their own, so that the clip's lyrics are what is sung in it. A
+    word that is cut is dropped.
     """
     inside = [word for word in words if lies_inside(word, start_s, end_s, ROUNDING_S)]
     kept: dict[int, Line] = {}
@@ -208,7 +208,7 @@ def _rounded(span: Span) -> Span:
 
 
 def _spans(items: list[Word] | list[Line]) -> np.ndarray:
-    """Starts and ends in ms, [N, 2]. An end before its start (a bad alignment) is its start."""
+    """Starts and ends in ms, [N, 2]. An end before its start (a bad alignment) becomes its start."""
     spans = np.array([(item.start_s, item.end_s) for item in items]).reshape(-1, 2)
     starts = np.round(spans[:, 0] * 1000).astype(np.int64)
     return np.stack([starts, np.maximum(np.round(spans[:, 1] * 1000).astype(np.int64), starts)], axis=1)

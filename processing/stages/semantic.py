@@ -1,4 +1,4 @@
-"""clip -> content codes of its voice, 25 a second."""
+"""clip -> semantic codes of its voice, at 25 Hz."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,10 +11,10 @@ from autosing.stage import Stage
 
 
 class TokenizeSemanticConfig(Config):
-    """Whose codes."""
+    """Which codebook to use."""
 
     codebook: str = "autosing-semantic"
-    """The bundled one, or the folder of a run of `autosing train semantic`."""
+    """The bundled codebook, or the folder of a run of `autosing train semantic`."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 

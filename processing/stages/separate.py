@@ -25,11 +25,11 @@ from autosing.schemas.tables import Separated
 from autosing.stage import Rejected, Stage
 
 _CLICK = 1e-4
-"""-80 dBFS: a song that nowhere rises above holds no music."""
+"""-80 dBFS: a song that never exceeds it is silent."""
 
 
 class SeparateConfig(SeparatorConfig):
-    """Who separates (none: the songs are a cappella, all of a song is its voice), and how the stems are kept."""
+    """Which separator to use (none: the songs are a cappella, all of a song is voice), and how stems are stored."""
 
     min_duration_s: float = Field(default=1.0, gt=0)
     audio_format: Literal["flac", "wav", "ogg", "opus", "mp3"] = "flac"
@@ -37,14 +37,14 @@ class SeparateConfig(SeparatorConfig):
 
 @dataclass(frozen=True)
 class SongAudio:
-    """What is read of a song."""
+    """The columns of a song that the stage reads."""
 
     id: str
     audio: Encoded
 
 
 class Separate(Stage[SongAudio, Separated]):
-    """By Spleeter's or Demucs's networks, or not at all."""
+    """Runs the network of Spleeter or Demucs, or none."""
 
     name = "separate"
     version = 3
@@ -59,15 +59,14 @@ class Separate(Stage[SongAudio, Separated]):
 
     def setup(self) -> None:
         self.vocals_of = load_separator(self.config)
-        tags_apart(b"")  # starts the process that decodes
+        tags_apart(b"")  # starts the decoding process
 
     def apply(self, row: SongAudio) -> list[Separated] | Rejected:
-        """The song is decoded twice: first apart, to be checked and for its level; then block by block, as it is used.
-
-        So what is held is a window of the song and a part of its stems, however long it is.
+        """The song is decoded twice: first in a separate process, to check it and measure its level, then block by
+        block. So only a window of the song and a part of its stems are in memory, however long the song is.
         """
         with spent("decode"):
-            found = inspect_apart(row.audio, row.id)  # the one stage that decodes what others encoded
+            found = inspect_apart(row.audio, row.id)  # the only stage that decodes files which others have encoded
         duration_s = found.num_samples / found.sample_rate_hz
         if duration_s < self.config.min_duration_s:
             return Rejected(row.id, "too_short", f"{duration_s:.2f} s, need {self.config.min_duration_s} s")
@@ -92,7 +91,7 @@ class Separate(Stage[SongAudio, Separated]):
 def _rows(
     song: str, duration_s: float, vocals: Sequence[FileBytes], rest: Sequence[FileBytes] | None
 ) -> list[Separated]:
-    """One for each part, with when it begins and how long it is."""
+    """A row for each part, with its start and duration."""
     starts_s = [float(PART_S * part) for part in range(len(vocals))]
     return [
         Separated(song, part, start_s, end_s - start_s, vocals[part], rest[part] if rest else None)

@@ -19,14 +19,14 @@ class SingerConfig(Config):
 
 @dataclass(frozen=True)
 class ClipVocals:
-    """What is read of a clip."""
+    """The columns of a clip that the stage reads."""
 
     id: str
     vocals: bytes
 
 
 class EmbedSinger(Stage[ClipVocals, Singer]):
-    """By the GE2E speaker encoder. A clip in which too little sounds is rejected as no_voice."""
+    """Runs the GE2E speaker encoder. A clip that is nearly silent is rejected as no_voice."""
 
     name = "singer"
     version = 1

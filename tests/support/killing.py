@@ -1,7 +1,7 @@
-"""A deed that commits -> the same deed in a process of its own, killed at a commit point or after a while.
+"""A function that commits -> the same function in a process of its own, killed at a commit point or after a while.
 
-The process is forked from a server that has imported what deeds need and done nothing else, so that a hundred of them
-cost one start: polars hangs in a fork of a process that has used it. SIGKILL: nothing is cleaned up or flushed.
+The process is forked from a server that has imported what such functions need and done nothing else, because polars
+hangs in a fork of a process that has used it. SIGKILL: nothing is cleaned up or flushed.
 """
 
 import multiprocessing
@@ -22,14 +22,17 @@ from ray import cloudpickle
 from autosing.storage import store
 
 _PRELOADED = [
-    "pytest.__main__", "ray.cloudpickle", "webdataset.writer", "dataset_builder.build", "processing.engine.runner",
-    "processing.engine.worker", "processing.importer.importer", "processing.report",
+    "pytest.__main__", "ray.cloudpickle", "webdataset.writer", "pandas", "_strptime", "autosing.pretrained",
+    "dataset_builder.build", "processing.engine.runner", "processing.engine.record", "processing.engine.worker",
+    "processing.importer.importer", "processing.report",
 ]  # fmt: skip
+"""Imported once, in the server. pyarrow imports pandas, if it is installed, with its first array: 1.7 CPU s that each
+process would spend anew."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the process."""
+    """How the process ended."""
 
     killed: bool
     passed: tuple[str, ...]
@@ -39,21 +42,21 @@ class Outcome:
 
 
 def in_process(
-    deed: Callable[[], Any],
+    work: Callable[[], Any],
     kill_at: int | None = None,
     kill_after_s: float | None = None,
     start: Literal["forkserver", "fork"] = "forkserver",
 ) -> Outcome:
-    """Do the deed in another process. `kill_at`: the passage, from 0, at which it kills itself.
+    """Call `work` in another process. `kill_at`: the number, from 0, of the commit point at which it kills itself.
 
     `kill_after_s`: when it is killed from outside. `start`: "fork" forks this process itself, as for a loader's worker.
-    Raises RuntimeError with the trace where the deed failed by itself.
+    Raises RuntimeError with the trace if `work` failed by itself.
     """
     context: Any = multiprocessing.get_context(start)
     context.set_forkserver_preload(_PRELOADED)
-    cloudpickle.register_pickle_by_value(sys.modules[deed.__module__])
+    cloudpickle.register_pickle_by_value(sys.modules[work.__module__])
     reader, writer = context.Pipe(duplex=False)
-    child = context.Process(target=_child, args=(cloudpickle.dumps(deed), writer, kill_at, dict(os.environ)))
+    child = context.Process(target=_child, args=(cloudpickle.dumps(work), writer, kill_at, dict(os.environ)))
     child.start()
     started = time.monotonic()
     writer.close()
@@ -70,7 +73,7 @@ def in_process(
     return Outcome(False, names, pickle.loads(bytes.fromhex(rest.decode())), time.monotonic() - started)
 
 
-def _child(deed: bytes, connection: Connection, kill_at: int | None, environment: dict[str, str]) -> None:
+def _child(work: bytes, connection: Connection, kill_at: int | None, environment: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     writer = connection.fileno()
@@ -86,7 +89,7 @@ def _child(deed: bytes, connection: Connection, kill_at: int | None, environment
     code = 1
     try:
         store.watch = watch
-        rest = pickle.dumps(pickle.loads(deed)()).hex().encode()  # hex: it holds no zero byte
+        rest = pickle.dumps(pickle.loads(work)()).hex().encode()  # hex: it holds no zero byte
         code = 0
     except BaseException:
         rest = traceback.format_exc().encode()

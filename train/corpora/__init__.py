@@ -1,1 +1,1 @@
-"""Sounds that models of analysis and resynthesis are fitted on, made into folders that `autosing import` takes."""
+"""Audio for training models of analysis and resynthesis, arranged in folders that `autosing import` takes."""

@@ -4,13 +4,13 @@
     for f in *.deb; do dpkg-deb -x $f UNPACKED/${f%%_*}; done
     python -m train.corpora.recordings UNPACKED OUT [--songs TRUTH ...]
 
-Many people, rooms and microphones in some thirty languages: what a codec needs to keep the words of real voices. They
-are for networks that analyse and resynthesise (codec, vocoder, alignment head), never for voices that a model can be
-asked for. Nothing of the recordings is kept in the repository.
+Many people, rooms and microphones in some thirty languages: a codec needs them to keep the words of real voices. They
+are only for networks that analyse and resynthesise (codec, vocoder, alignment head), never for voices that a user can
+choose. The repository holds none of the recordings.
 
-TRUTH is what `autosing songs` writes beside its corpus. The voices of these songs (vocals.flac, speech.flac) become
-tracks too, and every fourth recording is laid over one of their accompaniments, 0 to 15 dB below the voice, and taken
-out of it again by the separator, with what that leaves over. So the corpus of these tracks is processed with
+TRUTH is the folder that `autosing songs` writes beside its corpus. The voices of these songs (vocals.flac, speech.flac)
+become tracks too. Every fourth recording is mixed with one of their accompaniments, 0 to 15 dB below the voice, and
+separated again, so that it has a separator's artefacts. The tracks are therefore processed with
 `separate.separator=none`.
 Needs the extra `recordings` (PyAV, for G.722). Shapes: C channels, S samples.
 """
@@ -37,12 +37,12 @@ RATE_HZ, SEPARATOR_RATE_HZ = 24000, 44100
 TRACK_S, LEAST_S = 45.0, 8.0
 GAP_S = 0.1
 LEAST_RATE_HZ = 16000
-"""Recordings of a lower rate would teach a codec to cut the upper bands."""
+"""Recordings of a lower rate would teach a codec to remove the high frequencies."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """A package of recordings: its licence, and at most how many minutes are taken of it."""
+    """A package of recordings: its licence, and the maximum minutes that are used of it."""
 
     licence: str
     minutes: float
@@ -77,9 +77,9 @@ def main() -> None:
 
 
 def write_tracks(unpacked: Path, out: Path, songs: Sequence[Path] = ()) -> dict[str, float]:
-    """Minutes written of each source. OUT then holds <track>.wav, songs.csv and sources.json.
+    """Write <track>.wav, songs.csv and sources.json to `out`. Returns the minutes written of each source.
 
-    Raises InputError where none of PACKAGES is in `unpacked`.
+    Raises InputError if none of PACKAGES is in `unpacked`.
     """
     here = {name: package for name, package in PACKAGES.items() if (unpacked / name).is_dir()}
     if not here:
@@ -115,7 +115,7 @@ def write_tracks(unpacked: Path, out: Path, songs: Sequence[Path] = ()) -> dict[
 def tracks(folder: Path, package: str, most_s: float) -> Iterator[tuple[str, int, np.ndarray]]:
     """(speaker, number, audio_S): a speaker's recordings in a seeded order, joined with short gaps.
 
-    A speaker is a package's language: most packages have one a language, and none says who speaks.
+    A package's language counts as one speaker: most packages have one speaker per language, and none names them.
     """
     found = (path for path in folder.rglob("*") if path.suffix.lower() in _ENDINGS)
     spoken = sorted((_speaker(path, package), path) for path in found if path.parent.name not in _NOT_SPEECH)
@@ -139,7 +139,7 @@ def tracks(folder: Path, package: str, most_s: float) -> Iterator[tuple[str, int
 
 
 def made_voices(songs: Sequence[Path]) -> Iterator[tuple[str, str, np.ndarray]]:
-    """(track, singer, audio_S): what each made song's singer sang, in its room, and spoke."""
+    """(track, singer, audio_S): the singing, with its room, and the speech of each synthetic song."""
     for truth in songs:
         for folder in sorted(truth.iterdir()):
             singer = json.loads((folder / "truth.json").read_text(encoding="utf-8"))["artist"]
@@ -150,7 +150,7 @@ def made_voices(songs: Sequence[Path]) -> Iterator[tuple[str, str, np.ndarray]]:
 
 
 def over_a_band(audio_S: np.ndarray, track: str, accompaniments: list[Path]) -> np.ndarray:
-    """The voice with an accompaniment from a random moment on, 0 to 15 dB below it in power."""
+    """The voice mixed with an accompaniment, from a random moment on, 0 to 15 dB below it in power."""
     rng = np.random.default_rng(seed_of("band", track))
     band = decode(accompaniments[int(rng.integers(len(accompaniments)))])
     band_S = resample(band.mono_S(), band.sample_rate_hz, RATE_HZ)
@@ -163,7 +163,7 @@ def over_a_band(audio_S: np.ndarray, track: str, accompaniments: list[Path]) -> 
 
 
 def separated(audio_S: np.ndarray) -> np.ndarray:
-    """The voice as the default separator gives it."""
+    """The voice that the default separator finds in the mix."""
     mix = Audio(audio_S[None], RATE_HZ).resampled(SEPARATOR_RATE_HZ)
     vocals, _ = split(mix, _separator())
     return resample(vocals.mono_S(), SEPARATOR_RATE_HZ, RATE_HZ)[: len(audio_S)]
@@ -175,7 +175,7 @@ def _separator() -> VocalsOf:
 
 
 def _speaker(path: Path, package: str) -> str:
-    """Package and language: the last folder of the path that is a language's, not a kind's or a game level's."""
+    """Package and language: the last folder of the path that is not one of Klettres' kinds."""
     if package.startswith("asterisk"):
         return package.removesuffix("-g722")
     parts = [part for part in path.parent.parts if part not in _KINDS]
@@ -183,7 +183,7 @@ def _speaker(path: Path, package: str) -> str:
 
 
 def _read(path: Path) -> np.ndarray | None:
-    """audio_S at RATE_HZ with its peak in [0.3, 0.9]; None where the rate is too low or there is next to nothing."""
+    """audio_S at RATE_HZ with its peak in [0.3, 0.9]; None if the rate is too low, or it is too short or too quiet."""
     audio_S, rate = _read_g722(path) if path.suffix.lower() == ".g722" else soundfile.read(path, dtype="float32")
     if audio_S.ndim == 2:
         audio_S = audio_S.mean(1)

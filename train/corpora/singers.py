@@ -1,4 +1,4 @@
-"""Made songs -> a folder for each singer with what they sang and spoke, dry.
+"""Synthetic songs -> a folder for each singer with their singing and speech, dry.
 
 OUT/<singer>/<song>.flac is the song, <song>-speech.flac its lines spoken.
 
@@ -6,8 +6,9 @@ OUT/<singer>/<song>.flac is the song, <song>-speech.flac its lines spoken.
     python -m train.corpora.singers SONGS OUT [--without NAME ...]
     autosing import OUT CORPUS --singers-from folder
 
-This is how people keep voices for conversion (one folder a singer, no band), so `configs/processing/svc.yaml` takes it
-as it is. `--without` leaves singers out, who are then unseen in training. Files are hard links where the disk allows.
+This is the usual layout of voices for conversion (a folder for each singer, no band), which
+`configs/processing/svc.yaml` expects. `--without` leaves singers out, who are then unseen in training. Files are hard
+links if the disk allows it.
 """
 
 import argparse
@@ -34,10 +35,10 @@ def main() -> None:
 
 
 def write_singers(songs: Path, out: Path, without: Sequence[str] = ()) -> Counter[str]:
-    """Files written for each singer. Raises InputError where `songs` holds no truth or has no singer of a name."""
+    """Files written for each singer. Raises InputError if `songs` has no truth files, or not a singer of `without`."""
     homes = sorted(path.parent for path in (songs / "truth").glob("*/truth.json"))
     if not homes:
-        raise InputError(f"{songs}: no made songs found, need truth/<song>/truth.json; make them with 'autosing songs'")
+        raise InputError(f"{songs}: no songs found, need truth/<song>/truth.json; make them with 'autosing songs'")
     singers = {home: load_truth(songs, home.name).artist for home in homes}
     if unknown := sorted(set(without) - set(singers.values())):
         raise InputError(f"--without {unknown[0]!r}: not among the singers {', '.join(sorted(set(singers.values())))}")
@@ -57,7 +58,7 @@ def _link(source: Path, target: Path) -> None:
     target.unlink(missing_ok=True)
     try:
         os.link(source, target)
-    except OSError:  # another disk, or one that knows no links
+    except OSError:  # another disk, or one without links
         shutil.copyfile(source, target)
 
 

@@ -1,1 +1,1 @@
-"""What the aligner's letter head is fitted on: `python -m train.letters DATASET`, then `autosing train ctc_head`."""
+"""Training data of the aligner's letter head: `python -m train.letters DATASET`, then `autosing train ctc_head`."""

@@ -1,7 +1,7 @@
-"""made windows, songs of known truth, clips of built datasets -> a dataset for `autosing train ctc_head`.
+"""synthetic windows, synthetic songs, clips of built datasets -> a dataset for `autosing train ctc_head`.
 
-It is a dataset as `autosing build` writes them (shards, index.json), with audio and words alone. Words of made windows
-and songs have the score 1: their times are true. A run that was killed goes on: a shard that is there is kept.
+It has the format of `autosing build` (shards, index.json), with audio and words alone. Words of synthetic windows and
+songs have the score 1, as their times are exact. If it was killed, a second run keeps the shards that are there.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,44 +25,44 @@ from autosing.songs.truth import load_truth
 from autosing.storage.shards import Shard, ShardFile, files_of, read_shard
 from autosing.storage.store import digest_of, replacing, write_whole
 from autosing.storage.tables import fingerprint
-from train.letters.windows import SAMPLE_RATE_HZ, WINDOW_S, as_heard, make_window
+from train.letters.windows import SAMPLE_RATE_HZ, WINDOW_S, as_separated, make_window
 
 Timed = TypeVar("Timed", Line, Word)
 _VERSION = 1
-"""Counted up whenever the same config would give another dataset."""
+"""Increased whenever the same config would give another dataset."""
 _SHARD_ROWS = 32
 _VALID = 20
-"""One singer, or song without one, in so many is kept to validate on."""
+"""One singer in so many, or song without a singer, is kept for validation."""
 _NEAR_S = 0.3
 
 
 class LettersConfig(Config):
-    """What the dataset is made of."""
+    """The sources of the dataset."""
 
     windows: int = Field(400, ge=0)
-    """Windows of 30 s that eSpeak NG speaks or sings, in many languages."""
+    """Number of windows of 30 s that eSpeak NG speaks or sings, in many languages."""
     songs: tuple[str, ...] = ()
-    """Corpora of `autosing songs`: their dry voices, sung and spoken, with the times that they were made with."""
+    """Corpora of `autosing songs`: their dry voices, sung and spoken, with exact times."""
     clips: tuple[str, ...] = ()
     """Datasets of `autosing build --members audio`: songs or real speech, with the aligner's times."""
     copies: int = Field(1, ge=0)
-    """How often each window of songs and clips is heard, each time in another room, before another band. 0: clips stay
-    as they are, and so do songs, dry."""
+    """Number of copies of each window of songs and clips, each with another room and another band. 0: one copy without
+    either."""
     seed: int = Field(1, ge=0)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A sample to be made."""
+    """A sample that is still to be made."""
 
     id: str
     split: str
     make: Callable[[], tuple[SampleMeta, dict[str, bytes]] | None]
-    """None where nothing is sung in it."""
+    """Makes the sample; None if nothing is sung in it."""
 
 
 def make_letters(out: Path, config: LettersConfig) -> DatasetIndex:
-    """Write the dataset. Raises InputError: a corpus or dataset that is not there, nothing to make it of."""
+    """Write the dataset. Raises InputError: a corpus or dataset that does not exist, or no source at all."""
     sources = {"songs": [_truths(Path(corpus)) for corpus in config.songs],
                "clips": [DatasetIndex.load(Path(dataset)).fingerprint for dataset in config.clips]}  # fmt: skip
     wanted = fingerprint({"version": _VERSION, "config": config.dump(), **sources})
@@ -88,7 +88,7 @@ def make_letters(out: Path, config: LettersConfig) -> DatasetIndex:
 
 
 def cut_windows(words: Sequence[Word], duration_s: float) -> list[tuple[float, float]]:
-    """(start_s, end_s) of windows of at most WINDOW_S that hold all words, cut where nobody sings one."""
+    """(start_s, end_s) of windows of at most WINDOW_S that together hold all words, cut between words."""
     cuts = [duration_s]
     for before, after in pairwise(words):
         cuts.append((before.end_s + after.start_s) / 2)
@@ -105,7 +105,7 @@ def cut_windows(words: Sequence[Word], duration_s: float) -> list[tuple[float, f
 def cut_words(
     lines: Sequence[Line], words: Sequence[Word], start_s: float, end_s: float
 ) -> tuple[list[Line], list[Word]]:
-    """The words inside a window on its own time, and their lines, which reach no further than it."""
+    """The words inside a window, on its own time, and their lines, cut at its edges."""
     inside = [word for word in words if word.start_s >= start_s - 1e-6 and word.end_s <= end_s + 1e-6]
     kept = sorted({word.line for word in inside})
     return (
@@ -136,7 +136,7 @@ def _window(id: str, seed: int, index: int) -> tuple[SampleMeta, dict[str, bytes
 
 
 def _songs(config: LettersConfig) -> Iterator[Piece]:
-    """The sung voice and, where there is one, the spoken."""
+    """The sung voice and, if there is one, the spoken voice of each song."""
     for corpus in map(Path, config.songs):
         for home in sorted(path.parent for path in (corpus / "truth").glob("*/truth.json")):
             truth = load_truth(corpus, home.name)
@@ -151,7 +151,7 @@ def _songs(config: LettersConfig) -> Iterator[Piece]:
 
 
 def _lines(words: Sequence[Word]) -> list[Line]:
-    """The lines of words that have numbers of lines alone."""
+    """The lines of words of which only the line numbers are known."""
     own = [[word for word in words if word.line == number] for number in range(max(word.line for word in words) + 1)]
     return [
         Line(
@@ -184,7 +184,7 @@ def _clips(config: LettersConfig) -> Iterator[Piece]:
 
 
 def _pieces(id: str, split: str, meta: SampleMeta, load: Callable[[], Audio], config: LettersConfig) -> Iterator[Piece]:
-    """A sample for each window of a voice and each time that it is heard. `meta`: of the whole voice."""
+    """A sample for each window of a voice and each copy of it. `meta`: of the whole voice."""
     for start_s, end_s in cut_windows(meta.words, meta.duration_s):
         lines, words = cut_words(meta.lines, meta.words, start_s, end_s)
         if not words:
@@ -193,19 +193,20 @@ def _pieces(id: str, split: str, meta: SampleMeta, load: Callable[[], Audio], co
         for copy in range(max(1, config.copies)):
             own = f"{id}-{round(start_s * 1000)}-{copy}"
             seed = seed_of("heard", config.seed, own) if config.copies else None
-            yield Piece(own, split, partial(_hear, cut, load, start_s, seed))
+            yield Piece(own, split, partial(_copy, cut, load, start_s, seed))
 
 
-def _hear(
+def _copy(
     meta: SampleMeta, load: Callable[[], Audio], start_s: float, seed: int | None
 ) -> tuple[SampleMeta, dict[str, bytes]]:
     voice = load().cut(start_s, meta.duration_s)
-    heard_S = voice.mono_S()
+    voice_S = voice.mono_S()
     if seed is None:
-        heard = Audio(heard_S[None], voice.sample_rate_hz).resampled(SAMPLE_RATE_HZ)
+        audio = Audio(voice_S[None], voice.sample_rate_hz).resampled(SAMPLE_RATE_HZ)
     else:
-        heard = Audio(as_heard(heard_S, voice.sample_rate_hz, np.random.default_rng(seed))[None], SAMPLE_RATE_HZ)
-    return meta, {"vocals.flac": encode(heard)}
+        rng = np.random.default_rng(seed)
+        audio = Audio(as_separated(voice_S, voice.sample_rate_hz, rng)[None], SAMPLE_RATE_HZ)
+    return meta, {"vocals.flac": encode(audio)}
 
 
 def _as_it_is(load: Callable[[], Sample]) -> tuple[SampleMeta, dict[str, bytes]]:
@@ -223,7 +224,7 @@ def _split_of(owner: str) -> str:
 
 
 def _truths(corpus: Path) -> list[str]:
-    """Digests of what is known of the songs. Raises InputError where there are none."""
+    """Digests of the songs' truth files. Raises InputError if there are none."""
     found = sorted((corpus / "truth").glob("*/truth.json"))
     if not found:
         raise InputError(f"corpus {corpus}: no truth/<id>/truth.json in it; make one with 'autosing songs {corpus}'")
@@ -231,7 +232,7 @@ def _truths(corpus: Path) -> list[str]:
 
 
 def _shard(out: Path, pieces: Sequence[Piece], path: str) -> ShardRecord:
-    """The shard, made or there already."""
+    """The record of a shard, which is made if it is not there already."""
     if not (out / path).is_file():
         (out / path).parent.mkdir(parents=True, exist_ok=True)
         with replacing(out / path) as beside:

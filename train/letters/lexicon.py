@@ -1,4 +1,4 @@
-"""Whisper's own vocabulary -> words to sing in many languages: no text corpus is needed, no song's lyrics are seen."""
+"""Whisper's own vocabulary -> words to sing in many languages: no text corpus and no song's lyrics are needed."""
 
 import re
 import unicodedata
@@ -12,7 +12,7 @@ _SHORT_LATIN = 12
 
 @dataclass(frozen=True)
 class Tongue:
-    """An eSpeak NG voice, what words it is given, and its share of the windows."""
+    """An eSpeak NG voice, the kind of words that it gets, and its share of the windows."""
 
     voice: str
     words: str
@@ -40,7 +40,7 @@ def banks() -> dict[str, list[str]]:
     words = [word for word in words if 2 <= len(word) <= _SHORT_LATIN]
     return {
         "latin": [word for word in words if word.isascii()],
-        # Earlier tokens are commoner: these are the short words that lyrics are full of.
+        # Earlier tokens are more frequent: these are the short words that are common in lyrics.
         "common": sorted({t.strip().lower() for t in tokens[:2500] if re.fullmatch(r" [A-Za-z]{1,8}", t)}),
         "accented": [word for word in words if not word.isascii() and all("LATIN" in _name(c) for c in word)],
         "cyrillic": [word for word in words if all("CYRILLIC" in _name(c) for c in word)],
@@ -51,7 +51,7 @@ def banks() -> dict[str, list[str]]:
 
 
 def draw_line(kind: str, rng: np.random.Generator) -> list[str]:
-    """Words of one line. Languages of few words in the vocabulary borrow plain Latin ones, read their own way."""
+    """Words of one line. Languages with few words in the vocabulary also get plain Latin words, read as their own."""
     count = int(rng.integers(2, 9))
     if kind in ("hangul", "kana"):
         return ["".join(_some(kind, int(rng.integers(1, 4)), rng)) for _ in range(min(count, 5))]

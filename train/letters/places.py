@@ -1,12 +1,12 @@
-"""words with times -> which letter sounds in each frame: even shares at first, then the best path under a head.
+"""words with times -> the letter of each frame: at first equal shares of a word, then the best path under a head.
 
-Viterbi training, as speech recognisers had it. What is known of a word says how free its letters are:
-- a sure word (of a made song) keeps its times, and its letters share the frames between them;
-- the others of a line (of an aligner) keep the ends of their run, give or take, and find their places in it together,
-  with silences between them where that is likelier;
-- frames of lines that do not fit, and of words without a known letter (`7`), are left out.
+This is Viterbi training, as in classical speech recognition. How freely letters are placed depends on their word:
+- a sure word (of a synthetic song) keeps its times, and its letters divide the frames between them;
+- consecutive unsure words of a line (from an aligner) keep the ends of their run within some slack, and are placed in
+  it together, with silences between them if that is more likely;
+- frames of lines that do not fit, and of words without a known letter (`7`), are not counted.
 
-Shapes: T frames of 20 ms, L classes (silence, a to z), R stretches, K states of all stretches, laid end to end.
+Shapes: T frames of 20 ms, L classes (silence, a to z), R stretches, K states of all stretches, concatenated.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,15 +24,15 @@ SILENCE = 0
 
 @dataclass(frozen=True)
 class WindowWords:
-    """What is known of a window's letters before anybody has listened, as arrays that can be batched."""
+    """What the words tell of a window's letters, without the audio, as arrays that can be batched."""
 
     counted_T: np.ndarray
-    """bool: False where what sounds is not known."""
+    """bool: False where the letter is not known."""
     stretch_3R: np.ndarray
-    """int64: first frame, frame after the last, number of states. A stretch is shared out among its states in order."""
+    """int64: first frame, frame after the last, number of states. A stretch is divided among its states in order."""
     state_5K: np.ndarray
-    """int64: class; 1 for a silence that may be left out; 1 where a word starts; first frame and frame after the last
-    of its even share."""
+    """int64: class; 1 for an optional silence; 1 if a word starts; first frame and frame after the last of its equal
+    share."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class _Span:
     end: int
     classes: list[int]
     run: int
-    """Equal for neighbours that find their places together."""
+    """Equal for neighbours that are placed together."""
     sure: bool
     known: bool
 
@@ -51,8 +51,8 @@ class _Span:
 def window_words(
     words: Sequence[Word], lines: Sequence[Line], num_frames: int, sure_score: float = 1.0, slack_s: float = 0.2
 ) -> WindowWords:
-    """`sure_score`: from which a word's own times are kept. `slack_s`: how far the ends of a run of others may move,
-    at most half of the way to a neighbour. Words that reach over the window's ends are left out."""
+    """Words with a score of at least `sure_score` keep their times. The ends of a run of other words may move by
+    `slack_s`, but at most half of the way to a neighbour. Words that cross the window's ends are not counted."""
     counted_T = np.ones(num_frames, bool)
     for line in lines:
         if not line.fits:
@@ -87,10 +87,10 @@ def window_words(
 def place_letters(
     num_frames: int, stretch_3R: np.ndarray, state_5K: np.ndarray, score_TL: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(letter_T, start_T): the class of each frame (int64), and 1 in a frame in which a word starts, a half beside it.
+    """(letter_T, start_T): the class of each frame (int64), and 1 in a frame in which a word starts, 0.5 beside it.
 
-    score_TL: log-likelihoods of the classes, up to a constant a frame; None: even shares. A stretch that has no more
-    frames than letters is shared out evenly, too.
+    score_TL: log-likelihoods of the classes, up to a constant per frame; None: equal shares. A stretch that has no more
+    frames than letters is divided equally, too.
     """
     letter_T, start_T, at = np.zeros(num_frames, np.int64), np.zeros(num_frames, np.float32), 0
     for first, end, count in stretch_3R.T.tolist():
@@ -112,8 +112,8 @@ def place_letters(
 
 
 def best_order(score_TK: np.ndarray, optional_K: np.ndarray) -> np.ndarray:
-    """path_T, the best way through K states in order, each for a frame or more but for the optional ones; no two of
-    these are neighbours. There are at least as many frames as states that are not optional."""
+    """path_T, the best path through K states in order. Each has one frame or more, optional ones may have none; no two
+    optional states are neighbours. There must be at least as many frames as states that are not optional."""
     num_frames, num_states = score_TK.shape
     skips_K = np.nonzero(optional_K[1:-1])[0] + 2
     lands_K = skips_K - 2
@@ -137,7 +137,7 @@ def best_order(score_TK: np.ndarray, optional_K: np.ndarray) -> np.ndarray:
 
 
 def _spans(words: Sequence[Word], lines: Sequence[Line], num_frames: int, sure_score: float) -> Iterator[_Span]:
-    """What sounds in the window, in the order of the starts."""
+    """The words that sound in the window, in the order of their starts."""
     for number, word in enumerate(sorted(words, key=lambda word: word.start_s)):
         sound = letters(word.text)
         first, end = _frame(word.start_s), _frame(word.end_s)

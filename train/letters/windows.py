@@ -1,4 +1,4 @@
-"""(seed, index) -> 30 s of sung or spoken words with their times, as they sound after a room, a band and a separator.
+"""(seed, index) -> 30 s of sung or spoken words with their times, with the effects of a room, a band and a separator.
 
 Shapes: S samples, C channels.
 """
@@ -34,7 +34,7 @@ _VARIANTS = (
 """eSpeak NG's voice variants that sound like people."""
 _TRIES = 60
 _SEPARATED = 0.75
-"""The share of windows that are truly mixed with a band and separated again; in the others a band is faintly there."""
+"""The share of windows that are mixed with a band and really separated; in the others a faint band is added."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class LetterWindow:
 
 
 def make_window(seed: int, index: int) -> LetterWindow:
-    """A function of its arguments alone. Half are spoken (cheap, and rich in words), half are sung."""
+    """A function of its arguments alone. Half of the windows are spoken (cheap, many words), half are sung."""
     rng = np.random.default_rng(seed_of("letters", seed, index))
     tongue = TONGUES[rng.choice(len(TONGUES), p=np.array([t.share for t in TONGUES]) / sum(t.share for t in TONGUES))]
     singer = _singer(rng)
@@ -63,12 +63,12 @@ def make_window(seed: int, index: int) -> LetterWindow:
         voice = f"{tongue.voice}+{singer.variant}"
         make = _spoken if rng.random() < 0.5 else _sung
         words = make(engine, voice, tongue, singer, dry_S, rng)
-    heard_S = as_heard(dry_S[: int(WINDOW_S * SPEECH_RATE_HZ)], SPEECH_RATE_HZ, rng)
-    return LetterWindow(heard_S, words, tongue.voice)
+    audio_S = as_separated(dry_S[: int(WINDOW_S * SPEECH_RATE_HZ)], SPEECH_RATE_HZ, rng)
+    return LetterWindow(audio_S, words, tongue.voice)
 
 
 def _singer(rng: np.random.Generator) -> Singer:
-    """A third are the singers of made songs, the others anybody."""
+    """In a third of the windows a singer of the synthetic songs, in the others a random one."""
     if rng.random() < 1 / 3:
         return SINGERS[int(rng.integers(len(SINGERS)))]
     low = int(rng.integers(40, 63))
@@ -108,7 +108,7 @@ def _sung(
 def _notes(
     words: list[SpokenWord], at_s: float, key: int, singer: Singer, rng: np.random.Generator
 ) -> list[Note] | None:
-    """Rhythms on the beat and off it, fast and slow, tied and detached; None for a line too long to sing."""
+    """Rhythms on and off the beat, fast and slow, legato and detached; None for a line that is too long to sing."""
     count = sum(len(word.nuclei) for word in words)
     if count > 18:
         return None
@@ -150,7 +150,7 @@ def _spoken(
 
 
 def _timed(texts: list[str], line: str, utterance: Utterance) -> list[tuple[str, float, float]]:
-    """Words with a word event of their own start; one without (eSpeak ran them together) joins the one before."""
+    """Words start at eSpeak's word events; a word without one (eSpeak ran them together) joins the word before."""
     places, at = [], 0
     for text in texts:
         at = line.index(text, at)
@@ -166,9 +166,9 @@ def _timed(texts: list[str], line: str, utterance: Utterance) -> list[tuple[str,
     return [("".join(texts[i:j]), a, b) for (i, a), (j, b) in pairwise(bounds)]
 
 
-def as_heard(dry_S: np.ndarray, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
-    """Up to WINDOW_S of a voice, in a room, with what a separator leaves of a band, hiss, at any level; float32 at
-    SAMPLE_RATE_HZ."""
+def as_separated(dry_S: np.ndarray, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
+    """Up to WINDOW_S of a voice as a separator might give it: in a room, with remains of a band, hiss and at a random
+    level; float32 at SAMPLE_RATE_HZ."""
     voice_S = resample(dry_S.astype(np.float32), rate_hz, SONG_RATE_HZ).astype(np.float64)
     voice_S *= 0.09 / (rms(voice_S[np.abs(voice_S) > 1e-3]) + 1e-9)
     voice_S = _in_room(voice_S, float(rng.uniform(0, 0.3)), float(rng.uniform(0.3, 1.6)), rng)
@@ -182,9 +182,9 @@ def as_heard(dry_S: np.ndarray, rate_hz: int, rng: np.random.Generator) -> np.nd
     else:
         voice_S = voice_S + band_CS.mean(axis=0) * 10 ** (rng.uniform(-40, -14) / 20)
     voice_S = voice_S + rng.standard_normal(len(voice_S)) * 10 ** (rng.uniform(-80, -45) / 20)
-    heard_S = resample(voice_S.astype(np.float32), SONG_RATE_HZ, SAMPLE_RATE_HZ)
-    level = 0.3 * 10 ** (rng.uniform(-10, 8) / 20) / (np.abs(heard_S).max() + 1e-9)
-    return np.clip(heard_S * level, -1, 1).astype(np.float32)
+    audio_S = resample(voice_S.astype(np.float32), SONG_RATE_HZ, SAMPLE_RATE_HZ)
+    level = 0.3 * 10 ** (rng.uniform(-10, 8) / 20) / (np.abs(audio_S).max() + 1e-9)
+    return np.clip(audio_S * level, -1, 1).astype(np.float32)
 
 
 def _in_room(dry_S: np.ndarray, wet: float, tail_s: float, rng: np.random.Generator) -> np.ndarray:

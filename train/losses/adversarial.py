@@ -1,6 +1,6 @@
-"""Judgements of true and made audio -> the two sides' losses, and how far the discriminators' features lie apart.
+"""Judgements of true and generated audio -> the losses of discriminators and generator, and feature matching.
 
-Judgements come as a list, one of each discriminator (`autosing.nn.discriminators`); all are of equal weight.
+Judgements come as a list, one of each discriminator (`autosing.nn.discriminators`); all have equal weight.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ GanLoss = Literal["least_squares", "hinge"]
 
 
 def discriminator_loss(true: Sequence[Judgement], made: Sequence[Judgement], kind: GanLoss = "least_squares") -> Tensor:
-    """Least squares: 1 is true, 0 is made (Mao et al. 2017, arXiv:1611.04076). Hinge: above 1 is true, below -1 is made
-    (Lim & Ye 2017, arXiv:1705.02894). Both are 0 at their best."""
+    """Least squares: targets are 1 for true, 0 for generated (Mao et al. 2017, arXiv:1611.04076). Hinge: above 1 for
+    true, below -1 for generated (Lim & Ye 2017, arXiv:1705.02894). The minimum of both is 0."""
     losses = []
     for real, fake in zip(true, made, strict=True):
         if kind == "least_squares":
@@ -27,15 +27,15 @@ def discriminator_loss(true: Sequence[Judgement], made: Sequence[Judgement], kin
 
 
 def generator_loss(made: Sequence[Judgement], kind: GanLoss = "least_squares") -> Tensor:
-    """Least squares: 0 where all is taken for true. Hinge: minus the mean logit, which has no least value."""
+    """Least squares: 0 if everything is judged true. Hinge: minus the mean logit, which has no lower bound."""
     if kind == "least_squares":
         return torch.stack([(fake.logits - 1).square().mean() for fake in made]).mean()
     return torch.stack([-fake.logits.mean() for fake in made]).mean()
 
 
 def feature_matching_loss(true: Sequence[Judgement], made: Sequence[Judgement]) -> Tensor:
-    """Mean absolute difference of what the layers saw, logits left out, over layers and discriminators (MelGAN, Kumar
-    et al. 2019, arXiv:1910.06711). The true side comes without gradient, so it need be judged only once a step."""
+    """Mean absolute difference of the layers' outputs, without the logits, over layers and discriminators (MelGAN,
+    Kumar et al. 2019, arXiv:1910.06711). The true side gets no gradient, so it need be judged only once per step."""
     distances = [
         (seen_true.detach() - seen_made).abs().mean()
         for real, fake in zip(true, made, strict=True)

@@ -1,8 +1,8 @@
-"""(made audio, true audio) -> how far apart they sound to a speech recogniser, layer by layer.
+"""(generated audio, true audio) -> the distance between a speech recogniser's hidden states, layer by layer.
 
-A listener that was trained to tell words apart hears what spectra hardly show: the few decibels that make an s of an f.
-The distance between a network's hidden states as a loss is Johnson et al. 2016, arXiv:1603.08155 (images); with a
-recogniser's encoder it keeps words. The listener stays frozen.
+A network that was trained to distinguish words is sensitive to small spectral differences, such as the few decibels
+between an s and an f. The loss is that of Johnson et al. 2016, arXiv:1603.08155 (for images); with a recogniser's
+encoder it keeps words intelligible. The recogniser, called the listener, stays frozen.
 
 Shapes: B clips, S samples, M mel bands, T frames of 20 ms, D the listener's width.
 """
@@ -18,20 +18,21 @@ from autosing.models.whisper import load_encoder
 
 _RATE_HZ, _WINDOW, _HOP = 16000, 400, 160
 _VEIL = 0.01
-"""The same noise goes over both sounds, 40 dB below the true one: below that nobody hears, but a listener would."""
+"""Level of the noise that is added to both sounds, 40 dB below the true one. It hides differences that people cannot
+hear, but the network would notice."""
 
 
 class PerceptualLoss(nn.Module):
     """Mean absolute difference of the normalised hidden states of a Whisper encoder, over all its blocks.
 
-    Raises InputError where the listener's weights cannot be had.
+    Raises InputError if the listener's weights are not available.
     """
 
     def __init__(self, sample_rate_hz: int, listener: str) -> None:
         super().__init__()
         from whisper.audio import mel_filters
 
-        # Kept out of the module's own state: frozen, known by name, and no part of a checkpoint.
+        # In a list, so that it is no part of the module's state: it is frozen, and loaded by its name.
         encoder = load_encoder(listener)
         self._encoder: list[Any] = [encoder]
         self.register_buffer("mel_MK", mel_filters("cpu", encoder.conv1.in_channels), persistent=False)
@@ -39,7 +40,7 @@ class PerceptualLoss(nn.Module):
         self.resample = torchaudio.transforms.Resample(sample_rate_hz, _RATE_HZ)
 
     def forward(self, made_BS: Tensor, true_BS: Tensor) -> Tensor:
-        """The loss, about 0 to 1.1 (states that have nothing to do with one another)."""
+        """The loss, from 0 to about 1.1 (unrelated states)."""
         with torch.no_grad():
             veil_BS = _VEIL * true_BS.square().mean(1, keepdim=True).sqrt() * torch.randn_like(true_BS)
             true_BMT = self._log_mel(true_BS + veil_BS)
@@ -55,7 +56,7 @@ class PerceptualLoss(nn.Module):
         return (self.get_buffer("mel_MK") @ power_BKT[..., :-1]).clamp(min=1e-10).log10()
 
     def _states(self, mel_BMT: Tensor) -> list[Tensor]:
-        """Hidden states after each block, each frame's to mean 0 and spread 1 (their few huge numbers say little)."""
+        """Hidden states after each block, normalised in each frame, because a few huge values would dominate."""
         encoder = self._encoder[0].to(mel_BMT.device)
         x_BDT = F.gelu(encoder.conv2(F.gelu(encoder.conv1(mel_BMT))))
         x_BTD = x_BDT.mT + encoder.positional_embedding[: x_BDT.shape[2]]
@@ -67,5 +68,5 @@ class PerceptualLoss(nn.Module):
 
 
 def _whisper_scale(log_BMT: Tensor, loudest_B11: Tensor) -> Tensor:
-    """What Whisper's encoder expects: 80 dB below the loudest is the floor; both sides are scaled by the true one."""
+    """The input that Whisper's encoder expects, with a floor 80 dB below the maximum. Both sides use the true one's."""
     return (torch.maximum(log_BMT, loudest_B11 - 8.0) + 4.0) / 4.0

@@ -1,4 +1,4 @@
-"""(made audio, true audio) -> how far their spectra are apart, at several resolutions.
+"""(generated audio, true audio) -> the distance of their spectra, at several resolutions.
 
 Shapes: B clips, S samples, K bins, M bands, F frames.
 """
@@ -13,7 +13,7 @@ from autosing.nn.stft import mel_matrix, stft
 
 class SpectralLoss(nn.Module):
     """Spectral convergence + log magnitudes (Yamamoto 2020, arXiv:1910.11480, equations 4 and 5) + log mel bands, each
-    averaged over the windows. `floor` is the magnitude (white noise of power one: 1) below which all is silence."""
+    averaged over the windows. Magnitudes below `floor` (white noise of power one: 1) count as silence."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class SpectralLoss(nn.Module):
             self.register_buffer(f"mel_{window}", mel_matrix(count, window, sample_rate_hz), persistent=False)
 
     def forward(self, made_BS: Tensor, true_BS: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """(loss, {"convergence", "log_magnitude", "log_mel"}); the target comes without gradient."""
+        """(loss, {"convergence", "log_magnitude", "log_mel"}); the target gets no gradient."""
         convergence, magnitude, mel = [], [], []
         for window in self.windows:
             made_BKF = _magnitude(stft(made_BS, window, window // 4))

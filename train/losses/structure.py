@@ -1,6 +1,6 @@
-"""(made frames, true frames) -> how unlike they are as pictures: one minus the structural similarity.
+"""(generated frames, true frames) -> how different they are as images: one minus the structural similarity.
 
-Shapes: B clips, D numbers a frame, T frames.
+Shapes: B clips, D values per frame, T frames.
 """
 
 import torch
@@ -12,9 +12,9 @@ _C1, _C2 = 0.01**2, 0.03**2
 
 
 def structure_loss(made_BDT: Tensor, true_BDT: Tensor) -> Tensor:
-    """1 - SSIM (Wang et al. 2004, equation 13, Gaussian windows of 11 x 11), mean over the picture; 0 for equal frames.
+    """1 - SSIM (Wang et al. 2004, equation 13, Gaussian windows of 11 x 11), mean over the image; 0 for equal frames.
 
-    Both are scaled by the true picture's least and greatest value, so that it spans 0 to 1.
+    Both are scaled by the minimum and maximum of the true image, which then spans 0 to 1.
     """
     low_B11 = true_BDT.amin((1, 2), keepdim=True)
     span_B11 = (true_BDT.amax((1, 2), keepdim=True) - low_B11).clamp(min=1e-5)

@@ -1,4 +1,4 @@
-"""Task names -> where they live. Nothing is imported before it is asked for: each task brings its own weight."""
+"""Task names -> the modules and classes of tasks. A task is imported only when it is used, as imports take seconds."""
 
 import importlib
 
@@ -17,7 +17,7 @@ TASKS: dict[str, str] = {
 
 
 def task_class(name: str) -> type[Task]:
-    """The class of a task. Raises InputError with the names there are."""
+    """The class of a task. Raises InputError for an unknown name, and lists those that exist."""
     if name not in TASKS:
         raise InputError(f"task {name!r}: unknown; need one of {', '.join(TASKS)}")
     module, _, attribute = TASKS[name].partition(":")

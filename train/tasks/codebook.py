@@ -1,4 +1,4 @@
-"""The name of a semantic tokenizer -> its codes' vectors, checked against the dataset's codes."""
+"""The name of a semantic tokenizer -> the vectors of its codes, checked against the dataset."""
 
 import torch
 from torch import Tensor
@@ -11,9 +11,9 @@ RANDOM_WIDTH = 64
 
 
 def semantic_codebook(name: str | None, record: SemanticRecord) -> Tensor:
-    """codebook_KW, frozen in the model. None: random vectors, the same for the same codebook's digest.
+    """codebook_KW, which is frozen in the model. None: random vectors, always the same.
 
-    Raises InputError where the tokenizer is another than the one the dataset was made with.
+    Raises InputError if the tokenizer is not the one that the dataset was made with.
     """
     if name is None:
         generator = torch.Generator().manual_seed(0)
@@ -30,7 +30,7 @@ def semantic_codebook(name: str | None, record: SemanticRecord) -> Tensor:
 
 
 def described(size: str, shape: Shape | None, semantic: str | None, singer: bool) -> dict[str, str]:
-    """What a user would want to know of a run before it takes days."""
+    """The choices that a user should see before a run of days."""
     return {
         "size": size if shape is None else f"own shape of width {shape.width}",
         "codebook": semantic or "none, random vectors stand for the codes (--set task.semantic=NAME_OR_RUN)",

@@ -1,8 +1,8 @@
-"""audio and pitch -> our codec: reconstruction at several spectral resolutions, no adversary.
+"""Task codec: audio and pitch -> our codec, trained by spectral losses at several resolutions, without discriminators.
 
-First without quantisation; then the codebooks start by k-means on the latents of the last steps, and follow by moving
-averages after each step. Pulses are driven by the exact f0 in training (by its code when decoding), so that the high
-harmonics of what is made and what is true lie on one another and the network learns to keep them sharp.
+At first nothing is quantised. Then the codebooks are initialised by k-means on the latents of the last steps, and
+updated by moving averages after each step. In training the pulses follow the exact f0 (when decoding, its code), so
+that the high harmonics of the output coincide with the true ones, and the network learns to keep them sharp.
 
 Shapes: B clips, S samples, F frames, D latent width.
 """
@@ -35,7 +35,7 @@ from train.task import Counts, Task
 
 
 class CodecSettings(Config):
-    """The task's numbers."""
+    """The task's settings."""
 
     model: CodecConfig = CodecConfig()
     crop_blocks: int = Field(28, ge=4)
@@ -43,34 +43,34 @@ class CodecSettings(Config):
     unquantised_steps: int = Field(500, ge=1)
     """Steps before the codebooks start."""
     begin_with: str | None = None
-    """A folder with a codec whose networks the run begins with: what both have, where widths differ. Codebooks are
-    fitted anew, and may be others."""
+    """The folder of a codec whose networks the run starts from. If widths differ, the common part of each tensor is
+    used. Codebooks are always new, and may have other sizes."""
     level_choices: tuple[int, ...] = ()
-    """Numbers of spectral levels that are to do alone, drawn for each crop (quantiser dropout); none: always all."""
+    """Quantiser dropout: for each crop, the number of spectral levels used is drawn from these; empty: all levels."""
     unquantised_share: float = Field(0.0, ge=0, le=1)
-    """Of the crops, after the codebooks have started, the share whose latent stays unquantised."""
+    """The share of crops whose latent stays unquantised after the codebooks were initialised."""
     latent_noise: float = Field(0.0, ge=0)
-    """Gaussian noise on those latents, in standard deviations of each dimension: the decoder then stands what a model
-    predicts a little wrong, and latents keep apart what must be told apart."""
+    """Gaussian noise on those latents, in standard deviations of each dimension. It makes the decoder robust to small
+    errors of models that predict latents, and keeps different sounds apart in the latent space."""
     reservoir_clips: int = Field(384, ge=1)
-    """Crops whose latents k-means starts from."""
+    """Number of crops whose latents initialise the codebooks by k-means."""
     instrumental_share: float = Field(0.2, ge=0, le=1)
-    """Of the crops, where a sample has an accompaniment."""
+    """The share of crops that are taken from the accompaniment, if a sample has one."""
     shift_semitones: float = Field(5.0, ge=0)
     """Largest change of speed."""
     augment: bool = True
     commitment: float = Field(0.25, ge=0)
     heard_weight: float = Field(0.0, ge=0)
-    """Of the distance that a speech recogniser hears (train.losses.perceptual); 0: without one."""
+    """Weight of the perceptual loss of a speech recogniser (train.losses.perceptual); 0: none."""
     listener: str = "whisper-tiny.en"
-    """That recogniser. Not the one that word errors are counted with."""
+    """The recogniser of the perceptual loss. It should not be the one that word errors are measured with."""
     half: bool = True
-    """Export in fp16: half the bytes; heard in nothing."""
+    """Export in fp16: half the bytes, without an audible difference."""
 
 
 class Reservoir(nn.Module):
-    """The latents of the last crops before the codebooks start, and moving moments of all; kept with the run so that it
-    resumes the same."""
+    """The latents of the last crops before the codebooks are initialised, and moving moments of all latents. They are
+    part of the run's state, so that it resumes identically."""
 
     latents_RDF: Tensor
     mean_D: Tensor
@@ -83,7 +83,7 @@ class Reservoir(nn.Module):
         self.register_buffer("square_D", torch.ones(width))
 
     def follow(self, latent_BDF: Tensor, decay: float = 0.99) -> None:
-        """One step of the moving moments."""
+        """Update the moving moments by one step."""
         self.mean_D.lerp_(latent_BDF.mean((0, 2)), 1 - decay)
         self.square_D.lerp_(latent_BDF.square().mean((0, 2)), 1 - decay)
 
@@ -94,7 +94,7 @@ class Reservoir(nn.Module):
 
 
 class TrainCodec(Task):
-    """The generator alone; see SpectralLoss."""
+    """See the module."""
 
     name = "codec"
     Settings = CodecSettings
@@ -114,9 +114,9 @@ class TrainCodec(Task):
         if config.heard_weight > 0:
             self.heard = self.modules["heard"] = PerceptualLoss(config.model.sample_rate_hz, config.listener)
         self._placed: list[list[Tensor]] = []
-        """Of this step's micro-batches: the latents, and once the quantiser has started what each level was asked."""
+        """Of this step's micro-batches: the latents and, once the quantiser has started, the input of each level."""
         self._clips = 0
-        """In them."""
+        """The number of clips in them."""
         self._prompt: dict[str, Tensor] = {}
         self._instrumental_hz: dict[str, np.ndarray] = {}
 
@@ -149,17 +149,17 @@ class TrainCodec(Task):
         model, config = self.model, self.model_config
         f0_code_BN = model.f0_codes(f0_hz_BF)
         latent_BDF = model.latent(audio_BS, f0_code_BN)
-        heard_BDF, commitment, asked = model.quantizer(latent_BDF, self._levels(len(latent_BDF)))
+        coded_BDF, commitment, inputs = model.quantizer(latent_BDF, self._levels(len(latent_BDF)))
         if model.training:
-            heard_BDF = self._some_unquantised(heard_BDF, latent_BDF.float())
+            coded_BDF = self._some_unquantised(coded_BDF, latent_BDF.float())
         pulses_BS = pulses(f0_hz_BF, config.hop_samples, config.sample_rate_hz)
-        made_BS = model.sound(heard_BDF, f0_code_BN, pulses_BS, torch.randn_like(pulses_BS))
+        made_BS = model.sound(coded_BDF, f0_code_BN, pulses_BS, torch.randn_like(pulses_BS))
         loss, parts = self.spectral(made_BS, audio_BS)
         if self.heard is not None:
             parts["heard"] = self.heard(made_BS, audio_BS)
             loss = loss + self.settings.heard_weight * parts["heard"]
         if model.training:
-            self._placed.append([latent_BDF.detach().float(), *asked])
+            self._placed.append([latent_BDF.detach().float(), *inputs])
             self._clips += len(latent_BDF)
         elif not self._prompt:
             self._prompt = {name: tensor[:1] for name, tensor in batch.items()}
@@ -172,15 +172,15 @@ class TrainCodec(Task):
             return None
         return choices[torch.randint(len(choices), (clips,))].to(self.reservoir.mean_D.device)
 
-    def _some_unquantised(self, heard_BDF: Tensor, latent_BDF: Tensor) -> Tensor:
+    def _some_unquantised(self, coded_BDF: Tensor, latent_BDF: Tensor) -> Tensor:
         settings = self.settings
         if settings.unquantised_share == 0 and settings.latent_noise == 0:
-            return heard_BDF
+            return coded_BDF
         noise_BDF = self.reservoir.deviation_D[:, None] * torch.randn_like(latent_BDF)
         noisy_BDF = latent_BDF + settings.latent_noise * noise_BDF
         chosen_B = torch.rand(len(latent_BDF), device=latent_BDF.device) < settings.unquantised_share
         chosen_B = chosen_B | ~self.model.quantizer.started
-        return torch.where(chosen_B[:, None, None], noisy_BDF, heard_BDF)
+        return torch.where(chosen_B[:, None, None], noisy_BDF, coded_BDF)
 
     @torch.no_grad()
     def after_step(self, step: int) -> None:
@@ -190,10 +190,10 @@ class TrainCodec(Task):
             rows = torch.cat(parts)
             placed.append(rows_of_all_ranks(rows, [len(rows) // self._clips] * self._clips))
         self.forget()
-        latent_BDF, *asked = placed
+        latent_BDF, *inputs = placed
         self.reservoir.follow(latent_BDF)
         if bool(self.model.quantizer.started):
-            self.model.quantizer.follow(asked, generator)
+            self.model.quantizer.follow(inputs, generator)
             return
         kept_RDF = self.reservoir.latents_RDF
         at_B = (step * len(latent_BDF) + torch.arange(len(latent_BDF), device=latent_BDF.device)) % len(kept_RDF)
@@ -224,7 +224,7 @@ class TrainCodec(Task):
         )
 
     def _instrumental_pitch(self, key: str, audio: Audio) -> np.ndarray:
-        """What the encoder will take for f0 in an accompaniment; tracked once a process and kept."""
+        """The f0 that the encoder will track in an accompaniment; tracked once per process and cached."""
         if key not in self._instrumental_hz:
             rate = self.model_config.sample_rate_hz
             mono_BS = torch.from_numpy(resample(audio.mono_S(), audio.sample_rate_hz, rate))[None]
@@ -233,9 +233,9 @@ class TrainCodec(Task):
 
 
 def _begin_with(model: CodecModel, folder: Path) -> None:
-    """The networks of the codec there: of each tensor what both have, from its beginning on; the rest stays as it is.
+    """Copy the networks of the codec in `folder`: of each tensor the part that both have; the rest is not changed.
 
-    Raises InputError where a network has another number of blocks.
+    Raises InputError if a network has another number of blocks.
     """
     known = FittedCodec.load(folder).model
     state, old = model.state_dict(), known.state_dict()
@@ -243,11 +243,11 @@ def _begin_with(model: CodecModel, folder: Path) -> None:
     lost = [name for name in names if name not in old or old[name].dim() != state[name].dim()]
     unknown = [name for name in old if not name.startswith("quantizer.") and name not in state]
     if lost or unknown:
-        raise InputError(f"begin_with {folder}: a codec of other blocks than task.model asks for: {lost + unknown}")
+        raise InputError(f"begin_with {folder}: a codec with other blocks than task.model: {lost + unknown}")
     for name in names:
         both = tuple(slice(min(a, b)) for a, b in zip(state[name].shape, old[name].shape, strict=True))
         state[name][both] = old[name][both]
-    # The decoder is told the latent and, behind it, the pitch: with a wider latent the pitch's columns lie elsewhere.
+    # The decoder's input is the latent and then the pitch, so with a wider latent the columns of the pitch move.
     entry = "decoder.enter.weight"
     new_DCK, old_DCK = state[entry], old[entry]
     rows, latent = min(len(new_DCK), len(old_DCK)), min(model.config.latent, known.config.latent)

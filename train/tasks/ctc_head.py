@@ -1,9 +1,9 @@
-"""voices and when their words are sung -> the aligner's letter head, on the states of a frozen Whisper.
+"""Task ctc_head: voices and the times of their words -> the aligner's letter head, on the states of a frozen Whisper.
 
-Viterbi training: first each word's frames are shared evenly among its letters; the head learns that; then the best path
-under its own likelihoods shares them anew, every `place_every` steps (train.letters.places). Loss: cross-entropy of the
-letters with label smoothing, and of word starts. What feeds it: a dataset with audio and words. Whisper's states of a
-clip are a function of it alone, so they are kept in memory where they fit.
+Viterbi training: at first each word's frames are divided equally among its letters, and the head learns that; then,
+every `place_every` steps, they are divided by the best path under the head's own likelihoods (train.letters.places).
+Loss: cross-entropy of the letters with label smoothing, and of word starts. It needs a dataset with audio and words.
+Whisper's states of a clip depend on the clip alone, so they are cached as far as memory allows.
 
 Shapes: B windows of up to 30 s, S samples at 16 kHz, T frames of 20 ms, D Whisper's width, L classes (silence, a to z),
 R stretches, K states (train.letters.places).
@@ -35,45 +35,45 @@ from train.letters.places import place_letters, window_words
 from train.task import Counts, Task, decay_groups
 
 WINDOW_S = 30.0
-"""What Whisper hears at once."""
+"""The length of Whisper's input."""
 _WINDOW_SAMPLES = round(WINDOW_S * SAMPLE_RATE_HZ)
 _IGNORED = -100
-_FORGETS = 0.99
-"""Of the letters counted so far, what a step leaves."""
+_DECAY = 0.99
+"""Of the counts of letters, in each step."""
 
 
 class CTCHeadSettings(Config):
-    """The task's numbers."""
+    """The task's settings."""
 
     encoder: str = LETTERS_ENCODER
-    """The Whisper whose states are read; the aligner then hears through the same."""
+    """The Whisper whose states are the head's input; the aligner then uses the same."""
     begin_with: str | None = None
-    """A head that the run begins with: autosing-letters (the bundled one) or a run's folder. Letters are then placed
-    from the first step."""
+    """A head that the run starts from: autosing-letters (the bundled one) or a run's folder. It then places letters
+    from the first step on."""
     hidden: int = Field(96, gt=0)
     dropout: float = Field(0.2, ge=0, lt=1)
     weight_decay: float = Field(0.02, ge=0)
     label_smoothing: float = Field(0.05, ge=0, lt=1)
     start_weight: float = Field(1.0, ge=0)
-    """Of the loss of word starts beside that of letters."""
+    """Weight of the loss of word starts, relative to that of letters."""
     even_steps: int = Field(168, ge=1)
-    """Steps before letters are placed by the head for the first time."""
+    """Steps before the head places letters for the first time."""
     place_every: int = Field(84, ge=1)
-    """Steps between two placings."""
+    """Steps between two placements of the letters."""
     prior_weight: float = Field(0.5, ge=0, le=1)
-    """How far frequent letters are made dearer where places are found."""
+    """The part of a letter's log-prior that is subtracted from its scores when letters are placed."""
     sure_score: float = Field(1.0, ge=0)
-    """From which score of a word its times are kept; made songs have 1, aligned words less."""
+    """Words with at least this score keep their times; words of synthetic songs have 1, aligned words less."""
     slack_s: float = Field(0.2, ge=0)
     """How far the ends of a run of other words may move."""
     instrumental_share: float = Field(0.25, ge=0, le=1)
-    """How loud the accompaniment stays beside the voice: as in the align stage."""
+    """The gain with which the accompaniment is mixed in, as in the align stage."""
     kept_mb: int = Field(1024, ge=0)
-    """Memory for Whisper's states, 1.5 MB a clip of 30 s; what does not fit is heard again in each epoch."""
+    """Memory for Whisper's states, 1.5 MB per clip of 30 s; states that do not fit are computed in each epoch."""
 
 
 class Placer(nn.Module):
-    """The head as it was when letters were last placed, and how often each letter is sung; resumed with the run."""
+    """The head as it was when letters were last placed, and the counts of letters; part of the run's state."""
 
     placing: Tensor
     counts_L: Tensor
@@ -82,7 +82,7 @@ class Placer(nn.Module):
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
         self.head = LetterHead(width, hidden, dropout=0.0)
-        for module in self.head.modules():  # no parameters: neither the optimiser nor the average moves them
+        for module in self.head.modules():  # buffers, so that neither the optimiser nor the average changes them
             for name, parameter in list(module.named_parameters(recurse=False)):
                 delattr(module, name)
                 module.register_buffer(name, parameter.detach().clone())
@@ -91,13 +91,13 @@ class Placer(nn.Module):
         self.register_buffer("log_prior_L", torch.zeros(NUM_LETTERS))
 
     def take(self, head: LetterHead, log_prior_L: Tensor) -> None:
-        """Place by this head from now on."""
+        """Place letters by this head from now on."""
         self.head.load_state_dict(head.state_dict())
         self.log_prior_L.copy_(log_prior_L)
         self.placing.fill_(True)
 
     def prior(self) -> Tensor:
-        """log_prior_L of the letters in the last steps."""
+        """log_prior_L: the log-frequencies of letters in the last steps."""
         return (self.counts_L / self.counts_L.sum().clamp(min=1e-6) + 1e-6).log()
 
     @torch.no_grad()
@@ -127,25 +127,25 @@ class TrainCTCHead(Task):
         """A window's key -> its states, float16."""
         self._kept_bytes = 0
         self._placed: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        """A window's key -> its letters and starts, until they are placed anew."""
+        """A window's key -> its letters and starts, until the next placement."""
         self._counted_L = torch.zeros(NUM_LETTERS)
-        """Of this step's micro-batches."""
+        """Counts of letters in this step's micro-batches."""
 
     def describe(self) -> dict[str, str]:
-        begun = f", begun with {self.settings.begin_with}" if self.settings.begin_with else ""
-        return {"encoder": f"{self.settings.encoder}{begun}"}
+        start = f", starts from {self.settings.begin_with}" if self.settings.begin_with else ""
+        return {"encoder": f"{self.settings.encoder}{start}"}
 
     def parameter_groups(self, phase: str) -> list[dict[str, Any]]:
         return decay_groups(self.head.parameters(), self.settings.weight_decay)
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Tensor] | None:
-        """A window of the clip: what the aligner would hear of it, and what is known of its words."""
+        """A window of the clip: the audio that the aligner would get, and what is known of its words."""
         voice = sample.audio("vocals")
         first = int(rng.integers(1 + max(0, int((voice.duration_s - WINDOW_S) * LETTER_RATE_HZ))))
         start_s = first / LETTER_RATE_HZ
-        voice_S = _heard(voice, start_s)
+        voice_S = _window(voice, start_s)
         if sample.has("instrumental") and self.settings.instrumental_share > 0:
-            music_S = _heard(sample.audio("instrumental"), start_s)[: len(voice_S)]
+            music_S = _window(sample.audio("instrumental"), start_s)[: len(voice_S)]
             voice_S[: len(music_S)] += np.float32(self.settings.instrumental_share) * music_S
         num_frames = num_frames_to_cover(len(voice_S) / SAMPLE_RATE_HZ, LETTER_RATE_HZ)
         words = [replace(w, start_s=w.start_s - start_s, end_s=w.end_s - start_s) for w in sample.meta.words]
@@ -167,7 +167,7 @@ class TrainCTCHead(Task):
 
     def loss(self, batch: dict[str, Tensor], step: int, counts: Counts) -> tuple[Tensor, dict[str, Tensor]]:
         counted_BT, frames_B = batch["counted"], batch["counted_length"]
-        with torch.autocast(counted_BT.device.type, enabled=False):  # the aligner's ears are fp32, too
+        with torch.autocast(counted_BT.device.type, enabled=False):  # the aligner runs Whisper in fp32, too
             states_BTD = self._states(batch)
             letter_BT, wanted_BT = self._labels(batch, states_BTD)
         letter_BT = torch.where(counted_BT, letter_BT, _IGNORED)
@@ -191,7 +191,7 @@ class TrainCTCHead(Task):
     @torch.no_grad()
     def after_step(self, step: int) -> None:
         counted_L = rows_of_all_ranks(self._counted_L.to(self.placer.counts_L)[None], [1]).sum(dim=0)
-        self.placer.counts_L.mul_(_FORGETS).add_(counted_L)
+        self.placer.counts_L.mul_(_DECAY).add_(counted_L)
         self._counted_L = torch.zeros(NUM_LETTERS)
         beyond = step - self.settings.even_steps
         if beyond >= 0 and beyond % self.settings.place_every == 0:
@@ -202,10 +202,10 @@ class TrainCTCHead(Task):
         return letters_file(self.head, self.placer.prior(), self.settings.encoder)
 
     def _begin_with(self, name: str) -> None:
-        """Raises InputError where the head there reads other states or has another width."""
+        """Raises InputError if that head has another encoder or another width."""
         if letters_encoder(name) != self.settings.encoder:
             raise InputError(
-                f"begin_with {name}: reads {letters_encoder(name)}, the run {self.settings.encoder}; "
+                f"begin_with {name}: has encoder {letters_encoder(name)}, the run {self.settings.encoder}; "
                 f"give --set task.encoder={letters_encoder(name)}"
             )
         head, log_prior_L = load_letters(name)
@@ -220,8 +220,8 @@ class TrainCTCHead(Task):
         self.placer.counts_L.copy_(log_prior_L.exp())
 
     def _states(self, batch: dict[str, Tensor]) -> Tensor:
-        """states_BTD, each window heard alone, so that they do not depend on the batch; rounded to float16 throughout,
-        so that it is the same whether they were kept."""
+        """states_BTD. Each window is encoded alone, so that its states do not depend on the batch. They are always
+        rounded to float16, so that cached states are the same."""
         encoder, found = load_encoder(self.settings.encoder, str(self.device)), []
         longest = batch["counted"].shape[1]
         audio, lengths = batch["audio"], batch["audio_length"].tolist()
@@ -236,7 +236,7 @@ class TrainCTCHead(Task):
         return torch.stack(found).to(self.device).float()
 
     def _labels(self, batch: dict[str, Tensor], states_BTD: Tensor) -> tuple[Tensor, Tensor]:
-        """(letter_BT, start_BT) as the placer has them; even shares as long as it has heard nothing."""
+        """(letter_BT, start_BT) as last placed; equal shares as long as the placer has no head."""
         keys, longest = batch["key"].tolist(), batch["counted"].shape[1]
         new = [b for b, key in enumerate(keys) if key not in self._placed]
         placing = bool(self.placer.placing)
@@ -258,8 +258,8 @@ class TrainCTCHead(Task):
         return letter_BT.to(self.device), start_BT.to(self.device)
 
 
-def _heard(audio: Audio, start_s: float) -> np.ndarray:
-    """Up to 30 s of it at 16 kHz, mono, from `start_s` on."""
+def _window(audio: Audio, start_s: float) -> np.ndarray:
+    """Up to 30 s of the audio at 16 kHz, mono, from `start_s` on."""
     cut = audio.cut(start_s, min(WINDOW_S, audio.duration_s - start_s))
     return (
         Audio(cut.mono_S()[None], cut.sample_rate_hz).resampled(SAMPLE_RATE_HZ).samples_CS[0, :_WINDOW_SAMPLES].copy()

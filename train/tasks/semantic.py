@@ -1,10 +1,10 @@
-"""voices -> a codebook of content: a Whisper layer, projected to what another throat leaves as it is, and k-means.
+"""Task semantic: voices -> a codebook of content: a Whisper layer, projected to what other voices share, and k-means.
 
-Each crop is heard twice, the second time played faster or slower through another equaliser: pitch, throat and room
-change, the words do not. The projection is the one in which features differ most for how little the second hearing
-moves them: linear discriminant analysis (Fisher 1936) whose classes are the moments of the song. It is solved once,
-from statistics of the first steps; then the codes start by k-means and follow by moving averages, dead ones thrown
-anew. A linear map that reads the features back from the codes is all that a gradient trains: it says what is kept.
+Each crop is encoded twice, the second time resampled and with another equaliser: pitch, vocal tract and room change,
+the words do not. The projection has the largest variance of features relative to how much the second version moves
+them: linear discriminant analysis (Fisher 1936) whose classes are the moments of the song. It is solved once, from
+statistics of the first steps. Then the codes are initialised by k-means and updated by moving averages; unused codes
+are replaced. Gradients only train a linear map from the codes back to the features, which measures what is kept.
 
 Shapes: B clips, S samples, N codes, E encoder width, D code width, K codes, R points in the reservoir.
 """
@@ -30,23 +30,24 @@ from train.task import Counts, Task
 
 
 class SemanticSettings(Config):
-    """The task's numbers."""
+    """The task's settings."""
 
     model: SemanticConfig = SemanticConfig()
     crop_codes: int = Field(250, ge=25, le=750)
     """Length of a crop (250: 10 s)."""
     statistics_steps: int = Field(40, ge=1)
-    """Steps before the projection is solved and the codes start."""
+    """Steps before the projection is solved and the codes are initialised."""
     reservoir: int = Field(16_384, ge=1)
-    """Features that k-means starts from; at least a few for each code."""
+    """Number of features for k-means; at least a few for each code."""
     shift_semitones: float = Field(4.0, gt=0)
-    """Largest change of speed in the second hearing."""
+    """Largest change of speed in the second version."""
     floor: float = Field(0.1, gt=0)
-    """Added to the second hearing's variance in every direction, as a share of its mean: trusts rare stillness less."""
+    """Added to the variance of the movement in every direction, as a share of its mean: it limits the weight of
+    directions that hardly moved in the statistics."""
 
 
 class Statistics(nn.Module):
-    """Moments of the features and of how far the second hearing moves them; kept with the run so that it resumes."""
+    """Moments of the features and of their movement between the two versions; part of the run's state."""
 
     count: Tensor
     sum_E: Tensor
@@ -77,8 +78,8 @@ class Statistics(nn.Module):
         self.points_RE[first:last] = features_ME[drawn]
 
     def solve(self, dim: int, floor: float) -> tuple[Tensor, Tensor, Tensor]:
-        """(mean_E, scale_E, projection_DE) for standardised features: directions of the greatest variance for what the
-        second hearing moves, each scaled so that it moves all of them alike."""
+        """(mean_E, scale_E, projection_DE) for standardised features: the directions of the largest variance relative
+        to the movement between the two versions, scaled so that the movement is the same in each."""
         mean_E = self.sum_E / self.count
         total_EE = self.total_EE / self.count - mean_E[:, None] * mean_E
         scale_E = total_EE.diagonal().clamp(min=1e-8).rsqrt()
@@ -89,13 +90,13 @@ class Statistics(nn.Module):
         inverse_EE = torch.linalg.inv(torch.linalg.cholesky(moved_EE))
         _, vectors_EE = torch.linalg.eigh(inverse_EE @ (total_EE * both_EE) @ inverse_EE.mT)
         projection_DE = vectors_EE[:, -dim:].mT.flip(0) @ inverse_EE
-        # A direction and its opposite are one; the largest weight is positive, so that machines agree.
+        # The sign of a direction is arbitrary; the largest weight is made positive, so that machines agree.
         largest_D1 = projection_DE.gather(1, projection_DE.abs().argmax(1, keepdim=True))
         return mean_E, scale_E, projection_DE * largest_D1.sign()
 
 
 class TrainSemantic(Task):
-    """Statistics, then codes. The encoder stays as it is."""
+    """See the module. The encoder is frozen."""
 
     name = "semantic"
     Settings = SemanticSettings
@@ -112,26 +113,26 @@ class TrainSemantic(Task):
         self.modules = nn.ModuleDict(
             {"model": self.read, "book": self.book, "level": self.level, "statistics": self.statistics}
         )
-        self.hear: Callable[[Tensor], Tensor] | None = None
+        self.encode: Callable[[Tensor], Tensor] | None = None
         """audio_BS -> features_BNE; the config's encoder, loaded at the first step."""
-        self._heard: list[tuple[Tensor, ...]] = []
-        """Of this step's micro-batches: both hearings' features until the codes have started, then the points."""
+        self._seen: list[tuple[Tensor, ...]] = []
+        """Of this step's micro-batches: both versions' features until the codes are initialised, then the points."""
         self._codes: list[list[int]] = []
-        """How many of these are of each clip."""
+        """How many of these belong to each clip."""
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any] | None:
         voice = sample.audio("vocals")
         mono = Audio(voice.mono_S()[None], voice.sample_rate_hz).resampled(SAMPLE_RATE_HZ).samples_CS[0]
         wanted = self.settings.crop_codes * CODE_SAMPLES
         start = int(rng.integers(max(1, len(mono) - wanted + 1)))
-        heard_S = mono[start : start + wanted]
-        codes = len(heard_S) // CODE_SAMPLES
+        audio_S = mono[start : start + wanted]
+        codes = len(audio_S) // CODE_SAMPLES
         if codes < 25:
             return None
         speed = 2 ** (rng.uniform(-1, 1) * self.settings.shift_semitones / 12)
-        again_S = equalise(varispeed(heard_S, round(len(heard_S) / speed)), rng, SAMPLE_RATE_HZ)
+        again_S = equalise(varispeed(audio_S, round(len(audio_S) / speed)), rng, SAMPLE_RATE_HZ)
         return {
-            "audio_S": _fit(heard_S, wanted), "again_S": _fit(again_S, wanted), "speed": speed,
+            "audio_S": _fit(audio_S, wanted), "again_S": _fit(again_S, wanted), "speed": speed,
             "codes": min(codes, int(self.settings.crop_codes * speed)),
         }  # fmt: skip
 
@@ -149,11 +150,11 @@ class TrainSemantic(Task):
 
     def _loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         with torch.no_grad():
-            features_ME, again_ME = self._hear_twice(batch)
+            features_ME, again_ME = self._both_features(batch)
         started = bool(self.statistics.started)
         if not started:
             if self.read.training:
-                self._heard.append((features_ME, again_ME))
+                self._seen.append((features_ME, again_ME))
                 self._codes.append(batch["codes_B"].tolist())
             return sum(parameter.sum() * 0 for parameter in self.read.parameters()), {}  # type: ignore[return-value]
         points_MD, again_MD = self.book.points(features_ME), self.book.points(again_ME)
@@ -161,7 +162,7 @@ class TrainSemantic(Task):
         wanted_ME = (features_ME - self.book.mean_E) * self.book.scale_E
         loss = (self.read(self.level.vectors_VD[codes_M]) - wanted_ME).square().mean()
         if self.read.training:
-            self._heard.append((points_MD,))
+            self._seen.append((points_MD,))
             self._codes.append(batch["codes_B"].tolist())
         share_V = torch.bincount(codes_M, minlength=self.settings.model.codes) / len(codes_M)
         return loss, {
@@ -174,19 +175,19 @@ class TrainSemantic(Task):
     def after_step(self, step: int) -> None:
         generator = torch.Generator().manual_seed(seed_of("semantic codes", step))
         codes = [count for batch in self._codes for count in batch]
-        heard = [rows_of_all_ranks(torch.cat(parts), codes) for parts in zip(*self._heard, strict=True)]
+        seen = [rows_of_all_ranks(torch.cat(parts), codes) for parts in zip(*self._seen, strict=True)]
         self.forget()
-        if len(heard) == 1:
-            self.level.follow(heard[0], generator)
-        elif heard:
-            self.statistics.add(heard[0], heard[1])
+        if len(seen) == 1:
+            self.level.follow(seen[0], generator)
+        elif seen:
+            self.statistics.add(seen[0], seen[1])
             drawing = torch.Generator().manual_seed(seed_of("reservoir", step))
-            self.statistics.remember(heard[0], step, self.settings.statistics_steps, drawing)
+            self.statistics.remember(seen[0], step, self.settings.statistics_steps, drawing)
         if not bool(self.statistics.started) and step >= self.settings.statistics_steps:
             self._start(generator)
 
     def forget(self) -> None:
-        self._heard, self._codes = [], []
+        self._seen, self._codes = [], []
 
     def export(self) -> ModelFile:
         state = self.book.state_dict() | {"codes_KD": self.level.vectors_VD}
@@ -199,7 +200,7 @@ class TrainSemantic(Task):
         self.book.scale_E.copy_(scale_E)
         self.book.project.weight.copy_(projection_DE)
         points_RD = self.book.points(self.statistics.points_RE)
-        # One scale for all directions moves no boundary; points of unit size suit those who embed codes by them.
+        # One scale for all directions moves no boundary; models that embed codes need points of about unit size.
         size = points_RD.square().mean().sqrt()
         self.book.project.weight.div_(size)
         self.level.start(points_RD / size, generator)
@@ -210,12 +211,12 @@ class TrainSemantic(Task):
         self.read.bias.zero_()
         self.statistics.started.fill_(True)
 
-    def _hear_twice(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Features of the codes that both hearings hold, moment by moment: features_ME and again_ME."""
-        if self.hear is None:
+    def _both_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """features_ME and again_ME, at the same moments, of the codes that both versions hold."""
+        if self.encode is None:
             model = self.settings.model
-            self.hear = WhisperFeatures(model.encoder, model.layer, self.device)
-        features_BNE, again_BNE = self.hear(batch["audio_BS"]).float(), self.hear(batch["again_BS"]).float()
+            self.encode = WhisperFeatures(model.encoder, model.layer, self.device)
+        features_BNE, again_BNE = self.encode(batch["audio_BS"]).float(), self.encode(batch["again_BS"]).float()
         first, second = [], []
         for features_NE, again_NE, speed, codes in zip(
             features_BNE, again_BNE, batch["speed_B"].tolist(), batch["codes_B"].tolist(), strict=True

@@ -1,7 +1,8 @@
-"""Task sm2a: clips' semantic codes, accompaniment codes and singer -> a model that says which acoustic codes to sing.
+"""Task sm2a: clips' semantic codes, accompaniment codes and singer -> a model that predicts the voice's codec codes.
 
-Loss: the mean over the columns' rows of the cross-entropy of their codes; what the pattern forces is not learned. Most
-clips are learned in coarse columns, some as a stretch of fine ones at its true positions (AutoSing's multiscale).
+Loss: the mean over the columns' rows of the cross-entropy of their codes; entries that the delay pattern determines are
+not counted. Most clips are trained in coarse columns, some as a part in fine ones at its true positions (AutoSing's
+multiscale).
 """
 
 import math
@@ -35,19 +36,19 @@ class SM2ASettings(Config):
 
     size: Size = "small"
     shape: Shape | None = None
-    """Widths and depths of its own instead of a named size."""
+    """Widths and depths that replace those of the named size."""
     tunables: Tunables = Tunables()
     semantic: str | None = SEMANTIC
-    """Whose codebook the codes are of: a name or a run; null: random vectors stand for the codes."""
+    """The codebook of the codes: a name or a run; null: random vectors stand for the codes."""
     context_s: float = Field(default=30.0, gt=0)
     p_coarse: float = Field(default=0.75, ge=0, le=1)
-    """How often a clip is learned in coarse columns rather than a stretch of fine ones."""
+    """How often a clip is trained in coarse columns rather than a part of it in fine ones."""
     drop_semantic: float = Field(default=0.1, ge=0, le=1)
-    """How often a condition is left out, so that guidance can be told from it."""
+    """How often a condition is left out, as classifier-free guidance needs it."""
     drop_music: float = Field(default=0.1, ge=0, le=1)
     drop_singer: float = Field(default=0.1, ge=0, le=1)
     listen_s: float = Field(default=6.0, ge=0)
-    """So much of the prompt is sung (in coarse columns) when it is time to listen."""
+    """Seconds of the prompt that are generated (in coarse columns) for the listening samples."""
 
 
 class TrainSM2A(Task):
@@ -73,7 +74,7 @@ class TrainSM2A(Task):
         self.model = SM2A(self.model_config, codebook_KW)
         self.modules = nn.ModuleDict({"model": self.model})
         self._prompts: dict[bool, dict[str, Tensor]] = {}
-        """Whether in training -> the first clip seen there."""
+        """Whether in training -> the first clip of training or validation."""
 
     def describe(self) -> dict[str, str]:
         return described(self.config.size, self.config.shape, self.config.semantic, True)
@@ -82,7 +83,7 @@ class TrainSM2A(Task):
         return parameter_groups(self.model, self.config.tunables)
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Tensor] | None:
-        """The clip, or a stretch as long as the context, in coarse or fine columns; conditions told, or dropped."""
+        """The clip, or a part as long as the context, in coarse or fine columns; conditions are given or dropped."""
         config, spec = self.config, self.model_config.codec
         chances = (config.drop_semantic, config.drop_music, config.drop_singer)
         drop_semantic, drop_music, drop_singer = rng.random(3) < chances
@@ -99,10 +100,10 @@ class TrainSM2A(Task):
         codes_N = sample.array("semantic")[code : math.ceil(end_s * SEMANTIC_RATE_HZ - 1e-6)]
         stretch = [torch.from_numpy(level) for level in crop_blocks(voice, spec, first, count)]
         columns_RC, positions_C = multiscale(self.model.coarse, self.model.fine, stretch, rng, config.p_coarse)
-        heard = None if music is None or drop_music else crop_blocks(music, spec, first, count)
+        own_music = None if music is None or drop_music else crop_blocks(music, spec, first, count)
         return {
             **semantic_item(None if drop_semantic else codes_N, code / float(SEMANTIC_RATE_HZ) - start_s),
-            **music_item(heard, self.model.coarse, self.model.num_rows),
+            **music_item(own_music, self.model.coarse, self.model.num_rows),
             **singer_item(None if drop_singer else sample.array("singer")),
             "columns": columns_RC,
             "positions": positions_C,
@@ -136,7 +137,7 @@ class TrainSM2A(Task):
         return torch.stack(losses).mean(), metrics
 
     def listen(self, step: int) -> dict[str, Audio]:
-        """The first validation (or training) clip's semantic codes, sung; nothing where the codec is not at hand."""
+        """The first validation (or training) clip, sung from its semantic codes; nothing if the codec is missing."""
         prompt = self._prompts.get(False, self._prompts.get(True))
         duration_s = self.config.listen_s
         if prompt is None or not duration_s or not prompt["semantic_length"]:
@@ -146,7 +147,7 @@ class TrainSM2A(Task):
 
         assert self.index.codec is not None
         try:
-            # A codec of the same name may be another: its codes would be noise, or no codes at all.
+            # Another codec may have the same name: its codes would give noise, or be invalid.
             if codec_digest(self.index.codec.name) != self.index.codec.digest:
                 return {}
             codec = load_codec(self.index.codec.name)

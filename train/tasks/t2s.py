@@ -1,7 +1,7 @@
-"""Task t2s: clips' lyrics, accompaniment codes and semantic codes -> a model that says which semantic codes to sing.
+"""Task t2s: clips' lyrics, accompaniment codes and semantic codes -> a model that predicts the voice's semantic codes.
 
-Loss: cross-entropy of the next semantic code (or the end), plus `text_loss` times that of the next byte of the lyrics
-(a causal text encoder's own task, after AutoSing and WhisperSpeech).
+Loss: cross-entropy of the next semantic code (or the end), plus `text_loss` times that of the next byte of the lyrics,
+which trains the causal text encoder (as in AutoSing and WhisperSpeech).
 """
 
 from collections.abc import Sequence
@@ -35,28 +35,28 @@ class T2SSettings(Config):
 
     size: Size = "small"
     shape: Shape | None = None
-    """Widths and depths of its own instead of a named size."""
+    """Widths and depths that replace those of the named size."""
     tunables: Tunables = Tunables()
     semantic: str | None = SEMANTIC
-    """Whose codebook the codes are of: a name or a run; null: random vectors stand for the codes."""
+    """The codebook of the codes: a name or a run; null: random vectors stand for the codes."""
     music_levels: int = Field(default=2, ge=1)
     context_s: float = Field(default=30.0, gt=0)
     causal_text: bool = True
     use_singer: bool = True
     text_loss: float = Field(default=0.1, ge=0)
     timing_word: float = Field(default=0.6, ge=0)
-    """How often, against timing_line and timing_none, the lyrics' times are told down to the word."""
+    """Relative frequency, against timing_line and timing_none, of lyrics with a time for every word."""
     timing_line: float = Field(default=0.3, ge=0)
     timing_none: float = Field(default=0.1, ge=0)
     drop_text: float = Field(default=0.1, ge=0, le=1)
-    """How often a condition is left out, so that guidance can be told from it."""
+    """How often a condition is left out, as classifier-free guidance needs it."""
     drop_music: float = Field(default=0.1, ge=0, le=1)
     drop_singer: float = Field(default=0.1, ge=0, le=1)
     min_fitting: float = Field(default=0.5, ge=0, le=1)
-    """A stretch whose words lie to a smaller share in lines that fit is learned without its lyrics: what is sung in it
-    is not known."""
+    """If a smaller share of its words belongs to lines that fit, a clip is trained without lyrics, because what is sung
+    in it is not known."""
     max_text_bytes: int = Field(default=2000, ge=1)
-    """A clip with more lyrics than this is skipped, not cut."""
+    """A clip with longer lyrics is skipped, not cut."""
 
 
 class TrainT2S(Task):
@@ -94,7 +94,7 @@ class TrainT2S(Task):
         return parameter_groups(self.model, self.config.tunables)
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Tensor] | None:
-        """The clip, or a stretch of it as long as the context; each condition told, or dropped."""
+        """The clip, or a part of it as long as the context; each condition is given or dropped."""
         config, spec = self.config, self.model_config.codec
         drop_text, drop_music, drop_singer = rng.random(3) < (config.drop_text, config.drop_music, config.drop_singer)
         level = LEVELS[rng.choice(3, p=self.timing)]
@@ -125,7 +125,7 @@ class TrainT2S(Task):
 
     def counts(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         counted = {"codes": (self._targets(batch) != IGNORED).sum()}
-        if self._foresees_text:
+        if self._predicts_text:
             counted["bytes"] = (text_targets(batch) != IGNORED).sum()
         return counted
 
@@ -134,24 +134,24 @@ class TrainT2S(Task):
         target_BT = self._targets(batch)
         loss = cross_entropy(logits_BTV, target_BT, counts["codes"])
         metrics = {"semantic_loss": loss, "semantic_accuracy": accuracy(logits_BTV, target_BT)}
-        if self._foresees_text:
+        if self._predicts_text:
             metrics["text_loss"] = cross_entropy(text_logits_BLV, text_targets(batch), counts["bytes"])
             loss = loss + self.config.text_loss * metrics["text_loss"]
         return loss, metrics
 
     @property
-    def _foresees_text(self) -> bool:
+    def _predicts_text(self) -> bool:
         return bool(self.model_config.causal_text and self.config.text_loss)
 
     def _targets(self, batch: dict[str, Tensor]) -> Tensor:
         return targets(batch["codes"], batch["codes_length"], torch.where(batch["ends"], self.model.end, IGNORED))
 
     def export(self) -> ModelFile:
-        return ModelFile("t2s", self.model_config.dump(), self.model.state_dict(), _spoken(self.index))
+        return ModelFile("t2s", self.model_config.dump(), self.model.state_dict(), _codes_of(self.index))
 
 
 def targets(codes_BN: Tensor, length_B: Tensor, after_B: Tensor) -> Tensor:
-    """target_B(N+1): each clip's codes, then `after`, then nothing to learn."""
+    """target_B(N+1): each clip's codes, then `after`, then IGNORED."""
     target_BT = F.pad(codes_BN, (0, 1))
     place_T = torch.arange(target_BT.shape[1], device=codes_BN.device)
     past_BT, at_BT = place_T > length_B[:, None], place_T == length_B[:, None]
@@ -159,25 +159,25 @@ def targets(codes_BN: Tensor, length_B: Tensor, after_B: Tensor) -> Tensor:
 
 
 def text_targets(batch: dict[str, Tensor]) -> Tensor:
-    """target_BL: place n foresees byte n + 1; the end token foresees nothing, and a dropped text has no bytes."""
+    """target_BL: position n predicts byte n + 1; the end token predicts nothing, and a dropped text has no bytes."""
     ahead_BL = F.pad(batch["text"][:, 1:], (0, 1), value=EOT)
     place_L = torch.arange(ahead_BL.shape[1], device=ahead_BL.device)
     return torch.where(place_L < batch["text_length"][:, None] - 1, ahead_BL, IGNORED)
 
 
 def cross_entropy(logits: Tensor, target: Tensor, count: Tensor) -> Tensor:
-    """The sum over what is not IGNORED, shared out over `count` targets; 0 where all is."""
+    """The sum over targets that are not IGNORED, divided by `count`; 0 if all are IGNORED."""
     total = F.cross_entropy(logits.flatten(0, -2).float(), target.flatten(), ignore_index=IGNORED, reduction="sum")
     return total / count.clamp(min=1)
 
 
 def accuracy(logits: Tensor, target: Tensor) -> Tensor:
-    """The share of targets that are the likeliest class."""
+    """The share of targets that are the most likely class."""
     counted = target != IGNORED
     return ((logits.argmax(-1) == target) & counted).sum() / counted.sum().clamp(min=1)
 
 
-def _spoken(index: DatasetIndex) -> dict[str, Any]:
+def _codes_of(index: DatasetIndex) -> dict[str, Any]:
     assert index.codec is not None and index.semantic is not None
     return {
         "semantic": index.semantic.dump(),

@@ -1,8 +1,8 @@
 """Task vocoder: singing and its pitch -> a vocoder for log-mel frames, against discriminators.
 
-One forward pass of the generator a step serves both phases. Discriminator: least squares. Generator: the same turned
-round, feature matching (Kong 2020, HiFi-GAN, equations 1 to 6), and spectra at several windows. Some frames are
-blurred, as predicted frames are smoother than true ones. `begin_with`: fine-tuning, every part from the first step.
+One forward pass of the generator per step serves both phases. Discriminator: least squares. Generator: least squares
+with the opposite target, feature matching (Kong 2020, HiFi-GAN, equations 1 to 6), and spectra at several windows. Some
+frames are blurred, because predicted frames are smoother than true ones. `begin_with` starts from another run.
 
 Shapes: B crops, S samples, F frames, M mel bands.
 """
@@ -34,21 +34,21 @@ from train.task import Counts, Task
 
 
 class VocoderSettings(Config):
-    """The task's numbers."""
+    """The task's settings."""
 
     model: VocoderConfig = VocoderConfig()
     discriminators: DiscriminatorConfig = SMALL
     begin_with: str | None = None
-    """A run of this task whose generator is trained on; its numbers must be `model`'s."""
+    """A run of this task whose generator this run starts from; its config must equal `model`."""
     crop_frames: int = Field(default=96, ge=16)
     adversarial_from: int = Field(default=500, ge=0)
-    """Steps in which the generator follows spectra alone, while the discriminators learn already."""
+    """Steps in which only the spectral loss trains the generator, while the discriminators already learn."""
     gan: GanLoss = "least_squares"
     adversarial_weight: float = Field(default=1.0, ge=0)
     matching_weight: float = Field(default=2.0, ge=0)
     spectral_weight: float = Field(default=15.0, ge=0)
     blur_share: float = Field(default=0.3, ge=0, le=1)
-    """Of the crops, those whose mel frames are blurred along time and frequency."""
+    """The share of crops whose mel frames are blurred along time and frequency."""
     augment: bool = True
 
 
@@ -67,7 +67,7 @@ class TrainVocoder(Task):
         if config.begin_with is not None:
             known = load_vocoder(Path(config.begin_with))
             if known.config != config.model:
-                raise InputError(f"begin_with {config.begin_with}: another vocoder than task.model asks for")
+                raise InputError(f"begin_with {config.begin_with}: its config differs from task.model")
             self.generator.load_state_dict(known.state_dict())
         self.discriminators = Discriminators(config.discriminators)
         self.frames = load_space(new_space("log_mel", mel=self.mel))
