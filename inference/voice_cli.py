@@ -14,7 +14,8 @@ def convert(
     source: Annotated[Path, Option(help="Singing: a file, or a folder of files.")],
     out: Annotated[Path, Option(help="The .wav, .flac, .ogg or .mp3 to write; a folder for a folder.")],
     singer: Annotated[
-        list[str] | None, Option(help="A voice's name, a wav, or a blend, given several times: a=0.5 b=0.5.")
+        list[str] | None,
+        Option(help="An enrolled voice, a singer of the run, a wav, or a blend: several times, a=0.5 b=0.5."),
     ] = None,
     singer_over_time: Annotated[
         Path | None, Option(help="CSV of time_s and a column of weights a voice: who sings when.")
@@ -62,8 +63,8 @@ def convert(
     settings = load_config(ConvertConfig, config, [*(set or []), *words])
     if bool(singer) == bool(singer_over_time):
         raise InputError("give --singer (a name, a wav, or a blend) or --singer-over-time, one of them")
-    singer_at = over_time(singer_over_time) if singer_over_time else None
-    voice = parse_singers(singer) if singer else None
+    singer_at = over_time(singer_over_time, run=model) if singer_over_time else None
+    voice = parse_singers(singer, run=model) if singer else None
     if voice is None:
         assert singer_at is not None
         voice = Voice(str(singer_over_time), tuple(map(float, singer_at(0.0))), None)
@@ -88,25 +89,31 @@ def enrol(
 
 
 @voices.command("list")
-def list_voices(json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False) -> None:
-    """The voices that are enrolled."""
+def list_voices(
+    model: Annotated[Path | None, Option(help="A run: the singers it was trained on, too.")] = None,
+    json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
+) -> None:
+    """The voices that are enrolled, and those of a run."""
     from autosing.console import summary
-    from inference.voice.singers import enrolled
+    from inference.voice.singers import enrolled, voices_of_run
 
-    summary("voices", [_row(voice) for voice in enrolled()], as_json=json)
+    rows = [{**_row(voice), "from": "enrolled"} for voice in enrolled()]
+    rows += [{**_row(voice), "from": str(model)} for voice in (voices_of_run(model) if model else [])]
+    summary("voices", rows, as_json=json)
 
 
 @voices.command("mix")
 def mix(
     name: Annotated[str, typer.Argument(help="The new voice's name.")],
     parts: Annotated[list[str], typer.Argument(help="NAME=WEIGHT, two or more.")],
+    model: Annotated[Path | None, Option(help="A run whose singers may be named, too.")] = None,
     json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
 ) -> None:
     """Keep a blend of voices under a name."""
     from autosing.console import summary
     from inference.voice.singers import keep, parse_singers
 
-    summary("mixed", [_row(keep(name, parse_singers(parts)))], as_json=json)
+    summary("mixed", [_row(keep(name, parse_singers(parts, run=model)))], as_json=json)
 
 
 @voices.command("index")

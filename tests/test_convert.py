@@ -15,6 +15,7 @@ from autosing.cli import main
 from autosing.errors import InputError
 from autosing.models.acoustic import new_space
 from autosing.models.content import EncoderConfig, parts_of
+from autosing.models.singers import KnownSinger, as_extra
 from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
 from autosing.songs import tiny_song
 from inference.voice.pitch_csv import read_pitch_csv
@@ -33,7 +34,8 @@ def made(tmp_path_factory):
     config = SvcFlowConfig(
         space=new_space("codec_latent"), content=parts, width=16, hidden=16, encoder_blocks=1, blocks=1
     )
-    save_model(folder / "run", "svc_flow", config.dump(), SvcFlow(config).state_dict())
+    rosa = KnownSinger.of("rosa", np.eye(1, 256, 5)[0], 3, 9.0, (180.0, 260.0, 400.0))
+    save_model(folder / "run", "svc_flow", config.dump(), SvcFlow(config).state_dict(), as_extra([rosa]))
     for name, seed in (("source", 1), ("singer", 2), ("second", 3)):
         _, _, stems = tiny_song(seed=seed, seconds=3)
         save(Audio(stems.vocals.samples_CS, stems.vocals.sample_rate_hz), folder / f"{name}.wav")
@@ -74,6 +76,17 @@ def test_a_file_is_sung_again_to_the_sample_and_twice_the_same(made, run, tmp_pa
     assert len(list((tmp_path / "home" / "features").iterdir())) == 1, "heard once, kept"
     f0_T = read_pitch_csv(tmp_path / "f0.csv", 300)
     assert (f0_T > 0).mean() > 0.3
+
+
+def test_a_singer_of_the_run_is_named_without_being_enrolled(made, run, tmp_path):
+    source = ("--source", made / "source.wav")
+    row = run(*convert(made, *source, "--singer", "rosa", "--key", "auto", "--out", tmp_path / "a.wav"))["rows"][0]
+    assert row["singer"] == "rosa" and row["singer_hz"] == "180-400" and row["semitones"] != 0
+    voices = run("voices", "list", "--model", made / "run", "--json")["rows"]
+    assert [(voice["name"], voice["from"]) for voice in voices] == [("rosa", str(made / "run"))]
+    run("voices", "mix", "same", "rosa=1", "rosa=2", "--model", made / "run", "--json")
+    said = run(*convert(made, *source, "--singer", "nobody", "--out", tmp_path / "b.wav"), code=2)
+    assert "enrolled voice (same)" in said and "(rosa)" in said
 
 
 def test_voices_are_enrolled_listed_mixed_and_sung_over_time(made, run, tmp_path):

@@ -185,6 +185,7 @@ def _set_up(
 ) -> Run:  # fmt: skip
     torch.manual_seed(seed_of("init", config.seed))
     task = cls(cls.Settings.build(config.task, "task"), index)
+    task.survey(data)
     task.device = ranks.device
     task.modules.to(ranks.device)
     if unknown := sorted(set(config.phases) - set(task.phases)):

@@ -18,6 +18,7 @@ from autosing.audio.io import Audio
 from autosing.checkpoint import ModelFile
 from autosing.config import Config
 from autosing.schemas.sample import DatasetIndex, Sample
+from autosing.storage.store import Place
 
 Counts: TypeAlias = Mapping[str, Tensor]
 
@@ -54,6 +55,10 @@ class Task(ABC):
     def describe(self) -> dict[str, str]:
         """Choices of the config or the dataset that people should see at the start: {"size": "small"}."""
         return {}
+
+    def survey(self, dataset: Place) -> None:  # noqa: B027  (most tasks need none)
+        """Before the first clip: what must be known of the whole train split, read from its shards. Every rank and
+        every resumed run does it anew and finds the same."""
 
     def parameter_groups(self, phase: str) -> list[dict[str, Any]]:
         """[{"params", "lr_scale": float, "weight_decay": float}], other AdamW options (betas, eps) allowed.

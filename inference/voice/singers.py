@@ -17,6 +17,7 @@ from autosing.audio.io import decode
 from autosing.audio.pitch import load_tracker
 from autosing.errors import InputError
 from autosing.ids import check_id
+from autosing.models.singers import singers_of_run
 from autosing.pretrained.cache import home
 from autosing.schemas.sample import DatasetIndex
 from autosing.storage.shards import read_shard
@@ -118,17 +119,32 @@ def index_singer(name: str, dataset: Path, singer: str) -> tuple[Path, int]:
     return path, write_index(path, clips)
 
 
-def find_voice(text: str, device: str = "cpu") -> Voice:
-    """An enrolled voice's name, or audio of a singer. Raises InputError, with the names there are."""
+def voices_of_run(run: Path) -> list[Voice]:
+    """The singers that a run was trained on, by name. Raises InputError where it is no run."""
+    return [
+        Voice(s.name, tuple(s.vector_E.tolist()), Range(*s.range_hz) if s.range_hz else None, s.seconds)
+        for s in singers_of_run(run)
+    ]
+
+
+def find_voice(text: str, device: str = "cpu", run: Path | None = None) -> Voice:
+    """An enrolled voice's name, that of a singer of the run, or audio of a singer: the first that there is.
+
+    Raises InputError, with the names there are.
+    """
     path = voices_folder() / f"{text}.json"
     if path.is_file():
         return _read(path)
+    trained = voices_of_run(run) if run else []
+    for voice in trained:
+        if voice.name == text:
+            return voice
     if Path(text).exists():
         return voice_of(Path(text).stem, [Path(text)], device)
-    known = ", ".join(voice.name for voice in enrolled()) or "none"
-    raise InputError(
-        f"--singer {text}: neither an enrolled voice ({known}) nor a file; see 'autosing voices enrol NAME wavs...'"
-    )
+    known = f"an enrolled voice ({_names(enrolled())})"
+    if run:
+        known += f", nor a singer of {run} ({_names(trained)})"
+    raise InputError(f"--singer {text}: neither {known}, nor a file; see 'autosing voices enrol NAME wavs...'")
 
 
 def blend(parts: Sequence[tuple[Voice, float]]) -> Voice:
@@ -155,21 +171,21 @@ def blend(parts: Sequence[tuple[Voice, float]]) -> Voice:
     return Voice(name, tuple((vector_E / length).tolist()), middle)
 
 
-def parse_singers(texts: Sequence[str], device: str = "cpu") -> Voice:
-    """`NAME`, a wav, or a blend: `a=0.5 b=0.5`."""
+def parse_singers(texts: Sequence[str], device: str = "cpu", run: Path | None = None) -> Voice:
+    """`NAME`, a wav, or a blend: `a=0.5 b=0.5`. `run`: whose singers may be named."""
     if len(texts) == 1 and not _is_share(texts[0]):
-        return find_voice(texts[0], device)
+        return find_voice(texts[0], device, run)
     parts = []
     for text in texts:
         name, _, weight = text.rpartition("=")
         try:
-            parts.append((find_voice(name, device), float(weight)))
+            parts.append((find_voice(name, device, run), float(weight)))
         except ValueError:
             raise InputError(f"--singer {text}: need NAME=WEIGHT where several are given, as in a=0.5 b=0.5") from None
     return blend(parts)
 
 
-def singer_over_time(path: Path, device: str = "cpu") -> Callable[[float], np.ndarray]:
+def singer_over_time(path: Path, device: str = "cpu", run: Path | None = None) -> Callable[[float], np.ndarray]:
     """A CSV with a column time_s and one a voice, weights in it -> seconds -> vector_E; between rows weights go in
     straight lines. Raises InputError as `blend` does, naming the line."""
     try:
@@ -179,7 +195,7 @@ def singer_over_time(path: Path, device: str = "cpu") -> Callable[[float], np.nd
     names = [name for name in (rows[0] if rows else {}) if name != "time_s"]
     if not rows or "time_s" not in rows[0] or not names:
         raise InputError(f"--singer-over-time {path}: need a header time_s and voices, and rows")
-    voices = [find_voice(name, device) for name in names]
+    voices = [find_voice(name, device, run) for name in names]
     times, weights = [], []
     for number, row in enumerate(rows, start=2):
         try:
@@ -197,6 +213,10 @@ def singer_over_time(path: Path, device: str = "cpu") -> Callable[[float], np.nd
         return blend(list(zip(voices, now_V, strict=True))).vector_E
 
     return singer_at
+
+
+def _names(voices: Sequence[Voice]) -> str:
+    return ", ".join(voice.name for voice in voices) or "none"
 
 
 def _is_share(text: str) -> bool:

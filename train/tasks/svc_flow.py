@@ -9,7 +9,7 @@ Shapes: B crops, S samples, F frames of the space, T folded steps, N content fra
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from autosing.config import Config
 from autosing.errors import InputError
 from autosing.models.acoustic import Kind, MelConfig, load_space, new_space
 from autosing.models.content import Content, load_content
+from autosing.models.singers import KnownSinger, as_extra
 from autosing.models.svc_flow import SINGER_WIDTH, Sampling, SvcFlow, SvcFlowConfig
 from autosing.models.told import Told, content_at, f0_at, loudness_at
 from autosing.nn.adversarial import GradientReversal, ReversalConfig
@@ -31,12 +32,14 @@ from autosing.nn.convnext_flow import fold_frames, unfold_frames
 from autosing.nn.excitation import fill_gaps
 from autosing.nn.flow_matching import FlowConfig, StraightFlow, drop_conditions
 from autosing.schemas.sample import DatasetIndex, Sample
+from autosing.storage.store import Place
 from autosing.timebase import PITCH_RATE_HZ
 from train.augment import Disguise, disguised
 from train.crops import crop, stacked
 from train.losses.perceptual import PerceptualLoss
 from train.losses.spectral import SpectralLoss
 from train.losses.structure import structure_loss
+from train.singers import singers_of
 from train.task import Counts, Task
 
 
@@ -50,6 +53,10 @@ class SvcFlowSettings(Config):
     flow: FlowConfig = FlowConfig()
     model: dict[str, Any] = Field(default_factory=dict)
     """What differs from SvcFlowConfig's defaults: width, blocks, estimator ..."""
+    singer: Literal["clip", "mean"] = "clip"
+    """Who is told to sing a clip: its own vector, or the mean of its singer's in the train split. A clip's own tells of
+    its manner too, so that a voice of one recording is followed closer; the mean is steadier. A clip without a name,
+    and one of a singer who is not in the train split (valid), has its own in any case."""
     crop_frames: int = Field(240, ge=32)
     """Length of a training crop, in frames of the space (240: 2.56 s in the codec's latent)."""
     prior_weight: float = Field(1.0, ge=0)
@@ -110,12 +117,23 @@ class TrainSvcFlow(Task):
             self.spectral = self.modules["spectral"] = SpectralLoss(spec.sample_rate_hz)
             if config.heard_weight > 0:
                 self.heard = self.modules["heard"] = PerceptualLoss(spec.sample_rate_hz, config.listener)
+        self.singers: tuple[KnownSinger, ...] = ()
+        """Of the train split; see `survey`."""
+        self._means: dict[str | None, np.ndarray] = {}
         self._content: Content | None = None
         self._prompt: dict[str, Tensor] = {}
 
     def describe(self) -> dict[str, str]:
         content = ", ".join(f"{part.name} layer {part.layer}" for part in self.model_config.content)
-        return {"space": self.settings.space, "content": content, "objective": self.settings.flow.objective}
+        return {
+            "space": self.settings.space, "content": content, "objective": self.settings.flow.objective,
+            "singers": str(len(self.singers)),
+        }  # fmt: skip
+
+    def survey(self, dataset: Place) -> None:
+        self.singers = singers_of(dataset, self.index)
+        if self.settings.singer == "mean":
+            self._means = {singer.name: singer.vector_E for singer in self.singers}
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any] | None:
         settings, spec = self.settings, self.model_config.space
@@ -128,7 +146,7 @@ class TrainSvcFlow(Task):
         item = {
             "audio": audio_S.astype(np.float32), "f0": cut.f0_hz_F,
             "loudness": loudness_at(sample.array("loudness"), times_s_F) + np.float32(gain_db),
-            "singer": np.asarray(sample.array("singer"), np.float32),
+            "singer": self._singer_of(sample),
         }  # fmt: skip
         if rng.random() < settings.disguise_share:
             at_T = start_s + np.arange(round(wanted / rate * float(PITCH_RATE_HZ))) / float(PITCH_RATE_HZ)
@@ -138,6 +156,11 @@ class TrainSvcFlow(Task):
         else:
             item["content"] = content_at(sample.array("content"), times_s_F).T
         return item
+
+    def _singer_of(self, sample: Sample) -> np.ndarray:
+        """singer_E."""
+        mean_E = self._means.get(sample.meta.singer) if self._means else None
+        return np.asarray(sample.array("singer"), np.float32) if mean_E is None else mean_E
 
     def collate(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
         return stacked(items)
@@ -213,7 +236,7 @@ class TrainSvcFlow(Task):
         }
 
     def export(self) -> ModelFile:
-        return ModelFile("svc_flow", self.model_config.dump(), self.model.state_dict(), {})
+        return ModelFile("svc_flow", self.model_config.dump(), self.model.state_dict(), as_extra(self.singers))
 
     def _told(self, batch: dict[str, Tensor]) -> Told:
         return Told(batch["content"], fill_gaps(batch["f0"]), batch["f0"] > 0, batch["loudness"], batch["singer"])

@@ -1,0 +1,68 @@
+"""A dataset's train split -> its singers: the mean of each one's vectors, weighted by the clips' lengths, and a range.
+
+One pass over the shards in their order, in float64, before the first step: every rank finds the same bytes.
+
+Shapes: E = 256 singer, T values of pitch at 100 Hz, N bins of pitch.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from autosing.errors import InputError
+from autosing.models.singers import KnownSinger
+from autosing.schemas.sample import DatasetIndex, Sample
+from autosing.storage.shards import Shard, files_of
+from autosing.storage.store import Place
+from train.data import split_of
+
+_LOWEST_HZ, _BINS_AN_OCTAVE, _NUM_BINS = 20.0, 240, 240 * 8
+"""Pitch is counted in bins of 5 cents from 20 to 5120 Hz, so that hours of singing need no sorting."""
+_PERCENTILES = (0.05, 0.5, 0.95)
+_LEAST_FRAMES = 10
+
+
+@dataclass
+class _Seen:
+    """Of one singer so far."""
+
+    sum_E: np.ndarray = field(default_factory=lambda: np.zeros(256))
+    clips: int = 0
+    seconds: float = 0.0
+    frames_N: np.ndarray = field(default_factory=lambda: np.zeros(_NUM_BINS, np.int64))
+
+    def add(self, sample: Sample) -> None:
+        self.sum_E += sample.meta.duration_s * sample.array("singer").astype(np.float64)
+        self.clips += 1
+        self.seconds += sample.meta.duration_s
+        f0_hz_T = sample.array("pitch")
+        octave_T = np.log2(f0_hz_T[f0_hz_T > 0].astype(np.float64) / _LOWEST_HZ)
+        bin_T = np.clip((octave_T * _BINS_AN_OCTAVE).astype(int), 0, _NUM_BINS - 1)
+        self.frames_N += np.bincount(bin_T, minlength=_NUM_BINS)
+
+    def found(self, name: str) -> KnownSinger:
+        length = float(np.linalg.norm(self.sum_E))
+        if length < 1e-3 * self.seconds:
+            raise InputError(f"singer {name}: the vectors of its {self.clips} clips cancel out; check the clips' names")
+        return KnownSinger.of(name, self.sum_E / length, self.clips, round(self.seconds, 3), self._range_hz())
+
+    def _range_hz(self) -> tuple[float, float, float] | None:
+        counted_N = self.frames_N.cumsum()
+        if counted_N[-1] < _LEAST_FRAMES:
+            return None
+        bins = [int(np.searchsorted(counted_N, share * counted_N[-1])) for share in _PERCENTILES]
+        low, middle, high = (round(_LOWEST_HZ * 2 ** ((k + 0.5) / _BINS_AN_OCTAVE), 3) for k in bins)
+        return low, middle, high
+
+
+def singers_of(dataset: Place, index: DatasetIndex) -> tuple[KnownSinger, ...]:
+    """The named singers of the train split, by name. Raises InputError where it has no samples or a shard is bad."""
+    seen: dict[str, _Seen] = {}
+    wanted = files_of(("meta", "singer", "pitch"))
+    for record in split_of(index, "train", dataset).shards:
+        shard = Shard(dataset / record.path, wanted, record.rows, offsets=record.offsets)
+        for row in range(len(shard)):
+            sample = shard.sample(row)
+            if sample.meta.singer is not None:
+                seen.setdefault(sample.meta.singer, _Seen()).add(sample)
+    return tuple(seen[name].found(name) for name in sorted(seen))
