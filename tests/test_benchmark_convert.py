@@ -1,0 +1,169 @@
+"""The figures of voice conversion: controls behave, and both reports have all their keys on an untrained model."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from autosing.audio.io import save
+from autosing.checkpoint import save_model
+from autosing.models.acoustic import new_space
+from autosing.models.content import EncoderConfig, parts_of
+from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
+from autosing.songs import SINGERS, tiny_song
+from autosing.songs.truth import save_truth
+from tests.test_content import whisper_file
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+SUNG = {"f0_correlation", "f0_rmse_cents", "voicing_error", "cosine_to_source"}
+AIMED = {"nearest", "cosine_to_target"}
+REBUILT = {"mel_distance_db", "mcd_db"}
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """name -> the module of that benchmark."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS / "quality"))
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """(songs of three singers, two each, of 4 s; run of random networks, its encoder's file)."""
+    folder = tmp_path_factory.mktemp("made")
+    for number in range(6):
+        _, truth, stems = tiny_song(seed=number, seconds=4, singer=SINGERS[number % 3])
+        home = folder / "songs" / "truth" / f"song{number:04d}"
+        home.mkdir(parents=True)
+        save(stems.vocals_dry, home / "vocals_dry.flac")
+        save_truth(truth, home)
+    weights = whisper_file(folder / "whisper.pt")
+    parts = parts_of([EncoderConfig(name="whisper-own", layer=2)], {"whisper-own": str(weights)})
+    torch.manual_seed(0)
+    config = SvcFlowConfig(
+        space=new_space("codec_latent"), content=parts, width=16, hidden=16, encoder_blocks=1, blocks=1
+    )
+    save_model(folder / "run", "svc_flow", config.dump(), SvcFlow(config).state_dict())
+    return folder
+
+
+@pytest.fixture
+def run(benchmark, made, monkeypatch, capsys, tmp_path):
+    """(benchmark, words) -> its JSON. Whisper hears one line of two songs, and nothing else."""
+    monkeypatch.setattr("inference.voice.convert.home", lambda: tmp_path / "home")
+    asked = []
+
+    def hear(audio_S: np.ndarray, sample_rate_hz: int, language: str) -> str:
+        asked.append(len(audio_S) / sample_rate_hz)
+        return "la"
+
+    def call(name: str, *words: object) -> dict:
+        module = benchmark(name)
+        monkeypatch.setattr("listener.hear", hear)
+        files = f"content_files={{whisper-own: {made / 'whisper.pt'}}}"
+        monkeypatch.setattr(sys, "argv", [name, *map(str, [made / "run", *words, "--set", files])])
+        module.main()
+        assert all(0.2 < seconds < 15 for seconds in asked)
+        return json.loads(capsys.readouterr().out)
+
+    return call
+
+
+def test_the_report_on_made_songs_has_all_figures_and_its_controls_behave(run, made, tmp_path):
+    unseen = SINGERS[2].name
+    report = run("convert", "--songs", made / "songs", "--unseen", unseen, "--clips", 2, "--sounds", tmp_path / "s")
+    assert report["clips"] == 2 and report["seen"] == 2 and report["unseen"] == 1 and report["singers"] == 3
+    words = {"wer", "cer"}
+    wanted = {
+        **dict.fromkeys(("source", "codec", "latent"), SUNG | AIMED | REBUILT | words), "self": SUNG | REBUILT | words,
+        **dict.fromkeys(("seen", "unseen", "world_seen", "world_unseen"), SUNG | AIMED | words),
+    }  # fmt: skip
+    assert set(report["ways"]) == set(wanted)
+    for way, found in report["ways"].items():
+        # Random networks may sing nothing that has a pitch.
+        assert wanted[way] - {"f0_correlation", "f0_rmse_cents"} <= set(found) <= wanted[way] | {"clips"}, way
+        assert found["clips"] == 2
+        for name in set(found) - {"clips"}:
+            low, high = found[name]["interval"]
+            assert low - 1e-4 <= found[name]["mean"] <= high + 1e-4
+    source, latent = report["ways"]["source"], report["ways"]["latent"]
+    assert source["f0_rmse_cents"]["mean"] == source["voicing_error"]["mean"] == source["mcd_db"]["mean"] == 0
+    assert source["f0_correlation"]["mean"] == source["cosine_to_source"]["mean"] == 1
+    assert source["nearest"]["mean"] == 0, "the source's singer is not the target"
+    assert 0 < latent["mel_distance_db"]["mean"] < report["ways"]["self"]["mel_distance_db"]["mean"]
+    assert report["ways"]["world_seen"]["f0_rmse_cents"]["mean"] < 50
+    for way in wanted:
+        assert len(list((tmp_path / "s").glob(f"*-{way}.wav"))) == 2
+
+
+def test_the_report_on_recordings_counts_words_that_are_heard_again(run, made, tmp_path):
+    for number in range(4):
+        _, _, stems = tiny_song(seed=number, seconds=4, singer=SINGERS[number % 2])
+        home = tmp_path / "real" / SINGERS[number % 2].name
+        home.mkdir(parents=True, exist_ok=True)
+        save(stems.vocals_dry, home / f"{number}.wav")
+    report = run("convert", "--real", tmp_path / "real", "--clips", 2)
+    assert report["clips"] == 2 and "unseen" not in report["ways"]
+    assert report["ways"]["seen"]["found_again"] == {"mean": 1.0, "interval": [1.0, 1.0], "of": 2}
+    assert "wer" not in report["ways"]["seen"]
+
+
+def test_singers_of_one_song_and_names_that_nobody_has_are_refused(benchmark, made, tmp_path):
+    clips, convert = benchmark("clips"), benchmark("convert")
+    found = clips.made_clips(made / "songs", 15.0)
+    with pytest.raises(Exception, match=r"1 \(.*\) have fewer than two clips"):
+        clips.Cast(found[:5], tmp_path)
+    with pytest.raises(Exception, match="singer 'Nobody': not among"):
+        convert.sides(clips.Cast(found, tmp_path), None, ["Nobody"])
+    with pytest.raises(Exception, match="no truth"):
+        clips.made_clips(tmp_path, 15.0)
+
+
+def test_no_target_is_its_clips_singer_and_all_come_equally_often(benchmark, made):
+    clips = benchmark("clips")
+    sources = clips.made_clips(made / "songs", 15.0) * 3
+    names = [singer.name for singer in SINGERS[:3]]
+    targets = list(clips.assigned(sources, names, 1))
+    assert all(target != clip.singer for target, clip in zip(targets, sources, strict=True))
+    counts = [targets.count(name) for name in names]
+    assert max(counts) - min(counts) <= 2
+    assert targets == list(clips.assigned(sources, names, 1)) != list(clips.assigned(sources, names, 2))
+
+
+def test_centroids_know_neither_the_clip_nor_what_the_model_was_told(benchmark, made, tmp_path):
+    clips = benchmark("clips")
+    found = clips.made_clips(made / "songs", 15.0)
+    cast = clips.Cast(found, tmp_path)
+    source, target = found[0], found[1].singer
+    centroids = cast.centroids(target, source.song)
+    np.testing.assert_allclose(centroids[source.singer], found[3].voice_E, err_msg="its other song")
+    np.testing.assert_allclose(centroids[target], found[4].voice_E, err_msg="it is told by its first")
+    np.testing.assert_allclose(centroids[found[2].singer], (found[2].voice_E + found[5].voice_E) / 2)
+    assert cast.told(source.singer, without=source.song).vector_E @ found[3].voice_E > 0.99
+
+
+def test_world_moves_the_pitch_to_the_targets_median_and_finds_a_formant_ratio(benchmark, made):
+    clips, convert, controls = benchmark("clips"), benchmark("convert"), benchmark("controls")
+    found = clips.made_clips(made / "songs", 15.0)
+    from autosing.audio.pitch import load_tracker
+    from inference.voice.pitch import Range
+    from inference.voice.singers import Voice
+
+    track = load_tracker("fcpe")
+    source, target = found[0], found[1]
+    voice = Voice("target", tuple(target.voice_E), Range.of(track(target.audio_S, clips.RATE_HZ)))
+    made_voice = convert.by_world(source, track(source.audio_S, clips.RATE_HZ), voice, target.audio_S)
+    assert Range.of(made_voice.asked_hz_T).middle_hz == pytest.approx(voice.range.middle_hz)
+    found_T, asked_T = track(made_voice.audio_S, clips.RATE_HZ), made_voice.asked_hz_T
+    both_T = (found_T > 0) & (asked_T > 0)
+    assert abs(1200 * np.log2(np.median(found_T[both_T]) / np.median(asked_T[both_T]))) < 20
+    assert len(made_voice.audio_S) == len(source.audio_S)
+    plain = controls.WorldVoice.of(source.audio_S, clips.RATE_HZ)
+    for ratio in (0.88, 1.13):
+        moved = controls.WorldVoice.of(plain.sound(1.0, ratio), clips.RATE_HZ)
+        assert controls.formant_ratio(plain, moved) == pytest.approx(ratio, rel=0.03)
