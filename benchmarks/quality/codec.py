@@ -9,15 +9,14 @@ seconds from the start of each clip.
 
 Pitch: of the frames that FCPE calls voiced in the original, the share where FCPE finds the reconstruction's pitch
 within 50 cents (a frame called unvoiced misses); the same by range of the original's pitch and by clip; for made songs
-also against the true f0. Words: error rate of Whisper base (language given, its fallback seeded) over all words
-(Mandarin: characters), for the original, for a control (the original x 0.8 with noise at -60 dBFS, of the same length)
-and for the reconstruction. --keep holds what Whisper heard in originals and controls, so that the next run need not
-ask again.
+also against the true f0. Words: error rate of Whisper base (language given, its fallback seeded) over all words, as
+autosing.metrics.recognition counts them (Mandarin: characters; figures before 2026-11-26 knew no normaliser for
+English), for the original, for a control (the original x 0.8 with noise at -60 dBFS) and for the reconstruction. --keep
+holds what Whisper heard in originals and controls, so that the next run need not ask again.
 """
 
 import argparse
 import json
-import re
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -25,13 +24,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from controls import noisy
 
 from autosing.audio.io import decode, resample
 from autosing.audio.pitch import load_tracker
 from autosing.codecs import codec_digest, load_codec
 from autosing.codecs.base import Codec
-from autosing.ids import seed_of
 from autosing.metrics.pitch import pitch_scores
+from autosing.metrics.recognition import Recognised, error_rates, recognised
 from autosing.models.whisper import load_whisper
 
 RANGES_HZ = (0, 110, 165, 247, 370, 4000)
@@ -131,39 +131,37 @@ def within(error_N: np.ndarray) -> float:
 
 def words(folders: list[Path], codec: Codec, keep: Path | None) -> dict[str, Any]:
     kept: dict[str, str] = json.loads(keep.read_text()) if keep and keep.is_file() else {}
-    asked: dict[str, list[str]] = {}
-    heard: dict[str, dict[str, list[str]]] = {}
+    heard: dict[str, dict[str, list[Recognised]]] = {}
     rate = codec.spec.sample_rate_hz
     for folder in folders:
         truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
         language = truth["language"]
         original_S, made_S = reconstruct(folder / "vocals_dry.flac", codec, {"codec_s": 0.0, "audio_s": 0.0})
-        noise_S = np.random.default_rng(seed_of("control", folder.name)).standard_normal(len(original_S))
-        control_S = (0.8 * original_S + 1e-3 * noise_S).astype(np.float32)
-        asked.setdefault(language, []).append(spelled(" ".join(line["text"] for line in truth["lines"]), language))
+        asked = " ".join(line["text"] for line in truth["lines"])
         said = heard.setdefault(language, {"original": [], "control": [], "codec": []})
-        for name, audio_S in (("original", original_S), ("control", control_S), ("codec", made_S)):
+        for name, audio_S in (("original", original_S), ("control", noisy(original_S)), ("codec", made_S)):
             key = f"{folder.name} {name}"
             text = kept[key] if key in kept and name != "codec" else transcribe(audio_S, rate, language)
             kept[key] = text
-            said[name].append(spelled(text, language))
+            said[name].append(recognised(asked, text, language))
         if keep:
             keep.write_text(json.dumps(kept, ensure_ascii=False, indent=1), encoding="utf-8")
     everything = {
-        name: [text for said in heard.values() for text in said[name]] for name in ("original", "control", "codec")
+        name: [song for said in heard.values() for song in said[name]] for name in ("original", "control", "codec")
     }
-    rates = {
-        name: error_rate([t for texts in asked.values() for t in texts], said) for name, said in everything.items()
-    }
+    rates = {name: error_rate(songs) for name, songs in everything.items()}
     return {
         "songs": len(folders),
         "error_rate": rates,
         "above_control": round(rates["codec"] - rates["control"], 4),
         "by_language": {
-            language: {name: error_rate(asked[language], said) for name, said in heard[language].items()}
-            for language in asked
+            language: {name: error_rate(songs) for name, songs in said.items()} for language, said in heard.items()
         },
     }
+
+
+def error_rate(songs: list[Recognised]) -> float:
+    return round(error_rates(songs, capped=False)["wer"], 4)
 
 
 def transcribe(audio_S: np.ndarray, rate: int, language: str) -> str:
@@ -174,18 +172,6 @@ def transcribe(audio_S: np.ndarray, rate: int, language: str) -> str:
         audio_16k_S, language=language, best_of=1, condition_on_previous_text=False, fp16=False
     )
     return str(heard["text"])
-
-
-def spelled(text: str, language: str) -> str:
-    """Lower case without punctuation; Mandarin with a space between characters."""
-    plain = re.sub(r"[^\w\s']", " ", text.lower())
-    return " ".join(plain.replace(" ", "")) if language == "zh" else " ".join(plain.split())
-
-
-def error_rate(asked: list[str], heard: list[str]) -> float:
-    import jiwer
-
-    return round(float(jiwer.wer(asked, heard)), 4)
 
 
 if __name__ == "__main__":

@@ -12,22 +12,20 @@ Whisper heard by digest of the sound, so that the next run need not ask again.
 """
 
 import argparse
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
-import jiwer
 import numpy as np
 import torch
-from codec import spelled
+from controls import noisy, world
+from listener import Listener, found_again
 
 from autosing.audio.io import decode, resample
 from autosing.codecs import load_codec
 from autosing.codecs.fitted import FittedCodec
-from autosing.ids import seed_of
 from autosing.metrics.interval import bootstrap_interval, ratio_of_sums
-from autosing.metrics.recognition import hear
+from autosing.metrics.recognition import spelled
 from autosing.models.separation import SeparatorConfig, load_separator, split
 
 RATE_HZ = 24000
@@ -46,21 +44,22 @@ def main() -> None:
     parser.add_argument("--keep", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    listener = Listener(given.language, given.keep)
+    listener, language = Listener(given.keep), given.language
     clips = [clip for path in given.songs for clip in voice_clips(path, given.seconds, given.separated)]
-    truths = [(clip_S, words) for clip_S in clips if len((words := listener.words(clip_S)).split()) >= LEAST_WORDS]
+    heard = [(clip_S, listener.hear(clip_S, RATE_HZ, language)) for clip_S in clips]
+    truths = [(clip_S, text) for clip_S, text in heard if len(spelled(text, language).split()) >= LEAST_WORDS]
     truths = truths[:: max(1, len(truths) // given.clips)] if given.clips else truths
-    result: dict[str, Any] = {"clips": len(truths), "words": sum(len(words.split()) for _, words in truths)}
+    result: dict[str, Any] = {"clips": len(truths)}
     for name, remake in ways(given.codec).items():
-        hits_N = np.array([refound(words, listener.words(remake(clip_S))) for clip_S, words in truths])
-        counts_N = np.array([len(words.split()) for _, words in truths])
-        result[name] = interval(hits_N, counts_N)
+        again = [found_again(text, listener.hear(remake(x_S), RATE_HZ, language), language) for x_S, text in truths]
+        hits_N, words_N = np.array(again).T
+        result |= {"words": int(words_N.sum()), name: interval(hits_N, words_N)}
     print(json.dumps(result, indent=1))
 
 
 def ways(codecs: list[str]) -> dict[str, Any]:
     """name -> audio_S -> audio_S, each way of resynthesis."""
-    found: dict[str, Any] = {"control": control, "world": world}
+    found: dict[str, Any] = {"control": noisy, "world": lambda x_S: world(x_S, RATE_HZ)}
     for name in codecs:
         codec = load_codec(name)
         found[name] = lambda audio_S, codec=codec: codec.decode_flat(codec.encode_flat(audio_S))[: len(audio_S)]
@@ -78,48 +77,10 @@ def voice_clips(path: Path, seconds: float, separated: bool) -> list[np.ndarray]
     return [voice_S[first : first + size] for first in range(0, len(voice_S) - size + 1, size)]
 
 
-class Listener:
-    """audio_S at RATE_HZ -> the words that Whisper base hears, in lower case."""
-
-    def __init__(self, language: str, keep: Path | None) -> None:
-        self.language, self.keep = language, keep
-        self.kept: dict[str, str] = json.loads(keep.read_text(encoding="utf-8")) if keep and keep.is_file() else {}
-
-    def words(self, audio_S: np.ndarray) -> str:
-        key = hashlib.sha256(audio_S.tobytes() + self.language.encode()).hexdigest()
-        if key not in self.kept:
-            self.kept[key] = spelled(hear(audio_S, RATE_HZ, self.language), self.language)
-            if self.keep:
-                self.keep.write_text(json.dumps(self.kept, ensure_ascii=False, indent=1), encoding="utf-8")
-        return self.kept[key]
-
-
-def refound(truth: str, heard: str) -> int:
-    """How many words of the truth stand in what was heard, in order."""
-    return int(jiwer.process_words(truth, heard).hits)
-
-
 def interval(hits_N: np.ndarray, counts_N: np.ndarray) -> dict[str, Any]:
     """Share of all words, and its 95 % interval over clips."""
     found = bootstrap_interval(hits_N, counts_N, statistic=ratio_of_sums)
     return {"found_again": round(found.value, 4), "interval": [round(found.low, 4), round(found.high, 4)]}
-
-
-def control(audio_S: np.ndarray) -> np.ndarray:
-    noise_S = np.random.default_rng(seed_of("control", len(audio_S))).standard_normal(len(audio_S))
-    return (0.8 * audio_S + 1e-3 * noise_S).astype(np.float32)
-
-
-def world(audio_S: np.ndarray) -> np.ndarray:
-    """WORLD's analysis and synthesis (Morise 2016), f0 by harvest."""
-    import pyworld
-
-    x_S = audio_S.astype(np.float64)
-    f0_T, times_T = pyworld.harvest(x_S, RATE_HZ, f0_floor=60.0, f0_ceil=1100.0)
-    envelope_TK = pyworld.cheaptrick(x_S, f0_T, times_T, RATE_HZ)
-    aperiodicity_TK = pyworld.d4c(x_S, f0_T, times_T, RATE_HZ)
-    made_S = pyworld.synthesize(f0_T, envelope_TK, aperiodicity_TK, RATE_HZ)
-    return np.pad(made_S, (0, max(0, len(audio_S) - len(made_S))))[: len(audio_S)].astype(np.float32)
 
 
 if __name__ == "__main__":
