@@ -167,3 +167,21 @@ def test_world_moves_the_pitch_to_the_targets_median_and_finds_a_formant_ratio(b
     for ratio in (0.88, 1.13):
         moved = controls.WorldVoice.of(plain.sound(1.0, ratio), clips.RATE_HZ)
         assert controls.formant_ratio(plain, moved) == pytest.approx(ratio, rel=0.03)
+
+
+def test_the_steps_of_a_flow_cost_what_its_evaluations_cost(run, made):
+    report = run("flow", "--songs", made / "songs", "--clips", 2, "--steps", "1,3", "--methods", "euler,heun")
+    assert report["objective"] == "rectified" and report["seed"]["gmac_per_s"] == 369
+    rows = {(row["method"], row["steps"]): row for row in report["solvers"]}
+    assert [rows[key]["evaluations"] for key in rows] == [1, 3, 2, 6] and len(rows) == 4
+    a, b, c = (rows[key]["gmac_per_s"] for key in (("euler", 1), ("heun", 1), ("heun", 3)))
+    assert c - a == pytest.approx(5 * (b - a), rel=0.02), "all else costs the same"
+    for row in rows.values():
+        assert row["cpu_s_per_s"] > 0
+        assert {"nearest", "wer", "voicing_error"} <= set(row["seen"]) and "mel_distance_db" in row["self"]
+
+
+def test_solvers_are_those_that_the_objective_allows(benchmark):
+    flow = benchmark("flow")
+    assert "ml-sde" in flow.solvers("vp") and "euler" in flow.solvers("vp")
+    assert flow.solvers("rectified") == flow.solvers("cfm") == ("euler", "midpoint", "heun")
