@@ -153,7 +153,8 @@ def judged(
             aims["unseen"] = (others[number], cast.told(others[number], ENROLLED_S))
         for way, (target, voice) in aims.items():
             keep(way, clip, converter(clip, voice, way), target)
-            controls[f"world_{way}"] = by_world(clip, f0_hz_T, voice, cast.telling_S(target))
+            target_S = cast.telling_S(target)
+            controls[f"world_{way}"] = by_world(clip, f0_hz_T, voice, target_S, judge.track(target_S))
             keep(f"world_{way}", clip, controls[f"world_{way}"], target)
         for way, made in controls.items():
             save(Audio(made.audio_S[None], RATE_HZ), converter.work / f"{clip.song}-{way}.wav")
@@ -167,10 +168,9 @@ def codec_ways() -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     return {"codec": lambda x_S: codec.decode_flat(codec.encode_flat(x_S)), "latent": codec.resynthesise}
 
 
-def by_world(clip: Clip, f0_hz_T: np.ndarray, voice: Voice, target_S: np.ndarray) -> Made:
-    """`target_S`: sound of the voice, from which its formants are read."""
-    source = WorldVoice.of(clip.audio_S, RATE_HZ, f0_hz_T)
-    target = WorldVoice.of(target_S, RATE_HZ)
+def by_world(clip: Clip, f0_hz_T: np.ndarray, voice: Voice, target_S: np.ndarray, target_hz_T: np.ndarray) -> Made:
+    """`target_S`: sound of the voice, with its pitch, from which its formants are read."""
+    source, target = WorldVoice.of(clip.audio_S, RATE_HZ, f0_hz_T), WorldVoice.of(target_S, RATE_HZ, target_hz_T)
     ranges = Range.of(f0_hz_T), voice.range
     ratio = ranges[1].middle_hz / ranges[0].middle_hz if ranges[0] and ranges[1] else 1.0
     return Made(source.sound(ratio, formant_ratio(source, target)), f0_hz_T * np.float32(ratio))
