@@ -1,0 +1,81 @@
+"""The truth of a made song (autosing.songs) -> its score, with the times that were sung.
+
+eSpeak NG names phonemes in ways of its own: some are several phones in one (ɑːɹ), some are two signs for one phone
+(Korean t h). Here they become phones of the inventory, and a sign's time is shared out among its phones.
+"""
+
+from collections.abc import Sequence
+
+from autosing.score.phones import inventory, ipa_phones
+from autosing.score.score import Breath, Note, Phone, PhonePlace, Score, Syllable, Word
+from autosing.score.tempo import Tempo, TempoMap
+from autosing.songs.truth import SongTruth, SungPhone
+
+_SIDE_S, _SHARE = 0.06, 0.3
+"""In a sign of several phones each but the vowel takes so long, or at most this part of the sign."""
+_SIGNS = {
+    "en": {"ɐ": ["ə"], "aɪɚ": ["aɪ", "ɚ"], "aɪə": ["aɪ", "ə"], "iə": ["i", "ə"]},
+    "ko": {"ɐ": ["a"], "q": ["k̚"], "q-": ["k͈"], "k-": ["k͈"], "t-": ["t͈"], "p-": ["p͈"], "s-": ["s͈"], "tʃ": ["tɕ"],
+           "ɫ": ["l"]},
+    "zh": {"s.": ["ʂ"], "ts.": ["ʈʂ"], "ts.h": ["ʈʂʰ"], "tsh": ["tsʰ"], "tɕh": ["tɕʰ"], "i.": ["ʅ"], "i̪": ["ɿ"],
+           "onɡ": ["ʊ", "ŋ"], "χ": ["x"], "o-": ["ʊ"], "iɑ": ["j", "a"], "iɛ": ["j", "ɛ"], "uo": ["w", "o"],
+           "iou": ["j", "oʊ"], "uei": ["w", "eɪ"], "ua": ["w", "a"], "uə": ["w", "ə"], "yæ": ["ɥ", "ɛ"],
+           "yɛ": ["ɥ", "ɛ"], "yə": ["ɥ", "ə"], "iɑu": ["j", "aʊ"], "uai": ["w", "aɪ"], "ər": ["ɚ"], "ɑ": ["a"]},
+}  # fmt: skip
+"""What eSpeak NG calls phonemes where `ipa_phones` would read them wrongly."""
+_ASPIRATED = {"p": "pʰ", "t": "tʰ", "k": "kʰ", "ts": "tsʰ", "tɕ": "tɕʰ", "ʈʂ": "ʈʂʰ"}
+
+
+def score_of_truth(truth: SongTruth) -> Score:
+    """The whole song's. Raises InputError for a phoneme that is no IPA."""
+    phones: list[Phone] = []
+    first = 0
+    for number, syllable in enumerate(truth.syllables):
+        signs = truth.phones[first : first + len(syllable.phones)]
+        phones += _phones(signs, syllable.nucleus - first, number, truth.language)
+        first += len(signs)
+    words = [Word(text=word.text, language=truth.language, line=word.line) for word in truth.words]
+    return Score(
+        duration_s=truth.duration_s,
+        tempo=TempoMap(tempos=(Tempo(beat=0, bpm=truth.bpm),)),
+        words=tuple(words),
+        syllables=tuple(Syllable(word=syllable.word) for syllable in truth.syllables),
+        phones=tuple(phones),
+        notes=tuple(Note(start_s=n.start_s, end_s=n.end_s, midi=n.midi, syllable=n.syllable) for n in truth.notes),
+        breaths=tuple(Breath(start_s=start_s, end_s=end_s) for start_s, end_s in truth.breaths),
+    )
+
+
+def _phones(signs: Sequence[SungPhone], nucleus: int, syllable: int, language: str) -> list[Phone]:
+    """Of one syllable. Where the sign of the nucleus holds two vowels, the first is it."""
+    found: list[Phone] = []
+    for i, sign in enumerate(signs):
+        symbols = _SIGNS.get(language, {}).get(sign.phone) or ipa_phones(sign.phone)
+        joined = _joined(found, symbols, language)
+        if joined is not None:
+            values = found.pop().model_dump() | {"symbol": joined, "end_s": sign.end_s}
+            found.append(Phone(**values))
+            continue
+        vowels = [k for k, symbol in enumerate(symbols) if inventory()[symbol].kind == "vowel"]
+        main = vowels[0] if vowels else 0
+        edges = _edges(sign.start_s, sign.end_s, main, len(symbols))
+        for k, symbol in enumerate(symbols):
+            place: PhonePlace = (
+                "nucleus" if (i, k) == (nucleus, main) else "onset" if (i, k) < (nucleus, main) else "coda"
+            )
+            found.append(Phone(symbol=symbol, place=place, syllable=syllable, start_s=edges[k], end_s=edges[k + 1]))
+    return found
+
+
+def _joined(found: Sequence[Phone], symbols: Sequence[str], language: str) -> str | None:
+    """What the phone before becomes where this sign only goes on with it."""
+    before = found[-1].symbol if found else ""
+    if language == "ko" and symbols == ["h"]:
+        return _ASPIRATED.get(before)
+    return "ɚ" if language == "en" and symbols == ["ɹ"] and before in ("ə", "ɜ") else None
+
+
+def _edges(start_s: float, end_s: float, main: int, count: int) -> list[float]:
+    side_s = min(_SIDE_S, _SHARE * (end_s - start_s) / max(count - 1, 1))
+    before = [start_s + side_s * k for k in range(main + 1)]
+    return before + [end_s - side_s * k for k in reversed(range(count - main))]
