@@ -183,7 +183,9 @@ def _arrays(rows: dict[str, Any], features: Mapping[str, FeatureRecord]) -> dict
     for name, row in rows.items():
         for member in FEATURES[name].members:
             array = getattr(row, member.column)
-            if array is not None:
+            if isinstance(array, str):
+                files[member.file] = array.encode()
+            elif array is not None:
                 files[member.file] = write_array(array.astype(features[name].members[member.name].dtype))
     return files
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from autosing.errors import InputError
-from autosing.schemas.records import MemberRecord
+from autosing.schemas.records import JSON, MemberRecord
 from autosing.schemas.sample import CODES_FIELDS, DatasetIndex, Sample, ShardRecord
 from autosing.storage.offsets import offsets_path
 from autosing.storage.shards import offsets_of, read_shard
@@ -101,7 +101,7 @@ def _shard_damage(dataset: Place, shard: ShardRecord) -> str | None:
 def sample_damage(sample: Sample, promised: Mapping[str, MemberRecord], audio: bool) -> Iterator[str]:
     """What is wrong with one sample, as messages. `audio`: whether it should have audio."""
     stems = _AUDIO if audio else {}
-    lacking = {f"{name}.npy": record.optional for name, record in promised.items()}
+    lacking = {record.file(name): record.optional for name, record in promised.items()}
     lacking |= {f"{name}.flac": optional for name, optional in stems.items()}
     for file in sample.files:
         if file not in lacking:
@@ -115,10 +115,27 @@ def sample_damage(sample: Sample, promised: Mapping[str, MemberRecord], audio: b
         if not -0.01 <= word.start_s <= word.end_s <= duration_s + 0.01:
             yield f"word {word.text!r} at {word.start_s:.2f}-{word.end_s:.2f} s is outside its {duration_s:.2f} s"
     for name, record in promised.items():
-        if sample.has(name):
+        if record.file(name) not in sample.files:
+            continue
+        if record.dtype == JSON:
+            yield from _score_damage(sample, duration_s)
+        else:
             yield from record.damage(name, sample.array(name), duration_s)
     for name in stems:
         if sample.has(name):
             found_s = sample.audio(name).duration_s
             if abs(found_s - duration_s) > 0.05:
                 yield f"{name} lasts {found_s:.2f} s, the clip {duration_s:.2f} s"
+
+
+def _score_damage(sample: Sample, duration_s: float) -> Iterator[str]:
+    try:
+        score = sample.score()
+    except InputError as error:
+        yield str(error)
+        return
+    if abs(score.duration_s - duration_s) > 0.05:
+        yield f"score lasts {score.duration_s:.2f} s, the clip {duration_s:.2f} s"
+    for note in score.notes:
+        if not -0.01 <= note.start_s <= note.end_s <= duration_s + 0.01:
+            yield f"a note at {note.start_s:.2f}-{note.end_s:.2f} s is outside the clip's {duration_s:.2f} s"

@@ -107,7 +107,7 @@ def with_new_defaults(stage: Stage[Any, Any], details: Mapping[str, Any]) -> dic
 
 def _of_content(config: Mapping[str, Any]) -> dict[str, Any]:
     """The keys that decide a table's content: all except where models run and where their files lie."""
-    return {key: value for key, value in config.items() if key not in ("device", "files")}
+    return {key: value for key, value in config.items() if key not in ("device", "files", "truth")}
 
 
 def details_of(stage: Stage[Any, Any], inputs: Mapping[str, str]) -> dict[str, Any]:

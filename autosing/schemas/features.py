@@ -13,18 +13,19 @@ import numpy as np
 
 from autosing.errors import InputError
 from autosing.schemas.base import Float16Frames, Float32s
-from autosing.schemas.records import CodecRecord, Codes, MemberRecord, Part, SemanticRecord
+from autosing.schemas.records import JSON, CodecRecord, Codes, MemberRecord, Part, SemanticRecord
 from autosing.schemas.tables import Acoustic, Pitch, Semantic, Singer
 from autosing.timebase import CONTENT_RATE_HZ, PITCH_RATE_HZ
 
 
 @dataclass(frozen=True)
 class Member:
-    """One array of a feature: a column of the table, and `<name>.npy` of a sample."""
+    """One array of a feature: a column of the table, and `<name>.npy` of a sample. Or JSON, in `<name>.json`."""
 
     name: str
     column: str
     dtype: Any
+    """`str`: JSON."""
     wide_dtype: Any = None
     """The type if its codes do not fit `dtype`, because the codebook has more than 32,768."""
     rate_hz: Fraction | None = None
@@ -39,10 +40,12 @@ class Member:
 
     @property
     def file(self) -> str:
-        return f"{self.name}.npy"
+        return f"{self.name}.{'json' if self.dtype is str else 'npy'}"
 
     def record(self, codes: Codes | None = None, parts: Sequence[Part] = ()) -> MemberRecord:
         """Its record in index.json. `codes`: the record of its codec or codebook, if it has any; `parts`: see Part."""
+        if self.dtype is str:
+            return MemberRecord(dtype=JSON)
         rate_hz = None if self.rate_hz is None else float(self.rate_hz)
         whole = sum(part.width for part in parts) or None
         width = None if self.width is None else tuple(whole if n is None else n for n in self.width)
@@ -113,6 +116,16 @@ class Content:
     content: Float16Frames
 
 
+@dataclass(frozen=True)
+class ClipScore:
+    """score.parquet: what is sung, as words, syllables, phones and notes. `source` is made, file or transcribed."""
+
+    id: str
+    source: str
+    score: str
+    """autosing.score.score.Score as JSON, on the clip's time."""
+
+
 FEATURES = {
     feature.name: feature
     for feature in (
@@ -124,6 +137,9 @@ FEATURES = {
         )),
         Feature("content", "speech encoders' frames side by side", Content, (
             Member("content", "content", np.float16, rate_hz=CONTENT_RATE_HZ, width=(None,)),
+        ), asked_for=True),
+        Feature("score", "words, syllables, phones and notes with their times", ClipScore, (
+            Member("score", "score", str),
         ), asked_for=True),
         Feature("singer", "the voice as a unit vector (GE2E)", Singer, (
             Member("singer", "embedding", np.float32, width=(256,), unit=True),

@@ -10,6 +10,8 @@ from autosing.codecs.spec import CodecSpec, split_levels
 from autosing.config import Config
 from autosing.timebase import SEMANTIC_RATE_HZ
 
+JSON = "json"
+"""The type of a member that is no array."""
 _DURATION_STEP_S = 0.001
 """Durations of clips are rounded to this."""
 
@@ -65,6 +67,7 @@ class MemberRecord(Config):
     """One array of a feature, as it lies in the shards; see autosing.schemas.features.Member."""
 
     dtype: str
+    """Of its numbers, or JSON."""
     rate_hz: float | None = None
     """Frames per second along the first axis (of codes: at the finest level); None: no series."""
     width: tuple[int | None, ...] | None = None
@@ -77,6 +80,10 @@ class MemberRecord(Config):
     """The codebook size of each level of codes, coarse to fine."""
     strides: tuple[int, ...] = (1,)
     """Frames per code, for each level. Levels are concatenated, in whole blocks of strides[0] frames."""
+
+    def file(self, name: str) -> str:
+        """What the member of that name is called in a sample."""
+        return f"{name}.{'json' if self.dtype == JSON else 'npy'}"
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -23,6 +23,7 @@ from autosing.schemas.base import from_row
 from autosing.schemas.features import FEATURES
 from autosing.schemas.records import CodecRecord, FeatureRecord, MemberRecord, SemanticRecord
 from autosing.schemas.tables import Line, Word
+from autosing.score.score import Score
 from autosing.storage.store import Place
 
 META = "meta.json"
@@ -96,8 +97,15 @@ class Sample:
         return self._meta
 
     def has(self, name: str) -> bool:
-        """Whether the sample has a member: "semantic", "instrumental_codes", "instrumental" ..."""
-        return f"{name}.npy" in self._files or f"{name}.flac" in self._files
+        """Whether the sample has a member: "semantic", "instrumental_codes", "instrumental", "score" ..."""
+        return any(f"{name}.{ending}" in self._files for ending in ("npy", "flac", "json"))
+
+    def score(self) -> Score:
+        """What is sung, on the clip's time. Raises InputError where it is absent or no score."""
+        data = self._files.get("score.json")
+        if data is None:
+            raise self._lacks("score.json")
+        return Score.from_json(bytes(data), f"{self.id}.score.json")
 
     def array(self, name: str) -> np.ndarray:
         """semantic int[N at 25 Hz], singer float32[256], pitch float32[N at 100 Hz], content float16[N at 50 Hz, D],

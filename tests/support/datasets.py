@@ -11,6 +11,7 @@ from autosing.schemas.records import CodecRecord, FeatureRecord, MemberRecord, P
 from autosing.schemas.sample import DatasetIndex, SampleMeta, ShardRecord, SplitRecord, write_array
 from autosing.schemas.tables import Line, Word
 from autosing.storage.shards import ShardFile, files_of
+from support.scores import made_score
 
 SPEC = CodecSpec(
     name="made-24khz", sample_rate_hz=24_000, hop_samples=256, strides=(4, 2, 2, 1), codebook_sizes=(64, 64, 64, 64)
@@ -20,6 +21,10 @@ CONTENT = Part(name="whisper-tiny.en", layer=2, width=16, digest="2" * 64)
 CONTENT_RECORD = FeatureRecord(
     members={"content": MemberRecord(dtype="float16", rate_hz=50.0, width=(16,))}, digest="3" * 64, parts=(CONTENT,)
 )
+_RECORDS = {
+    "content": CONTENT_RECORD,
+    "score": FeatureRecord(members={"score": MemberRecord(dtype="json")}, digest="4"),
+}
 GROUPS_MADE = ("meta", "semantic", "singer", "acoustic", "pitch", "audio")
 
 
@@ -54,7 +59,7 @@ def make_dataset(
         members=groups,
         codec=CodecRecord(spec=spec, digest="0" * 64) if "acoustic" in groups else None,
         semantic=SemanticRecord(digest="1" * 64, size=semantic_size) if "semantic" in groups else None,
-        features={"content": CONTENT_RECORD} if "content" in groups else {},
+        features={name: record for name, record in _RECORDS.items() if name in groups},
         splits=records,
         rows_in=sum(record.rows for record in records.values()),
     )
@@ -88,6 +93,7 @@ def _files(
         "pitch.npy": write_array(np.full(int(duration_s * 100), 220.0, np.float32)),
         "loudness.npy": write_array(np.full(int(duration_s * 100), -20.0, np.float32)),
         "content.npy": write_array(rng.standard_normal((int(duration_s * 50), CONTENT.width)).astype(np.float16)),
+        "score.json": made_score(duration_s, 60 + k % 12).to_json(),
         "vocals_codes.npy": codes(),
         "vocals.flac": noise() if "audio" in groups else b"",
     }

@@ -44,3 +44,23 @@ def made_truth(language: str, words: list[tuple[str, list[str], int]]) -> SongTr
         "song0", "singer", language, 120.0, 0, ["I"], end_s + 0.5, lines, ["verse"], lyrics, syllables, phones, notes,
         np.zeros(int(200 * end_s) + 1, np.float32),
     )  # fmt: skip
+
+
+def made_score(duration_s: float, midi: int) -> Score:
+    """ "la" each half second, on notes of 0.4 s that climb from `midi`."""
+    count = int(duration_s / 0.5)
+    vowels = ("ɑ", "i", "u")
+    phones = []
+    for k in range(count):
+        at_s = 0.05 + 0.5 * k
+        phones.append(Phone(symbol="l", place="onset", syllable=k, start_s=at_s - 0.05, end_s=at_s))
+        phones.append(Phone(symbol=vowels[k % 3], place="nucleus", syllable=k, start_s=at_s, end_s=at_s + 0.4))
+    return Score(
+        duration_s=duration_s,
+        words=tuple(sc.Word(text="la", language="en") for _ in range(count)),
+        syllables=tuple(Syllable(word=k, text="la") for k in range(count)),
+        phones=tuple(phones),
+        notes=tuple(
+            Note(start_s=0.05 + 0.5 * k, end_s=0.45 + 0.5 * k, midi=midi + k % 5, syllable=k) for k in range(count)
+        ),
+    )
