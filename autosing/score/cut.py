@@ -30,10 +30,9 @@ def cut(score: Score, start_s: float, end_s: float) -> Score:
         note for note in score.notes
         if (inside(note.start_s, note.end_s) if note.syllable is None else note.syllable in syllable_of)
     ]  # fmt: skip
-    tempo = score.tempo.model_copy(update={"first_beat_s": score.tempo.first_beat_s - start_s})
     return Score(
         duration_s=moved(end_s),
-        tempo=tempo,
+        tempo=score.tempo.moved(-start_s),
         words=tuple(score.words[n].model_copy(update={"line": lines[score.words[n].line]}) for n in kept),
         syllables=tuple(
             score.syllables[n].model_copy(update={"word": word_of[score.syllables[n].word]}) for n in syllables
