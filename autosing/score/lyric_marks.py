@@ -30,13 +30,17 @@ def is_head(text: str) -> bool:
     return text.startswith("@")
 
 
-def read_marks(texts: Sequence[str]) -> list[Mark]:
-    """One mark a text, in order. Where any text carries a space, spaces part words; else hyphens join them."""
-    spaced = any(text != text.strip(" ") and text.strip() for text in texts)
+def read_marks(texts: Sequence[str], spaced: bool | None = None, firsts: frozenset[int] = frozenset()) -> list[Mark]:
+    """One mark a text, in order. `spaced`: spaces part words, else hyphens join them; by default as the texts look.
+
+    `firsts`: texts that begin a line though they do not say so.
+    """
+    if spaced is None:
+        spaced = any(text != text.strip(" ") and text.strip() for text in texts)
     marks: list[Mark] = []
     open_word = False
-    for text in texts:
-        new_line = text.startswith(("/", "\\")) or "\n" in text or "\r" in text
+    for number, text in enumerate(texts):
+        new_line = number in firsts or text.startswith(("/", "\\")) or "\n" in text or "\r" in text
         body = text.lstrip("/\\").replace("\n", " ").replace("\r", " ")
         if body.strip() in _HOLDS:
             marks.append(Mark("", hold=True, new_line=new_line))

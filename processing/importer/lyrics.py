@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from autosing.errors import InputError
+from autosing.score.formats.ultrastar import parse_ultrastar
 from autosing.text.files import guess_remark, read_text_file
 from autosing.text.normalize import join_words
-from processing.importer.ultrastar import read_ultrastar
 
 _STAMP = re.compile(r"^\s*\[\d+:\d+([.:]\d+)?\]", re.MULTILINE)
 _ALIASES = {
@@ -63,9 +63,9 @@ def facts_in(path: Path) -> tuple[Facts, str | None]:
 
 def lyrics_of(text: str) -> Facts:
     """Plain lyrics, or LRC if the lines have stamps, or the words of an UltraStar file."""
-    if (karaoke := read_ultrastar(text)) is not None:
-        lyrics, tags = karaoke
-        return facts_of({"lyrics": lyrics, **{key: tags.get(key) for key in ("artist", "title", "language")}})
+    if (karaoke := parse_ultrastar(text)) is not None:
+        tags = {key: karaoke.tags.get(key) for key in ("artist", "title", "language")}
+        return facts_of({"lyrics": karaoke.text, **tags})
     text = text.strip()
     return Facts(lrc_lyrics=text) if _STAMP.search(text) else Facts(raw_lyrics=text or None)
 
