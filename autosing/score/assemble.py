@@ -13,6 +13,7 @@ from autosing.score.tempo import TempoMap
 
 OVERLAP_BEATS = 1 / 8
 """Notes that overlap by less, a 32nd, are legato; more is a chord."""
+_LINE_BEATS = 0.99
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,23 @@ class SungNote:
 
 
 def assemble(notes: Sequence[SungNote], duration_s: float, tempo: TempoMap) -> Score:
-    """The notes must be of one voice (see `one_voice`). A hold with nothing to go on with, or after a rest, is one."""
+    """The notes must be of one voice (see `one_voice`). A hold with nothing before it is a note without a syllable.
+
+    Where no note names a line, a word behind a rest of a beat begins one.
+    """
+    line, by_rests = 0, all(note.line == 0 for note in notes)
     words: list[Word] = []
     syllables: list[Syllable] = []
     placed: list[Note] = []
-    for note in notes:
+    for number, note in enumerate(notes):
+        gap_s = note.start_s - notes[number - 1].end_s if number else 0.0
+        if (
+            by_rests
+            and words
+            and gap_s > 0
+            and tempo.beats(note.start_s) - tempo.beats(note.start_s - gap_s) > _LINE_BEATS
+        ):
+            line += 1
         if note.hold and syllables:
             if note.text:
                 last = syllables[-1]
@@ -49,7 +62,7 @@ def assemble(notes: Sequence[SungNote], duration_s: float, tempo: TempoMap) -> S
             if note.joins and words:
                 words[-1] = words[-1].model_copy(update={"text": words[-1].text + note.text})
             else:
-                words.append(Word(text=note.text, language=note.language, line=note.line))
+                words.append(Word(text=note.text, language=note.language, line=line if by_rests else note.line))
             syllables.append(Syllable(word=len(words) - 1, text=note.text))
         sung = len(syllables) - 1 if syllables and (note.hold or note.text is not None) else None
         placed.append(Note(start_s=note.start_s, end_s=note.end_s, midi=note.midi, syllable=sung))
