@@ -6,13 +6,12 @@ eSpeak NG names phonemes in ways of its own: some are several phones in one (ɑ�
 
 from collections.abc import Sequence
 
+from autosing.score.alphabets import spread
 from autosing.score.phones import inventory, ipa_phones
 from autosing.score.score import Breath, Note, Phone, PhonePlace, Score, Syllable, Word
 from autosing.score.tempo import Tempo, TempoMap
 from autosing.songs.truth import SongTruth, SungPhone
 
-_SIDE_S, _SHARE = 0.06, 0.3
-"""In a sign of several phones each but the vowel takes so long, or at most this part of the sign."""
 _SIGNS = {
     "en": {"ɐ": ["ə"], "aɪɚ": ["aɪ", "ɚ"], "aɪə": ["aɪ", "ə"], "iə": ["i", "ə"]},
     "ko": {"ɐ": ["a"], "q": ["k̚"], "q-": ["k͈"], "k-": ["k͈"], "t-": ["t͈"], "p-": ["p͈"], "s-": ["s͈"], "tʃ": ["tɕ"],
@@ -20,7 +19,7 @@ _SIGNS = {
     "zh": {"s.": ["ʂ"], "ts.": ["ʈʂ"], "ts.h": ["ʈʂʰ"], "tsh": ["tsʰ"], "tɕh": ["tɕʰ"], "i.": ["ʅ"], "i̪": ["ɿ"],
            "onɡ": ["ʊ", "ŋ"], "χ": ["x"], "o-": ["ʊ"], "iɑ": ["j", "a"], "iɛ": ["j", "ɛ"], "uo": ["w", "o"],
            "iou": ["j", "oʊ"], "uei": ["w", "eɪ"], "ua": ["w", "a"], "uə": ["w", "ə"], "yæ": ["ɥ", "ɛ"],
-           "yɛ": ["ɥ", "ɛ"], "yə": ["ɥ", "ə"], "iɑu": ["j", "aʊ"], "uai": ["w", "aɪ"], "ər": ["ɚ"], "ɑ": ["a"]},
+           "yɛ": ["ɥ", "ɛ"], "yə": ["y"], "iɑu": ["j", "aʊ"], "uai": ["w", "aɪ"], "ər": ["ɚ"]},
 }  # fmt: skip
 """What eSpeak NG calls phonemes where `ipa_phones` would read them wrongly."""
 _ASPIRATED = {"p": "pʰ", "t": "tʰ", "k": "kʰ", "ts": "tsʰ", "tɕ": "tɕʰ", "ʈʂ": "ʈʂʰ"}
@@ -51,6 +50,8 @@ def _phones(signs: Sequence[SungPhone], nucleus: int, syllable: int, language: s
     found: list[Phone] = []
     for i, sign in enumerate(signs):
         symbols = _SIGNS.get(language, {}).get(sign.phone) or ipa_phones(sign.phone)
+        if language == "zh" and symbols == ["ɑ"] and [after.phone for after in signs[i + 1 : i + 2]] != ["ŋ"]:
+            symbols = ["a"]
         joined = _joined(found, symbols, language)
         if joined is not None:
             values = found.pop().model_dump() | {"symbol": joined, "end_s": sign.end_s}
@@ -58,12 +59,12 @@ def _phones(signs: Sequence[SungPhone], nucleus: int, syllable: int, language: s
             continue
         vowels = [k for k, symbol in enumerate(symbols) if inventory()[symbol].kind == "vowel"]
         main = vowels[0] if vowels else 0
-        edges = _edges(sign.start_s, sign.end_s, main, len(symbols))
+        spans = spread(symbols, sign.start_s, sign.end_s)
         for k, symbol in enumerate(symbols):
             place: PhonePlace = (
                 "nucleus" if (i, k) == (nucleus, main) else "onset" if (i, k) < (nucleus, main) else "coda"
             )
-            found.append(Phone(symbol=symbol, place=place, syllable=syllable, start_s=edges[k], end_s=edges[k + 1]))
+            found.append(Phone(symbol=symbol, place=place, syllable=syllable, start_s=spans[k][0], end_s=spans[k][1]))
     return found
 
 
@@ -73,9 +74,3 @@ def _joined(found: Sequence[Phone], symbols: Sequence[str], language: str) -> st
     if language == "ko" and symbols == ["h"]:
         return _ASPIRATED.get(before)
     return "ɚ" if language == "en" and symbols == ["ɹ"] and before in ("ə", "ɜ") else None
-
-
-def _edges(start_s: float, end_s: float, main: int, count: int) -> list[float]:
-    side_s = min(_SIDE_S, _SHARE * (end_s - start_s) / max(count - 1, 1))
-    before = [start_s + side_s * k for k in range(main + 1)]
-    return before + [end_s - side_s * k for k in reversed(range(count - main))]

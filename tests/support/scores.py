@@ -11,7 +11,7 @@ from autosing.songs.truth import SongTruth, SungNote, SungPhone, SungSyllable
 def star_score() -> Score:
     """4 s at 120: "sister" on two notes, a rest, "stars" over two notes (a slur). No times of phones."""
     phones = [
-        ("s", "onset", 0), ("ɪ", "nucleus", 0), ("s", "coda", 0), ("t", "onset", 1), ("ɚ", "nucleus", 1),
+        ("s", "onset", 0), ("ɪ", "nucleus", 0), ("s", "onset", 1), ("t", "onset", 1), ("ɚ", "nucleus", 1),
         ("s", "onset", 2), ("t", "onset", 2), ("ɑ", "nucleus", 2), ("ɹ", "coda", 2), ("z", "coda", 2),
     ]  # fmt: skip
     return Score(
