@@ -5,10 +5,11 @@ Shapes: T frames every FRAME_S, K frequency bins from 0 to half of SPEECH_RATE_H
 
 import re
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from autosing.songs.espeak import SPEECH_RATE_HZ, Espeak, SpokenPhone, Utterance
+from autosing.songs.espeak import SPEECH_RATE_HZ, SpokenPhone, Utterance
 from autosing.songs.singers import Singer, voice_name
 
 FRAME_S = 0.005
@@ -30,10 +31,16 @@ class SpokenWord:
     aperiodicity_TK: np.ndarray
 
 
+class Speaks(Protocol):
+    """What says words: eSpeak NG, or another engine with phones and their times."""
+
+    def say(self, text: str, voice: str, pitch: int, pitch_range: int = 0, rate_wpm: int = 150) -> Utterance: ...
+
+
 class SpeakingVoice:
     """A singer's words in one language, each analysed once. The order of words matters to eSpeak: see Espeak."""
 
-    def __init__(self, engine: Espeak, singer: Singer, language: str) -> None:
+    def __init__(self, engine: Speaks, singer: Singer, language: str) -> None:
         self._engine, self._singer = engine, singer
         self._voice = voice_name(singer, language)
         self._known: dict[str, SpokenWord] = {}

@@ -3,7 +3,8 @@
 Shapes: S samples, C channels, T frames of f0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from autosing.audio.io import Audio, resample
 from autosing.ids import seed_of
 from autosing.schemas.tables import Line, Word
-from autosing.songs.analysis import FRAME_S, SpeakingVoice, SpokenWord
+from autosing.songs.analysis import FRAME_S, SpeakingVoice, Speaks, SpokenWord
 from autosing.songs.band import SONG_RATE_HZ, play_band
 from autosing.songs.espeak import SPEECH_RATE_HZ, Espeak
 from autosing.songs.layout import PlacedPhone, PlacedSyllable, lay_out
@@ -58,10 +59,18 @@ class _PlannedLine:
     chords: list[str]
 
 
-def make_song(seed: int, index: int, singer: Singer, language: str, form: Form, speech: bool = True) -> MadeSong:
+def make_song(
+    seed: int,
+    index: int,
+    singer: Singer,
+    language: str,
+    form: Form,
+    speech: bool = True,
+    speaker: Callable[[], AbstractContextManager[Speaks]] = Espeak,
+) -> MadeSong:
     """The song is a function of the arguments alone: the same in any process, after whatever else was made."""
     rng = np.random.default_rng(seed_of("made song", seed, index))
-    with Espeak() as engine:
+    with speaker() as engine:
         voice = SpeakingVoice(engine, singer, language)
         plan, chords = _plan(voice, language, form, rng)
         spoken, spoken_words = speak_lines(voice, [line.text for line in plan], language) if speech else (None, [])

@@ -6,7 +6,7 @@ from pathlib import Path
 from autosing.audio.io import encode, save
 from autosing.schemas.tables import Line, Song
 from autosing.songs.natural_song import make_natural_song
-from autosing.songs.settings import SongsConfig, song_id
+from autosing.songs.settings import SongsConfig
 from autosing.songs.singers import SINGERS
 from autosing.songs.song import Form, MadeSong, make_song
 from autosing.songs.truth import save_truth
@@ -17,8 +17,12 @@ LICENCE = "CC0-1.0"
 
 def write_song(out: Path, config: SongsConfig, index: int) -> Song:
     """Make song number `index`. OUT/truth/<id>/ appears whole or not at all; the row is returned."""
-    song = _sing(config, index)
-    home = out / "truth" / song_id(index)
+    return write_made(out, _sing(config, index), config.audio_format)
+
+
+def write_made(out: Path, song: MadeSong, audio_format: str) -> Song:
+    """Its truth on disk, and its row."""
+    home = out / "truth" / song.truth.id
     with attempt(home) as folder:
         whole = folder / home.name
         whole.mkdir()
@@ -29,7 +33,7 @@ def write_song(out: Path, config: SongsConfig, index: int) -> Song:
     lines = song.truth.lines
     return Song(
         id=song.truth.id,
-        audio=encode(song.stems.mix, config.audio_format),
+        audio=encode(song.stems.mix, audio_format),
         lrc_lyrics="\n".join(_stamp(line) + line.text for line in lines),
         raw_lyrics="\n".join(line.text for line in lines),
         artist=song.truth.artist,
