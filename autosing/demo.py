@@ -23,7 +23,8 @@ from autosing.storage.store import digest_of, write_whole
 
 LEDGER = "_demo.json"
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
-SONGS = ("-n", "8", "--seed", "7", "--partitions", "2", "--lines", "2")
+SONGS = ("-n", "8", "--seed", "7", "--partitions", "2", "--lines", "2", "--voices", "mixed")
+"""Natural singers too, where their weights can be had; else `autosing songs` says so and has the others sing."""
 WEIGHTS = ("spleeter-2stems", "whisper-base", "ge2e")
 REMARK = (
     "A clip of the training songs, sung again: minutes of training on eight short songs teach these models those songs "
@@ -118,7 +119,7 @@ def plan(out: Path, configs: Path = CONFIGS) -> list[Step]:
             ),
             reads=("runs/*/model.safetensors", "dataset/index.json"),
             writes=("sung.wav", "sung.vocals.wav", "sung.lrc", "sung.json", "sung.npz"),
-            late_args=lambda: ("--reference", f"{corpus}#{first_clip(dataset)}", "--remark", REMARK),
+            late_args=lambda: ("--reference", f"{corpus}#{clip_to_sing(dataset, out / 'songs')}", "--remark", REMARK),
         ),
         Step(
             "report",
@@ -133,17 +134,22 @@ def plan(out: Path, configs: Path = CONFIGS) -> list[Step]:
     ]
 
 
-def first_clip(dataset: Path) -> str:
-    """The id of the first training clip that has music and words."""
+def clip_to_sing(dataset: Path, songs: Path) -> str:
+    """The id of the first training clip that has music and words, of a natural singer where there is one."""
     from autosing.schemas.sample import DatasetIndex
     from autosing.storage.shards import read_shard
 
     split = DatasetIndex.load(dataset).splits["train"]
-    for shard in split.shards:
-        for _, sample in read_shard(dataset / shard.path):
-            if sample.has("instrumental_codes") and sample.meta.words:
-                return sample.id
-    raise InputError(f"demo: no clip with words and music in {dataset}; remove {dataset.parent} and run it again")
+    samples = (sample for shard in split.shards for _, sample in read_shard(dataset / shard.path))
+    clips = [(s.id, s.meta.song) for s in samples if s.has("instrumental_codes") and s.meta.words]
+    if not clips:
+        raise InputError(f"demo: no clip with words and music in {dataset}; remove {dataset.parent} and run it again")
+    return next((clip for clip, song in clips if _is_natural(songs, song)), clips[0][0])
+
+
+def _is_natural(songs: Path, song: str) -> bool:
+    truth = songs / "truth" / song / "truth.json"
+    return truth.is_file() and json.loads(truth.read_text("utf-8")).get("voice") == "natural"
 
 
 def run_steps(steps: Sequence[Step], out: Path, program: Sequence[str] = PROGRAM) -> list[dict[str, Any]]:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from autosing.demo import LEDGER, Step, plan, run_steps
+from autosing.demo import LEDGER, Step, clip_to_sing, plan, run_steps
 from autosing.errors import InputError
+from support.datasets import make_dataset
 
 COPY = """
 import json, sys
@@ -72,3 +73,17 @@ def test_the_plans_commands_and_configs_exist(tmp_path: Path) -> None:
         assert all(Path(word).is_file() for word in step.args if word.endswith(".yaml")), step.name
     with pytest.raises(InputError, match="no configs"):
         plan(tmp_path, tmp_path / "none")
+
+
+def test_a_natural_singer_is_sung_again_where_there_is_one(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "dataset", {"train": 8}, groups=("meta", "semantic", "acoustic"))
+    songs = tmp_path / "songs"
+    first = clip_to_sing(tmp_path / "dataset", songs)
+    assert first == "train0-0", "nothing is known of who sings"
+    for song, truth in (("train0", {}), ("train2", {"voice": "natural"})):
+        (songs / "truth" / song).mkdir(parents=True)
+        (songs / "truth" / song / "truth.json").write_text(json.dumps(truth))
+    assert clip_to_sing(tmp_path / "dataset", songs).startswith("train2-")
+    make_dataset(tmp_path / "mute", {"train": 2}, groups=("meta", "semantic"))
+    with pytest.raises(InputError, match="no clip with words and music"):
+        clip_to_sing(tmp_path / "mute", songs)
