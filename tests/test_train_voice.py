@@ -77,7 +77,9 @@ def test_what_is_decoded_is_a_window_of_the_crop_at_its_own_place_and_only_after
     for _ in range(4):
         made_BS, true_BS = task._sound_of_window(fold_frames(frames_BDF, 2), batch)
         assert made_BS.shape == true_BS.shape == (1, 32 * 256)
-        near, far = (task.spectral(made_BS, x_BS)[0] for x_BS in (true_BS, batch["audio"].roll(64 * 256)[:, : 32 * 256]))
+        near, far = (
+            task.spectral(made_BS, x_BS)[0] for x_BS in (true_BS, batch["audio"].roll(64 * 256)[:, : 32 * 256])
+        )
         assert near < far
 
 

@@ -111,7 +111,7 @@ class Align(Stage[SongToAlign, Lyrics]):
         with AudioReader(row.vocals, f"vocals of {row.id}") as vocals:
             if all(np.abs(block_CS).max(initial=0.0) < QUIET for block_CS in vocals.mono_blocks(SAMPLE_RATE_HZ)):
                 return Rejected(row.id, "no_voice", f"{vocals.read_s:.1f} s of vocals, all below -60 dBFS")
-        found = self._emissions(row)
+        emissions = self._emissions(row)
         if not lines:
             if not self.config.transcribe:
                 return Rejected(row.id, "no_lyrics", "no line with words in lrc_lyrics and raw_lyrics")
@@ -120,9 +120,9 @@ class Align(Stage[SongToAlign, Lyrics]):
                 lines, language = transcribe(self.emit.whisper, voice_S, language, seed_of(self.name, row.id))
             source = TRANSCRIBED
             if not lines:
-                return Rejected(row.id, "no_words", f"no word recognised in {found.duration_s:.1f} s of voice")
-        language = language or likely_language(found.languages, script)
-        return self._placed(row.id, source, language, lines, found)
+                return Rejected(row.id, "no_words", f"no word recognised in {emissions.duration_s:.1f} s of voice")
+        language = language or likely_language(emissions.languages, script)
+        return self._placed(row.id, source, language, lines, emissions)
 
     def _emissions(self, row: SongToAlign) -> Emissions:
         with ExitStack() as files:
