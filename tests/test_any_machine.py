@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import soundfile as sf
 
 from autosing import cluster
-from autosing.audio.guard import Guard
+from autosing.audio.guard import Guard, idle_guard
 from autosing.cluster import ray_at
 from autosing.errors import InputError
 from autosing.schemas.tables import Song
@@ -93,3 +94,23 @@ def test_a_table_on_a_full_disk_is_named_and_nothing_of_it_is_left(tmp_path):
     with pytest.raises(InputError, match=r"index\.parquet: not written, the disk is full"), TableWriter(path, Song):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert not list(path.parent.iterdir())
+
+
+def test_a_fork_leaves_the_decoding_process_to_its_parent():
+    """The child killed it when it dropped its copy of the guard."""
+
+    def decoding_process() -> subprocess.Popen:
+        with idle_guard() as guard:
+            assert guard.inspect(wav()).num_samples == RATE
+            return guard._process
+
+    process = decoding_process()
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            code = int(decoding_process().pid == process.pid)
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    assert process.poll() is None and decoding_process() is process

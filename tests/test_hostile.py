@@ -24,10 +24,10 @@ GOOD = {f"good {k}.wav": song(f"good {k}") for k in range(3)}
 
 @pytest.fixture
 def treacherous(monkeypatch):
-    """Decoders of processes apart do as hostile files tell them, and have 1 s."""
+    """Decoding processes do what hostile files tell them, and have 1 s."""
     monkeypatch.setattr(guard, "_PROGRAM", hostile.TREACHEROUS)
-    monkeypatch.setattr(guard, "LIMITS", guard.Limits(seconds=1))
-    monkeypatch.setattr(guard, "_own", type(guard._own)())
+    monkeypatch.setattr(guard, "LIMITS", guard.Limits(seconds=0))
+    monkeypatch.setattr(guard, "_idle", [])
 
 
 def write(root: Path, files: dict[str, bytes]) -> Path:

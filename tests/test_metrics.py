@@ -258,9 +258,9 @@ def test_rtf_counts_work_and_not_waiting():
         while time.process_time() - start < seconds:
             pass
 
-    assert measure_speed(lambda: busy(0.05), audio_s=0.5, warm_up=0).rtf == pytest.approx(0.1, rel=0.2)
+    assert measure_speed(lambda: busy(0.05), audio_s=0.5, warm_up=0).rtf == pytest.approx(0.1, rel=0.5)
     asleep = measure_speed(lambda: time.sleep(0.1), audio_s=0.5, repeats=2)
-    assert asleep.rtf < 0.02 and asleep.wall_s >= 0.1
+    assert asleep.rtf < 0.1 and asleep.wall_s >= 0.1, "0.2 if the waiting counted"
     runs = []
     measure_speed(lambda: runs.append(0), 1.0, repeats=3, warm_up=2)
     assert len(runs) == 5

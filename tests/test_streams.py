@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from autosing import clock
 from autosing.audio.blocks import Tape, overlap_add, resampled
-from autosing.audio.guard import guard_of_thread
+from autosing.audio.guard import idle_guard
 from autosing.audio.io import Audio, Resampler, Writer, decode, decode_mono, encode, inspect, resample
 from autosing.clock import MODEL, in_model, spent, timed
 from autosing.config import Config
@@ -135,16 +136,26 @@ def test_a_tape_gives_every_sample_once():
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole_CS)
 
 
-def test_seconds_count_once_for_the_innermost_and_threads_take_turns_in_the_model():
+def test_seconds_count_once_for_the_innermost_and_threads_take_turns_in_the_model(monkeypatch):
+    class Clock:
+        now_s = 0.0
+
+        def perf_counter(self) -> float:
+            return self.now_s
+
+        thread_time = perf_counter
+
+    made = Clock()
+    monkeypatch.setattr(clock, "time", made)
     with timed() as ledger:
         with spent("decode"):
-            time.sleep(0.02)
+            made.now_s += 2
             with spent("resample"):
-                time.sleep(0.03)
+                made.now_s += 3
+            made.now_s += 4
         with in_model():
-            time.sleep(0.01)
-    assert 0.02 <= ledger.wall_s["decode"] < 0.03 <= ledger.wall_s["resample"]
-    assert ledger.wall_s[MODEL] >= 0.01
+            made.now_s += 1
+    assert ledger.wall_s == ledger.cpu_s == {"decode": 6, "resample": 3, MODEL: 1, "wait": 0}
     with spent("nobody asks"):
         pass
 
@@ -170,19 +181,21 @@ class Threaded:
 
 
 class InTurn(Stage[Heard, Threaded]):
-    """Notes how many threads are in the model and in the row at once."""
+    """Notes how many threads are in the model and in a row at once. `meet`: the first two rows wait for each other."""
 
     name, version, reads, takes, gives = "separate", 1, ("index",), Heard, Threaded
 
-    def __init__(self) -> None:
+    def __init__(self, meet: bool = False) -> None:
         super().__init__(Config())
+        self.meeting = threading.Barrier(2) if meet else None
         self.lock, self.rows, self.models, self.most_rows, self.most_models = threading.Lock(), 0, 0, 0, 0
 
     def apply(self, row: Heard) -> Threaded | Rejected:
         with self.lock:
             self.rows += 1
             self.most_rows = max(self.most_rows, self.rows)
-        time.sleep(0.002 * (row.audio[0] % 3))
+        if self.meeting is not None and row.audio[0] < 2:
+            self.meeting.wait(60)
         with in_model():
             self.models += 1
             self.most_models = max(self.most_models, self.models)
@@ -208,13 +221,13 @@ def make_corpus(corpus, cells):
 def test_rows_in_hand_give_the_same_tables_and_one_is_in_the_model(tmp_path):
     corpus, made = make_corpus(tmp_path, [bytes([i]) for i in range(20)]), {}
     for count in (1, 3):
-        stage = InTurn()
+        stage = InTurn(meet=count > 1)
         stage.rows_in_hand = count
         done = process_partition(stage, corpus, 0)
         paths = (table_path(corpus, 0, "separate"), rejects_path(corpus, 0, "separate"))
         made[count] = [path.read_bytes() for path in paths]
         assert (stage.most_rows > 1) == (count > 1) and stage.most_models == 1
-        assert done.spent[MODEL] >= 0.02 and done.began_at <= time.time()
+        assert done.spent[MODEL] >= 20 * 0.001 and done.began_at <= time.time()
     assert made[1] == made[3]
     assert [row.reason for row in read_rows(paths[1], Rejected)] == ["unlucky"]
 
@@ -224,9 +237,9 @@ def test_the_processes_that_decode_are_started_once_a_worker_not_once_a_partitio
         pids: ClassVar[list[int]] = []
 
         def apply(self, row):
-            guard = guard_of_thread()
-            guard.inspect(encode(Audio(np.zeros((1, 100), np.float32), 16_000), "wav"))
-            self.pids.append(guard._process.pid)
+            with idle_guard() as guard:
+                guard.inspect(encode(Audio(np.zeros((1, 100), np.float32), 16_000), "wav"))
+                self.pids.append(guard._process.pid)
             return super().apply(row)
 
     stage = Decoding()

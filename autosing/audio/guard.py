@@ -11,7 +11,8 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -72,8 +73,9 @@ class Guard:
     def close(self) -> None:
         if self._process is not None:
             self._socket.close()  # the process ends when its socket is closed
-            self._process.kill()
-            self._process.wait()
+            if self._owner == os.getpid():  # not in a fork of the process that started it
+                self._process.kill()
+                self._process.wait()
             self._process = None
 
     def __del__(self) -> None:
@@ -111,6 +113,7 @@ class Guard:
         return said
 
     def _start(self) -> None:
+        self._owner = os.getpid()
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
         with theirs:
@@ -125,25 +128,34 @@ class Guard:
             raise RuntimeError(f"the decoding process did not start (exit code {self._process.wait()})")
 
 
-_own = threading.local()
+_idle: list[Guard] = []
+"""Guards that no thread uses at the moment. A forked process must not use those of its parent."""
+os.register_at_fork(after_in_child=_idle.clear)
 
 
-def guard_of_thread() -> Guard:
-    """This thread's guard. A forked process starts its own."""
-    if getattr(_own, "pid", None) != os.getpid():
-        _own.pid, _own.guard = os.getpid(), Guard()
-    guard: Guard = _own.guard
-    return guard
+@contextmanager
+def idle_guard() -> Iterator[Guard]:
+    """A guard that no other thread uses; there are as many as threads that have decoded at the same time."""
+    try:
+        guard = _idle.pop()
+    except IndexError:
+        guard = Guard()
+    try:
+        yield guard
+    finally:
+        _idle.append(guard)
 
 
 def inspect_apart(audio: Encoded, name: str = "audio") -> Inspected:
-    """`inspect` for untrusted bytes, in the decoding process."""
-    return guard_of_thread().inspect(audio, name)
+    """`inspect` for untrusted bytes, in a decoding process."""
+    with idle_guard() as guard:
+        return guard.inspect(audio, name)
 
 
 def tags_apart(audio: Encoded) -> dict[str, str]:
-    """`read_tags` for untrusted bytes, in the decoding process."""
-    return guard_of_thread().tags(audio)
+    """`read_tags` for untrusted bytes, in a decoding process."""
+    with idle_guard() as guard:
+        return guard.tags(audio)
 
 
 def serve() -> None:

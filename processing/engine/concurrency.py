@@ -50,7 +50,7 @@ def apply_all(stage: Stage[Any, Any], rows: Iterator[tuple[str, Any]], partition
 
 @lru_cache
 def _pool(count: int, threads: int) -> ThreadPoolExecutor:
-    """One pool for the life of the process: each thread keeps a decoding process of its own (autosing.audio.guard)."""
+    """One pool for the life of the process."""
     return ThreadPoolExecutor(count, "apply", _compute_with, (threads,))
 
 
