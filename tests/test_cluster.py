@@ -18,13 +18,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
+from autosing.audio.io import Audio, encode
 from autosing.errors import InputError
 from processing.engine import runner
 from processing.engine.schedule import Schedule
 from processing.pipeline import PipelineConfig
+from processing.report import status
 from support.cluster_stages import make_corpus, stages, tables
 from support.datasets import make_dataset
 from train.cluster import _check_room
@@ -220,6 +223,21 @@ def test_one_two_and_four_workers_and_any_order_make_the_same_bytes(cluster, tmp
 
 
 @pytest.mark.slow
+def test_a_worker_that_dies_once_is_followed_by_another_and_the_bytes_are_the_same(tmp_path, monkeypatch):
+    sign = tmp_path / "died"
+    rows = [[f"once {sign}".encode(), b"a"], [b"b", b"c"], [b"d"]]
+    sign.touch()
+    wanted = undisturbed(tmp_path / "calm", rows)
+    sign.unlink()
+    corpus = make_corpus(tmp_path / "corpus", rows)
+    monkeypatch.setenv("PYTHONPATH", ENV["PYTHONPATH"])
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    result = runner.run(corpus, stages(), PipelineConfig(workers=2), "local")
+    assert sign.exists() and result.workers == 2 and len(result.done) == 6 and not result.failures
+    assert tables(corpus) == wanted and status(corpus) == status(tmp_path / "calm")
+
+
+@pytest.mark.slow
 def test_a_partition_that_kills_three_workers_is_set_aside_and_the_rest_is_done(cluster, tmp_path):
     corpus = make_corpus(tmp_path, [[b"a", b"b"], [b"c", b"deadly"], [b"d"]])
     run = process(corpus, "--address", cluster.address, "--workers", 2)
@@ -240,15 +258,8 @@ def test_a_partition_that_kills_three_workers_is_set_aside_and_the_rest_is_done(
 
 @pytest.mark.slow
 def test_a_submitted_job_processes_a_corpus_to_the_end(cluster, tmp_path):
-    corpus = tmp_path / "corpus"
-    songs = subprocess.run(
-        [sys.executable, "-m", "autosing", "songs", str(tmp_path / "songs"), "-n", "3", "--lines", "1", "--seed", "3"],
-        env=ENV, capture_output=True, text=True,
-    )  # fmt: skip
-    assert songs.returncode == 0, songs.stderr
-    subprocess.run(
-        [sys.executable, "-m", "autosing", "import", str(tmp_path / "songs"), str(corpus)], env=ENV, check=True
-    )
+    sounds = [Audio(0.1 * np.random.default_rng(k).standard_normal((1, 16_000)), 8000) for k in range(3)]
+    corpus = make_corpus(tmp_path / "corpus", [[encode(sound)] for sound in sounds])
     job = subprocess.run(
         [
             str(Path(sys.executable).parent / "ray"), "job", "submit", "--address",
@@ -298,20 +309,23 @@ def test_two_ranks_of_ray_train_learn_as_one_with_twice_the_batch(cluster, tmp_p
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_within_seconds_and_leaves_only_what_is_whole(tmp_path, number):
-    rows = [[random.Random(0).randbytes(5000)], *([b"slow" + bytes([k, i]) for i in range(200)] for k in range(2))]
+    rows = [
+        [random.Random(0).randbytes(5000)],
+        *([b"slow" + bytes([k]) + i.to_bytes(2) for i in range(2000)] for k in range(2)),
+    ]
     corpus = make_corpus(tmp_path / "corpus", rows)
     run = process(corpus, "--workers", 2)
     until(lambda: record(corpus)["made"] and len(list(corpus.glob("*/.*part"))) == 2)
     pids = family(run.pid)
     before = time.monotonic()
     os.kill(run.pid, number)
-    said = run.communicate(timeout=90)[1]
+    said = run.communicate(timeout=600)[1]
     seconds = time.monotonic() - before
     left = [pid for pid in pids if alive(pid)]
     print(f"\nended {seconds:.1f} s after the signal; {len(pids)} processes before, {len(left)} after")  # noqa: T201
     assert run.returncode == 128 + number, said
     assert "in this run) are kept; run the same command to continue" in said
-    assert seconds < 60, "it did not wait for the 100 s that a partition takes; 3 s where nothing else runs"
+    assert seconds < 300, "it did not wait for the 1000 s that a partition takes; 3 s where nothing else runs"
     assert not left and not list(corpus.rglob(".*part"))
     assert record(corpus)["state"] == "stopped"
 

@@ -1,24 +1,13 @@
-"""Gradients of two ranks equal those of one that has all the clips, whatever a task calls and leaves unused.
-
-Run as a script: one rank, which writes its gradients to stdout as JSON.
-"""
-
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+"""Gradients of two ranks equal those of one that has all the clips, whatever a task calls and leaves unused."""
 
 import pytest
 import torch
 from torch import nn
 from torch.distributed.tensor import DTensor
 
-from tests.test_loop import _free_port
+from support.ranks import run_ranks
 from train.distributed import Gradients, Ranks, join, leave
 from train.sharding import ShardedGradients
-
-ROOT = Path(__file__).parents[1]
 
 
 class Parts(nn.Module):
@@ -72,30 +61,21 @@ CASES = (None, 0, 3)
 
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
 def test_two_ranks_have_the_gradients_of_one(parallel):
-    world = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
-    world |= {"MASTER_PORT": str(_free_port())}
-    command = [sys.executable, "-m", "tests.test_gradients", parallel]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
-    ranks = [subprocess.Popen(command, env=world | {"RANK": str(k)}, **pipes) for k in range(2)]
+    def one_rank() -> list[dict]:
+        ranks = join("cpu")
+        found = [gradients_of(ranks.rank, ranks.world, case, parallel) for case in CASES]
+        leave()
+        return found
+
     wanted = [gradients_of(0, 1, case) for case in CASES]
     assert [held["generator.never.weight"] for held in wanted] == [None] * 3
     assert [held["generator.rare.weight"] is None for held in wanted] == [True, False, False]
-    for rank in ranks:
-        out, said = rank.communicate(timeout=200)
-        assert rank.returncode == 0, said
+    for found, said in run_ranks(one_rank):
         assert "find_unused_parameters" not in said
-        for here, there in zip(wanted, json.loads(out), strict=True):
+        for here, there in zip(wanted, found, strict=True):
             if parallel == "fsdp":
                 nought = {name: torch.zeros_like(p).tolist() for name, p in Parts().named_parameters()}
                 here = {k: nought[k.partition(".")[2]] if v is None else v for k, v in here.items()}
             assert {name for name in here if here[name] is None} == {name for name in there if there[name] is None}
             for name in [name for name in here if here[name] is not None]:
                 torch.testing.assert_close(torch.tensor(there[name]), torch.tensor(here[name]))
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    ranks = join("cpu")
-    found = [gradients_of(ranks.rank, ranks.world, case, sys.argv[1]) for case in CASES]
-    leave()
-    sys.stdout.write(json.dumps(found))

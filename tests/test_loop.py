@@ -1,10 +1,5 @@
 """The training loop: what is resumed equals what was never interrupted; what is refused is refused in words."""
 
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -18,6 +13,7 @@ from autosing.checkpoint import ModelFile, load_model
 from autosing.config import Config
 from autosing.errors import InputError
 from support.datasets import make_dataset
+from support.ranks import run_ranks
 from train import callbacks, launch, tasks
 from train.loop import run_steps
 from train.record import read_metrics
@@ -314,11 +310,12 @@ def test_a_phase_may_have_a_rate_of_its_own(data, tmp_path):
 
 def test_two_ranks_train_as_one_with_twice_the_batch(data, tmp_path):
     words = ["steps=3", "device=cpu", "log_every=1", "task.dropout=0.0"]
-    # Processes of their own: a fork of one whose torch threads have worked hangs.
-    world = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
-    command = [sys.executable, __file__, str(data), str(tmp_path / "two"), *words, "batch_size=2"]
-    ranks = [subprocess.Popen(command, env=world | {"RANK": str(k)}) for k in range(2)]
-    assert [rank.wait(200) for rank in ranks] == [0, 0]
+
+    def one_rank() -> None:
+        launch.task_class = lambda name: Pair
+        launch.train("pair", data, tmp_path / "two", overrides=[*words, "batch_size=2"])
+
+    run_ranks(one_rank)
     held = torch.load(tmp_path / "two/checkpoints/step-000000003.pt", weights_only=True)
     assert held["position"] == {"next": 12, "ahead": []} and held["step"] == 3
     launch.train("pair", data, tmp_path / "one", overrides=[*words, "batch_size=4"])
@@ -328,14 +325,3 @@ def test_two_ranks_train_as_one_with_twice_the_batch(data, tmp_path):
         assert {k: v for k, v in here.items() if k.endswith("loss")} == pytest.approx(
             {k: v for k, v in there.items() if k.endswith("loss")}, rel=1e-4
         )
-
-
-def _free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-if __name__ == "__main__":  # one rank of the test above
-    launch.task_class = lambda name: Pair
-    launch.train("pair", Path(sys.argv[1]), Path(sys.argv[2]), overrides=sys.argv[3:])

@@ -1,22 +1,16 @@
 """The runner: every row counted, done work kept, and the same bytes whatever the workers."""
 
-import json
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autosing.audio.io import Audio, encode
 from autosing.config import Config, load_config
 from autosing.errors import InputError
-from autosing.schemas.tables import Song
 from autosing.stage import Rejected, Stage
 from autosing.storage.tables import TableMeta, read_meta, read_rows, rejects_path, table_path
 from processing.engine import runner
@@ -87,17 +81,6 @@ class Cut(Stage[Sized, Part]):
 
     def apply(self, row: Sized) -> list[Part]:
         return [Part(f"{row.id}-{i}", row.title) for i in range(row.size % 3 + 1)]
-
-
-class DiesOnce(Measure):
-    """Ends its process at the first try at each partition. The sign that it did lies beside the corpus."""
-
-    def apply(self, row: Heard) -> Loud | Rejected:
-        sign = Path(os.environ["AUTOSING_TEST_SIGN"])
-        if not sign.exists():
-            sign.touch()
-            os._exit(1)
-        return super().apply(row)
 
 
 def stages(gain: int = 2) -> list:
@@ -232,25 +215,3 @@ def test_bad_input_of_the_command(tmp_path):
     pq.write_table(pa.table({"id": ["a"], "sound": [b"a"]}), tmp_path / "d" / "0" / "index.parquet")
     with pytest.raises(InputError, match="no column audio"):
         run(tmp_path / "d", stages(), PipelineConfig(), "inline")
-
-
-@pytest.mark.ray
-def test_workers_change_nothing_and_a_dead_one_is_followed_by_another(tmp_path, monkeypatch):
-    import ray
-
-    rng = np.random.default_rng(1)
-    sounds = [encode(Audio(0.1 * rng.standard_normal((1, 800)).astype(np.float32), 8000)) for _ in range(9)]
-    rows = [[(f"s{k}{i}", sounds[3 * k + i]) for i in range(3)] for k in range(3)]
-    one, two = make_corpus(tmp_path / "one", rows), make_corpus(tmp_path / "two", rows)
-    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    assert run(one, stages(), PipelineConfig(workers=1), "inline").kept == 0
-    monkeypatch.setenv("AUTOSING_TEST_SIGN", str(tmp_path / "died"))
-    dying = [DiesOnce(LoudConfig()), Cut(Config())]
-    result = run(two, dying, PipelineConfig(workers=2), "local")
-    assert (tmp_path / "died").exists() and not result.failures
-    assert result.workers == 2 and len(result.done) == 6
-    assert tables(one) == tables(two)
-    assert json.dumps(status(one)) == json.dumps(status(two))
-    assert {row.id for k in range(3) for row in read_rows(table_path(two, k, "index"), Song)} == {
-        f"s{k}{i}" for k in range(3) for i in range(3)
-    }

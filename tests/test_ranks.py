@@ -1,19 +1,15 @@
-"""What a task gathers beside its gradients, two ranks gather as one with twice the batch. Run as a script: one rank."""
+"""What a task gathers beside its gradients, two ranks gather as one with twice the batch."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from support.datasets import make_dataset
-from tests.test_loop import _free_port
+from support.ranks import run_ranks
 from train.launch import train
 from train.tasks.semantic import TrainSemantic
 
-ROOT = Path(__file__).parents[1]
 # A rate that moves no weight: each rank draws noise of its own, so that weights would part.
 STILL = ["lr=1e-12", "schedule=const", "device=cpu"]
 WORDS = {
@@ -41,7 +37,6 @@ def stand_in_for_the_encoder() -> None:
 
 
 def one_rank(task: str, data: Path, run: Path, batch_size: int) -> None:
-    torch.set_num_threads(1)
     stand_in_for_the_encoder()
     train(task, data, run, overrides=[*STILL, *WORDS[task], f"batch_size={batch_size}"])
 
@@ -49,13 +44,8 @@ def one_rank(task: str, data: Path, run: Path, batch_size: int) -> None:
 @pytest.mark.parametrize("task", WORDS)
 def test_two_ranks_gather_what_one_with_twice_the_batch_does(task, tmp_path):
     make_dataset(tmp_path / "data", {"train": 12, "valid": 0}, groups=("meta", "pitch", "audio"))
-    alone = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
-    world = {**alone, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
-    script = [sys.executable, "-m", "tests.test_ranks", task, str(tmp_path / "data")]
-    two = [*script, str(tmp_path / "two"), "2"]
-    ranks = [subprocess.Popen(two, env=world | {"RANK": str(k)}, cwd=ROOT) for k in range(2)]
-    ranks.append(subprocess.Popen([*script, str(tmp_path / "one"), "4"], env=alone, cwd=ROOT))
-    assert [rank.wait(200) for rank in ranks] == [0, 0, 0]
+    for name, world, batch_size in (("two", 2, 2), ("one", 1, 4)):
+        run_ranks(lambda name=name, size=batch_size: one_rank(task, tmp_path / "data", tmp_path / name, size), world)
     held = {}
     for name in ("one", "two"):
         (path,) = (tmp_path / name / "checkpoints").iterdir()
@@ -63,7 +53,3 @@ def test_two_ranks_gather_what_one_with_twice_the_batch_does(task, tmp_path):
         held[name] = {key: value for key, value in modules.items() if key.startswith(GATHERED[task])}
     assert held["one"] and held["one"].keys() == held["two"].keys()
     torch.testing.assert_close(held["one"], held["two"])
-
-
-if __name__ == "__main__":
-    one_rank(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))

@@ -1,12 +1,7 @@
-"""fully_shard trains what DDP trains: two ranks as one, resumed as if uninterrupted, by any ranks, sharded or not.
-
-Run as a script: one rank, which carries out several runs.
-"""
+"""fully_shard trains what DDP trains: two ranks as one, resumed as if uninterrupted, by any ranks, sharded or not."""
 
 import os
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,11 +11,11 @@ import torch
 from autosing.checkpoint import load_model
 from autosing.errors import InputError
 from support.datasets import make_dataset
-from tests.test_loop import Pair, _free_port
+from support.ranks import free_port, run_ranks
+from tests.test_loop import Pair
 from train import launch
 from train.launch import train
 
-ROOT = Path(__file__).parents[1]
 WORDS = [
     "device=cpu", "log_every=1", "save_every=3", "keep_checkpoints=9", "listen_every=6", "valid_every=6", "lr=0.01",
     "schedule=const", "ema_decay=0.9", "task.dropout=0.0", "task.nan_at=[2]",
@@ -29,7 +24,7 @@ RUNS = (("whole", "fsdp", 6, False), ("cut", "fsdp", 3, False), ("cut", "fsdp", 
 
 
 def one_rank(data: Path, out: Path, ports: list[str]) -> None:
-    torch.set_num_threads(1)
+    """Several runs, one after another."""
     launch.task_class = lambda name: Pair
     for port, (name, parallel, steps, resume) in zip(ports, RUNS, strict=True):
         while resume and not (out / name / "checkpoints/step-000000003.pt").is_file():
@@ -44,14 +39,11 @@ def runs(tmp_path_factory):
     """A folder with what two ranks made, and what one made with twice the batch: `one`."""
     out = tmp_path_factory.mktemp("runs")
     make_dataset(out / "data", groups=("meta", "semantic"))
-    world = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
-    command = [sys.executable, "-m", "tests.test_sharded", str(out / "data"), str(out)]
-    command += [str(_free_port()) for _ in RUNS]
-    ranks = [subprocess.Popen(command, env=world | {"RANK": str(k)}, cwd=ROOT) for k in range(2)]
+    ports = [str(free_port()) for _ in RUNS]
+    run_ranks(lambda: one_rank(out / "data", out, ports))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(launch, "task_class", lambda name: Pair)
         train("pair", out / "data", out / "one", overrides=[*WORDS, "batch_size=2", "accumulate=2", "steps=6"])
-    assert [rank.wait(200) for rank in ranks] == [0, 0]
     return out
 
 
@@ -85,9 +77,5 @@ def test_what_was_saved_sharded_is_gone_on_with_by_one_rank_alone(runs, monkeypa
 
 def test_a_task_that_writes_its_own_weights_is_not_sharded(tmp_path):
     make_dataset(tmp_path / "data", groups=("meta", "audio"))
-    with pytest.raises(InputError, match="task semantic writes its own weights"):
+    with pytest.raises(InputError, match="task semantic writes its weights itself"):
         train("semantic", tmp_path / "data", tmp_path / "run", overrides=["parallel=fsdp"])
-
-
-if __name__ == "__main__":
-    one_rank(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

@@ -88,5 +88,5 @@ def test_singers_by_folder_of_what_has_no_folders_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"--singers-from folder: .*1\.wav is one song"):
         import_corpus(source / "1.wav", tmp_path / "c", singers_from="folder")
     import_corpus(source, tmp_path / "c")
-    with pytest.raises(InputError, match="is a corpus, whose singers are in its column artist"):
+    with pytest.raises(InputError, match="is a corpus, which has the singers in its column artist"):
         import_corpus(tmp_path / "c", tmp_path / "d", singers_from="none")

@@ -1,7 +1,8 @@
 """`autosing process` with two stages that take their time, for test_cluster.py: `python -m support.cluster_stages ...`.
 
-A row's bytes say what happens to it: b"deadly" ends its worker as the kernel does, b"slow" takes half a second
-(or $SLOW_S), b"meet FOLDER" waits until as many workers as the file FOLDER/wanted says have come to such a row.
+A row's bytes say what happens to it: b"deadly" ends its worker as the kernel does, b"once FILE" does so unless FILE is
+there, and makes FILE, b"slow" takes half a second (or $SLOW_S), b"meet FOLDER" waits until as many workers as the file
+FOLDER/wanted says have come to such a row.
 """
 
 import hashlib
@@ -49,6 +50,9 @@ class Listen(Stage[Heard, Digest]):
 
     def apply(self, row: Heard) -> Digest:
         if row.audio.startswith(b"deadly"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if row.audio.startswith(b"once ") and not (sign := Path(row.audio[5:].decode())).exists():
+            sign.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         if row.audio.startswith(b"slow"):
             time.sleep(float(os.environ.get("SLOW_S", "0.5")))

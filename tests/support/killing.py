@@ -1,7 +1,6 @@
 """A function that commits -> the same function in a process of its own, killed at a commit point or after a while.
 
-The process is forked from a server that has imported what such functions need and done nothing else, because polars
-hangs in a fork of a process that has used it. SIGKILL: nothing is cleaned up or flushed.
+SIGKILL: nothing is cleaned up or flushed.
 """
 
 import multiprocessing
@@ -9,7 +8,6 @@ import os
 import pickle
 import select
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -17,17 +15,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Literal
 
-from ray import cloudpickle
-
 from autosing.storage import store
-
-_PRELOADED = [
-    "pytest.__main__", "ray.cloudpickle", "webdataset.writer", "pandas", "_strptime", "autosing.pretrained",
-    "dataset_builder.build", "processing.engine.runner", "processing.engine.record", "processing.engine.worker",
-    "processing.importer.importer", "processing.report",
-]  # fmt: skip
-"""Imported once, in the server. pyarrow imports pandas, if it is installed, with its first array: 1.7 CPU s that each
-process would spend anew."""
+from support.forked import fork_server, pickled, take_environment
 
 
 @dataclass(frozen=True)
@@ -52,11 +41,9 @@ def in_process(
     `kill_after_s`: when it is killed from outside. `start`: "fork" forks this process itself, as for a loader's worker.
     Raises RuntimeError with the trace if `work` failed by itself.
     """
-    context: Any = multiprocessing.get_context(start)
-    context.set_forkserver_preload(_PRELOADED)
-    cloudpickle.register_pickle_by_value(sys.modules[work.__module__])
+    context: Any = fork_server() if start == "forkserver" else multiprocessing.get_context(start)
     reader, writer = context.Pipe(duplex=False)
-    child = context.Process(target=_child, args=(cloudpickle.dumps(work), writer, kill_at, dict(os.environ)))
+    child = context.Process(target=_child, args=(pickled(work), writer, kill_at, dict(os.environ)))
     child.start()
     started = time.monotonic()
     writer.close()
@@ -74,8 +61,7 @@ def in_process(
 
 
 def _child(work: bytes, connection: Connection, kill_at: int | None, environment: dict[str, str]) -> None:
-    os.environ.clear()
-    os.environ.update(environment)
+    take_environment(environment)
     writer = connection.fileno()
     passages = 0
 
