@@ -199,7 +199,7 @@ def test_bad_corpora_are_refused_by_name(corpus, tmp_path):
         room.build(tmp_path / "c", tmp_path / "d", CONFIG)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.doc").touch()
-    with pytest.raises(InputError, match="no dataset; give an empty"):
+    with pytest.raises(InputError, match="not a dataset; give an empty"):
         room.build(corpus, tmp_path / "mine", CONFIG)
     with pytest.raises(InputError, match="train needs some"):
         BuildConfig.build({"valid": 0.6, "test": 0.5})
@@ -230,7 +230,7 @@ def test_a_dataset_is_of_one_codec_and_one_codebook_and_of_those_that_are_there(
     assert record_of([made_with(table, k, key, name, now) for k in range(2)]).digest == now
     with pytest.raises(InputError, match=f"{table}.parquet of partition 1 was made with"):
         record_of([made_with(table, 0, key, name, now), made_with(table, 1, key, name, other)])
-    with pytest.raises(InputError, match=f"{name} was another file then .*process"):
+    with pytest.raises(InputError, match=f"was made with another {name} .*process"):
         record_of([made_with(table, k, key, name, other) for k in range(2)])
 
 

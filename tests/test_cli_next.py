@@ -138,7 +138,7 @@ def test_paths_are_wrapped_and_never_cut(monkeypatch, capsys):
     ("word", "says"),
     [
         ("x=[1", r"'\[1' is not readable as YAML .*correct or quote it"),
-        ("lr=2020-01-01", "neither number, text, list nor mapping.*quote what is meant as text"),
+        ("lr=2020-01-01", "neither number, text, list nor mapping.*quote values that are text"),
         ("lr={1, 2", "not readable as YAML"),
         ("lr=!!set {a}", "neither number"),
         ("a: b=1", "unknown key"),

@@ -30,6 +30,7 @@ from processing.pipeline import PipelineConfig
 from processing.report import status
 from support.cluster_stages import make_corpus, stages, tables
 from support.datasets import make_dataset
+from support.ranks import free_port
 from train.cluster import _check_room
 from train.record import read_metrics
 
@@ -39,6 +40,7 @@ ENV = {
     "OMP_NUM_THREADS": "1",
 }  # fmt: skip
 pytestmark = pytest.mark.ray
+_TRIES = 5
 
 
 def started(*words: object, **options: Any) -> subprocess.Popen:
@@ -63,7 +65,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def until(what: Callable[[], Any], seconds: float = 300.0) -> Any:
+def until(what: Callable[[], Any], seconds: float = 900.0) -> Any:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if found := what():
@@ -79,24 +81,32 @@ def cut_off(pids: set[int]) -> None:
             os.kill(pid, number)
 
 
-def free_port() -> int:
+def answers(port: int) -> bool:
     with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+        return s.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Cluster:
-    """`ray start` as on a real one: a head of four cores with its dashboard; nodes of two."""
+    """`ray start` as on a real one: a head of four cores with its dashboard; nodes of two.
+
+    On a busy machine a part of Ray may need longer than the 30 s that Ray gives it; then all of it ends, and is started
+    again.
+    """
 
     def __init__(self) -> None:
         self.folder = tempfile.mkdtemp(prefix="ray")
-        self.port, self.dashboard = free_port(), free_port()
-        self.address = f"127.0.0.1:{self.port}"
-        self.head = self._ray(
-            "--head", f"--port={self.port}", "--num-cpus=4", "--dashboard-host=127.0.0.1",
-            f"--dashboard-port={self.dashboard}", f"--temp-dir={self.folder}",
-        )  # fmt: skip
-        self._answers(self.port)
+        for _ in range(_TRIES):
+            self.port, self.dashboard, client = free_port(), free_port(), free_port()
+            self.address = f"127.0.0.1:{self.port}"
+            self.head = self._ray(
+                "--head", f"--port={self.port}", "--num-cpus=4", "--dashboard-host=127.0.0.1",
+                f"--dashboard-port={self.dashboard}", f"--temp-dir={self.folder}",
+                f"--ray-client-server-port={client}",
+            )  # fmt: skip
+            until(lambda port=client: self.head.poll() is not None or answers(port))  # the client's server comes last
+            if self.head.poll() is None:
+                return
+        pytest.fail(f"Ray has not started in {_TRIES} tries")
 
     def _ray(self, *words: str) -> subprocess.Popen:
         common = ("--block", "--node-ip-address=127.0.0.1", "--object-store-memory=100000000")
@@ -105,14 +115,21 @@ class Cluster:
         return started(ray, "start", *common, *agent, *words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def node(self) -> subprocess.Popen:
-        return self._ray(f"--address={self.address}", "--num-cpus=2", "--num-gpus=1")
-
-    def _answers(self, port: int) -> None:
-        def answers() -> bool:
-            with socket.socket() as s:
-                return s.connect_ex(("127.0.0.1", port)) == 0
-
-        until(answers)
+        """One more node, which has joined the head: six cores together."""
+        for _ in range(_TRIES):
+            node = self._ray(f"--address={self.address}", "--num-cpus=2", "--num-gpus=1")
+            joined = started(
+                sys.executable, "-c",
+                f"import ray, time; ray.init('{self.address}', logging_level=40, log_to_driver=False)\n"
+                "while ray.cluster_resources().get('CPU', 0) < 6: time.sleep(0.2)\n",
+            )  # fmt: skip
+            until(lambda joined=joined, node=node: joined.poll() is not None or node.poll() is not None)
+            if node.poll() is None:
+                assert joined.returncode == 0
+                return node
+            joined.kill()
+            joined.wait()
+        pytest.fail(f"no node has joined in {_TRIES} tries")
 
     def end(self) -> None:
         pids = family(self.head.pid)
@@ -157,7 +174,6 @@ def test_a_node_that_is_lost_at_work_costs_time_and_nothing_else(cluster, tmp_pa
     corpus = make_corpus(tmp_path / "wild", rows)
     node = cluster.node()
     try:
-        joined = cluster_with(cluster, 6)
         (tmp_path / "wanted").write_text("6")
         run = process(corpus, "--address", cluster.address)
         held: dict[str, Any] = {}
@@ -175,28 +191,18 @@ def test_a_node_that_is_lost_at_work_costs_time_and_nothing_else(cluster, tmp_pa
         assert held["made"] and held["begun"], "the run ended before the node was at work a second time"
         victims = family(node.pid)
         cut_off(victims)
-        said = run.communicate(timeout=600)[1]
+        said = run.communicate(timeout=1200)[1]
     finally:
         if node.poll() is None:
             node.kill()
     what = f"{len(victims)} processes of a node that had committed {held['made']} and begun {held['begun']}"
-    print(f"\n{joined} cores; killed {what}")  # noqa: T201
+    print(f"\nkilled {what}")  # noqa: T201
     assert run.returncode == 0, said
     assert re.search(r"(its node was lost|its worker died .*); another worker will retry it", said), said
     told = record(corpus)
     assert told["state"] == "done" and len(told["made"]) == 28
     assert {m["worker"] for m in held["made"]} <= {m["worker"] for m in told["made"]}
     assert tables(corpus) == wanted and not list(corpus.rglob(".*part"))
-
-
-def cluster_with(cluster: Cluster, cpus: int) -> int:
-    """Wait until the cluster holds so many cores."""
-    ask = (
-        f"import ray; ray.init('{cluster.address}', logging_level=40, log_to_driver=False); import time\n"
-        f"while ray.cluster_resources().get('CPU', 0) < {cpus}: time.sleep(0.2)\n"
-    )
-    subprocess.run([sys.executable, "-c", ask], env=ENV, check=True, timeout=600)
-    return cpus
 
 
 @pytest.mark.slow
@@ -241,7 +247,7 @@ def test_a_worker_that_dies_once_is_followed_by_another_and_the_bytes_are_the_sa
 def test_a_partition_that_kills_three_workers_is_set_aside_and_the_rest_is_done(cluster, tmp_path):
     corpus = make_corpus(tmp_path, [[b"a", b"b"], [b"c", b"deadly"], [b"d"]])
     run = process(corpus, "--address", cluster.address, "--workers", 2)
-    said = run.communicate(timeout=600)[1]
+    said = run.communicate(timeout=1200)[1]
     assert run.returncode == 1, said
     assert said.count("another worker will retry it") == 2
     assert "listen, partition 1: set aside after 3 workers died on it" in said and "because of it: write" in said
@@ -266,7 +272,7 @@ def test_a_submitted_job_processes_a_corpus_to_the_end(cluster, tmp_path):
             f"http://127.0.0.1:{cluster.dashboard}", "--", sys.executable, "-m", "autosing", "process", str(corpus),
             "--address", "auto", "--stages", "separate", "--set", "separate.separator=none",
         ],
-        env=ENV, capture_output=True, text=True, timeout=600,
+        env=ENV, capture_output=True, text=True, timeout=1200,
     )  # fmt: skip
     assert job.returncode == 0 and "succeeded" in job.stdout, job.stdout + job.stderr
     assert len(list(corpus.glob("*/separate.parquet"))) == len(list(corpus.glob("*/index.parquet"))) > 0
@@ -292,7 +298,7 @@ def test_two_ranks_of_ray_train_learn_as_one_with_twice_the_batch(cluster, tmp_p
                 *(sys.executable, "-m", "autosing", "train", "t2s", "--data", str(tmp_path / "data")),
                 *("--run", str(tmp_path / run), *words, *more),
             ],
-            env=ENV, capture_output=True, text=True, timeout=600,
+            env=ENV, capture_output=True, text=True, timeout=1200,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return [{k: v for k, v in row.items() if k.endswith("loss")} for row in read_metrics(tmp_path / run)]
@@ -319,7 +325,7 @@ def test_ctrl_c_ends_within_seconds_and_leaves_only_what_is_whole(tmp_path, numb
     pids = family(run.pid)
     before = time.monotonic()
     os.kill(run.pid, number)
-    said = run.communicate(timeout=600)[1]
+    said = run.communicate(timeout=1200)[1]
     seconds = time.monotonic() - before
     left = [pid for pid in pids if alive(pid)]
     print(f"\nended {seconds:.1f} s after the signal; {len(pids)} processes before, {len(left)} after")  # noqa: T201

@@ -144,7 +144,7 @@ def test_gpu_hours_are_told_only_where_a_gpu_was_measured():
 
 def test_more_jobs_than_can_be_played_are_bounded(monkeypatch):
     _, played = forecast(known(), Target(4000, machines=4))
-    monkeypatch.setattr(plan, "_PLAYED_JOBS", 10)
+    monkeypatch.setattr(plan, "_MAX_SIMULATED_JOBS", 10)
     _, bounded = forecast(known(), Target(4000, machines=4))
     assert played["wall_hours"] <= bounded["wall_hours"] < 1.02 * played["wall_hours"]
 

@@ -136,13 +136,13 @@ def test_without_network_the_error_says_what_to_fetch_and_where_to_put_it_at_onc
 def test_every_timeout_of_a_host_is_reported_alike(shelf, monkeypatch, late, while_reading):
     """urllib raises a TimeoutError or wraps it, depending on whether it connects or reads. CI met both."""
 
-    class Stalled(contextlib.nullcontext):
+    class Stalled:
         def read(self, size):
             raise late
 
     def open_url(url, timeout):
         if while_reading:
-            return Stalled()
+            return contextlib.nullcontext(Stalled())
         raise late
 
     monkeypatch.setattr(urllib.request, "urlopen", open_url)

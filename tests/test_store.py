@@ -196,7 +196,7 @@ def test_training_from_a_store_is_training_from_a_disk(port, tmp_path, monkeypat
     plan = launch.make_plan("t2s", home, tmp_path / "other", None, words)
     carried = []
     monkeypatch.setattr(cluster, "run_rank", lambda plan, say: carried.append(plan))
-    cluster._be_a_rank(cluster._as_words(plan) | {"folder": "."})
+    cluster._run_rank(cluster._as_dict(plan) | {"folder": "."})
     assert carried == [plan], "a rank on another node knows the store as well"
 
 
