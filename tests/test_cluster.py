@@ -316,17 +316,20 @@ def test_two_ranks_of_ray_train_learn_as_one_with_twice_the_batch(cluster, tmp_p
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_within_seconds_and_leaves_only_what_is_whole(tmp_path, number):
     rows = [
-        [random.Random(0).randbytes(5000)],
+        [random.Random(0).randbytes(500_000)],  # the largest partition goes first
         *([b"slow" + bytes([k]) + i.to_bytes(2) for i in range(2000)] for k in range(2)),
     ]
     corpus = make_corpus(tmp_path / "corpus", rows)
     run = process(corpus, "--workers", 2)
-    until(lambda: record(corpus)["made"] and len(list(corpus.glob("*/.*part"))) == 2)
-    pids = family(run.pid)
-    before = time.monotonic()
-    os.kill(run.pid, number)
-    said = run.communicate(timeout=1200)[1]
-    seconds = time.monotonic() - before
+    try:
+        until(lambda: record(corpus)["made"] and len(list(corpus.glob("*/.*part"))) == 2)
+        pids = family(run.pid)
+        before = time.monotonic()
+        os.kill(run.pid, number)
+        said = run.communicate(timeout=900)[1]
+        seconds = time.monotonic() - before
+    finally:
+        run.kill()
     left = [pid for pid in pids if alive(pid)]
     print(f"\nended {seconds:.1f} s after the signal; {len(pids)} processes before, {len(left)} after")  # noqa: T201
     assert run.returncode == 128 + number, said
