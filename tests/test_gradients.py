@@ -3,11 +3,9 @@
 import pytest
 import torch
 from torch import nn
-from torch.distributed.tensor import DTensor
 
 from support.ranks import run_ranks
-from train.distributed import Gradients, Ranks, join, leave
-from train.sharding import ShardedGradients
+from train.distributed import Gradients, Ranks, is_sharded, join, leave
 
 
 class Parts(nn.Module):
@@ -28,6 +26,8 @@ def gradients_of(rank, world, rare_batch, parallel="ddp"):
     modules = nn.ModuleDict({"discriminator": nn.Linear(4, 1), "generator": Parts()})
     names = list(modules.state_dict())
     if parallel == "fsdp":
+        from train.sharding import ShardedGradients  # importing it takes seconds, which collecting tests need not
+
         gradients = ShardedGradients(modules, Ranks(rank, world, torch.device("cpu")))
     else:
         gradients = Gradients(modules, world)
@@ -52,7 +52,7 @@ def gradients_of(rank, world, rare_batch, parallel="ddp"):
 
 
 def whole(gradient):
-    return gradient.full_tensor() if isinstance(gradient, DTensor) else gradient
+    return gradient.full_tensor() if is_sharded(gradient) else gradient
 
 
 CASES = (None, 0, 3)

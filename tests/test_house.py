@@ -1,6 +1,7 @@
 """The repository is consistent: documented commands exist, imports are declared, settings are read."""
 
 import ast
+import functools
 import importlib.util
 import inspect
 import os
@@ -161,21 +162,22 @@ def test_every_import_of_ours_names_something_that_is_there() -> None:
         file = HOUSE.joinpath(*module.split("."))
         source = file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
         assert source in TREES, f"{path}: imports {module}"
-        held = _names(TREES[source]) | {p.stem for p in file.glob("*")}
+        held = _names(source) | {p.stem for p in file.glob("*")}
         assert name is None or name in held, f"{path}: imports {name} from {module}"
 
 
-def _names(tree: ast.Module) -> set[str]:
-    """What a module holds at its top level."""
+@functools.cache
+def _names(source: Path) -> frozenset[str]:
+    """What a module defines, imports and assigns."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(TREES[source]):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             found.add(node.name)
         elif isinstance(node, ast.Import | ast.ImportFrom):
             found |= {alias.asname or alias.name for alias in node.names}
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             found.add(node.id)
-    return found
+    return frozenset(found)
 
 
 def test_nothing_is_looked_for_outside_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
