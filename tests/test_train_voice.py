@@ -119,6 +119,21 @@ def test_a_vocoder_resumes_is_loaded_and_may_be_tuned(data, tmp_path):
     assert all(not torch.equal(tuned[name], whole[name]) for name in whole if name.endswith("weight")), "every part"
 
 
+def test_a_model_of_mel_frames_learns_with_the_sound_of_its_vocoder_or_without_any(data, tmp_path):
+    train("vocoder", data, tmp_path / "voc", None, [*VOCODER, "steps=1", "task.model.mel.bands=40"], False)
+    mel = [*SVC, "task.space=log_mel", "steps=1"]
+    with pytest.raises(InputError, match="no vocoder is given"):
+        train("svc_flow", data, tmp_path / "none", None, mel, False)
+    train("svc_flow", data, tmp_path / "mute", None, [*mel, "task.sound_weight=0"], False)
+    train("svc_flow", data, tmp_path / "run", None, [*mel, f"task.vocoder={tmp_path / 'voc'}"], False)
+    assert "sound" in next(row for row in read_metrics(tmp_path / "run") if "loss" in row)
+    assert load_model(tmp_path / "run", "svc_flow").config["space"]["mel"]["bands"] == 40, "the vocoder's"
+    with pytest.raises(InputError, match=r"bands 40 \(need 100\)"):
+        train(
+            "svc_flow", data, tmp_path / "odd", None, [*mel, f"task.vocoder={tmp_path / 'voc'}", "task.mel={}"], False
+        )
+
+
 def test_the_discriminators_loss_reaches_no_generator(data):
     task = TrainVocoder(VocoderSettings(crop_frames=16), DatasetIndex.load(data))
     batch = {"audio": 0.1 * torch.randn(1, 4096), "f0": torch.full((1, 16), 200.0), "blur": torch.ones(1)}

@@ -1,4 +1,5 @@
-"""A dataset's train split -> its singers: the mean of each one's vectors, weighted by the clips' lengths, and a range.
+"""A dataset's train split -> its singers: the mean of each one's vectors, weighted by the clips' lengths, and a range;
+and a clip -> who is told to sing it.
 
 One pass over the shards in their order, in float64, before the first step: every rank finds the same bytes.
 
@@ -6,11 +7,12 @@ Shapes: E = 256 singer, T values of pitch at 100 Hz, N bins of pitch.
 """
 
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 
 from autosing.errors import InputError
-from autosing.models.singers import KnownSinger
+from autosing.models.singers import KnownSinger, as_extra
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.storage.shards import Shard, files_of
 from autosing.storage.store import Place
@@ -20,6 +22,34 @@ _LOWEST_HZ, _BINS_AN_OCTAVE, _NUM_BINS = 20.0, 240, 240 * 8
 """Pitch is counted in bins of 5 cents from 20 to 5120 Hz, so that hours of singing need no sorting."""
 _PERCENTILES = (0.05, 0.5, 0.95)
 _LEAST_FRAMES = 10
+
+
+Mode = Literal["clip", "mean"]
+"""Who is told to sing a clip: its own vector, or the mean of its singer's in the train split."""
+
+
+class Singers:
+    """Of one run: what a task tells of who sings, and what it keeps of them with the model."""
+
+    def __init__(self, mode: Mode) -> None:
+        self._mode: Mode = mode
+        self.known: tuple[KnownSinger, ...] = ()
+        self._means: dict[str | None, np.ndarray] = {}
+
+    def survey(self, dataset: Place, index: DatasetIndex) -> None:
+        """See Task.survey."""
+        self.known = singers_of(dataset, index)
+        if self._mode == "mean":
+            self._means = {singer.name: singer.vector_E for singer in self.known}
+
+    def of(self, sample: Sample) -> np.ndarray:
+        """singer_E. A clip without a name, and one of a singer who is not in the train split, has its own."""
+        mean_E = self._means.get(sample.meta.singer) if self._means else None
+        return np.asarray(sample.array("singer"), np.float32) if mean_E is None else mean_E
+
+    def extra(self) -> dict[str, Any]:
+        """For ModelFile.extra."""
+        return as_extra(self.known)
 
 
 @dataclass

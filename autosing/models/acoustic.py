@@ -114,6 +114,20 @@ class AcousticSpace(nn.Module):
         self.register_buffer("mean_D1", torch.tensor(spec.mean, dtype=torch.float32)[:, None], persistent=False)
         self.register_buffer("std_D1", torch.tensor(spec.std, dtype=torch.float32)[:, None], persistent=False)
 
+    @property
+    def sounds(self) -> bool:
+        """Whether frames can be made sound here."""
+        return True
+
+    def check_sounds(self) -> None:
+        """Raises InputError where they cannot."""
+        if not self.sounds:
+            raise InputError(
+                f"space {self.spec.kind}: no vocoder is given, so its frames cannot be made sound; train one with "
+                "'autosing train vocoder' and name its run (convert: --vocoder, training: task.vocoder), or use the "
+                "space codec_latent"
+            )
+
     def frames(self, audio_BS: Tensor, f0_hz_BF: Tensor) -> Tensor:
         """x_BDF of audio at the space's rate."""
         num_frames = self.spec.num_frames(audio_BS.shape[1])
@@ -194,9 +208,9 @@ class LogMelSpace(AcousticSpace):
         super().__init__(spec)
         assert spec.mel is not None, spec
         if vocoder is not None and vocoder.mel != spec.mel:
-            raise InputError(
-                f"vocoder: made for frames of {vocoder.mel.dump()}, need {spec.mel.dump()}; give one trained on these"
-            )
+            made, needed = vocoder.mel.dump(), spec.mel.dump()
+            found = ", ".join(f"{key} {made[key]} (need {needed[key]})" for key in made if made[key] != needed[key])
+            raise InputError(f"vocoder: made for frames of {found}; give one trained on the model's frames")
         self.mel, self.vocoder = spec.mel, vocoder
         filters_MK = mel_filters(self.mel.sample_rate_hz, self.mel.window_samples, self.mel.bands)
         if not filters_MK.any(axis=1).all():
@@ -212,12 +226,13 @@ class LogMelSpace(AcousticSpace):
         magnitude_BKF = stft(audio_BS, self.mel.window_samples, self.mel.hop_samples).abs()
         return (self.filters_MK @ magnitude_BKF).clamp(min=self.mel.floor).log()
 
+    @property
+    def sounds(self) -> bool:
+        return self.vocoder is not None
+
     def _synthesise(self, raw_BDF: Tensor, f0_hz_BF: Tensor, begin: Begin | None) -> Tensor:
-        if self.vocoder is None:
-            raise InputError(
-                "space log_mel: no vocoder is given, so its frames cannot become audio; train one with "
-                "'autosing train vocoder' and name its run, or use the space codec_latent"
-            )
+        self.check_sounds()
+        assert self.vocoder is not None
         return self.vocoder(raw_BDF, f0_hz_BF, begin)
 
 
@@ -272,7 +287,8 @@ def fitted(spec: SpaceSpec, seen: Statistics) -> SpaceSpec:
 
 
 def load_space(spec: SpaceSpec, vocoder: Vocoder | None = None, device: str = "cpu") -> AcousticSpace:
-    """The space, ready to use. Raises InputError if the codec is missing, or is not the one of the spec."""
+    """The space, ready to use. `vocoder`: of log_mel. Raises InputError if the codec is missing, or is not the one of the
+    spec."""
     space: AcousticSpace
     if spec.kind == "log_mel":
         space = LogMelSpace(spec, vocoder)

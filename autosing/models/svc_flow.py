@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from autosing.checkpoint import load_model, restore
 from autosing.config import Config
+from autosing.errors import InputError
 from autosing.models.acoustic import AcousticSpace, SpaceSpec, Vocoder, load_space
 from autosing.models.told import Told, loudness_told
 from autosing.nn.convnext import ConvNeXt
@@ -32,12 +33,14 @@ from autosing.nn.unet import UNet, UNetConfig
 from autosing.schemas.records import Part
 
 SINGER_WIDTH = 256
+USUAL_STEPS = 4
 
 
 class Sampling(Config):
     """How frames are drawn from a flow."""
 
-    steps: int = Field(default=4, ge=1, le=1000)
+    steps: int | None = Field(default=None, ge=1, le=1000)
+    """None: 4, or those that the model was distilled to."""
     method: Method = "euler"
     temperature: float = Field(default=1.0, ge=0, le=2)
     guidance: float = Field(default=1.0, ge=0)
@@ -128,6 +131,7 @@ class SvcFlow(nn.Module):
         frames, so chunks of one song fit together, whatever their sizes."""
         fold = self.config.fold
         assert first_frame % fold == 0, (first_frame, fold)
+        steps = self._steps(sampling)
         h_BWT = self.tell(told)
         mu_BDT = self.prior(h_BWT, told.singer_BE)
         estimate = self.estimator(h_BWT, mu_BDT, told.singer_BE)
@@ -136,10 +140,23 @@ class SvcFlow(nn.Module):
             untold = self.estimator(torch.zeros_like(h_BWT), torch.zeros_like(mu_BDT), nobody_BE)
             estimate = guided(estimate, untold, sampling.guidance)
         x_BDT = sample(
-            self.objective, estimate, mu_BDT, sampling.seed, None, sampling.method, sampling.steps,
+            self.objective, estimate, mu_BDT, sampling.seed, None, sampling.method, steps,
             sampling.temperature, first_frame // fold,
         )  # fmt: skip
         return unfold_frames(x_BDT, fold, told.num_frames)
+
+    def _steps(self, sampling: Sampling) -> int:
+        own = self.config.flow.steps
+        if own is None:
+            return sampling.steps or USUAL_STEPS
+        steps = sampling.steps or own
+        if own % steps or sampling.method != "euler":
+            fit = " or ".join(str(k) for k in range(1, own + 1) if own % k == 0)
+            raise InputError(
+                f"--steps {steps} --method {sampling.method}: the model was distilled to {own} of euler and knows no "
+                f"other times; leave both out, or give --steps {fit}"
+            )
+        return steps
 
 
 class SvcFlowVoice:

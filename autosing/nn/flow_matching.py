@@ -45,7 +45,19 @@ class FlowConfig(Config):
     """cfm: the standard deviation that remains around each datum at the end."""
     beta_first: float = Field(default=0.05, gt=0)
     beta_last: float = Field(default=20.0, gt=0)
-    """vp: its noise per unit of time, at data and at noise."""
+    """Of vp: its noise a unit of time, at data and at noise."""
+    steps: int | None = Field(default=None, ge=1, le=4)
+    """Distilled: trained on a teacher's pairs at the times of so many steps of Euler alone, and sampled by these. None:
+    at any time."""
+
+    def model_post_init(self, _: object) -> None:
+        if self.steps is not None and self.objective == "vp":
+            raise InputError("flow.steps: vp cannot be distilled on straight ways; need objective rectified or cfm")
+
+    @property
+    def times_K(self) -> list[float] | None:
+        """What a distilled model is trained at."""
+        return None if self.steps is None else even_times(0.0, 1.0, self.steps)[:-1]
 
 
 class Objective(ABC):

@@ -5,11 +5,15 @@ crop (autosing.nn.flow_matching); the structural similarity of prior and frames 
 sings, told from the encoder's states behind a reversed gradient (Ganin 2015); and the sound of the frames that the flow
 points at, through the space's frozen decoder: spectra, and what a speech recogniser hears.
 
+`begin_with`: fine-tuning, every part from the first step, by other singers too. `teacher`: the flow alone learns, on
+pairs of noise and frames that a trained run joins (train.flow_teacher): reflow, or with `flow.steps` distillation.
+
 Shapes: B crops, S samples, F frames of the space, T folded steps, N content frames, E = 256 singer.
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,28 +22,31 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from autosing.audio.io import Audio
-from autosing.checkpoint import ModelFile
+from autosing.checkpoint import ModelFile, describe_model
 from autosing.codecs import BUNDLED
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.models.acoustic import Kind, MelConfig, load_space, new_space
 from autosing.models.content import Content, load_content
-from autosing.models.singers import KnownSinger, as_extra
 from autosing.models.svc_flow import SINGER_WIDTH, Sampling, SvcFlow, SvcFlowConfig
 from autosing.models.told import Told, content_at, f0_at, loudness_at
+from autosing.models.vocoder import VocoderConfig, load_vocoder
 from autosing.nn.adversarial import GradientReversal, ReversalConfig
 from autosing.nn.convnext_flow import fold_frames, unfold_frames
 from autosing.nn.excitation import fill_gaps
 from autosing.nn.flow_matching import FlowConfig, StraightFlow, drop_conditions
+from autosing.schemas.records import Part
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.storage.store import Place
 from autosing.timebase import PITCH_RATE_HZ
 from train.augment import Disguise, disguised
 from train.crops import crop, stacked
+from train.flow_start import begun_with, check_flow
+from train.flow_teacher import Teacher, TeacherConfig, check_teacher
 from train.losses.perceptual import PerceptualLoss
 from train.losses.spectral import SpectralLoss
 from train.losses.structure import structure_loss
-from train.singers import singers_of
+from train.singers import Mode, Singers
 from train.task import Counts, Task
 
 
@@ -48,15 +55,22 @@ class SvcFlowSettings(Config):
 
     space: Kind = "codec_latent"
     codec: str = BUNDLED
-    mel: MelConfig = MelConfig()
-    """Of the space log_mel."""
+    mel: MelConfig | None = None
+    """Of the space log_mel; None: the vocoder's, or the defaults."""
+    vocoder: str | None = None
+    """A run of 'autosing train vocoder' that makes frames of log_mel sound, for the losses of sound and for listening.
+    Without it, give sound_weight 0."""
     flow: FlowConfig = FlowConfig()
     model: dict[str, Any] = Field(default_factory=dict)
-    """What differs from SvcFlowConfig's defaults: width, blocks, estimator ..."""
-    singer: Literal["clip", "mean"] = "clip"
-    """Who is told to sing a clip: its own vector, or the mean of its singer's in the train split. A clip's own tells of
-    its manner too, so that a voice of one recording is followed closer; the mean is steadier. A clip without a name,
-    and one of a singer who is not in the train split (valid), has its own in any case."""
+    """What differs from SvcFlowConfig's defaults, or from the run that this one begins with: width, blocks ..."""
+    begin_with: str | None = None
+    """A run of this task that is trained on, in the same space, by the same encoders of content."""
+    teacher: str | None = None
+    """A run of this task whose flow is followed for pairs to learn from. This one begins as it; encoder and prior stay,
+    and of the losses below there is none."""
+    teaching: TeacherConfig = TeacherConfig()
+    singer: Mode = "clip"
+    """clip: who sings is told by the clip's own vector, which tells of its manner, too. mean: by its singer's mean."""
     crop_frames: int = Field(240, ge=32)
     """Length of a training crop, in frames of the space (240: 2.56 s in the codec's latent)."""
     prior_weight: float = Field(1.0, ge=0)
@@ -98,13 +112,11 @@ class TrainSvcFlow(Task):
         feature = index.features.get("content")
         if feature is None or not feature.parts:
             raise InputError("dataset: does not say which encoders its content is of; build it again, with content")
-        spec = new_space(config.space, config.codec, config.mel if config.space == "log_mel" else None)
-        self.space = load_space(spec).requires_grad_(False)
-        self.model_config = SvcFlowConfig.build({
-            **config.model, "space": spec.dump(), "content": [part.dump() for part in feature.parts],
-            "flow": config.flow.dump(),
-        })  # fmt: skip
-        self.model = SvcFlow(self.model_config)
+        self.model, self.teacher = _beginning(config, feature.parts)
+        self.model_config = self.model.config
+        spec = self.model_config.space
+        vocoder = load_vocoder(Path(config.vocoder)) if config.vocoder else None
+        self.space = load_space(spec, vocoder).requires_grad_(False)
         self.num_frames = config.crop_frames - config.crop_frames % self.model_config.fold
         self.reversal = GradientReversal(config.reversal)
         self.singer_head = nn.Sequential(
@@ -113,13 +125,14 @@ class TrainSvcFlow(Task):
         self.modules = nn.ModuleDict({"model": nn.ModuleDict({"svc": self.model, "singer_head": self.singer_head})})
         self.modules["space"] = self.space
         self.spectral = self.heard = None
-        if config.sound_weight > 0:
+        if self.teacher is not None:
+            self.modules["teacher"] = self.teacher
+        elif config.sound_weight > 0:
+            self.space.check_sounds()
             self.spectral = self.modules["spectral"] = SpectralLoss(spec.sample_rate_hz)
             if config.heard_weight > 0:
                 self.heard = self.modules["heard"] = PerceptualLoss(spec.sample_rate_hz, config.listener)
-        self.singers: tuple[KnownSinger, ...] = ()
-        """Of the train split; see `survey`."""
-        self._means: dict[str | None, np.ndarray] = {}
+        self.singers = Singers(config.singer)
         self._content: Content | None = None
         self._prompt: dict[str, Tensor] = {}
 
@@ -127,13 +140,11 @@ class TrainSvcFlow(Task):
         content = ", ".join(f"{part.name} layer {part.layer}" for part in self.model_config.content)
         return {
             "space": self.settings.space, "content": content, "objective": self.settings.flow.objective,
-            "singers": str(len(self.singers)),
+            "singers": str(len(self.singers.known)),
         }  # fmt: skip
 
     def survey(self, dataset: Place) -> None:
-        self.singers = singers_of(dataset, self.index)
-        if self.settings.singer == "mean":
-            self._means = {singer.name: singer.vector_E for singer in self.singers}
+        self.singers.survey(dataset, self.index)
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any] | None:
         settings, spec = self.settings, self.model_config.space
@@ -146,7 +157,7 @@ class TrainSvcFlow(Task):
         item = {
             "audio": audio_S.astype(np.float32), "f0": cut.f0_hz_F,
             "loudness": loudness_at(sample.array("loudness"), times_s_F) + np.float32(gain_db),
-            "singer": self._singer_of(sample),
+            "singer": self.singers.of(sample),
         }  # fmt: skip
         if rng.random() < settings.disguise_share:
             at_T = start_s + np.arange(round(wanted / rate * float(PITCH_RATE_HZ))) / float(PITCH_RATE_HZ)
@@ -157,17 +168,16 @@ class TrainSvcFlow(Task):
             item["content"] = content_at(sample.array("content"), times_s_F).T
         return item
 
-    def _singer_of(self, sample: Sample) -> np.ndarray:
-        """singer_E."""
-        mean_E = self._means.get(sample.meta.singer) if self._means else None
-        return np.asarray(sample.array("singer"), np.float32) if mean_E is None else mean_E
-
     def collate(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
         return stacked(items)
 
     def loss(self, batch: dict[str, Tensor], step: int, counts: Counts) -> tuple[Tensor, dict[str, Tensor]]:
         settings, model = self.settings, self.model
         told = self._told(batch)
+        if not model.training and not self._prompt:
+            self._prompt = batch
+        if self.teacher is not None:
+            return self._loss_of_pairs(self.teacher, told)
         with torch.no_grad(), torch.autocast(batch["audio"].device.type, enabled=False):
             x_BDF = self.space.frames(batch["audio"], batch["f0"])
         data_BDT = fold_frames(x_BDF, self.model_config.fold)
@@ -205,9 +215,18 @@ class TrainSvcFlow(Task):
             if self.heard is not None:
                 parts["heard"] = self.heard(made_BS, true_BS)
                 loss = loss + settings.heard_weight * parts["heard"]
-        if not model.training and not self._prompt:
-            self._prompt = batch
         return loss, parts
+
+    def _loss_of_pairs(self, teacher: Teacher, told: Told) -> tuple[Tensor, dict[str, Tensor]]:
+        settings, model = self.settings, self.model
+        shares = (settings.drop_singer, settings.drop_content) if model.training else (0.0, 0.0)
+        shown = teacher.lesson(told, *shares)
+        estimate = model.estimator(shown.h_BWT, shown.mu_BDT, shown.singer_BE)
+        loss = model.objective.loss(
+            lambda x_BDT, t_B: estimate(x_BDT, t_B).float(), shown.data_BDT, shown.mu_BDT.float(),
+            source_BDT=shown.source_BDT, times_K=self.model_config.flow.times_K,
+        )  # fmt: skip
+        return loss, {"flow": loss}
 
     def _sound_of_window(self, x_BDT: Tensor, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """(made_BS, true_BS) of `sound_frames` frames: from a random one on, in validation from the first on."""
@@ -220,7 +239,7 @@ class TrainSvcFlow(Task):
 
     def listen(self, step: int) -> dict[str, Audio]:
         """Two clips of the valid split: as they are, through the space, sung again, and each in the other's voice."""
-        if not self._prompt:
+        if not self._prompt or not self.space.sounds:
             return {}
         batch = {name: tensor[:2] for name, tensor in self._prompt.items()}
         told, rate = self._told(batch), self.model_config.space.sample_rate_hz
@@ -236,7 +255,7 @@ class TrainSvcFlow(Task):
         }
 
     def export(self) -> ModelFile:
-        return ModelFile("svc_flow", self.model_config.dump(), self.model.state_dict(), as_extra(self.singers))
+        return ModelFile("svc_flow", self.model_config.dump(), self.model.state_dict(), self.singers.extra())
 
     def _told(self, batch: dict[str, Tensor]) -> Told:
         return Told(batch["content"], fill_gaps(batch["f0"]), batch["f0"] > 0, batch["loudness"], batch["singer"])
@@ -246,3 +265,35 @@ class TrainSvcFlow(Task):
         if self._content is None:
             self._content = load_content(self.model_config.content, self.settings.files)
         return self._content
+
+
+def _beginning(settings: SvcFlowSettings, parts: Sequence[Part]) -> tuple[SvcFlow, Teacher | None]:
+    """The model as training begins, and who teaches it. Raises InputError where a named run does not fit."""
+    mel = settings.mel
+    if settings.space != "log_mel" and (mel or settings.vocoder):
+        raise InputError(f"task.mel, task.vocoder: of the space log_mel, not of {settings.space}; leave them out")
+    if mel is None and settings.vocoder:
+        mel = VocoderConfig.build(describe_model(Path(settings.vocoder), "vocoder").config).mel
+    spec = new_space(settings.space, settings.codec, mel if settings.space == "log_mel" else None)
+    asked = SvcFlowConfig.build({
+        **settings.model, "space": spec.dump(), "content": [part.dump() for part in parts],
+        "flow": settings.flow.dump(),
+    })  # fmt: skip
+    if settings.begin_with and settings.teacher:
+        raise InputError("task.begin_with and task.teacher: a student begins as its teacher; give one of them")
+    if settings.flow.steps is not None and not settings.teacher:
+        raise InputError("task.flow.steps: a flow is distilled from another; name the trained run as task.teacher")
+    if settings.begin_with:
+        folder = Path(settings.begin_with)
+        model = begun_with("task.begin_with", folder, asked, settings.model)
+        check_flow("task.begin_with", folder, model.config.flow, asked.flow)
+        return model, None
+    if settings.teacher:
+        folder = Path(settings.teacher)
+        master = begun_with("task.teacher", folder, asked, settings.model)
+        check_teacher(folder, master.config.flow, asked.flow)
+        student = SvcFlow(master.config.model_copy(update={"flow": asked.flow}))
+        student.load_state_dict(master.state_dict())
+        student.requires_grad_(False).flow.requires_grad_(True)
+        return student, Teacher(master, settings.teaching)
+    return SvcFlow(asked), None
