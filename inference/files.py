@@ -1,24 +1,34 @@
-"""The files of one output: their names, and out.json, the record of the files that `sing` wrote.
+"""The files of one output: their names, and out.json, the record of the files that a command wrote.
 
-`sing` replaces only files that it wrote. out.json holds the sha256 of each; a file with another digest belongs to the
-user. Before the first file is replaced, out.json is marked `unfinished` and holds the digests of the old and of the new
-files, so a killed run can be repeated, and no reader takes its files for complete.
+`sing` and `convert` replace only files that they wrote. out.json holds the sha256 of each; a file with another digest
+belongs to the user. Before the first file is replaced, out.json is marked `unfinished` and holds the digests of the old
+and of the new files, so a killed run can be repeated, and no reader takes its files for complete.
 """
 
-import hashlib
 import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from autosing.checkpoint import DESCRIPTION, WEIGHTS
 from autosing.errors import InputError
 from autosing.storage.store import attempt, digest_of
 
 MADE_BY = "autosing sing"
+
+
+class Outputs(Protocol):
+    """Every file of an output but its record, which lies in the first one's folder."""
+
+    @property
+    def made_by(self) -> str: ...
+    @property
+    def record(self) -> Path: ...
+    def __iter__(self) -> Iterator[Path]: ...
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,7 @@ class Files:
     takes: tuple[Take, ...]
     lyrics: Path
     record: Path
+    made_by: str = MADE_BY
 
     @classmethod
     def of(cls, out: Path, candidates: int = 1, codes: bool = False) -> "Files":
@@ -59,7 +70,7 @@ def vocals_of(mix: Path) -> Path:
     return mix.with_suffix(f".vocals{mix.suffix}")
 
 
-def check_inputs(files: Files, inputs: Mapping[str, Path]) -> None:
+def check_inputs(files: Outputs, inputs: Mapping[str, Path]) -> None:
     """`inputs`: option -> a file or run folder that is read. Raises InputError where one of them would be replaced."""
     read = [
         (option, path)
@@ -74,17 +85,18 @@ def check_inputs(files: Files, inputs: Mapping[str, Path]) -> None:
                 )
 
 
-def check_owned(files: Files, force: bool = False) -> None:
-    """Raises InputError where a file exists that `sing` did not write or that was changed since, unless `force`."""
-    held = _read(files.record)
-    foreign = [path for path in files if path.exists() and not _stands(held, path)]
-    if files.record.exists() and held is None:
-        foreign.append(files.record)
-    if folders := [path for path in (*files, files.record) if path.is_dir()]:
+def check_owned(files: Outputs, force: bool = False) -> None:
+    """Raises InputError where a file is there that the command did not write, or was changed since, unless `force`."""
+    record, made_by = files.record, files.made_by
+    held = _read(record, made_by)
+    foreign = [path for path in files if path.exists() and not _stands(held, record, path)]
+    if record.exists() and held is None:
+        foreign.append(record)
+    if folders := [path for path in (*files, record) if path.is_dir()]:
         raise InputError(f"--out: {folders[0]} is a folder, need its name for a file; give --out another name")
     if foreign and not force:
-        changed = held is not None and foreign[0].name in _digests(held)
-        found = f"was changed since '{MADE_BY}' wrote it" if changed else f"is there, and '{MADE_BY}' did not write it"
+        changed = held is not None and _key(record, foreign[0]) in _digests(held)
+        found = f"was changed since '{made_by}' wrote it" if changed else f"is there, and '{made_by}' did not write it"
         more = f" (and {len(foreign) - 1} more)" if len(foreign) > 1 else ""
         raise InputError(f"--out: {foreign[0]} {found}{more}; give --out another name, or --force to replace it")
 
@@ -98,28 +110,52 @@ def check_writable(out: Path) -> None:
         raise InputError(f"--out {out}: no permission to write in {folder}; give --out another folder")
 
 
-def put_all(files: Files, data: Mapping[Path, bytes], facts: Mapping[str, Any]) -> None:
-    """Write all files to a temporary folder, mark the record unfinished, move them into place, then finish the record.
+class Writing:
+    """Files that are written beside their places, and take these together."""
 
-    `check_owned` must have been called before.
-    """
-    old, names = _digests(_read(files.record)), [path.name for path in data]
-    new = {path.name: hashlib.sha256(held).hexdigest() for path, held in data.items()}
-    # Unchanged files of earlier runs with more candidates stay in the record.
-    folder = files.record.parent
-    kept = {
-        name: digest_of(folder / name)
-        for name in old
-        if name not in names and _stands_with(old[name], folder / name)
-    }  # fmt: skip
-    with attempt(files.record) as beside:
-        for number, held in enumerate(data.values()):
-            (beside / f"{number}").write_bytes(held)
-        claim = {"made_by": MADE_BY, "unfinished": True, "files": kept | new, "replaces": old}
-        _replace(files.record, beside, claim)
-        for number, path in enumerate(data):
-            (beside / f"{number}").replace(path)
-        _replace(files.record, beside, {"made_by": MADE_BY, **facts, "files": kept | new})
+    def __init__(self, files: Outputs, stack: ExitStack) -> None:
+        self._files, self._stack = files, stack
+        self._beside = stack.enter_context(attempt(files.record))
+        self._written: dict[Path, Path] = {}
+
+    def at(self, target: Path) -> Path:
+        """Where to write what is to become `target`."""
+        same = target.parent == self._files.record.parent
+        folder = self._beside if same else self._stack.enter_context(attempt(target))
+        self._written[target] = folder / f"{len(self._written)}{target.suffix}"
+        return self._written[target]
+
+    def commit(self, facts: Mapping[str, Any]) -> None:
+        """Mark the record unfinished, move all files to their places, then finish the record."""
+        record, made_by = self._files.record, self._files.made_by
+        old = _digests(_read(record, made_by))
+        new = {_key(record, target): digest_of(path) for target, path in self._written.items()}
+        # Unchanged files of earlier runs with more candidates stay in the record.
+        kept = {
+            name: digest_of(record.parent / name)
+            for name in old
+            if name not in new and _stands_with(old[name], record.parent / name)
+        }
+        claim = {"made_by": made_by, "unfinished": True, "files": kept | new, "replaces": old}
+        _replace(record, self._beside, claim)
+        for target, path in self._written.items():
+            path.replace(target)
+        _replace(record, self._beside, {"made_by": made_by, **facts, "files": kept | new})
+
+
+@contextmanager
+def writing(files: Outputs) -> Iterator[Writing]:
+    """`check_owned` must have been called before. What is not committed leaves nothing."""
+    with ExitStack() as stack:
+        yield Writing(files, stack)
+
+
+def put_all(files: Outputs, data: Mapping[Path, bytes], facts: Mapping[str, Any]) -> None:
+    """Write all files, held whole."""
+    with writing(files) as under_way:
+        for path, held in data.items():
+            under_way.at(path).write_bytes(held)
+        under_way.commit(facts)
 
 
 def read_record(mix: Path) -> dict[str, Any]:
@@ -129,7 +165,7 @@ def read_record(mix: Path) -> dict[str, Any]:
     """
     records = dict.fromkeys((mix.with_suffix(".json"), mix.with_name(re.sub(r"\.\d+$", "", mix.stem) + ".json")))
     for path in records if mix.is_file() else ():
-        record = _read(path)
+        record = _read(path, MADE_BY)
         if record is not None and record.get("unfinished"):
             raise InputError(f"{path}: '{MADE_BY}' did not finish it; run the same command again")
         if record is not None and mix.name in [Path(row["file"]).name for row in record["candidates"]]:
@@ -138,14 +174,21 @@ def read_record(mix: Path) -> dict[str, Any]:
     raise InputError(f"{mix}: no such file, or no record of it ({names}) in its folder; make both with '{MADE_BY}'")
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    """A record of `sing`; None where there is no file, or another JSON file."""
+def _read(path: Path, made_by: str) -> dict[str, Any] | None:
+    """A record of that command; None where there is no file, or another JSON file."""
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError):
         return None
-    ours = isinstance(held, dict) and (held.get("made_by") == MADE_BY or {"sm2a", "lines", "candidates"} <= held.keys())
-    return held if ours else None
+    if not isinstance(held, dict):
+        return None
+    of_before = made_by == MADE_BY and {"sm2a", "lines", "candidates"} <= held.keys()
+    return held if of_before or held.get("made_by") == made_by else None
+
+
+def _key(record: Path, path: Path) -> str:
+    """The name under which a record holds a file: its path from the record's folder."""
+    return os.path.relpath(path, record.parent)
 
 
 def _replace(path: Path, beside: Path, facts: Mapping[str, Any]) -> None:
@@ -154,15 +197,15 @@ def _replace(path: Path, beside: Path, facts: Mapping[str, Any]) -> None:
 
 
 def _digests(record: Mapping[str, Any] | None) -> dict[str, list[str]]:
-    """Name -> the digests that a file of `sing` may have: after a killed run the old one or the new one."""
+    """Name -> the digests that a file of the command may have: after a killed run the old one or the new one."""
     found: dict[str, list[str]] = {name: list(held) for name, held in (record or {}).get("replaces", {}).items()}
     for name, digest in (record or {}).get("files", {}).items():
         found[name] = sorted({*found.get(name, []), digest})
     return found
 
 
-def _stands(record: Mapping[str, Any] | None, path: Path) -> bool:
-    return _stands_with(_digests(record).get(path.name, []), path)
+def _stands(held: Mapping[str, Any] | None, record: Path, path: Path) -> bool:
+    return _stands_with(_digests(held).get(_key(record, path), []), path)
 
 
 def _stands_with(digests: list[str], path: Path) -> bool:

@@ -31,7 +31,12 @@ class Mix:
 
 def balance_lu(vocals: Audio, instrumental: Audio) -> float | None:
     """How much louder the vocals are than the instrumental; None where one of them is silent."""
-    difference = integrated_lufs(vocals) - integrated_lufs(instrumental)
+    return balance_of(integrated_lufs(vocals), integrated_lufs(instrumental))
+
+
+def balance_of(vocals_lufs: float, instrumental_lufs: float) -> float | None:
+    """The same of loudnesses that are known."""
+    difference = vocals_lufs - instrumental_lufs
     if not math.isfinite(difference):
         return None
     low, high = BALANCE_RANGE_LU
@@ -45,7 +50,7 @@ def lay_over(vocals: Audio, instrumental: Audio | None, balance: float | None, m
     attenuated together. Without an instrumental the vocals alone are kept under that ceiling.
     """
     if instrumental is None:
-        quiet = _headroom_db(vocals)
+        quiet = headroom_db(true_peak_db(vocals))
         alone = amplified(vocals, quiet)
         return Mix(alone, None, alone, None)
     assert vocals.sample_rate_hz == instrumental.sample_rate_hz, (vocals.sample_rate_hz, instrumental.sample_rate_hz)
@@ -53,14 +58,21 @@ def lay_over(vocals: Audio, instrumental: Audio | None, balance: float | None, m
     wanted = USUAL_BALANCE_LU if balance is None else balance
     spread_CS = np.broadcast_to(vocals.samples_CS, instrumental.samples_CS.shape)
     found = integrated_lufs(Audio(spread_CS, vocals.sample_rate_hz)) - integrated_lufs(instrumental)
-    gain_db = wanted - found if math.isfinite(found) else 0.0
+    gain_db = voice_gain_db(found, balance)
     music = amplified(instrumental, music_gain_db)
     voice_CS = spread_CS * np.float32(10 ** (gain_db / 20))
     total = Audio(voice_CS + music.samples_CS, vocals.sample_rate_hz)
-    quiet_db = _headroom_db(total)
+    quiet_db = headroom_db(true_peak_db(total))
     heard = wanted - music_gain_db if math.isfinite(found) else None
     return Mix(amplified(vocals, gain_db + quiet_db), amplified(music, quiet_db), amplified(total, quiet_db), heard)
 
 
-def _headroom_db(audio: Audio) -> float:
-    return min(0.0, CEILING_DBTP - true_peak_db(audio))
+def voice_gain_db(found_lu: float, balance: float | None) -> float:
+    """Of a voice that is so far above its music, to lie `balance` above it; 0 where one of them is silent."""
+    wanted = USUAL_BALANCE_LU if balance is None else balance
+    return wanted - found_lu if math.isfinite(found_lu) else 0.0
+
+
+def headroom_db(peak_db: float) -> float:
+    """The gain, at most 0, that keeps such a true peak under the ceiling."""
+    return min(0.0, CEILING_DBTP - peak_db)

@@ -27,7 +27,9 @@ def convert(
     over_music: Annotated[
         bool | None, Option("--over-music", help="Separate the song, convert its voice, mix again.")
     ] = None,
-    steps: Annotated[int | None, Option(help="Evaluations of the flow (default 4).")] = None,
+    steps: Annotated[
+        int | None, Option(help="Steps of the flow (default 4, or those that it was distilled to).")
+    ] = None,
     method: Annotated[str | None, Option(help="Solver: euler, heun, midpoint, dpm++1 to 3, ml-sde.")] = None,
     temperature: Annotated[float | None, Option(help="Of the flow's noise; 0: the likeliest (default 1).")] = None,
     guidance: Annotated[float | None, Option(help="How hard to follow content and singer; 1 is off.")] = None,
@@ -38,17 +40,24 @@ def convert(
     silence_db: Annotated[float | None, Option(help="Below this level of the source nothing sounds (-60).")] = None,
     fade_ms: Annotated[float | None, Option(help="Fades at the edges of silence (20).")] = None,
     chunk_s: Annotated[float | None, Option(help="Seconds sung at once (10).")] = None,
+    vocoder: Annotated[
+        Path | None, Option(help="A run of 'autosing train vocoder', for a model in the space log_mel.")
+    ] = None,
     device: Annotated[Literal["auto", "cpu", "cuda"] | None, Option(help="auto, cpu or cuda.")] = None,
     config: Annotated[Path | None, Option(help="YAML of the same options; those given here come first.")] = None,
     set: Annotated[list[str] | None, Option(help="key=value of the config.")] = None,
+    force: Annotated[bool, Option("--force", help="Also replace files that 'autosing convert' did not write.")] = False,
     json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
 ) -> None:
-    """Sing a recording again in another voice: the same words, melody and dynamics, exactly as long."""
+    """Sing a recording again in another voice: the same words, melody and dynamics, exactly as long.
+
+    Inputs are never replaced; files that 'autosing convert' did not write are replaced only with --force.
+    """
     given: dict[str, Any] = {
         "shift": shift, "key": key, "over_music": over_music, "device": device, "engine.sampling.steps": steps,
         "engine.sampling.method": method, "engine.sampling.temperature": temperature,
         "engine.sampling.guidance": guidance, "engine.sampling.seed": seed, "engine.carry_pitch": carry_pitch,
-        "engine.silence_db": silence_db, "engine.fade_ms": fade_ms, "engine.chunk_s": chunk_s,
+        "engine.silence_db": silence_db, "engine.fade_ms": fade_ms, "engine.chunk_s": chunk_s, "vocoder": vocoder,
     }  # fmt: skip
 
     from autosing.config import load_config
@@ -68,7 +77,10 @@ def convert(
     if voice is None:
         assert singer_at is not None
         voice = Voice(str(singer_over_time), tuple(map(float, singer_at(0.0))), None)
-    rows = run(Request(model, source, out, voice, singer_at, pitch, pitch_out, settings))
+    read = {"--config": config, "--singer-over-time": singer_over_time}
+    read |= {f"--singer {text}": Path(text) for text in singer or () if Path(text).is_file()}
+    others = {option: path for option, path in read.items() if path}
+    rows = run(Request(model, source, out, voice, singer_at, pitch, pitch_out, settings, force, others))
     bad = sum("error" in row for row in rows)
     summary("converted", rows, as_json=json, bad=bad)
     if bad:

@@ -10,13 +10,14 @@ import soundfile
 import torch
 
 from autosing.audio.io import Audio, decode, save
-from autosing.checkpoint import save_model
+from autosing.checkpoint import load_model, save_model
 from autosing.cli import main
 from autosing.errors import InputError
-from autosing.models.acoustic import new_space
+from autosing.models.acoustic import MelConfig, new_space
 from autosing.models.content import EncoderConfig, parts_of
 from autosing.models.singers import KnownSinger, as_extra
 from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
+from autosing.models.vocoder import VocoderConfig, VocoderModel
 from autosing.songs import tiny_song
 from inference.voice.pitch_csv import read_pitch_csv
 from inference.voice.retrieval import Retrieval, write_index
@@ -146,6 +147,85 @@ def test_bad_input_is_one_clear_line(made, run, tmp_path, change, says):
     }  # fmt: skip
     said = run("convert", *(word for pair in {**given, **change}.items() for word in pair), code=2)
     assert says in said
+    assert not (tmp_path / "out.wav").exists()
+
+
+def test_files_of_others_are_kept_and_our_own_replaced(made, run, tmp_path):
+    out, pitch = tmp_path / "o" / "out.flac", tmp_path / "pitch.csv"
+    words = ("--source", made / "source.wav", "--singer", "rosa", "--out", out, "--pitch-out", pitch)
+    run(*convert(made, *words))
+    assert sorted(path.name for path in out.parent.iterdir()) == ["out.flac", "out.json"]
+    record = json.loads((out.parent / "out.json").read_text())
+    assert record["made_by"] == "autosing convert" and set(record["files"]) == {"out.flac", "../pitch.csv"}
+    run(*convert(made, *words, "--shift", "1"))
+    pitch.write_text(pitch.read_text() + "\n")
+    said = run(*convert(made, *words), code=2)
+    assert "pitch.csv was changed since 'autosing convert' wrote it" in said and "--force" in said
+    run(*convert(made, *words, "--force"))
+    said = run(*convert(made, *words, "--pitch", pitch), code=2)
+    assert "would replace what is read as --pitch" in said
+
+
+def test_a_record_of_another_and_two_sources_for_one_name_are_refused_before_work(made, run, tmp_path):
+    (tmp_path / "out.json").write_text("{}")
+    common = ("--singer", "rosa", "--model", made / "run", "--json")
+    said = run("convert", "--source", made / "source.wav", "--out", tmp_path / "out.wav", *common, code=2)
+    assert "out.json is there, and 'autosing convert' did not write it" in said
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.wav", "a.flac"):
+        (folder / name).write_bytes(b"")
+    said = run("convert", "--source", folder, "--out", tmp_path / "o", *common, code=2)
+    assert "a.wav: would be written over a.flac" in said and not (tmp_path / "o").exists()
+    said = run("convert", "--source", folder, "--out", folder, *common, code=2)
+    assert "rename one" in said or "did not write it" in said
+
+
+def test_an_ogg_is_the_same_bytes_twice(made, run, tmp_path):
+    words = ("--source", made / "source.wav", "--singer", "rosa")
+    for name in ("a", "b"):
+        run(*convert(made, *words, "--out", tmp_path / f"{name}.ogg"))
+    assert (tmp_path / "a.ogg").read_bytes() == (tmp_path / "b.ogg").read_bytes()
+
+
+def test_mel_frames_are_made_sound_by_the_vocoder_that_is_named_and_by_no_other(made, run, tmp_path):
+    mel = MelConfig(bands=40, sample_rate_hz=32_000, hop_samples=320)
+    config = SvcFlowConfig.build({
+        **load_model(made / "run").config, "space": new_space("log_mel", mel=mel).dump(), "estimator": "convnext",
+    })  # fmt: skip
+    save_model(tmp_path / "mel", "svc_flow", config.dump(), SvcFlow(config).state_dict())
+    for name, frames in (("right", mel), ("wrong", mel.model_copy(update={"sample_rate_hz": 24_000, "bands": 30}))):
+        vocoder = VocoderConfig(mel=frames, width=16, hidden=16, blocks=1)
+        save_model(tmp_path / name, "vocoder", vocoder.dump(), VocoderModel(vocoder).state_dict())
+    files = f"content_files={{whisper-own: {made / 'whisper.pt'}}}"
+    words = ("convert", "--model", tmp_path / "mel", "--set", files, "--source", made / "source.wav")
+    words = (*words, "--singer", made / "singer.wav", "--out", tmp_path / "out.wav", "--json")
+    assert "no vocoder is given" in (said := run(*words, code=2)) and "--vocoder" in said
+    said = run(*words, "--vocoder", tmp_path / "wrong", code=2)
+    assert "sample_rate_hz 24000 (need 32000), bands 30 (need 40)" in said
+    assert "found a svc_flow model, need vocoder" in run(*words, "--vocoder", made / "run", code=2)
+    row = run(*words, "--vocoder", tmp_path / "right")["rows"][0]
+    out = decode(tmp_path / "out.wav")
+    assert out.sample_rate_hz == row["sample_rate_hz"] == 32_000
+    assert out.samples_CS.shape[1] == round(decode(made / "source.wav").duration_s * 32_000)
+    said = run(*convert(made, *words[5:], "--vocoder", tmp_path / "right"), code=2)
+    assert "leave the vocoder out" in said
+
+
+def test_a_model_of_another_kind_or_codec_or_of_other_ears_is_refused(made, run, tmp_path):
+    known = load_model(made / "run")
+    other = {**known.config, "space": {**known.config["space"], "digest": "0" * 64}}
+    save_model(tmp_path / "codec", "svc_flow", other, known.state)
+    deaf = {**known.config, "content": [{**known.config["content"][0], "digest": "1" * 64}]}
+    save_model(tmp_path / "deaf", "svc_flow", deaf, known.state)
+    save_model(tmp_path / "kind", "t2s", {}, {})
+    words = ("--source", made / "source.wav", "--singer", made / "singer.wav", "--out", tmp_path / "out.wav")
+    for name, says in (
+        ("codec", "was 000000000000 when the model was made"),
+        ("deaf", "give the same weights"),
+        ("kind", "found a t2s model, need svc_flow"),
+    ):
+        assert says in run(*convert(made, *words, "--model", tmp_path / name), code=2)
     assert not (tmp_path / "out.wav").exists()
 
 

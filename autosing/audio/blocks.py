@@ -6,13 +6,26 @@ Shapes: C channels, S samples; B windows.
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
-from autosing.audio.io import Resampler
+from autosing.audio.encoded import FileBytes
+from autosing.audio.io import AudioReader, Resampler
+from autosing.errors import InputError
 
 Blocks = Iterator[np.ndarray]
 """samples_CS of any length, in order."""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[AudioReader]:
+    """An audio file, opened. Raises InputError as AudioReader does, and where there is no file."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    with path.open("rb") as held, AudioReader(FileBytes(held, 0, path.stat().st_size), str(path)) as reader:
+        yield reader
 
 
 class Tape:

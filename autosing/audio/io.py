@@ -15,7 +15,7 @@ import soundfile as sf
 from autosing.audio.channels import MonoLevel, Opposition
 from autosing.audio.containers import mend, share_held
 from autosing.audio.encoded import Encoded, EncodedFile, Stem
-from autosing.audio.ogg import with_serial_zero
+from autosing.audio.ogg import zero_serial
 from autosing.clock import spent
 from autosing.errors import InputError
 from autosing.storage.store import write_whole
@@ -272,21 +272,21 @@ class Writer:
         kept_hz = rate_kept(sample_rate_hz, format)
         self._resample = None if kept_hz == sample_rate_hz else Resampler(sample_rate_hz, kept_hz, channels)
         container, subtype = _FORMATS[format]
-        self._sink = io.BytesIO()
+        self._sink, self._into = io.BytesIO(), into
         self._file = sf.SoundFile(into or self._sink, "w", kept_hz, channels, subtype, format=container)
 
     def write(self, samples_CS: np.ndarray) -> None:
         self._encode(self._resample.push(samples_CS) if self._resample else samples_CS)
 
     def finish(self) -> bytes:
-        """All that was written; empty if it went into a file. Equal samples give equal bytes (except the serial number
-        of the stream, for ogg and opus in a file)."""
+        """All that was written, or nothing where it went into a file. Same samples: same bytes."""
         if self._resample:
             self._encode(self._resample.finish())
         with spent("encode"):
             self._file.close()
-            data = self._sink.getvalue()
-            return with_serial_zero(data) if data.startswith(b"OggS") else data
+            if self._file.format == "OGG":
+                zero_serial(self._into or self._sink)
+            return self._sink.getvalue()
 
     def _encode(self, samples_CS: np.ndarray) -> None:
         with spent("encode"):

@@ -7,13 +7,17 @@ import math
 
 import numpy as np
 
-from autosing.audio.io import Audio, resample
+from autosing.audio.io import Audio, Resampler, resample
 from autosing.timebase import PITCH_RATE_HZ, num_frames
 
 _MEASURED_PEAK = 0.25
 """torchaudio's filters clip at full scale, so loud audio is measured scaled down and the difference added again."""
-_GATE_S = 0.4
-"""BS.1770 measures blocks of 0.4 s; shorter audio is padded with silence to one block."""
+_STEP_S, _STEPS_A_BLOCK, _STEPS_AT_ONCE = 0.1, 4, 100
+"""BS.1770 measures blocks of 0.4 s, a new one every 0.1 s."""
+_SETTLING_S = 0.5
+"""The weighting forgets what came before faster than float32 can tell: its slowest pole is at 38 Hz."""
+_BIAS_LUFS, _LOWEST_LUFS = -0.691, -70.0
+_BLOCK = 1 << 16
 _OVERSAMPLING = 4
 _FRAME_RATE_HZ, _FRAME_HOP, _FRAME_WINDOW = 16_000, 160, 640
 FLOOR_DB = -100.0
@@ -50,30 +54,98 @@ def _a_weighting(frequency_K: np.ndarray) -> np.ndarray:
     return np.square(gain_K * 10 ** (2.0 / 20))
 
 
-def integrated_lufs(audio: Audio) -> float:
-    """Gated loudness after ITU-R BS.1770-4; -inf if no block is louder than -70 LUFS.
+class LoudnessMeter:
+    """Blocks of samples_CS, in order -> their gated loudness after ITU-R BS.1770-4. Memory does not grow but by two
+    numbers for each 0.1 s.
 
     At most five channels count: left, right, centre, and two surrounds with a weight of 1.41.
     """
-    import torch
-    from torchaudio.functional import loudness
 
-    samples_CS = audio.samples_CS[:5].astype(np.float32)
-    short = round(_GATE_S * audio.sample_rate_hz) - samples_CS.shape[1]
-    if short > 0:
-        samples_CS = np.pad(samples_CS, [(0, 0), (0, short)])
-    peak = float(np.abs(samples_CS).max())
-    scale = min(1.0, _MEASURED_PEAK / peak) if peak > 0 else 1.0
-    lufs = float(loudness(torch.from_numpy(samples_CS * scale), audio.sample_rate_hz))
-    return -math.inf if math.isnan(lufs) else lufs - 20 * math.log10(scale)
+    def __init__(self, sample_rate_hz: int) -> None:
+        self._rate, self._step = sample_rate_hz, round(_STEP_S * sample_rate_hz)
+        self._before = round(_SETTLING_S * sample_rate_hz)
+        self._held_CS: np.ndarray | None = None
+        self._first = 0
+        """Of the held samples, those that are measured already: the filters settle on them."""
+        self._powers: list[np.ndarray] = []
+
+    def push(self, samples_CS: np.ndarray) -> None:
+        """The next samples of all channels."""
+        new_CS = samples_CS[:5].astype(np.float32)
+        held_CS = new_CS if self._held_CS is None else np.concatenate([self._held_CS, new_CS], axis=1)
+        whole = (held_CS.shape[1] - self._first) // self._step
+        last = self._first + whole * self._step
+        for first in range(self._first, last, _STEPS_AT_ONCE * self._step):
+            end = min(last, first + _STEPS_AT_ONCE * self._step)
+            start = max(0, first - self._before)
+            self._powers.append(self._power(held_CS[:, start:end], first - start))
+        keep = max(0, last - self._before)
+        self._held_CS, self._first = held_CS[:, keep:].copy(), last - keep
+
+    def lufs(self) -> float:
+        """-inf where no block of 0.4 s is louder than -70 LUFS. Audio that is shorter is padded with silence."""
+        measured = sum(map(len, self._powers))
+        if measured < _STEPS_A_BLOCK and self._held_CS is not None:
+            short = (_STEPS_A_BLOCK - measured) * self._step - (self._held_CS.shape[1] - self._first)
+            self.push(np.zeros((len(self._held_CS), max(0, short)), np.float32))
+        power_N = np.concatenate([np.zeros(0), *self._powers])
+        block_N = np.convolve(power_N, np.ones(_STEPS_A_BLOCK) / _STEPS_A_BLOCK, "valid") if len(power_N) else power_N
+        loud_N = block_N[block_N > 10 ** ((_LOWEST_LUFS - _BIAS_LUFS) / 10)]
+        if not len(loud_N):
+            return -math.inf
+        loud_N = loud_N[loud_N > loud_N.mean() / 10]  # 10 LU below
+        return _BIAS_LUFS + 10 * math.log10(float(loud_N.mean()))
+
+    def _power(self, samples_CS: np.ndarray, before: int) -> np.ndarray:
+        """power_N of steps, K-weighted, over the channels; the first `before` samples are heard and not measured."""
+        import torch
+        from torchaudio.functional import highpass_biquad, treble_biquad
+
+        peak = float(np.abs(samples_CS).max(initial=0.0))
+        scale = min(1.0, _MEASURED_PEAK / peak) if peak > 0 else 1.0
+        x_CS = torch.from_numpy(np.ascontiguousarray(samples_CS * np.float32(scale)))
+        x_CS = treble_biquad(x_CS, self._rate, 4.0, 1500.0, 1 / math.sqrt(2))
+        x_CS = highpass_biquad(x_CS, self._rate, 38.0, 0.5)[:, before:].double()
+        power_CN = x_CS.square().unflatten(1, (-1, self._step)).mean(2) / scale**2
+        weight_C = torch.tensor([1.0, 1.0, 1.0, 1.41, 1.41])[: len(power_CN)].double()
+        power_N: np.ndarray = (weight_C @ power_CN).numpy()
+        return power_N
+
+
+def integrated_lufs(audio: Audio) -> float:
+    """The same of a whole."""
+    meter = LoudnessMeter(audio.sample_rate_hz)
+    meter.push(audio.samples_CS)
+    return meter.lufs()
+
+
+class PeakMeter:
+    """Blocks of samples_CS, in order -> the highest absolute value at four times the rate, in dB of full scale."""
+
+    def __init__(self, sample_rate_hz: int, channels: int) -> None:
+        self._dense = Resampler(sample_rate_hz, sample_rate_hz * _OVERSAMPLING, channels)
+        self._peak = 0.0
+
+    def push(self, samples_CS: np.ndarray) -> None:
+        for first in range(0, samples_CS.shape[1], _BLOCK):
+            part_CS = samples_CS[:, first : first + _BLOCK]
+            self._heard(part_CS)
+            self._heard(self._dense.push(part_CS))
+
+    def peak_db(self) -> float:
+        """Of all that was pushed, once; -inf for silence."""
+        self._heard(self._dense.finish())
+        return 20 * math.log10(self._peak) if self._peak > 0 else -math.inf
+
+    def _heard(self, samples_CS: np.ndarray) -> None:
+        self._peak = max(self._peak, float(np.abs(samples_CS).max(initial=0.0)))
 
 
 def true_peak_db(audio: Audio) -> float:
-    """The highest absolute value at four times the rate, in dB of full scale; -inf for silence."""
-    rate = audio.sample_rate_hz
-    dense_CS = resample(audio.samples_CS, rate, rate * _OVERSAMPLING)
-    peak = max(float(np.abs(dense_CS).max(initial=0.0)), float(np.abs(audio.samples_CS).max(initial=0.0)))
-    return 20 * math.log10(peak) if peak > 0 else -math.inf
+    """The same of a whole."""
+    meter = PeakMeter(audio.sample_rate_hz, len(audio.samples_CS))
+    meter.push(audio.samples_CS)
+    return meter.peak_db()
 
 
 def amplified(audio: Audio, gain_db: float) -> Audio:

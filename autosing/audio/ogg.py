@@ -5,6 +5,8 @@ Source: RFC 3533.
 """
 
 import zlib
+from pathlib import Path
+from typing import BinaryIO
 
 _HEADER = 27
 _SERIAL, _CHECKSUM, _SEGMENTS = 14, 22, 26
@@ -12,18 +14,28 @@ _SERIAL, _CHECKSUM, _SEGMENTS = 14, 22, 26
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
-def with_serial_zero(stream: bytes) -> bytes:
-    """The pages of one encoded stream, in order."""
-    out, at = bytearray(stream), 0
-    while at < len(out):
-        assert out[at : at + 4] == b"OggS", at
-        segments = out[at + _SEGMENTS]
-        end = at + _HEADER + segments + sum(out[at + _HEADER : at + _HEADER + segments])
-        out[at + _SERIAL : at + _SERIAL + 4] = bytes(4)
-        out[at + _CHECKSUM : at + _CHECKSUM + 4] = bytes(4)
-        out[at + _CHECKSUM : at + _CHECKSUM + 4] = _checksum(out[at:end]).to_bytes(4, "little")
-        at = end
-    return bytes(out)
+def zero_serial(file: BinaryIO | Path) -> None:
+    """In a file of one encoded stream, page by page."""
+    if isinstance(file, Path):
+        with file.open("r+b") as opened:
+            zero_serial(opened)
+        return
+    at = 0
+    while header := _read_at(file, at, _HEADER):
+        assert header[:4] == b"OggS", at
+        segments = _read_at(file, at + _HEADER, header[_SEGMENTS])
+        page = bytearray(_read_at(file, at, _HEADER + len(segments) + sum(segments)))
+        page[_SERIAL : _SERIAL + 4] = bytes(4)
+        page[_CHECKSUM : _CHECKSUM + 4] = bytes(4)
+        page[_CHECKSUM : _CHECKSUM + 4] = _checksum(page).to_bytes(4, "little")
+        file.seek(at)
+        file.write(page)
+        at += len(page)
+
+
+def _read_at(file: BinaryIO, at: int, size: int) -> bytes:
+    file.seek(at)
+    return file.read(size)
 
 
 def _checksum(page: bytes | bytearray) -> int:

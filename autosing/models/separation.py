@@ -3,6 +3,7 @@
 Shapes: C channels, S samples.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from pydantic import Field
 
 from autosing.audio.blocks import Blocks, Tape, fork, overlap_add, resampled
 from autosing.audio.channels import Opposition, upright_SC
-from autosing.audio.io import Audio
+from autosing.audio.io import Audio, Inspected
 from autosing.clock import in_model
 from autosing.config import Config
 from autosing.device import device_of
@@ -35,6 +36,12 @@ class Known:
     rms: float
     mono_mean: float
     mono_std: float
+
+    @classmethod
+    def of(cls, found: Inspected) -> "Known":
+        """Of a song that was read once. More than two channels are separated as one."""
+        rms = found.rms if found.channels <= 2 else math.hypot(found.mono_mean, found.mono_std)
+        return cls(found.num_samples, rms, found.mono_mean, found.mono_std)
 
 
 VocalsOf = Callable[[Blocks, Known], Blocks]

@@ -42,13 +42,14 @@ def frame_times(first: int, count: int, rate_hz: float) -> np.ndarray:
 
 
 def content_at(content_ND: np.ndarray, times_s_F: np.ndarray) -> np.ndarray:
-    """content_FD float32: interpolated linearly; beyond the ends, the first and last frames."""
-    return _between(content_ND.astype(np.float32, copy=False), times_s_F * float(CONTENT_RATE_HZ))
+    """content_FD float32: straight lines between the frames, the first and last beyond the ends. Of an array that is
+    mapped from a file only these frames are read."""
+    return _between(content_ND, times_s_F * float(CONTENT_RATE_HZ))
 
 
 def loudness_at(loudness_db_T: np.ndarray, times_s_F: np.ndarray) -> np.ndarray:
     """loudness_db_F float32."""
-    return _between(loudness_db_T.astype(np.float32, copy=False)[:, None], times_s_F * float(PITCH_RATE_HZ))[:, 0]
+    return _between(loudness_db_T[:, None], times_s_F * float(PITCH_RATE_HZ))[:, 0]
 
 
 def f0_at(f0_hz_T: np.ndarray, times_s_F: np.ndarray) -> np.ndarray:
@@ -67,5 +68,6 @@ def _between(x_ND: np.ndarray, at_F: np.ndarray) -> np.ndarray:
     low_F = np.floor(at_F).astype(int)
     high_F = np.minimum(low_F + 1, len(x_ND) - 1)
     share_F1 = (at_F - low_F).astype(np.float32)[:, None]
-    x_FD: np.ndarray = x_ND[low_F] * (1 - share_F1) + x_ND[high_F] * share_F1
+    low_FD, high_FD = (x_ND[rows_F].astype(np.float32, copy=False) for rows_F in (low_F, high_F))
+    x_FD: np.ndarray = low_FD * (1 - share_F1) + high_FD * share_F1
     return x_FD

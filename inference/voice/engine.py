@@ -24,6 +24,7 @@ from inference.voice.pitch import carried_on
 
 _MULTIPLE = 8
 """Chunks begin at such frames: what the codec's blocks and the folds of models have in common."""
+_AT_ONCE = 1 << 14
 
 
 class EngineConfig(Config):
@@ -77,24 +78,24 @@ def render(model: VoiceModel, song: Song, config: EngineConfig) -> Iterator[np.n
     rate, hop, total = float(spec.rate_hz), spec.hop_samples, num_samples(song, model.space)
     num_frames = spec.num_frames(total)
     times_s_F = frame_times(0, num_frames, rate)
-    f0_hz_F = f0_at(song.f0_hz_T, times_s_F)
-    gapless_F = f0_at(carried_on(song.f0_hz_T), times_s_F) if len(song.f0_hz_T) else np.full(num_frames, 220.0)
-    gapless = torch.from_numpy(gapless_F.astype(np.float32))
-    voiced_F = torch.from_numpy(np.ones(num_frames, bool) if config.carry_pitch else f0_hz_F > 0)
+    gapless = torch.from_numpy(_gapless(song.f0_hz_T, times_s_F))
     turns_F = turns(gapless, hop, spec.sample_rate_hz) if num_frames else gapless
-    loudness_F = torch.from_numpy(loudness_at(features.loudness_db_T, times_s_F)) if num_frames else gapless
     gate = Gate(features.loudness_db_T, config)
     joiner, done = Joiner(num_frames, hop, total), 0
     device = model.space.mean_D1.device
     for chunk in chunks(num_frames, round(config.chunk_s * rate), round(config.context_s * rate), _MULTIPLE):
         frames = slice(chunk.start, chunk.end)
-        content_FD = content_at(features.content_ND, times_s_F[frames])
+        now_s_F = times_s_F[frames]
+        content_FD = content_at(features.content_ND, now_s_F)
+        features.rest()
         if song.drawn is not None:
             content_FD = song.drawn(content_FD)
+        voiced_F = np.ones(len(now_s_F), bool) if config.carry_pitch else f0_at(song.f0_hz_T, now_s_F) > 0
+        loudness_db_F = loudness_at(features.loudness_db_T, now_s_F)
         middle_s = float((chunk.first + chunk.last) / 2 / rate)
         told = Told(
             torch.from_numpy(content_FD.T.copy())[None].to(device), gapless[None, frames].to(device),
-            voiced_F[None, frames].to(device), loudness_F[None, frames].to(device),
+            torch.from_numpy(voiced_F)[None].to(device), torch.from_numpy(loudness_db_F)[None].to(device),
             torch.from_numpy(song.singer_at(middle_s).astype(np.float32))[None].to(device),
         )  # fmt: skip
         x_BDF = model.sing(told, config.sampling, chunk.start)
@@ -104,6 +105,16 @@ def render(model: VoiceModel, song: Song, config: EngineConfig) -> Iterator[np.n
         block_S = joiner.push(chunk, audio_BS[0].float().cpu().numpy())
         yield block_S * gate.gain(done, len(block_S), spec.sample_rate_hz)
         done += len(block_S)
+
+
+def _gapless(f0_hz_T: np.ndarray, times_s_F: np.ndarray) -> np.ndarray:
+    """The song's pitch at all frames, carried on where nobody sings: phases are summed over it. In pieces, since what
+    is needed on the way is twenty times as large."""
+    if not len(f0_hz_T):
+        return np.full(len(times_s_F), 220.0, np.float32)
+    carried_T = carried_on(f0_hz_T)
+    pieces = [f0_at(carried_T, times_s_F[k : k + _AT_ONCE]) for k in range(0, len(times_s_F), _AT_ONCE)]
+    return np.concatenate([np.zeros(0, np.float32), *pieces])
 
 
 class Gate:

@@ -16,14 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from autosing.audio.encoded import FileBytes
-from autosing.audio.io import Audio, AudioReader
+from autosing.audio.blocks import reading
+from autosing.audio.io import Audio
 from autosing.audio.loudness import frame_loudness_db
 from autosing.audio.pitch import PitchTracker, TrackerName, load_tracker, tracker_version
 from autosing.errors import InputError
 from autosing.models.content import VERSION, Content, load_content
 from autosing.schemas.records import Part
 from autosing.storage.store import attempt
+from inference.voice.mapped import Mapped
 
 RATE_HZ = 16_000
 _WINDOW_S, _EDGE_S = 60, 1
@@ -41,6 +42,13 @@ class Features:
     loudness_db_T: np.ndarray
     num_samples: int
     """At 16 kHz."""
+    mapped: Mapped | None = None
+    """What content is read from, where it lies in a file."""
+
+    def rest(self) -> None:
+        """Content that was looked at need not be held any longer."""
+        if self.mapped is not None:
+            self.mapped.rest()
 
     @property
     def duration_s(self) -> float:
@@ -64,32 +72,32 @@ class Reader:
 
     def read(self, source: Path, work: Path) -> Features:
         """`work`: a folder for what is needed on the way. Raises InputError where the file is no audio, or damaged."""
-        audio_S, digest = _mapped(source, work / "source.f32")
+        audio, digest = _mapped(source, work / "source.f32")
         if self._kept is None:
-            return self._heard(audio_S, work)
+            return self._heard(audio, work)
         target = self._kept / self._key(digest)
         if not target.is_dir():
             self._kept.mkdir(parents=True, exist_ok=True)
             with attempt(target) as beside:
                 whole = beside / "whole"
                 whole.mkdir()
-                self._heard(audio_S, whole)
+                self._heard(audio, whole)
                 whole.rename(target)
             _forget_old(self._kept, target)
         target.touch()
-        return _opened(target, len(audio_S))
+        return _opened(target, len(audio.array))
 
-    def _heard(self, audio_S: np.ndarray, folder: Path) -> Features:
+    def _heard(self, audio: Mapped, folder: Path) -> Features:
         if self._loaded is None:
             content = load_content(self._parts, self._files, self._device)
             self._loaded = (content, load_tracker(self._tracker, self._device))
         content, track = self._loaded
-        blocks = content.blocks(Audio(audio_S[None], RATE_HZ))
+        blocks = audio.resting(content.blocks(Audio(audio.array[None], RATE_HZ)))
         _write_rows(folder / "content.npy", blocks, content.width)
-        np.save(folder / "f0.npy", _by_windows(audio_S, lambda part_S: track(part_S, RATE_HZ)))
-        loudness_db_T = _by_windows(audio_S, lambda part_S: frame_loudness_db(Audio(part_S[None], RATE_HZ)))
+        np.save(folder / "f0.npy", _by_windows(audio, lambda part_S: track(part_S, RATE_HZ)))
+        loudness_db_T = _by_windows(audio, lambda part_S: frame_loudness_db(Audio(part_S[None], RATE_HZ)))
         np.save(folder / "loudness.npy", loudness_db_T)
-        return _opened(folder, len(audio_S))
+        return _opened(folder, len(audio.array))
 
     def _key(self, digest: str) -> str:
         facts: dict[str, Any] = {
@@ -99,13 +107,10 @@ class Reader:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def _mapped(source: Path, raw: Path) -> tuple[np.ndarray, str]:
-    """(audio_S of one channel at 16 kHz, mapped, sha256 of its samples)."""
-    if not source.is_file():
-        raise InputError(f"--source {source}: no such file")
+def _mapped(source: Path, raw: Path) -> tuple[Mapped, str]:
+    """(audio_S of one channel at 16 kHz, sha256 of its samples)."""
     digest = hashlib.sha256()
-    with source.open("rb") as held, raw.open("wb") as file:
-        reader = AudioReader(FileBytes(held, 0, source.stat().st_size), str(source))
+    with reading(source) as reader, raw.open("wb") as file:
         for block_CS in reader.mono_blocks(RATE_HZ):
             block = block_CS[0].astype(np.float32).tobytes()
             digest.update(block)
@@ -113,16 +118,17 @@ def _mapped(source: Path, raw: Path) -> tuple[np.ndarray, str]:
     if raw.stat().st_size < RATE_HZ // 20 * 4:
         found = raw.stat().st_size / 4 / RATE_HZ
         raise InputError(f"--source {source}: {found:.3f} s of sound, need 0.05 s", "too_short")
-    return np.memmap(raw, np.float32, "r"), digest.hexdigest()
+    return Mapped.raw(raw), digest.hexdigest()
 
 
-def _by_windows(audio_S: np.ndarray, read: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def _by_windows(audio: Mapped, read: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """values_T at 100 Hz of the whole, window by window."""
-    hop, parts = RATE_HZ // 100, []
+    hop, parts, audio_S = RATE_HZ // 100, [], audio.array
     for first in range(0, len(audio_S), _WINDOW_S * RATE_HZ):
         last = min(len(audio_S), first + _WINDOW_S * RATE_HZ)
         start = max(0, first - _EDGE_S * RATE_HZ)
         values_T = read(np.array(audio_S[start : last + _EDGE_S * RATE_HZ]))
+        audio.rest()
         parts.append(values_T[(first - start) // hop :][: (last - first) // hop])
     return np.concatenate([np.zeros(0, np.float32), *parts])
 
@@ -147,8 +153,8 @@ def _write_rows(path: Path, blocks: Iterator[np.ndarray], width: int) -> None:
 
 
 def _opened(folder: Path, num_samples: int) -> Features:
-    content_ND = np.load(folder / "content.npy", mmap_mode="r")
-    return Features(content_ND, np.load(folder / "f0.npy"), np.load(folder / "loudness.npy"), num_samples)
+    content = Mapped.npy(folder / "content.npy")
+    return Features(content.array, np.load(folder / "f0.npy"), np.load(folder / "loudness.npy"), num_samples, content)
 
 
 def _forget_old(kept: Path, newest: Path) -> None:

@@ -1,6 +1,5 @@
 """song -> vocals and instrumental, in parts: two stems that add up to the song, sample for sample."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -73,8 +72,6 @@ class Separate(Stage[SongAudio, Separated]):
         if found.peak < _CLICK:
             return Rejected(row.id, "silent", f"peak {found.peak:.1e}, need {_CLICK}")
         rate, channels = found.sample_rate_hz, found.channels if found.channels <= 2 else 1
-        rms = found.rms if found.channels <= 2 else math.hypot(found.mono_mean, found.mono_std)
-        known = Known(found.num_samples, rms, found.mono_mean, found.mono_std)
         vocals, rest = (PartsWriter(rate, channels, self.config.audio_format, duration_s) for _ in range(2))
         with AudioReader(row.audio, row.id) as song:
             mix = (at_most_stereo(Audio(block_SC.T, rate)).samples_CS for block_SC in song.blocks())
@@ -82,7 +79,7 @@ class Separate(Stage[SongAudio, Separated]):
                 for block_CS in mix:
                     vocals.write(block_CS)
                 return _rows(row.id, duration_s, vocals.finish(), None)
-            for vocals_CS, rest_CS in split_blocks(mix, rate, known, self.vocals_of):
+            for vocals_CS, rest_CS in split_blocks(mix, rate, Known.of(found), self.vocals_of):
                 vocals.write(vocals_CS)
                 rest.write(rest_CS)
         return _rows(row.id, duration_s, vocals.finish(), rest.finish())
