@@ -78,7 +78,7 @@ def main() -> None:
                     made = converter(clip, cast.told(target), "seen")
                     seen.append(judge.scores(clip, made.audio_S, made.asked_hz_T, target, rebuilt=False))
                     made = converter(clip, cast.told(clip.singer, without=clip.song), "self", as_it_is=True)
-                    rebuilt.append(judge.scores(clip, made.audio_S, made.asked_hz_T, None, rebuilt=True))
+                    rebuilt.append(judge.scores(clip, made.audio_S, made.asked_hz_T, clip.singer, rebuilt=True))
                 if song is None:
                     features = Reader(model.content, base.content_files).read(
                         work / f"{clips[0].song}-source.wav", work

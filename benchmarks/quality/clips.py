@@ -144,11 +144,13 @@ class Cast:
         return self._telling(singer, "")[0].audio_S
 
     def centroids(self, target: str, without: str) -> dict[str, np.ndarray]:
-        """Of all singers, the mean voice_E: of the target without what is told of it, of all without one song."""
+        """Of all singers, the mean voice_E without one song; of the target also without what is told of it, where it
+        has other songs."""
         found = {}
         for singer, own in self._clips.items():
             told = {clip.song for clip in self._telling(singer, "")} if singer == target else set()
-            others = [clip for clip in own if clip.song not in told | {without}] or own
+            rest = [clip for clip in own if clip.song != without] or own
+            others = [clip for clip in rest if clip.song not in told] or rest
             found[singer] = np.mean([clip.voice_E for clip in others], axis=0)
         return found
 

@@ -11,6 +11,7 @@ taken from other clips. Conversion is that of `autosing convert`, with --set its
 
 Ways, on the same clips:
 source   the clip itself                     codec    through the bundled codec    latent   the same, not quantised
+own      the clip against its own singer: as near as a conversion can come
 self     converted to its own singer         seen     to another singer that the run knows: the mean of two songs
 unseen   to a singer that the run does not know, enrolled from 10 s (--unseen; none: left out)
 world_seen, world_unseen   by WORLD: f0 moved to the target's median, formants by the ratio of the mean envelopes
@@ -138,7 +139,7 @@ def judged(
     targets = list(assigned(clips, seen, seed_of("seen")))
     others = list(assigned(clips, unseen, seed_of("unseen"))) if unseen else []
 
-    def keep(way: str, clip: Clip, made: Made, target: str | None, rebuilt: bool = False) -> None:
+    def keep(way: str, clip: Clip, made: Made, target: str, rebuilt: bool = False) -> None:
         scores.setdefault(way, []).append(judge.scores(clip, made.audio_S, made.asked_hz_T, target, rebuilt))
 
     for number, clip in enumerate(clips):
@@ -147,7 +148,9 @@ def judged(
         controls |= {way: Made(remake(clip.audio_S), f0_hz_T) for way, remake in codecs.items()}
         for way, made in controls.items():
             keep(way, clip, made, targets[number], rebuilt=True)
-        keep("self", clip, converter(clip, cast.told(clip.singer, without=clip.song), "self", True), None, rebuilt=True)
+        scores.setdefault("own", []).append(judge.own(clip))
+        own = converter(clip, cast.told(clip.singer, without=clip.song), "self", as_it_is=True)
+        keep("self", clip, own, clip.singer, rebuilt=True)
         aims = {"seen": (targets[number], cast.told(targets[number]))}
         if others:
             aims["unseen"] = (others[number], cast.told(others[number], ENROLLED_S))

@@ -27,10 +27,10 @@ _BEFORE_S, _AFTER_S = 0.15, 0.15
 class Scores:
     """Of one clip; None where a figure has no meaning."""
 
-    f0_correlation: float | None
-    f0_rmse_cents: float | None
-    voicing_error: float
-    cosine_to_source: float
+    f0_correlation: float | None = None
+    f0_rmse_cents: float | None = None
+    voicing_error: float | None = None
+    cosine_to_source: float | None = None
     nearest: float | None = None
     """1 where the target is nearer than all other singers."""
     cosine_to_target: float | None = None
@@ -53,19 +53,12 @@ class Judge:
         f0_hz_T: np.ndarray = self._track(audio_S, RATE_HZ)
         return f0_hz_T
 
-    def scores(
-        self, clip: Clip, made_S: np.ndarray, asked_hz_T: np.ndarray, target: str | None, rebuilt: bool
-    ) -> Scores:
-        """`target`: who should sing, None: nobody else. `rebuilt`: the clip itself should have come out."""
+    def scores(self, clip: Clip, made_S: np.ndarray, asked_hz_T: np.ndarray, target: str, rebuilt: bool) -> Scores:
+        """`target`: who should sing. `rebuilt`: the clip itself should have come out."""
         made_S = np.pad(made_S, (0, max(0, len(clip.audio_S) - len(made_S))))[: len(clip.audio_S)]
         pitch = pitch_errors(asked_hz_T, PITCH_RATE_HZ, self.track(made_S), PITCH_RATE_HZ)
-        made_E, source_E, nearest, near = embedded(made_S), clip.voice_E, None, None
-        if target is not None:
-            # What does not sound like a voice at all is nobody's.
-            nearest, near = 0.0, 0.0
-            if made_E is not None:
-                judged = speaker_scores([made_E], [target], self._cast.centroids(target, clip.song))
-                nearest, near = judged.nearest_rate, judged.cosine
+        made_E, source_E = embedded(made_S), clip.voice_E
+        nearest, near = self._nearness(clip, made_E, target)
         return Scores(
             f0_correlation=pitch.correlation,
             f0_rmse_cents=pitch.rmse_cents,
@@ -78,6 +71,18 @@ class Judge:
             lines=self._lines(clip, made_S),
             found=self._found(clip, made_S),
         )
+
+    def own(self, clip: Clip) -> Scores:
+        """How near the clip itself is to its own singer: as near as a conversion can be asked to come."""
+        nearest, near = self._nearness(clip, clip.voice_E, clip.singer)
+        return Scores(nearest=nearest, cosine_to_target=near)
+
+    def _nearness(self, clip: Clip, made_E: np.ndarray | None, target: str) -> tuple[float, float]:
+        """(whether the target is nearer than all others, cosine to it). What does not sound is nobody's."""
+        if made_E is None:
+            return 0.0, 0.0
+        judged = speaker_scores([made_E], [target], self._cast.centroids(target, clip.song))
+        return judged.nearest_rate, judged.cosine
 
     def _lines(self, clip: Clip, made_S: np.ndarray) -> tuple[Recognised, ...]:
         if self._listener is None or clip.lines is None:
