@@ -3,7 +3,8 @@
 python benchmarks/quality/songs.py OUT [--songs 24] [--seed 4711] [--lines 2] [--voices natural]
 Makes the songs in OUT (kept on a second run), then measures the dry voice: words that Whisper base gets wrong, line by
 line, beside the same lines spoken; f0 asked against what FCPE tracks; whether singers are told apart; vowel onsets
-against the rise of voicing after voiceless consonants; CPU seconds a second of song.
+after voiceless consonants against the rise of the vowel's band (on synthetic voices, whose times are exact, 0.97 are
+found within 25 ms); CPU seconds a second of song.
 """
 
 import argparse
@@ -153,26 +154,33 @@ def _onsets(truths: list[SongTruth], voices: list[Audio]) -> dict[str, Any]:
 
 
 def _rises(truth: SongTruth, voice: Audio) -> Iterator[float]:
-    """The middle of the rise: where 100-900 Hz first comes half way, in dB, from before to after."""
+    """Where 100-900 Hz comes within 12 dB of the vowel, for good, after it was 24 dB below or as low as it gets.
+
+    What is further below does not count: half way up from a plosive's silence, its burst would be taken for the vowel.
+    """
     from scipy.signal import butter, sosfiltfilt
 
-    rate_hz = 8000
-    low_S = sosfiltfilt(butter(4, (100, 900), "band", fs=rate_hz, output="sos"), voice.resampled(rate_hz).mono_S())
-    step = rate_hz // 500
-    power = np.convolve(np.square(low_S), np.hanning(8 * step) / np.hanning(8 * step).sum(), "same")[::step]
+    rate_hz, steps_hz, floor_db = 8000, 500, 24
+    low_S = sosfiltfilt(butter(3, (100, 900), "band", fs=rate_hz, output="sos"), voice.resampled(rate_hz).mono_S())
+    window = np.hanning(rate_hz * 8 // 1000 + 1)
+    power = np.convolve(np.square(low_S), window / window.sum(), "same")[:: rate_hz // steps_hz]
     level_T = 10 * np.log10(np.maximum(power, 1e-10))
     for syllable in truth.syllables:
         before, vowel = truth.phones[syllable.nucleus - 1], truth.phones[syllable.nucleus]
         if syllable.nucleus == 0 or before.phone not in _VOICELESS or before.end_s < vowel.start_s - 0.005:
             continue
-        first, last = round((vowel.start_s - 0.08) * 500), round((vowel.start_s + 0.1) * 500)
-        window = level_T[first:last]
-        low, high = float(window[:40].min()), float(np.percentile(window[40:], 80))
-        if high - low < 15:
+        first, last = round((vowel.start_s - 0.1) * steps_hz), round((vowel.start_s + 0.12) * steps_hz)
+        if first < 0 or last > len(level_T):
             continue
-        at = int(np.argmin(window[:40]))
-        crossed = np.nonzero(window[at:] >= (low + high) / 2)[0]
-        yield (first + at + int(crossed[0])) / 500 - vowel.start_s
+        vowel_db = float(np.percentile(level_T[first + 50 : last], 80))
+        window_db = np.maximum(level_T[first:last], vowel_db - floor_db)
+        lowest_db = float(window_db[:85].min())
+        if vowel_db - lowest_db < 10:
+            continue
+        at = int(np.flatnonzero(window_db[:85] <= lowest_db + 1)[-1])
+        crossed = np.flatnonzero(window_db[at:] >= vowel_db - floor_db / 2)
+        if len(crossed):
+            yield (first + at + int(crossed[0])) / steps_hz - vowel.start_s
 
 
 def _half_scale(audio_S: np.ndarray) -> np.ndarray:
