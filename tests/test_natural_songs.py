@@ -156,7 +156,7 @@ def test_the_f0_asked_is_what_an_independent_tracker_hears(corpus):
     asked_hz, heard_hz = truth.f0_hz[frame], np.asarray(heard.pitch_hz)
     both = (asked_hz > 0) & (np.asarray(heard.confidence) > 0.5)
     cents = np.abs(1200 * np.log2(heard_hz[both] / asked_hz[both]))
-    assert both.sum() > 0.7 * (asked_hz > 0).sum() and (cents < 50).mean() > 0.85 and np.median(cents) < 15
+    assert both.sum() > 0.7 * (asked_hz > 0).sum() and (cents < 50).mean() > 0.95 and np.median(cents) < 8
     assert len(truth.tracked_f0_hz) >= len(truth.f0_hz) - 2
 
 

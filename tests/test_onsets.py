@@ -39,7 +39,7 @@ def test_late_vowels_come_into_their_place_and_hiss_moves_whole():
     timed_S = retune(sound_S, RATE_HZ, np.full(160, 200.0), voiced_F, 300, late)
     assert np.all(np.abs(vowel_starts(timed_S, RATE_HZ, STARTS_S) - STARTS_S) < 0.008)
     for start_s, each_s in zip(STARTS_S, late_s, strict=True):
-        first, last, moved = round((start_s - 0.03) * RATE_HZ), round((start_s - 0.001) * RATE_HZ), round(each_s * RATE_HZ)
+        first, last, moved = (round(s * RATE_HZ) for s in (start_s - 0.03, start_s - 0.001, each_s))
         assert np.allclose(timed_S[first:last], sound_S[first + moved : last + moved], atol=1e-9)
 
 

@@ -17,8 +17,8 @@ from autosing.songs.gesture import f0_curve
 from autosing.songs.kokoro import UNIT_S, VOICE_RATE_HZ, Kokoro, Prosody
 from autosing.songs.layout import PlacedPhone
 from autosing.songs.natural_singers import NaturalSinger
-from autosing.songs.phones import STRESS, VOWELS, PhoneString
 from autosing.songs.onsets import Lateness, lateness, vowel_starts
+from autosing.songs.phones import STRESS, VOWELS, PhoneString
 from autosing.songs.retune import retune, runs
 from autosing.songs.score import Note
 
@@ -27,7 +27,7 @@ _FRAME_SAMPLES = round(UNIT_S * VOICE_RATE_HZ) // FRAMES_A_UNIT
 _VOICED_HZ = 40
 """Kokoro says f0 near 0 where nothing is voiced."""
 _AHEAD_UNITS = 2.5
-"""A phone sounds so much before its letter's place among the durations, on the median of vowels after voiceless ones."""
+"""A phone sounds so much before its letter's place among the durations (median of vowels after voiceless phones)."""
 _MOST = 1.8
 _LONG_UNITS = 6
 """A vowel from here on is held up: by itself it would fade, as it does in speech."""

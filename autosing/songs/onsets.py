@@ -1,7 +1,8 @@
 """A sung line and where its vowels should start -> how late the network sings, moment by moment.
 
-The network keeps its durations, but lets a vowel sound up to 40 ms before or after its place. After a plosive or a fricative the start can be found: there the band of the vowel rises most. Vowels are
-long, so what corrects a start is taken from the vowel before it; consonants move as they are.
+The network keeps its durations, but lets a vowel sound up to 40 ms before or after its place. After a plosive or a
+fricative the start can be found: there the band of the vowel rises most. Vowels are long, so what corrects a start is
+taken from the vowel before it; consonants move as they are.
 
 Shapes: S samples, V vowels, K knots or bins of frequency.
 """
@@ -22,7 +23,10 @@ _FLOOR_DB, _LEAST_RISE_DB = 30, 8
 
 @dataclass(frozen=True)
 class Lateness:
-    """Straight lines between knots, level before and after. at_K are samples as asked for, late_K the samples by which they sound later."""
+    """Straight lines between knots, level before and after.
+
+    at_K are samples as asked for, late_K the samples by which they sound later.
+    """
 
     at_K: np.ndarray
     late_K: np.ndarray

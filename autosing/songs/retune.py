@@ -31,7 +31,7 @@ def retune(
     frame_samples: int,
     late: Lateness = ON_TIME,
 ) -> np.ndarray:
-    """As many samples as before; outside of the voiced frames the same ones, moved by whole samples where they are late.
+    """As many samples as before; outside of the voiced frames the same ones, moved by whole ones where they are late.
 
     asked_hz_F is positive everywhere; both it and voiced_F tell of the time at which the voice shall sound.
     """
