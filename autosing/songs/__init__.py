@@ -6,7 +6,8 @@ layout) and are sounded at the score's pitch (sing). Times, notes and f0 are dec
 exact, not estimated. A band (band) and a room (room) are added, and the parts sum to the mix to the bit.
 
 Natural voices (natural_song) are Kokoro's network (kokoro), told the durations and the f0 of a tune that is made of its
-own speech (grammar, phones, tune, gesture, natural); how it follows is written beside what was asked (tracked).
+own speech (grammar, phones, tune, gesture, natural). What it sings is put on the asked f0 and its vowels on the beat
+(retune, onsets); what a tracker then hears is written beside what was asked (tracked).
 """
 
 from autosing.songs.corpus import SongsMade, make_songs
