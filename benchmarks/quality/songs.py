@@ -181,7 +181,8 @@ def _rises(truth: SongTruth, voice: Audio) -> Iterator[float]:
         first, last = round((vowel.start_s - 0.1) * steps_hz), round((vowel.start_s + 0.12) * steps_hz)
         if first < 0 or last > len(level_T):
             continue
-        vowel_db = float(np.percentile(level_T[first + 50 : last], 80))
+        own = level_T[first + 50 : min(last, max(round(vowel.end_s * steps_hz), first + 65))]  # not the next vowel's
+        vowel_db = float(np.percentile(own, 80))
         window_db = np.maximum(level_T[first:last], vowel_db - floor_db)
         lowest_db = float(window_db[:85].min())
         if vowel_db - lowest_db < 10:
