@@ -22,6 +22,8 @@ _SIGNS = {
            "yɛ": ["ɥ", "ɛ"], "yə": ["y"], "iɑu": ["j", "aʊ"], "uai": ["w", "aɪ"], "ər": ["ɚ"]},
 }  # fmt: skip
 """What eSpeak NG calls phonemes where `ipa_phones` would read them wrongly."""
+_FIRST = {"ɡ": "k", "d": "t", "b": "p", "dʑ": "tɕ"}
+"""Korean's plain stops at a word's start, which eSpeak NG calls voiced."""
 _ASPIRATED = {"p": "pʰ", "t": "tʰ", "k": "kʰ", "ts": "tsʰ", "tɕ": "tɕʰ", "ʈʂ": "ʈʂʰ"}
 
 
@@ -31,7 +33,8 @@ def score_of_truth(truth: SongTruth) -> Score:
     first = 0
     for number, syllable in enumerate(truth.syllables):
         signs = truth.phones[first : first + len(syllable.phones)]
-        phones += _phones(signs, syllable.nucleus - first, number, truth.language)
+        begins = number == 0 or truth.syllables[number - 1].word != syllable.word
+        phones += _phones(signs, syllable.nucleus - first, number, truth.language, begins)
         first += len(signs)
     words = [Word(text=word.text, language=truth.language, line=word.line) for word in truth.words]
     return Score(
@@ -45,11 +48,13 @@ def score_of_truth(truth: SongTruth) -> Score:
     )
 
 
-def _phones(signs: Sequence[SungPhone], nucleus: int, syllable: int, language: str) -> list[Phone]:
-    """Of one syllable. Where the sign of the nucleus holds two vowels, the first is it."""
+def _phones(signs: Sequence[SungPhone], nucleus: int, syllable: int, language: str, begins: bool) -> list[Phone]:
+    """Of one syllable; `begins`: it is its word's first. Of two vowels in its nucleus the first counts."""
     found: list[Phone] = []
     for i, sign in enumerate(signs):
         symbols = _SIGNS.get(language, {}).get(sign.phone) or ipa_phones(sign.phone)
+        if language == "ko" and i == 0 and begins:
+            symbols = [_FIRST.get(symbols[0], symbols[0]), *symbols[1:]]
         if language == "zh" and symbols == ["ɑ"] and [after.phone for after in signs[i + 1 : i + 2]] != ["ŋ"]:
             symbols = ["a"]
         joined = _joined(found, symbols, language)

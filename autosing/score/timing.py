@@ -12,9 +12,9 @@ from autosing.score.score import Phone, Score
 
 USUAL_S = {
     "stop": 0.07, "affricate": 0.09, "fricative": 0.09, "nasal": 0.06, "lateral": 0.06, "approximant": 0.06,
-    "tap": 0.03, "trill": 0.06, "glide": 0.05,
+    "tap": 0.03, "trill": 0.06, "glide": 0.05, "vowel": 0.06, "diphthong": 0.06, "nasal_vowel": 0.06, "syllabic": 0.06,
 }  # fmt: skip
-"""Lengths of consonants by manner where nothing better is known: about those of careful speech."""
+"""Lengths of phones that are no nucleus, by manner, where nothing better is known: about those of careful speech."""
 SHARE = 0.5
 """Consonants take at most this part of what lies between two vowel onsets, and of what then is left."""
 

@@ -6,10 +6,10 @@ INITIALS = {
 }  # fmt: skip
 FINALS = {
     "a": "a", "o": "o", "e": "ɤ", "ê": "ɛ", "i": "i", "u": "u", "v": "y", "ai": "aɪ", "ei": "eɪ", "ao": "aʊ",
-    "ou": "oʊ", "an": "a n", "en": "ə n", "ang": "ɑ ŋ", "eng": "ə ŋ", "ong": "ʊ ŋ", "er": "ɚ", "ia": "j a", "io": "j o",
-    "ie": "j ɛ", "iai": "j aɪ", "iao": "j aʊ", "iou": "j oʊ", "ian": "j ɛ n", "in": "i n", "iang": "j ɑ ŋ",
-    "ing": "i ŋ", "iong": "j ʊ ŋ", "ua": "w a", "uo": "w o", "uai": "w aɪ", "uei": "w eɪ", "uan": "w a n",
-    "uen": "w ə n", "uang": "w ɑ ŋ", "ueng": "w ə ŋ", "ve": "ɥ ɛ", "van": "ɥ ɛ n", "vn": "y n",
+    "ou": "oʊ", "an": "a n", "en": "ə n", "ang": "ɑ ŋ", "eng": "ə ŋ", "ong": "ʊ ŋ", "er": "ɚ", "ia": "j a",
+    "io": "j o", "ie": "j ɛ", "iai": "j aɪ", "iao": "j aʊ", "iou": "j oʊ", "ian": "j ɛ n", "in": "i n",
+    "iang": "j ɑ ŋ", "ing": "i ŋ", "iong": "j ʊ ŋ", "ua": "w a", "uo": "w o", "uai": "w aɪ", "uei": "w eɪ",
+    "uan": "w a n", "uen": "w ə n", "uang": "w ɑ ŋ", "ueng": "w ə ŋ", "ve": "ɥ ɛ", "van": "ɥ ɛ n", "vn": "y n",
     "m": "m", "n": "n", "ng": "ŋ",
 }  # fmt: skip
 """As they are in full: iou, uei, uen, and v for ü."""
