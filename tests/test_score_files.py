@@ -102,3 +102,21 @@ def test_unknown_kinds_and_missing_files_and_packages_are_named(tmp_path, monkey
 
 def test_what_is_written_can_be_read():
     assert set(WRITERS) <= set(READERS)
+
+
+def test_labels_with_syllables_and_pitches_are_a_score(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(
+        '{"language": "English", "syllables": [{"start": 1, "end": 1.5, "pitch": 9, "text": "So", "line": 4}, '
+        '{"start": 1.5, "end": 2, "pitch": 11, "text": " far", "line": 4}, {"start": 2, "end": 3, "pitch": 9, "text": "~"}, '
+        '{"start": 3, "end": 4, "midi": 62.5, "text": "off", "line": 5}]}'
+    )
+    score = read_score(path).score
+    assert [(w.text, w.language) for w in score.words] == [("So", "en"), ("far", "en"), ("off", "en")]
+    assert [n.midi for n in score.notes] == [69, 71, 69, 62.5] and score.slurs == (False, False, True, False)
+    path.write_text('{"syllables": [{"start": "x", "end": 1, "pitch": 1}]}')
+    with pytest.raises(InputError, match="syllable 1 is"):
+        read_score(path)
+    path.write_text("[]")
+    with pytest.raises(InputError, match="need a score as autosing writes it"):
+        read_score(path)

@@ -17,6 +17,8 @@ LETTERS_ENCODER = "whisper-base"
 """The Whisper whose states it reads."""
 SEMANTIC = "autosing-semantic"
 """The codebook that comes with the package (autosing/weights/semantic, see its card)."""
+PHONE_CLASSES = "autosing-phones"
+"""The classifier of phones that comes with the package (autosing/weights/phones, see its card)."""
 
 
 def letters_folder(name: str = LETTERS) -> Path:
@@ -26,7 +28,7 @@ def letters_folder(name: str = LETTERS) -> Path:
 
 def letters_digest(name: str = LETTERS) -> str:
     """sha256 of a letter head's file."""
-    return _digest(f"letter head {name}", letters_folder(name), LETTERS, "ctc_head")
+    return _digest(f"letter head {name}", letters_folder(name), LETTERS, "run folder of 'autosing train ctc_head'")
 
 
 def letters_encoder(name: str = LETTERS) -> str:
@@ -42,7 +44,9 @@ def semantic_folder(name: str = SEMANTIC) -> Path:
 
 def semantic_digest(name: str = SEMANTIC) -> str:
     """sha256 of the codebook's file: two corpora have the same codes if and only if it is equal."""
-    return _digest(f"semantic codebook {name}", semantic_folder(name), SEMANTIC, "semantic")
+    return _digest(
+        f"semantic codebook {name}", semantic_folder(name), SEMANTIC, "run folder of 'autosing train semantic'"
+    )
 
 
 def semantic_encoder(name: str = SEMANTIC) -> str:
@@ -57,8 +61,20 @@ def semantic_size(name: str = SEMANTIC) -> int:
     return size
 
 
-def _digest(what: str, folder: Path, bundled: str, task: str) -> str:
+def phone_classes_folder(name: str = PHONE_CLASSES) -> Path:
+    """A classifier of phones' folder: a folder as given, or the bundled one of that name."""
+    return _WEIGHTS / "phones" if name == PHONE_CLASSES else Path(name)
+
+
+def phone_classes_digest(name: str = PHONE_CLASSES) -> str:
+    """sha256 of its file."""
+    return _digest(
+        f"phone classes {name}", phone_classes_folder(name), PHONE_CLASSES, "folder of 'python -m train.phone_classes'"
+    )
+
+
+def _digest(what: str, folder: Path, bundled: str, own: str) -> str:
     path = folder / WEIGHTS
     if not path.is_file():
-        raise InputError(f"{what}: no {path}; name {bundled!r} or the run folder of 'autosing train {task}'")
+        raise InputError(f"{what}: no {path}; name {bundled!r} or the {own}")
     return digest_of(path)

@@ -21,6 +21,8 @@ class Song:
     title: str | None = None
     language: str | None = None
     licence: str | None = None
+    score: str | None = None
+    """autosing.score.score.Score as JSON, of a score file beside the song: on the song's time."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ class Clip:
     instrumental: Encoded | None
     lines: list[Line]
     words: list[Word]
+    score: str | None = None
+    """The song's score, cut to the clip."""
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """A score file of any kind -> a score, and back, by the ending of its name."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 from autosing.errors import InputError
 from autosing.score.formats.diffsinger import read_ds, write_ds
 from autosing.score.formats.lab import read_lab, write_lab
+from autosing.score.formats.labels_json import has_syllables, read_labels_json
 from autosing.score.formats.midi import read_midi
 from autosing.score.formats.midi_write import write_midi
 from autosing.score.formats.musicxml import read_musicxml
@@ -14,14 +16,21 @@ from autosing.score.formats.options import USUAL, ReadOptions, ReadScore
 from autosing.score.formats.textgrid import read_textgrid, write_textgrid
 from autosing.score.formats.ultrastar import read_ultrastar, write_ultrastar
 from autosing.score.formats.ustx import read_ustx, write_ustx
-from autosing.score.score import Score
+from autosing.score.score import MAX_JSON_BYTES, Score
 
 Reader = Callable[[Path, ReadOptions], ReadScore]
 Writer = Callable[[Score, Path], None]
 
 
 def _read_json(path: Path, options: ReadOptions) -> ReadScore:
-    return ReadScore(Score.from_json(path.read_bytes(), str(path)))
+    data = path.read_bytes()
+    try:
+        values = json.loads(data) if len(data) <= MAX_JSON_BYTES else None
+    except (ValueError, RecursionError):
+        values = None
+    if has_syllables(values):
+        return read_labels_json(values, path, options)
+    return ReadScore(Score.from_json(data, str(path)))
 
 
 def _write_json(score: Score, path: Path) -> None:

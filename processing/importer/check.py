@@ -59,6 +59,8 @@ def digests(song: Song) -> tuple[str, str]:
     """(of the audio, of the audio and the facts), 16 hex digits each. They do not depend on the id."""
     audio = hashlib.sha256(song.audio).hexdigest()[:16]
     facts = {name: value for name, value in vars(song).items() if name not in ("id", "audio")}
+    if facts["score"] is None:
+        del facts["score"]  # as in corpora from before there were scores
     text = json.dumps([audio, facts], sort_keys=True, ensure_ascii=False)
     return audio, hashlib.sha256(text.encode()).hexdigest()[:16]
 

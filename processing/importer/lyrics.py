@@ -42,6 +42,7 @@ class Facts:
     title: str | None = None
     language: str | None = None
     licence: str | None = None
+    score: str | None = None
 
     def over(self, other: "Facts") -> "Facts":
         """These facts, with those of `other` for the values that are missing."""

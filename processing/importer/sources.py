@@ -18,13 +18,15 @@ from autosing.stage import Rejected
 from autosing.storage.tables import check_kinds, find_partitions, kind_of, open_table, partitions
 from processing.importer.lyrics import Facts, facts_in, facts_of, is_table, read_table
 from processing.importer.matching import Songs, assign
+from processing.importer.scores import SCORE_SUFFIXES, is_score, score_beside
 from processing.importer.singers import SingersFrom, count_songs, looks_like_singers, singer_by_folder
 from processing.importer.walk import files_of, printable
 
 AUDIO_SUFFIXES = (".mp3", ".flac", ".ogg", ".opus", ".wav", ".m4a", ".aac", ".aif", ".aiff", ".wma", ".mp4", ".webm")
 """Files with these suffixes count as songs. Whether they can be read shows when they are opened."""
 _TEXT_COLUMNS = ("raw_lyrics", "lyrics", "lrc_lyrics", "artist", "singer", "title", "language", "licence", "license")
-_BESIDE = (".lrc", ".txt", ".json")
+_TEXT_BESIDE = (".lrc", ".txt", ".json")
+_BESIDE = (*_TEXT_BESIDE, *SCORE_SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ class FolderSource(Source):
         """If a file cannot be read, only its own facts are missing."""
         facts = Facts()
         beside = self._beside.get(self._songs[name].with_suffix(""), {})
-        for path in (beside[suffix] for suffix in _BESIDE if suffix in beside):
+        for path in (beside[suffix] for suffix in _TEXT_BESIDE if suffix in beside):
             try:
                 found, guess = facts_in(path)
             except InputError as error:
@@ -180,7 +182,21 @@ class FolderSource(Source):
             if guess:
                 self.remark(name, "encoding_guessed", f"{path.name}: {guess}")
             facts = facts.over(found)
-        return facts
+        return facts.over(self._score_beside(name, list(beside.values())))
+
+    def _score_beside(self, name: str, beside: Sequence[Path]) -> Facts:
+        """Of the first score beside a song that can be read."""
+        order = {suffix: k for k, suffix in enumerate(SCORE_SUFFIXES)}
+        for path in sorted(filter(is_score, beside), key=lambda p: order.get(p.suffix.lower(), len(order))):
+            try:
+                facts, remarks = score_beside(path)
+            except InputError as error:
+                self.remark(name, "score_not_readable", str(error))
+                continue
+            for remark in remarks:
+                self.remark(name, "score", f"{path.name}: {remark}")
+            return facts
+        return Facts()
 
     def _read_table(self, path: Path, songs: Songs) -> None:
         inside = path.is_relative_to(self.root)
@@ -236,16 +252,17 @@ class CorpusSource(Source):
             for number, row in enumerate(self._rows(k)):
                 entry = wanted.get(f"{k}/{number}")
                 if entry is not None:
-                    data = row.pop("audio")
+                    data, score = row.pop("audio"), row.pop("score", None)
                     if not isinstance(data, bytes) or not data:
                         yield entry, Rejected(entry.wanted_id, "no_audio", "the audio column is null or empty")
                     else:
                         facts = facts_of({key: value for key, value in row.items() if key != "id"})
+                        facts = facts.over(Facts(score=score if isinstance(score, str) else None))
                         yield entry, Song(entry.wanted_id, data, **vars(facts))
 
     def _rows(self, k: int) -> Iterator[dict[str, Any]]:
         with open_table(self._index(k)) as file:
-            known = [n for n in ("id", "audio", *_TEXT_COLUMNS) if n in file.schema_arrow.names]
+            known = [n for n in ("id", "audio", "score", *_TEXT_COLUMNS) if n in file.schema_arrow.names]
             for batch in file.iter_batches(batch_size=4, columns=known):
                 yield from batch.to_pylist()
 

@@ -14,6 +14,8 @@ from autosing.config import Config
 from autosing.errors import InputError
 from autosing.ids import clip_id
 from autosing.schemas.tables import Clip, Line, Word
+from autosing.score.cut import cut
+from autosing.score.score import Score
 from autosing.stage import Rejected, Stage
 from autosing.text.normalize import join_words
 from autosing.text.spans import ROUNDING_S, lies_inside, on_window
@@ -59,6 +61,7 @@ class Aligned:
     instrumental: Stem | None
     artist: str | None
     licence: str | None
+    score: str | None = None
 
 
 class Segment(Stage[Aligned, Clip]):
@@ -105,12 +108,13 @@ class Segment(Stage[Aligned, Clip]):
                 row.id, "no_window", f"{found}{config.max_s:g} s is sung for {config.min_singing_fraction:.0%}"
             )
         clips, scratch = [], Scratch()
+        score = None if row.score is None else Score.from_json(row.score, f"score of {row.id}")
         with _Cutter(row.vocals) as voice, _Cutter(row.instrumental) as music:
             for i, j in windows:
                 start_s, end_s = float(times_ms[i] / 1000), float(times_ms[j] / 1000)
                 fraction = float((sung_ms[j] - sung_ms[i]) / (times_ms[j] - times_ms[i]))
                 vocals, rest = (self._cut(stem, start_s, end_s, scratch) for stem in (voice, music))
-                clips.append(_clip(row, vocals, rest, start_s, end_s, fraction))
+                clips.append(_clip(row, vocals, rest, start_s, end_s, fraction, score))
         return clips
 
     def _sung(self, row: Aligned) -> tuple[np.ndarray, float]:
@@ -132,7 +136,13 @@ class Segment(Stage[Aligned, Clip]):
 
 
 def _clip(
-    row: Aligned, vocals: Encoded | None, rest: Encoded | None, start_s: float, end_s: float, fraction: float
+    row: Aligned,
+    vocals: Encoded | None,
+    rest: Encoded | None,
+    start_s: float,
+    end_s: float,
+    fraction: float,
+    score: Score | None,
 ) -> Clip:
     assert vocals is not None, row.id
     lines, words = rebase(row.lines or [], row.words or [], start_s, end_s)
@@ -149,6 +159,7 @@ def _clip(
         instrumental=rest,
         lines=lines,
         words=words,
+        score=None if score is None else cut(score, start_s, end_s).to_json().decode(),
     )
 
 
