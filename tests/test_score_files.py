@@ -108,7 +108,8 @@ def test_labels_with_syllables_and_pitches_are_a_score(tmp_path):
     path = tmp_path / "a.json"
     path.write_text(
         '{"language": "English", "syllables": [{"start": 1, "end": 1.5, "pitch": 9, "text": "So", "line": 4}, '
-        '{"start": 1.5, "end": 2, "pitch": 11, "text": " far", "line": 4}, {"start": 2, "end": 3, "pitch": 9, "text": "~"}, '
+        '{"start": 1.5, "end": 2, "pitch": 11, "text": " far", "line": 4}, '
+        '{"start": 2, "end": 3, "pitch": 9, "text": "~"}, '
         '{"start": 3, "end": 4, "midi": 62.5, "text": "off", "line": 5}]}'
     )
     score = read_score(path).score

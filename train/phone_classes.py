@@ -46,7 +46,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     homes = [(folder, home.name) for folder in given.songs for home in sorted((folder / "truth").iterdir())]
-    held_out, train = [], []
+    held_out: list[Frames] = []
+    train: list[Frames] = []
     for number, (folder, song) in enumerate(console.progress(homes, "songs", len(homes))):
         (held_out if number % _HELD_OUT == 0 else train).extend(frames_of(folder, song))
     network, log_prior_C = fit(train, given.steps, given.seed)
@@ -98,7 +99,7 @@ def _batch(songs: Sequence[Frames], rng: np.random.Generator) -> tuple[Tensor, T
     for _ in range(_BATCH):
         mel_TM, class_T = songs[int(rng.integers(len(songs)))]
         first = int(rng.integers(max(len(mel_TM) - WINDOW, 1)))
-        mel = mel_TM[first : first + WINDOW].astype(np.float32)
+        mel: np.ndarray = mel_TM[first : first + WINDOW].astype(np.float32)
         mel = mel + rng.normal(0, 0.1) + rng.normal(0, 0.15) * np.linspace(-1, 1, mel.shape[1])[None]
         floor = rng.uniform(-2.1, -0.9)
         mel = np.logaddexp(3 * mel, 3 * (floor + 0.1 * rng.standard_normal(mel.shape))) / 3

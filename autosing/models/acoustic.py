@@ -287,8 +287,8 @@ def fitted(spec: SpaceSpec, seen: Statistics) -> SpaceSpec:
 
 
 def load_space(spec: SpaceSpec, vocoder: Vocoder | None = None, device: str = "cpu") -> AcousticSpace:
-    """The space, ready to use. `vocoder`: of log_mel. Raises InputError if the codec is missing, or is not the one of the
-    spec."""
+    """The space, ready to use. `vocoder`: of log_mel. Raises InputError if the codec is missing, or is not that of
+    the spec."""
     space: AcousticSpace
     if spec.kind == "log_mel":
         space = LogMelSpace(spec, vocoder)

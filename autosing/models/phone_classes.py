@@ -52,7 +52,7 @@ def class_of() -> dict[str, int]:
 
 
 def mel_frames(samples_S: np.ndarray) -> np.ndarray:
-    """mel_TM float32: log magnitudes against the loud parts of the clip, floor(S / 160) + 1 frames, frame t around t."""
+    """mel_TM float32: log magnitudes against the clip's loud parts, floor(S / 160) + 1 frames, frame t around t."""
     padded = torch.nn.functional.pad(
         torch.from_numpy(np.ascontiguousarray(samples_S, dtype=np.float32)), (_FFT // 2,) * 2
     )

@@ -28,7 +28,7 @@ def _read_json(path: Path, options: ReadOptions) -> ReadScore:
         values = json.loads(data) if len(data) <= MAX_JSON_BYTES else None
     except (ValueError, RecursionError):
         values = None
-    if has_syllables(values):
+    if values is not None and has_syllables(values):
         return read_labels_json(values, path, options)
     return ReadScore(Score.from_json(data, str(path)))
 

@@ -8,7 +8,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from autosing.errors import InputError
 
@@ -54,7 +54,7 @@ def inventory() -> dict[str, PhoneType]:
             continue
         number, symbol, kind, manner, voiced = line.split("\t")
         assert int(number) == len(found) and kind in get_args(PhoneKind) and manner in get_args(Manner), line
-        found[symbol] = PhoneType(int(number), symbol, kind, manner, voiced == "1")
+        found[symbol] = PhoneType(int(number), symbol, cast(PhoneKind, kind), cast(Manner, manner), voiced == "1")
     return found
 
 

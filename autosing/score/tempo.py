@@ -112,4 +112,4 @@ def _since(marks: Sequence[M], gone: float) -> list[M]:
     """The marks that hold from a beat on, which becomes beat 0."""
     before = [mark for mark in marks if mark.beat <= gone]
     first = (before or list(marks))[-1 if before else 0].model_copy(update={"beat": 0.0})
-    return [first, *(mark.model_copy(update={"beat": mark.beat - gone}) for mark in marks if mark.beat > gone)]
+    return [first] + [mark.model_copy(update={"beat": mark.beat - gone}) for mark in marks if mark.beat > gone]

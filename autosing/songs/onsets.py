@@ -76,7 +76,8 @@ def lateness(asked_V: np.ndarray, late_V: np.ndarray, rests: list[tuple[int, int
     for first, last in rests:
         following = late_V[asked_V >= last]
         spans.append((first, last, float(following[0]) if len(following) else 0.0))
-    at_K, late_K = [], []
+    at_K: list[int] = []
+    late_K: list[float] = []
     for first, last, late in sorted(spans):
         if at_K:
             most = _MOST_BENT * (first - at_K[-1])

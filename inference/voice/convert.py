@@ -99,8 +99,8 @@ def convert(request: Request) -> list[dict[str, Any]]:
     model.space.check_sounds()
     if vocoder and model.space.spec.kind != "log_mel":
         raise InputError(
-            f"--vocoder {config.vocoder}: model {request.model} sings in {model.space.spec.kind}, which sounds without; "
-            "leave the vocoder out"
+            f"--vocoder {config.vocoder}: model {request.model} sings in {model.space.spec.kind}, which sounds "
+            "without; leave the vocoder out"
         )
     for _, files in pairs:
         check_rate(files.audio, model.space.spec.sample_rate_hz)

@@ -25,19 +25,19 @@ _IN_TUNE = 0.15
 class NotesConfig(Config):
     """What is a note. Chosen on made songs."""
 
-    spread_cents: float = Field(50.0, gt=0)
+    spread_cents: float = Field(default=50.0, gt=0)
     """Standard deviation of a sung pitch around its note: vibrato, drift, scooping."""
-    outlier: float = Field(0.02, gt=0, lt=1)
+    outlier: float = Field(default=0.02, gt=0, lt=1)
     """The share of frames whose f0 has nothing to do with the note."""
-    move_cost: float = Field(6.0, ge=0)
+    move_cost: float = Field(default=6.0, ge=0)
     """What another pitch within a syllable costs (nats)."""
-    free_cost: float = Field(0.5, ge=0)
+    free_cost: float = Field(default=0.5, ge=0)
     """What another pitch costs where a vowel starts (nats)."""
-    unvoiced_cost: float = Field(0.7, ge=0)
+    unvoiced_cost: float = Field(default=0.7, ge=0)
     """What a frame of note costs where nothing is voiced, and a frame of rest where something is (nats)."""
-    shortest_s: float = Field(0.07, ge=0)
+    shortest_s: float = Field(default=0.07, ge=0)
     """A shorter note within a syllable belongs to its neighbours."""
-    bridge_s: float = Field(0.15, ge=0)
+    bridge_s: float = Field(default=0.15, ge=0)
     """A gap between notes up to this is a consonant, no rest: the note before lasts until the next."""
 
 

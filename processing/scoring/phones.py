@@ -30,13 +30,13 @@ _LONGEST = 1000
 class PlacingConfig(Config):
     """How phones are laid into words. Chosen on made songs."""
 
-    class_weight: float = Field(0.4, gt=0, le=1)
+    class_weight: float = Field(default=0.4, gt=0, le=1)
     """What a frame's score counts: neighbouring frames say the same."""
-    word_slack_s: float = Field(0.06, gt=0)
+    word_slack_s: float = Field(default=0.06, gt=0)
     """Standard deviation of the aligner's word times."""
-    length_spread: float = Field(0.5, gt=0)
+    length_spread: float = Field(default=0.5, gt=0)
     """Standard deviation of a consonant's log-length."""
-    vowel_spread: float = Field(1.2, gt=0)
+    vowel_spread: float = Field(default=1.2, gt=0)
     """The same of vowels."""
 
 
@@ -50,7 +50,7 @@ class WordSpan:
 
 @dataclass(frozen=True)
 class _State:
-    """A phone, or a silence that may be left out. `starts_s` and `ends_s`: of its word, where it is the first or last."""
+    """A phone, or a silence that may be left out. `starts_s`, `ends_s`: of its word, if it is the first or last."""
 
     kind: int
     phone: int | None

@@ -43,7 +43,7 @@ class ScoreConfig(Config):
     """The bundled classifier of phones, or the folder of one that `python -m train.phone_classes` made."""
     transcribe: bool = True
     """Clips without a score file are transcribed; else they are rejected."""
-    min_agreement: float = Field(0.5, ge=0, le=1)
+    min_agreement: float = Field(default=0.5, ge=0, le=1)
     """A score file whose notes are sung (in any octave) in a smaller share of the voiced frames is rejected."""
     placing: PlacingConfig = PlacingConfig()
     notes: NotesConfig = NotesConfig()

@@ -30,7 +30,8 @@ def star_score() -> Score:
 
 def made_truth(language: str, words: list[tuple[str, list[str], int]]) -> SongTruth:
     """Words of one syllable each: (text, phonemes as eSpeak NG names them, which is the vowel), 0.1 s a phoneme."""
-    syllables, phones, notes, lyrics = [], [], [], []
+    phones: list[SungPhone] = []
+    syllables, notes, lyrics = [], [], []
     for number, (text, names, nucleus) in enumerate(words):
         first = len(phones)
         phones += [SungPhone(name, (first + k) / 10, (first + k + 1) / 10, number) for k, name in enumerate(names)]

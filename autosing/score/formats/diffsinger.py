@@ -88,10 +88,10 @@ def write_transcriptions(scores: Mapping[str, Score], path: Path) -> None:
 def phrase_fields(score: Score) -> dict[str, str]:
     """Phones in IPA. Raises InputError where they have no times."""
     phones = phone_labels(score)
-    nuclei = {(p.start_s, p.symbol) for p in score.phones if p.place == "nucleus"}
+    nuclei = {p.start_s for p in score.phones if p.place == "nucleus" and p.start_s is not None}
     groups: list[int] = []
     for label in phones:
-        if not groups or label.text in ("SP", "AP") or any(abs(label.start_s - s) < 1e-6 for s, _ in nuclei):
+        if not groups or label.text in ("SP", "AP") or any(abs(label.start_s - s) < 1e-6 for s in nuclei):
             groups.append(0)
         groups[-1] += 1
     notes: list[tuple[str, float, bool]] = []

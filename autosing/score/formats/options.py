@@ -15,7 +15,7 @@ class ReadOptions(Config):
     """Of several tracks, parts or singers: its name, or its number from 1; by default the one with lyrics."""
     highest: bool = False
     """Of chords the highest note is sung; by default they are refused."""
-    verse: int = Field(1, ge=1)
+    verse: int = Field(default=1, ge=1)
     """Of several verses under notes that are not repeated."""
     language: str = "und"
     """ISO 639, where the file does not say; `und`: guessed by its letters when phones are looked up."""

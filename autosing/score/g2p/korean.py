@@ -89,7 +89,7 @@ def _meet(before: _Block, after: _Block) -> None:
     final, initial = before.final, after.initial
     if not final:
         return
-    first, second = _PARTS.get(final, "") or ("", final)
+    first, second = tuple(_PARTS[final]) if final in _PARTS else ("", final)
     if initial == "ㅇ":
         if final == "ㅇ":
             return
