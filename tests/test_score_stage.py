@@ -40,12 +40,12 @@ def stage(folder) -> WriteScore:
 
 def test_a_clip_of_a_made_song_has_its_part_of_the_truth(truth, tmp_path):
     made = stage(tmp_path / "songs")
-    whole = made.apply(ClipToScore("song0-0", "song0", 0.0, truth.duration_s))
+    whole = made.apply(ClipToScore("song0-0", "song0", "en", 0.0, truth.duration_s, [], b""))
     assert isinstance(whole, ClipScore) and whole.source == "made"
     assert Score.from_json(whole.score).phones == score_of_truth(truth).phones
-    part = made.apply(ClipToScore("song0-150", "song0", 0.15, 0.35))
+    part = made.apply(ClipToScore("song0-150", "song0", "en", 0.15, 0.35, [], b""))
     assert [word.text for word in Score.from_json(part.score).words] == ["sea"]
-    nothing = made.apply(ClipToScore("song0-450", "song0", 0.45, 0.5))
+    nothing = made.apply(ClipToScore("song0-450", "song0", "en", 0.45, 0.5, [], b""))
     assert isinstance(nothing, Rejected) and nothing.reason == "no_words"
 
 

@@ -1,7 +1,7 @@
 """What `convert` costs: memory against the source's length, and time against its parts. JSON on stdout.
 
-    python benchmarks/convert.py memory [--minutes 1 30] [--over-music]
-    python benchmarks/convert.py speed [--seconds 120] [--run RUN]
+    python benchmarks/conversion.py memory [--minutes 1 30] [--over-music]
+    python benchmarks/conversion.py speed [--seconds 120] [--run RUN]
 
 Models are untrained where no run is given: weights do not change what they cost. `memory` uses a small one, since what
 grows with the source is not the model; each length runs in a process of its own, and its peak is the kernel's (VmHWM:
