@@ -124,7 +124,7 @@ class AcousticSpace(nn.Module):
         if not self.sounds:
             raise InputError(
                 f"space {self.spec.kind}: no vocoder is given, so its frames cannot be made sound; train one with "
-                "'autosing train vocoder' and name its run (convert: --vocoder, training: task.vocoder), or use the "
+                "'autosing train vocoder' and name its run as the vocoder, or use the "
                 "space codec_latent"
             )
 
