@@ -153,7 +153,7 @@ class SvcFlow(nn.Module):
         if own % steps or sampling.method != "euler":
             fit = " or ".join(str(k) for k in range(1, own + 1) if own % k == 0)
             raise InputError(
-                f"steps {steps} --method {sampling.method}: the model was distilled to {own} of euler and knows no "
+                f"steps {steps} method {sampling.method}: the model was distilled to {own} of euler and knows no "
                 f"other times; leave both out, or give steps {fit}"
             )
         return steps
