@@ -6,6 +6,7 @@ Shapes: C channels (one), S samples, T frames of 20 ms, N samples a frame.
 import numpy as np
 
 from autosing.audio.blocks import Blocks, Tape, padded
+from autosing.audio.runs import runs
 
 STEP_MS = 20
 RATE_HZ = 16_000
@@ -79,9 +80,8 @@ def _match(power_T: np.ndarray, frames: int) -> np.ndarray:
 
 def _without_short(mask_T: np.ndarray, frames: int, keep_ends: bool = False) -> np.ndarray:
     """The mask without runs of at most `frames` frames. `keep_ends`: runs at the song's two ends stay."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask_T.astype(np.int8), [0]])))
     out_T = mask_T.copy()
-    for start, end in zip(edges[::2], edges[1::2], strict=True):
+    for start, end in runs(mask_T):
         at_end = start == 0 or end == len(mask_T)
         if end - start <= frames and not (keep_ends and at_end):
             out_T[start:end] = False

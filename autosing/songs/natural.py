@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from autosing.audio.runs import runs
 from autosing.songs.espeak import SpokenPhone
 from autosing.songs.gesture import f0_curve
 from autosing.songs.kokoro import UNIT_S, VOICE_RATE_HZ, Kokoro, Prosody
@@ -19,7 +20,7 @@ from autosing.songs.layout import PlacedPhone
 from autosing.songs.natural_singers import NaturalSinger
 from autosing.songs.onsets import Lateness, lateness, vowel_starts
 from autosing.songs.phones import STRESS, VOWELS, PhoneString
-from autosing.songs.retune import retune, runs
+from autosing.songs.retune import retune
 from autosing.songs.score import Note
 
 FRAMES_A_UNIT = 2

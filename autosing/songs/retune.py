@@ -10,6 +10,7 @@ Shapes: S samples, F frames of f0 at even steps from the first sample on, T time
 
 import numpy as np
 
+from autosing.audio.runs import runs
 from autosing.songs.onsets import Lateness
 
 ON_TIME = Lateness(np.zeros(1), np.zeros(1))
@@ -125,9 +126,3 @@ def _between(hz_F: np.ndarray, frame_S: np.ndarray) -> np.ndarray:
 def _rise(num_samples: int) -> np.ndarray:
     """From 0 to 1 as half a cosine."""
     return np.asarray(0.5 - 0.5 * np.cos(np.pi * (np.arange(num_samples) + 0.5) / max(1, num_samples)))
-
-
-def runs(mask_F: np.ndarray) -> list[tuple[int, int]]:
-    """(first, one past the last) of each run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask_F, [False]]).astype(int)))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
