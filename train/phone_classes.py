@@ -29,7 +29,7 @@ from autosing.models.phone_classes import (
 )
 from autosing.score.made import score_of_truth
 from autosing.score.score import Phone
-from autosing.songs.truth import load_stems, load_truth
+from autosing.songs.truth import load_stems, load_truth, song_ids
 
 WINDOW = 300
 _BATCH, _RATE = 32, 2e-3
@@ -45,10 +45,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    homes = [(folder, home.name) for folder in given.songs for home in sorted((folder / "truth").iterdir())]
+    songs = [(folder, song) for folder in given.songs for song in song_ids(folder)]
     held_out: list[Frames] = []
     train: list[Frames] = []
-    for number, (folder, song) in enumerate(console.progress(homes, "songs", len(homes))):
+    for number, (folder, song) in enumerate(console.progress(songs, "songs", len(songs))):
         (held_out if number % _HELD_OUT == 0 else train).extend(frames_of(folder, song))
     network, log_prior_C = fit(train, given.steps, given.seed)
     save_model(given.out, **vars(phone_classes_file(network, log_prior_C)))

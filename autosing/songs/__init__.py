@@ -13,7 +13,7 @@ own speech (grammar, phones, tune, gesture, natural). What it sings is put on th
 from autosing.songs.corpus import SongsMade, make_songs
 from autosing.songs.singers import SINGERS, Singer
 from autosing.songs.tiny import tiny_song
-from autosing.songs.truth import F0_RATE_HZ, SongTruth, Stems, load_stems, load_truth
+from autosing.songs.truth import F0_RATE_HZ, SongTruth, Stems, load_stems, load_truth, song_ids
 
 __all__ = [
     "F0_RATE_HZ",
@@ -25,5 +25,6 @@ __all__ = [
     "load_stems",
     "load_truth",
     "make_songs",
+    "song_ids",
     "tiny_song",
 ]

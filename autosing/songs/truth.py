@@ -118,6 +118,14 @@ def save_truth(truth: SongTruth, folder: Path) -> None:
     (folder / "truth.json").write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
 
 
+def song_ids(folder: Path) -> list[str]:
+    """The songs of the corpus in `folder` whose truth is there, in order. Raises InputError where there are none."""
+    found = sorted(path.parent.name for path in (Path(folder) / "truth").glob("*/truth.json"))
+    if not found:
+        raise InputError(f"songs {folder}: no truth/<id>/truth.json in it; make them with 'autosing songs'")
+    return found
+
+
 def load_truth(folder: Path, song_id: str) -> SongTruth:
     """The truth of a song of the corpus in `folder` (written by `autosing songs`). Raises InputError where absent."""
     home = Path(folder) / "truth" / song_id

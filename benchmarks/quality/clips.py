@@ -15,7 +15,7 @@ from autosing.audio.io import Audio, decode, save
 from autosing.errors import InputError
 from autosing.ids import clean_id
 from autosing.models.speaker import load_speaker_encoder
-from autosing.songs import load_truth
+from autosing.songs import load_truth, song_ids
 from inference.voice.singers import Voice, audio_in, voice_of
 
 RATE_HZ = 24_000
@@ -62,17 +62,14 @@ def embedded(audio_S: np.ndarray) -> np.ndarray | None:
 
 def made_clips(folder: Path, seconds: float) -> list[Clip]:
     """A clip a song. Raises InputError where there are none."""
-    homes = sorted((folder / "truth").iterdir()) if (folder / "truth").is_dir() else []
-    if not homes:
-        raise InputError(f"songs {folder}: no truth/<id> in it; make some with 'autosing songs {folder}'")
     found = []
-    for home in homes:
-        truth = load_truth(folder, home.name)
+    for name in song_ids(folder):
+        home, truth = folder / "truth" / name, load_truth(folder, name)
         start_s = max(0.0, truth.lines[0].start_s - MARGIN_S)
         fitting = [line for line in truth.lines if line.end_s + MARGIN_S - start_s <= seconds] or truth.lines[:1]
         end_s = min(truth.duration_s, fitting[-1].end_s + MARGIN_S)
         lines = tuple((line.text, line.start_s - start_s, line.end_s - start_s) for line in fitting)
-        song = f"{folder.name}-{home.name}"
+        song = f"{folder.name}-{name}"
         found.append(
             Clip(song, truth.artist, truth.language, home / "vocals_dry.flac", start_s, end_s - start_s, lines)
         )

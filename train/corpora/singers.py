@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from autosing.errors import InputError
-from autosing.songs import load_truth
+from autosing.songs import load_truth, song_ids
 
 _FILES = {"vocals_dry.flac": "{}.flac", "speech.flac": "{}-speech.flac"}
 
@@ -36,10 +36,7 @@ def main() -> None:
 
 def write_singers(songs: Path, out: Path, without: Sequence[str] = ()) -> Counter[str]:
     """Files written for each singer. Raises InputError if `songs` has no truth files, or not a singer of `without`."""
-    homes = sorted(path.parent for path in (songs / "truth").glob("*/truth.json"))
-    if not homes:
-        raise InputError(f"{songs}: no songs found, need truth/<song>/truth.json; make them with 'autosing songs'")
-    singers = {home: load_truth(songs, home.name).artist for home in homes}
+    singers = {songs / "truth" / song: load_truth(songs, song).artist for song in song_ids(songs)}
     if unknown := sorted(set(without) - set(singers.values())):
         raise InputError(f"--without {unknown[0]!r}: not among the singers {', '.join(sorted(set(singers.values())))}")
     written: Counter[str] = Counter()

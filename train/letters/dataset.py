@@ -21,7 +21,7 @@ from autosing.errors import InputError
 from autosing.ids import seed_of
 from autosing.schemas.sample import DatasetIndex, Sample, SampleMeta, ShardRecord, SplitRecord
 from autosing.schemas.tables import Line, Word
-from autosing.songs.truth import load_truth
+from autosing.songs.truth import load_truth, song_ids
 from autosing.storage.shards import Shard, ShardFile, files_of, read_shard
 from autosing.storage.store import digest_of, replacing, write_whole
 from autosing.storage.tables import fingerprint
@@ -138,8 +138,8 @@ def _window(id: str, seed: int, index: int) -> tuple[SampleMeta, dict[str, bytes
 def _songs(config: LettersConfig) -> Iterator[Piece]:
     """The sung voice and, if there is one, the spoken voice of each song."""
     for corpus in map(Path, config.songs):
-        for home in sorted(path.parent for path in (corpus / "truth").glob("*/truth.json")):
-            truth = load_truth(corpus, home.name)
+        for song in song_ids(corpus):
+            home, truth = corpus / "truth" / song, load_truth(corpus, song)
             split = _split_of(truth.artist)
             for file, words in (("vocals_dry.flac", truth.words), ("speech.flac", truth.spoken_words)):
                 if not (home / file).is_file() or not words:
@@ -225,10 +225,7 @@ def _split_of(owner: str) -> str:
 
 def _truths(corpus: Path) -> list[str]:
     """Digests of the songs' truth files. Raises InputError if there are none."""
-    found = sorted((corpus / "truth").glob("*/truth.json"))
-    if not found:
-        raise InputError(f"corpus {corpus}: no truth/<id>/truth.json in it; make one with 'autosing songs {corpus}'")
-    return [digest_of(path) for path in found]
+    return [digest_of(corpus / "truth" / song / "truth.json") for song in song_ids(corpus)]
 
 
 def _shard(out: Path, pieces: Sequence[Piece], path: str) -> ShardRecord:
