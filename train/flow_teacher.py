@@ -17,7 +17,7 @@ from autosing.config import Config
 from autosing.errors import InputError
 from autosing.models.svc_flow import SvcFlow
 from autosing.models.told import Told
-from autosing.nn.flow_matching import FlowConfig, drop_conditions, guided, reflow_pairs
+from autosing.nn.flow_matching import FlowConfig, drop_conditions, reflow_pairs
 from autosing.nn.solvers import OdeMethod
 
 
@@ -56,15 +56,11 @@ class Teacher(nn.Module):
         both are told."""
         model, config = self.model, self.config
         h_BWT = model.tell(told)
-        nobody_BE = torch.zeros_like(told.singer_BE)
-        singer_BE = drop_conditions(told.singer_BE, nobody_BE[0], drop_singer)
+        singer_BE = drop_conditions(told.singer_BE, torch.zeros_like(told.singer_BE[0]), drop_singer)
         mu_BDT = model.prior(h_BWT, singer_BE)
         kept_B11 = (torch.rand(len(h_BWT), 1, 1, device=h_BWT.device) >= drop_content).to(h_BWT.dtype)
         h_BWT, mu_BDT = h_BWT * kept_B11, mu_BDT * kept_B11
-        estimate = model.estimator(h_BWT, mu_BDT, singer_BE)
-        if config.guidance != 1:
-            untold = model.estimator(torch.zeros_like(h_BWT), torch.zeros_like(mu_BDT), nobody_BE)
-            estimate = guided(estimate, untold, config.guidance)
+        estimate = model.guided_estimator(h_BWT, mu_BDT, singer_BE, config.guidance)
         seed = int(torch.randint(2**62, ()))
         source_BDT, data_BDT = reflow_pairs(
             model.objective, estimate, mu_BDT.float(), seed, None, config.method, config.steps

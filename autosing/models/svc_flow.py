@@ -125,6 +125,14 @@ class SvcFlow(nn.Module):
         flow, told = self.flow, self.flow.tell(torch.cat([h_BWT, mu_BDT], dim=1), singer_BE)
         return lambda x_BDT, t_B: flow(x_BDT, t_B, told)
 
+    def guided_estimator(self, h_BWT: Tensor, mu_BDT: Tensor, singer_BE: Tensor, guidance: float) -> Estimator:
+        """`estimator`, led away from what it says without content and singer; guidance 1: not at all."""
+        estimate = self.estimator(h_BWT, mu_BDT, singer_BE)
+        if guidance == 1:
+            return estimate
+        untold = self.estimator(torch.zeros_like(h_BWT), torch.zeros_like(mu_BDT), torch.zeros_like(singer_BE))
+        return guided(estimate, untold, guidance)
+
     @torch.no_grad()
     def sing(self, told: Told, sampling: Sampling, first_frame: int = 0) -> Tensor:
         """x_BDF. `first_frame`: where in its song the stretch begins, a multiple of `fold`: noise belongs to a song's
@@ -134,11 +142,7 @@ class SvcFlow(nn.Module):
         steps = self._steps(sampling)
         h_BWT = self.tell(told)
         mu_BDT = self.prior(h_BWT, told.singer_BE)
-        estimate = self.estimator(h_BWT, mu_BDT, told.singer_BE)
-        if sampling.guidance != 1:
-            nobody_BE = torch.zeros_like(told.singer_BE)
-            untold = self.estimator(torch.zeros_like(h_BWT), torch.zeros_like(mu_BDT), nobody_BE)
-            estimate = guided(estimate, untold, sampling.guidance)
+        estimate = self.guided_estimator(h_BWT, mu_BDT, told.singer_BE, sampling.guidance)
         x_BDT = sample(
             self.objective, estimate, mu_BDT, sampling.seed, None, sampling.method, steps,
             sampling.temperature, first_frame // fold,
