@@ -14,8 +14,9 @@ from pydantic import Field
 
 from autosing.config import Config
 from autosing.score.score import Note, Score
+from autosing.timebase import PITCH_RATE_HZ
 
-RATE_HZ = 100
+RATE_HZ = int(PITCH_RATE_HZ)
 LOWEST, HIGHEST = 28, 100
 """MIDI numbers that are sung."""
 _IN_TUNE = 0.15
@@ -138,13 +139,7 @@ def _notes_of(
     syllable: int, path_T: np.ndarray, first: int, last: int, tuning: float, config: NotesConfig
 ) -> list[Note]:
     """A syllable's stays on one pitch in frames first .. last, without rests; glides join the longer neighbour."""
-    stays: list[list[int]] = []
-    for t in range(first, last):
-        pitch = int(path_T[t])
-        if pitch and stays and (stays[-1][2] == pitch):
-            stays[-1][1] = t + 1
-        elif pitch:
-            stays.append([t, t + 1, pitch])
+    stays = _joined([[t, t + 1, int(path_T[t])] for t in range(first, last) if path_T[t]])
     shortest = round(config.shortest_s * RATE_HZ)
     while len(stays) > 1 and min(b - a for a, b, _ in stays) < shortest:
         k = min(range(len(stays)), key=lambda i: stays[i][1] - stays[i][0])
@@ -155,15 +150,21 @@ def _notes_of(
     if not stays:
         return [Note(start_s=first / RATE_HZ, end_s=last / RATE_HZ, midi=None, syllable=syllable)]
     stays[0][0] = first
-    merged: list[list[int]] = []
-    for stay in stays:
-        if merged and merged[-1][2] == stay[2]:
-            merged[-1][1] = stay[1]
-        else:
-            merged.append(stay)
     return [
-        Note(start_s=a / RATE_HZ, end_s=b / RATE_HZ, midi=pitch + tuning, syllable=syllable) for a, b, pitch in merged
+        Note(start_s=a / RATE_HZ, end_s=b / RATE_HZ, midi=pitch + tuning, syllable=syllable)
+        for a, b, pitch in _joined(stays)
     ]
+
+
+def _joined(stays: Sequence[list[int]]) -> list[list[int]]:
+    """[first frame, one past the last, pitch] each; neighbours of one pitch become one."""
+    found: list[list[int]] = []
+    for stay in stays:
+        if found and found[-1][2] == stay[2]:
+            found[-1][1] = stay[1]
+        else:
+            found.append(stay)
+    return found
 
 
 def _bridged(notes: Sequence[Note], config: NotesConfig) -> list[Note]:
