@@ -62,6 +62,10 @@ class Phone(Config):
     """None where the score does not say (then of all phones)."""
     end_s: float | None = Field(default=None, allow_inf_nan=False)
 
+    def timed(self, start_s: float, end_s: float) -> "Phone":
+        """The same at other times, checked anew."""
+        return Phone(symbol=self.symbol, place=self.place, syllable=self.syllable, start_s=start_s, end_s=end_s)
+
     @field_validator("symbol")
     @classmethod
     def _known(cls, symbol: str) -> str:

@@ -56,8 +56,7 @@ def with_times(score: Score, lengths_s: Sequence[float] | None = None) -> Score:
         lengths = [*onsets_s[k], end_s - starts_s[k] - sum(coda_s), *coda_s]
         at_s = starts_s[k] - sum(onsets_s[k])
         for phone, length_s in zip(score.phones_of(number), lengths, strict=True):
-            values = phone.model_dump() | {"start_s": at_s, "end_s": at_s + length_s}
-            placed.append(Phone(**values))
+            placed.append(phone.timed(at_s, at_s + length_s))
             at_s += length_s
     return score.replace(phones=tuple(placed))
 

@@ -16,7 +16,7 @@ from pydantic import Field
 from autosing.config import Config
 from autosing.models.phone_classes import HOP_SAMPLES, SAMPLE_RATE_HZ, class_of
 from autosing.score.phones import inventory
-from autosing.score.score import Phone, Score
+from autosing.score.score import Score
 from autosing.score.timing import USUAL_S
 
 RATE_HZ = SAMPLE_RATE_HZ // HOP_SAMPLES
@@ -79,11 +79,7 @@ def place(score: Score, spans: Sequence[WordSpan], score_TC: np.ndarray, config:
             if state.phone is not None:
                 placed[state.phone] = (first / RATE_HZ, last / RATE_HZ)
                 at_frame = last
-    phones = [
-        Phone(symbol=p.symbol, place=p.place, syllable=p.syllable, start_s=placed[k][0], end_s=placed[k][1])
-        for k, p in enumerate(score.phones)
-    ]
-    return score.replace(phones=tuple(phones))
+    return score.replace(phones=tuple(phone.timed(*placed[k]) for k, phone in enumerate(score.phones)))
 
 
 def _phones_by_word(score: Score) -> list[list[int]]:
