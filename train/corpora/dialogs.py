@@ -11,7 +11,6 @@ stage, which marks them. Nothing of the recordings is kept in the repository. Sh
 """
 
 import argparse
-import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from autosing.errors import InputError
 from autosing.ids import seed_of
 from autosing.text.letters import UNKNOWN, letters
 from autosing.text.lrc import LrcLine, write_lrc
-from train.corpora.recordings import PACKAGES
+from train.corpora.recordings import PACKAGES, write_table
 
 RATE_HZ = 24000
 TRACK_S = 28.0
@@ -75,10 +74,7 @@ def write_dialogs(unpacked: Path, out: Path, most_minutes: float) -> dict[str, f
             rows.append({"file": f"{track}.wav", "artist": track, "language": language, "licence": licence})
     if not rows:
         raise InputError(f"{unpacked}: no fillets-ng-data with script/ and sound/ in it; unpack it with dpkg-deb -x")
-    with (out / "songs.csv").open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, ("file", "artist", "language", "licence"))
-        table.writeheader()
-        table.writerows(rows)
+    write_table(out, ("file", "artist", "language", "licence"), rows)
     return minutes
 
 

@@ -18,7 +18,7 @@ Needs the extra `recordings` (PyAV, for G.722). Shapes: C channels, S samples.
 import argparse
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -100,16 +100,21 @@ def write_tracks(unpacked: Path, out: Path, songs: Sequence[Path] = ()) -> dict[
             soundfile.write(out / f"{track}.wav", audio_S, RATE_HZ)
             minutes[name] += len(audio_S) / RATE_HZ / 60
             rows.append({"file": f"{track}.wav", "artist": speaker, "licence": package.licence})
-    with (out / "songs.csv").open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, ("file", "artist", "licence"))
-        table.writeheader()
-        table.writerows(rows)
+    write_table(out, ("file", "artist", "licence"), rows)
     sources = {
         name: {"licence": here[name].licence if name in here else "made", "minutes": round(length, 1)}
         for name, length in minutes.items()
     }
     (out / "sources.json").write_text(json.dumps(sources, indent=1) + "\n", encoding="utf-8")
     return minutes
+
+
+def write_table(out: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
+    """OUT/songs.csv, a row a track, as `autosing import` reads it."""
+    with (out / "songs.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, columns)
+        table.writeheader()
+        table.writerows(rows)
 
 
 def tracks(folder: Path, package: str, most_s: float) -> Iterator[tuple[str, int, np.ndarray]]:
