@@ -119,13 +119,12 @@ class AcousticSpace(nn.Module):
         """Whether frames can be made sound here."""
         return True
 
-    def check_sounds(self) -> None:
-        """Raises InputError where they cannot."""
+    def check_sounds(self, by: str = "as the vocoder") -> None:
+        """Raises InputError where they cannot. `by`: how the caller's user names a vocoder, for the error."""
         if not self.sounds:
             raise InputError(
                 f"space {self.spec.kind}: no vocoder is given, so its frames cannot be made sound; train one with "
-                "'autosing train vocoder' and name its run as the vocoder, or use the "
-                "space codec_latent"
+                f"'autosing train vocoder' and name its run {by}, or use the space codec_latent"
             )
 
     def frames(self, audio_BS: Tensor, f0_hz_BF: Tensor) -> Tensor:

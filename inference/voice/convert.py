@@ -96,7 +96,7 @@ def convert(request: Request) -> list[dict[str, Any]]:
     device = device_here(config.device)
     vocoder = load_vocoder(config.vocoder, device) if config.vocoder else None
     model = load_svc_flow(request.model, device, vocoder)
-    model.space.check_sounds()
+    model.space.check_sounds("by --vocoder")
     if vocoder and model.space.spec.kind != "log_mel":
         raise InputError(
             f"--vocoder {config.vocoder}: model {request.model} sings in {model.space.spec.kind}, which sounds "

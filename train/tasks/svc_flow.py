@@ -128,7 +128,7 @@ class TrainSvcFlow(Task):
         if self.teacher is not None:
             self.modules["teacher"] = self.teacher
         elif config.sound_weight > 0:
-            self.space.check_sounds()
+            self.space.check_sounds("by task.vocoder")
             self.spectral = self.modules["spectral"] = SpectralLoss(spec.sample_rate_hz)
             if config.heard_weight > 0:
                 self.heard = self.modules["heard"] = PerceptualLoss(spec.sample_rate_hz, config.listener)
