@@ -44,9 +44,8 @@ def semantic_folder(name: str = SEMANTIC) -> Path:
 
 def semantic_digest(name: str = SEMANTIC) -> str:
     """sha256 of the codebook's file: two corpora have the same codes if and only if it is equal."""
-    return _digest(
-        f"semantic codebook {name}", semantic_folder(name), SEMANTIC, "run folder of 'autosing train semantic'"
-    )
+    own = "run folder of 'autosing train semantic'"
+    return _digest(f"semantic codebook {name}", semantic_folder(name), SEMANTIC, own)
 
 
 def semantic_encoder(name: str = SEMANTIC) -> str:
@@ -68,9 +67,8 @@ def phone_classes_folder(name: str = PHONE_CLASSES) -> Path:
 
 def phone_classes_digest(name: str = PHONE_CLASSES) -> str:
     """sha256 of its file."""
-    return _digest(
-        f"phone classes {name}", phone_classes_folder(name), PHONE_CLASSES, "folder of 'python -m train.phone_classes'"
-    )
+    own = "folder of 'python -m train.phone_classes'"
+    return _digest(f"phone classes {name}", phone_classes_folder(name), PHONE_CLASSES, own)
 
 
 def _digest(what: str, folder: Path, bundled: str, own: str) -> str:

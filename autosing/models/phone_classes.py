@@ -52,12 +52,10 @@ def class_of() -> dict[str, int]:
 
 
 def mel_frames(samples_S: np.ndarray) -> np.ndarray:
-    """mel_TM float32: log magnitudes against the clip's loud parts, floor(S / 160) + 1 frames, frame t around t."""
-    padded = torch.nn.functional.pad(
-        torch.from_numpy(np.ascontiguousarray(samples_S, dtype=np.float32)), (_FFT // 2,) * 2
-    )
+    """mel_TM float32: log magnitudes against the loud parts of the clip, floor(S / 160) + 1 frames."""
+    padded_S = F.pad(torch.from_numpy(np.ascontiguousarray(samples_S, dtype=np.float32)), (_FFT // 2, _FFT // 2))
     window = torch.hann_window(_WINDOW)
-    spectrum_KT = torch.stft(padded, _FFT, HOP_SAMPLES, _WINDOW, window, center=False, return_complex=True).abs()
+    spectrum_KT = torch.stft(padded_S, _FFT, HOP_SAMPLES, _WINDOW, window, center=False, return_complex=True).abs()
     mel_TM = (torch.from_numpy(_filters()) @ spectrum_KT).T.numpy()
     loud = max(float(np.quantile(mel_TM.max(axis=1), 0.95)), 1e-6)
     frames: np.ndarray = (np.log(np.maximum(mel_TM / loud, _FLOOR)) / 3 + 1).astype(np.float32)

@@ -19,6 +19,8 @@ from autosing.timebase import PITCH_RATE_HZ
 RATE_HZ = int(PITCH_RATE_HZ)
 LOWEST, HIGHEST = 28, 100
 """MIDI numbers that are sung."""
+_VIBRATO = 19
+"""Frames of a cycle of vibrato."""
 _IN_TUNE = 0.15
 """Semitones that a voice may lie off 440 Hz before its notes do."""
 
@@ -38,15 +40,17 @@ class NotesConfig(Config):
     """What a frame of note costs where nothing is voiced, and a frame of rest where something is (nats)."""
     shortest_s: float = Field(default=0.07, ge=0)
     """A shorter note within a syllable belongs to its neighbours."""
-    bridge_s: float = Field(default=0.15, ge=0)
-    """A gap between notes up to this is a consonant, no rest: the note before lasts until the next."""
+    bridge_s: float = Field(default=0.1, ge=0)
+    """Silence between phones up to this is no rest: the note before lasts until the next."""
 
 
 @dataclass(frozen=True)
 class SyllableSpan:
-    """From its vowel to the end of its last phone."""
+    """From its first phone, over its vowel, to the end of its last phone."""
 
+    onset_s: float
     start_s: float
+    """Of its vowel."""
     end_s: float
 
 
@@ -64,7 +68,7 @@ def transcribe_notes(f0_hz_T: np.ndarray, syllables: Sequence[SyllableSpan], con
         first = round(syllable.start_s * RATE_HZ)
         last = min(round(min(syllable.end_s, following_s) * RATE_HZ), len(path_T))
         found += _notes_of(number, path_T, first, max(last, first + 1), tuning, config)
-    return _bridged(found, config)
+    return _bridged(found, syllables, config)
 
 
 def with_notes(score: Score, f0_hz_T: np.ndarray, config: NotesConfig) -> Score:
@@ -73,7 +77,7 @@ def with_notes(score: Score, f0_hz_T: np.ndarray, config: NotesConfig) -> Score:
     for number in range(len(score.syllables)):
         phones = score.phones_of(number)
         nucleus = next(phone for phone in phones if phone.place == "nucleus")
-        spans.append(SyllableSpan(nucleus.start_s or 0.0, phones[-1].end_s or 0.0))
+        spans.append(SyllableSpan(phones[0].start_s or 0.0, nucleus.start_s or 0.0, phones[-1].end_s or 0.0))
     notes = transcribe_notes(f0_hz_T, spans, config)
     return score.replace(notes=tuple(n for n in notes if n.end_s <= score.duration_s + 0.01))
 
@@ -94,12 +98,15 @@ def agreement(score: Score, f0_hz_T: np.ndarray) -> float:
 
 
 def _tuning(midi_T: np.ndarray) -> float:
-    """How far, in semitones, the voice's scale lies from 440 Hz: the circular mean of where it stays."""
-    steady_T = np.abs(np.gradient(midi_T)) < 0.1
-    held = midi_T[steady_T & np.isfinite(midi_T)]
-    if len(held) < RATE_HZ // 2:
+    """How far, in semitones, the voice's scale lies from 440 Hz: the circular mean of f0 averaged over vibrato."""
+    if len(midi_T) < _VIBRATO:
         return 0.0
-    mean = np.exp(2j * np.pi * held).mean()
+    windows_TW = np.lib.stride_tricks.sliding_window_view(midi_T, _VIBRATO)
+    voiced = windows_TW[np.isfinite(windows_TW).all(axis=1)]
+    steady = voiced[np.ptp(voiced, axis=1) < 1.5] if len(voiced) else voiced
+    if len(steady) < RATE_HZ // 2:
+        return 0.0
+    mean = np.exp(2j * np.pi * steady.mean(axis=1)).mean()
     shift = float(np.angle(mean) / (2 * np.pi)) if abs(mean) > 0.2 else 0.0
     return round(shift, 2) if abs(shift) > _IN_TUNE else 0.0
 
@@ -167,11 +174,17 @@ def _joined(stays: Sequence[list[int]]) -> list[list[int]]:
     return found
 
 
-def _bridged(notes: Sequence[Note], config: NotesConfig) -> list[Note]:
-    """Notes without the small gaps that consonants make, and without overlaps."""
+def _bridged(notes: Sequence[Note], syllables: Sequence[SyllableSpan], config: NotesConfig) -> list[Note]:
+    """Each note lasts until the next where only consonants, or a short gap, lie between; none overlaps."""
     found: list[Note] = []
     for number, note in enumerate(notes):
-        following_s = notes[number + 1].start_s if number + 1 < len(notes) else np.inf
-        end_s = following_s if following_s - note.end_s <= config.bridge_s else note.end_s
+        following = notes[number + 1] if number + 1 < len(notes) else None
+        end_s = note.end_s
+        if following is not None:
+            begins_s = following.start_s
+            if following.syllable != note.syllable and following.syllable is not None:
+                begins_s = syllables[following.syllable].onset_s
+            ends_s = note.end_s if note.syllable is None else max(note.end_s, syllables[note.syllable].end_s)
+            end_s = following.start_s if begins_s - ends_s <= config.bridge_s else min(end_s, following.start_s)
         found.append(Note(start_s=note.start_s, end_s=max(end_s, note.start_s), midi=note.midi, syllable=note.syllable))
     return found

@@ -100,21 +100,23 @@ def _states(
     states = [silence]
     for word in words:
         held, span = phones[word], spans[word]
-        quiet_s = sum(
-            USUAL_S[inventory()[score.phones[k].symbol].manner] for k in held if score.phones[k].place != "nucleus"
-        )
         nuclei = sum(score.phones[k].place == "nucleus" for k in held)
+        quiet_s = sum(_usual_s(score.phones[k]) for k in held if score.phones[k].place != "nucleus")
         vowel_s = max((span.end_s - span.start_s - quiet_s) / max(nuclei, 1), 0.08)
         for k in held:
             phone = score.phones[k]
             is_nucleus = phone.place == "nucleus"
             states.append(_State(
-                class_of()[phone.symbol], k, vowel_s if is_nucleus else USUAL_S[inventory()[phone.symbol].manner],
+                class_of()[phone.symbol], k, vowel_s if is_nucleus else _usual_s(phone),
                 config.vowel_spread if is_nucleus else config.length_spread,
                 span.start_s if k == held[0] else None, span.end_s if k == held[-1] else None,
             ))  # fmt: skip
         states.append(silence)
     return states
+
+
+def _usual_s(phone: Phone) -> float:
+    return USUAL_S[inventory()[phone.symbol].manner]
 
 
 def _best_edges(states: Sequence[_State], score_TC: np.ndarray, low: int, config: PlacingConfig) -> list[int]:

@@ -37,9 +37,8 @@ def read_labels_json(values: Mapping[str, Any], path: Path, options: ReadOptions
             start_s, end_s, text = float(item["start"]), float(item["end"]), str(item.get("text") or "")
             notes.append((start_s, end_s, None if pitch is None else float(pitch), text, line))
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise InputError(
-                f"{path}: syllable {number} is {str(item)[:60]}; need start, end, text and pitch"
-            ) from None
+            found = f"syllable {number} is {str(item)[:60]}"
+            raise InputError(f"{path}: {found}; need start, end, text and pitch") from None
     notes.sort(key=lambda note: note[0])
     firsts = frozenset(k for k, note in enumerate(notes) if k == 0 or note[4] != notes[k - 1][4])
     marks = read_marks([text for *_, text, _ in notes], spaced=True, firsts=firsts)
@@ -48,7 +47,6 @@ def read_labels_json(values: Mapping[str, Any], path: Path, options: ReadOptions
         for (start_s, end_s, midi, _, line), mark in zip(notes, marks, strict=True)
         if end_s > start_s
     ]
-    voice, told = one_voice(
-        sung, TempoMap(), options.highest, str(path), "mend the labels, or take the upper (--highest)"
-    )
+    remedy = "mend the labels, or take the upper note (--highest)"
+    voice, told = one_voice(sung, TempoMap(), options.highest, str(path), remedy)
     return ReadScore(assemble(voice, 0.0, TempoMap()), tuple(told))
