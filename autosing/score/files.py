@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from autosing.errors import InputError
+from autosing.score.formats.corpora import is_gtsinger, score_of_gtsinger
 from autosing.score.formats.diffsinger import read_ds, write_ds
 from autosing.score.formats.lab import read_lab, write_lab
 from autosing.score.formats.labels_json import has_syllables, read_labels_json
@@ -28,6 +29,8 @@ def _read_json(path: Path, options: ReadOptions) -> ReadScore:
         values = json.loads(data) if len(data) <= MAX_JSON_BYTES else None
     except (ValueError, RecursionError):
         values = None
+    if values is not None and is_gtsinger(values):
+        return ReadScore(score_of_gtsinger(values, options.language, str(path)))
     if values is not None and has_syllables(values):
         return read_labels_json(values, path, options)
     return ReadScore(Score.from_json(data, str(path)))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from autosing.errors import InputError
 from autosing.score.files import read_score
+from autosing.score.formats.corpora import is_gtsinger
 from autosing.score.formats.labels_json import has_syllables
 from autosing.score.formats.ultrastar import parse_ultrastar
 from autosing.score.score import Score
@@ -14,6 +15,8 @@ from processing.importer.lyrics import Facts
 
 SCORE_SUFFIXES = (".ustx", ".musicxml", ".mxl", ".mid", ".midi", ".kar", ".ds", ".textgrid")
 """Of several scores beside a song the first counts. UltraStar's .txt and labels in .json are scores too."""
+
+_WITHOUT_WORDS = ".ds"
 
 
 def is_score(path: Path) -> bool:
@@ -25,7 +28,10 @@ def is_score(path: Path) -> bool:
         return False
     try:
         text, _ = read_text_file(path)
-        return parse_ultrastar(text) is not None if suffix == ".txt" else has_syllables(json.loads(text))
+        if suffix == ".txt":
+            return parse_ultrastar(text) is not None
+        values = json.loads(text)
+        return has_syllables(values) or is_gtsinger(values)
     except (InputError, ValueError, RecursionError):
         return False
 
@@ -35,7 +41,7 @@ def score_beside(path: Path) -> tuple[Facts, tuple[str, ...]]:
     found = read_score(path)
     languages = {word.language for word in found.score.words} - {"und"}
     facts = Facts(
-        raw_lyrics=_lyrics(found.score) or None,
+        raw_lyrics=None if path.suffix.lower() == _WITHOUT_WORDS else _lyrics(found.score) or None,
         language=languages.pop() if len(languages) == 1 else None,
         score=found.score.to_json().decode(),
     )

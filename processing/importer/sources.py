@@ -16,6 +16,7 @@ from autosing.ids import clean_id
 from autosing.schemas.tables import Song
 from autosing.stage import Rejected
 from autosing.storage.tables import check_kinds, find_partitions, kind_of, open_table, partitions
+from processing.importer.layouts import is_layout, known_recordings
 from processing.importer.lyrics import Facts, facts_in, facts_of, is_table, read_table
 from processing.importer.matching import Songs, assign
 from processing.importer.scores import SCORE_SUFFIXES, is_score, score_beside
@@ -114,8 +115,10 @@ class FolderSource(Source):
             if _is_beside(path):
                 self._beside.setdefault(path.with_suffix(""), {})[path.suffix.lower()] = path
         own = {path.with_suffix("") for path in self._songs.values()}
-        tables = [p for p in files if p.with_suffix("") not in own and is_table(p)]
+        layouts = [p for p in files if is_layout(p)]
+        tables = [p for p in files if p.with_suffix("") not in own and p not in layouts and is_table(p)]
         self._facts: dict[str, Facts] = {}
+        self._read_layouts(layouts)
         names = Songs(self.root, self._songs)
         for found in tables:
             if table is None or os.path.realpath(table) != os.path.realpath(found):
@@ -197,6 +200,16 @@ class FolderSource(Source):
                 self.remark(name, "score", f"{path.name}: {remark}")
             return facts
         return Facts()
+
+    def _read_layouts(self, layouts: Sequence[Path]) -> None:
+        """What a corpus of known layout says of its recordings."""
+        by_stem = {str(Path(name).with_suffix("")): name for name in self._songs}
+        for known in known_recordings(self.root, layouts, self._songs):
+            name = by_stem.get(known.stem)
+            if known.fault is not None:
+                self.remark(name or known.stem, "score_not_readable", known.fault)
+            if name is not None:
+                self._facts[name] = known.facts
 
     def _read_table(self, path: Path, songs: Songs) -> None:
         inside = path.is_relative_to(self.root)

@@ -60,7 +60,9 @@ class Karaoke:
         lines: dict[tuple[int, int], str] = {}
         for note in self.notes:
             key = (note.singer, note.line)
-            lines[key] = lines.get(key, "") + note.text  # a syllable brings the space before or behind its word
+            lines[key] = lines.get(key, "") + note.text.replace(
+                "~", ""
+            )  # a syllable brings the space before or behind its word
         return "\n".join(tidy for line in lines.values() if (tidy := " ".join(line.split())))
 
 
