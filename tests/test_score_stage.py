@@ -1,12 +1,15 @@
 """The stage `score`, and its member on the way into shards."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from autosing.errors import InputError
 from autosing.schemas.features import ClipScore
 from autosing.schemas.sample import DatasetIndex, SampleMeta
+from autosing.schemas.tables import Word
 from autosing.score.made import score_of_truth
 from autosing.score.score import Score
 from autosing.songs.truth import save_truth
@@ -100,3 +103,37 @@ def test_a_damaged_score_breaks_a_promise(tmp_path, data, words):
     (tmp_path / "index.json").write_text(index.model_copy(update={"splits": {"train": split}}).model_dump_json())
     with pytest.raises(InputError, match=words):
         verify(tmp_path)
+
+
+def test_a_clip_is_transcribed_from_its_words_and_its_pitch():
+    words = [Word("sea", 0.4, 1.0, 1.0, 0), Word("go", 1.0, 1.6, 1.0, 0)]
+    f0_hz_T = np.zeros(200, np.float32)
+    f0_hz_T[45:100], f0_hz_T[105:160] = 220.0, 440 * 2 ** (-10 / 12)
+    row = ClipToScore("a-0", "a", "en", 0.0, 2.0, words, b"", None, f0_hz_T)
+    made = WriteScore(ScoreConfig())
+    assert made.weights() == {}
+    made.setup()
+    found = made.apply(row)
+    assert isinstance(found, ClipScore) and found.source == "transcribed"
+    score = Score.from_json(found.score)
+    assert [p.symbol for p in score.phones] == ["s", "i", "ɡ", "oʊ"] and score.timed
+    assert [n.midi for n in score.notes] == [57, 59] and [n.syllable for n in score.notes] == [0, 1]
+    assert score.notes[1].start_s == pytest.approx(1.07, abs=0.08)
+    without = made.apply(replace(row, f0_hz=None))
+    assert isinstance(without, Rejected) and without.reason == "no_pitch"
+    assert made.apply(replace(row, words=[])).reason == "no_words"
+    assert WriteScore(ScoreConfig(transcribe=False)).apply(row).reason == "no_score"
+
+
+def test_a_score_file_of_another_melody_is_rejected():
+    row = ClipToScore("a-0", "a", "en", 0.0, 2.0, [], b"", made_score(2.0, 60).to_json().decode())
+    made = WriteScore(ScoreConfig())
+    made.setup()
+    assert made.apply(row).source == "file"
+    wrong = replace(row, f0_hz=np.full(200, 440 * 2 ** ((66.5 - 69) / 12), np.float32))
+    assert made.apply(wrong).reason == "another_melody"
+
+
+def test_a_folder_without_a_classifier_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"give a folder of 'python -m train\.phone_classes'"):
+        WriteScore(ScoreConfig(classes=str(tmp_path))).weights()

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from autosing.models.phone_classes import CLASSES, class_of, mel_frames
+from autosing.models.phone_classes import mel_frames
 from autosing.score.phones import inventory
 from autosing.score.score import Note, Score
+from autosing.score.sounds import CLASSES, class_of
 from autosing.score.timing import with_times
 from processing.scoring.notes import NotesConfig, SyllableSpan, agreement, transcribe_notes, with_notes
 from processing.scoring.phones import PlacingConfig, WordSpan, place

@@ -18,17 +18,10 @@ from torch.nn import functional as F
 from autosing import console
 from autosing.audio.io import Audio, resample
 from autosing.checkpoint import save_model
-from autosing.models.phone_classes import (
-    CLASSES,
-    HOP_SAMPLES,
-    SAMPLE_RATE_HZ,
-    PhoneClasses,
-    class_of,
-    mel_frames,
-    phone_classes_file,
-)
+from autosing.models.phone_classes import PhoneClasses, mel_frames, phone_classes_file
 from autosing.score.made import score_of_truth
 from autosing.score.score import Phone
+from autosing.score.sounds import CLASSES, HOP_SAMPLES, SAMPLE_RATE_HZ, class_of
 from autosing.songs.truth import load_stems, load_truth, song_ids
 
 WINDOW = 300

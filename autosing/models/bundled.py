@@ -17,8 +17,6 @@ LETTERS_ENCODER = "whisper-base"
 """The Whisper whose states it reads."""
 SEMANTIC = "autosing-semantic"
 """The codebook that comes with the package (autosing/weights/semantic, see its card)."""
-PHONE_CLASSES = "autosing-phones"
-"""The classifier of phones that comes with the package (autosing/weights/phones, see its card)."""
 
 
 def letters_folder(name: str = LETTERS) -> Path:
@@ -60,15 +58,12 @@ def semantic_size(name: str = SEMANTIC) -> int:
     return size
 
 
-def phone_classes_folder(name: str = PHONE_CLASSES) -> Path:
-    """A classifier of phones' folder: a folder as given, or the bundled one of that name."""
-    return _WEIGHTS / "phones" if name == PHONE_CLASSES else Path(name)
-
-
-def phone_classes_digest(name: str = PHONE_CLASSES) -> str:
-    """sha256 of its file."""
-    own = "folder of 'python -m train.phone_classes'"
-    return _digest(f"phone classes {name}", phone_classes_folder(name), PHONE_CLASSES, own)
+def phone_classes_digest(folder: str) -> str:
+    """sha256 of the file of a classifier of phones (autosing.models.phone_classes). None comes with the package."""
+    path = Path(folder) / WEIGHTS
+    if not path.is_file():
+        raise InputError(f"phone classes {folder}: no {path}; give a folder of 'python -m train.phone_classes'")
+    return digest_of(path)
 
 
 def _digest(what: str, folder: Path, bundled: str, own: str) -> str:

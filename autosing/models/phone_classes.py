@@ -1,12 +1,13 @@
 """A voice -> how likely each class of phones sounds in each frame: what phones are laid into a word's time by.
 
-A small network over log-mel frames. Classes are what ears tell apart by their spectrum: groups of vowels, of nasals, of
-hisses. Its training is train/phone_classes.py, on made songs, whose phones have exact times.
+A small network over log-mel frames; classes are groups of phones (autosing.score.sounds). It is fitted by
+train/phone_classes.py on made songs, whose phones have exact times; none comes with the package.
 
 Shapes: B windows, S samples at 16 kHz, T frames of 10 ms, M mel bands, H hidden width, C classes.
 """
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,40 +16,12 @@ from torch.nn import functional as F
 
 from autosing.audio.mel import mel_filters
 from autosing.checkpoint import ModelFile, load_model
-from autosing.models.bundled import phone_classes_folder
-from autosing.score.phones import inventory
+from autosing.score.sounds import CLASSES, HOP_SAMPLES, SAMPLE_RATE_HZ
 
-SAMPLE_RATE_HZ = 16_000
-HOP_SAMPLES = 160
-"""Frame t lies around t * 10 ms."""
 _WINDOW = 400
 _FFT = 512
 BANDS = 40
 _FLOOR = 1e-4
-_VOWELS = {
-    "front_high": "i y ɪ ʏ ĩ", "front_mid": "e ø ɛ œ eɪ ẽ ɛ̃ œ̃", "open": "æ a ɐ ɑ ɒ aɪ aʊ ã ɑ̃",
-    "back": "o ɔ oʊ ɔɪ əʊ ɤ ʌ õ ɔ̃", "back_high": "u ʊ ɯ ʉ ɨ ũ", "central": "ə ɘ ɵ ɜ", "rhotic": "ɚ",
-    "apical": "ɿ ʅ",
-}  # fmt: skip
-_CONSONANTS = {
-    "nasal": "m n ŋ ɱ ɳ ɲ ɴ mʲ nʲ m̩ n̩ ŋ̩", "lateral": "l ɫ ʎ ɭ lʲ l̩", "approximant": "ɹ ɻ ʋ", "glide": "j w ɥ ɰ",
-    "tap": "ɾ ɽ r ʀ rʲ r̩", "hiss": "s z ts dz tsʰ s͈ sʲ zʲ", "hush": "ʃ ʒ ʂ ʐ ɕ ʑ tʃ dʒ tɕ dʑ tɕʰ tɕ͈ ʈʂ ʈʂʰ",
-    "weak_fricative": "f v θ ð ɸ β fʲ vʲ", "breathy": "h ɦ x χ ħ ç ʝ ɣ ʁ ʕ ɬ xʲ",
-}  # fmt: skip
-CLASSES = ("silence", *_VOWELS, *_CONSONANTS, "stop", "voiced_stop")
-
-
-@cache
-def class_of() -> dict[str, int]:
-    """Phone of the inventory -> its class; specials are silence."""
-    found: dict[str, int] = {}
-    for name, symbols in (_VOWELS | _CONSONANTS).items():
-        found |= dict.fromkeys(symbols.split(), CLASSES.index(name))
-    for symbol, phone in inventory().items():
-        if symbol not in found:
-            stop = "voiced_stop" if phone.voiced else "stop"
-            found[symbol] = CLASSES.index("silence" if phone.kind == "special" else stop)
-    return found
 
 
 def mel_frames(samples_S: np.ndarray) -> np.ndarray:
@@ -92,9 +65,9 @@ def phone_classes_file(network: PhoneClasses, log_prior_C: Tensor) -> ModelFile:
 
 
 @cache
-def load_phone_classes(name: str) -> tuple[PhoneClasses, np.ndarray]:
+def load_phone_classes(folder: str) -> tuple[PhoneClasses, np.ndarray]:
     """(the network in eval mode, log-priors_C). Raises InputError if there is none."""
-    file = load_model(phone_classes_folder(name), "phone_classes")
+    file = load_model(Path(folder), "phone_classes")
     log_prior_C = file.state.pop("log_prior").float().numpy()
     network = PhoneClasses(**file.config)
     network.load_state_dict({key: tensor.float() for key, tensor in file.state.items()})

@@ -14,9 +14,9 @@ import numpy as np
 from pydantic import Field
 
 from autosing.config import Config
-from autosing.models.phone_classes import HOP_SAMPLES, SAMPLE_RATE_HZ, class_of
 from autosing.score.phones import inventory
 from autosing.score.score import Score
+from autosing.score.sounds import HOP_SAMPLES, SAMPLE_RATE_HZ, class_of
 from autosing.score.timing import USUAL_S
 
 RATE_HZ = SAMPLE_RATE_HZ // HOP_SAMPLES

@@ -16,7 +16,7 @@ from autosing.audio.io import decode_mono
 from autosing.clock import in_model
 from autosing.config import Config
 from autosing.errors import InputError
-from autosing.models.bundled import PHONE_CLASSES, phone_classes_digest
+from autosing.models.bundled import phone_classes_digest
 from autosing.schemas.base import Float32s
 from autosing.schemas.features import ClipScore
 from autosing.schemas.tables import Word
@@ -25,11 +25,12 @@ from autosing.score.cut import cut
 from autosing.score.g2p.bind import with_phones
 from autosing.score.made import score_of_truth
 from autosing.score.score import Score
+from autosing.score.sounds import CLASSES, SAMPLE_RATE_HZ
 from autosing.score.timing import with_times
 from autosing.songs.truth import load_truth
 from autosing.stage import Rejected, Stage
 from processing.scoring.notes import NotesConfig, agreement, with_notes
-from processing.scoring.phones import PlacingConfig, WordSpan, place
+from processing.scoring.phones import RATE_HZ, PlacingConfig, WordSpan, place
 
 MADE, FILE, TRANSCRIBED = "made", "file", "transcribed"
 
@@ -39,8 +40,9 @@ class ScoreConfig(Config):
 
     truth: str | None = None
     """The folder of the `autosing songs` that the corpus was made with: their truth is their score."""
-    classes: str = PHONE_CLASSES
-    """The bundled classifier of phones, or the folder of one that `python -m train.phone_classes` made."""
+    classes: str | None = None
+    """The folder of a classifier of phones that `python -m train.phone_classes` made. None, as none comes with the
+    package: phones are laid by the times of their words and by their usual lengths."""
     transcribe: bool = True
     """Clips without a score file are transcribed; else they are rejected."""
     min_agreement: float = Field(default=0.5, ge=0, le=1)
@@ -81,7 +83,7 @@ class WriteScore(Stage[ClipToScore, ClipScore]):
     def weights(self) -> dict[str, str]:
         """What lies in the folder of the truth decides the table as weights do."""
         if self.config.truth is None:
-            return {"classes": phone_classes_digest(self.config.classes)}
+            return {} if self.config.classes is None else {"classes": phone_classes_digest(self.config.classes)}
         whole = hashlib.sha256()
         for path in sorted(Path(self.config.truth).glob("truth/*/truth.json")):
             whole.update(f"{path.parent.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
@@ -94,6 +96,8 @@ class WriteScore(Stage[ClipToScore, ClipScore]):
                 raise InputError(
                     f"score: truth {self.config.truth}: no folder 'truth' in it; give one of `autosing songs`"
                 )
+            return
+        if self.config.classes is None:
             return
         from autosing.models.phone_classes import load_phone_classes
 
@@ -139,7 +143,10 @@ class WriteScore(Stage[ClipToScore, ClipScore]):
         return self._found(row, TRANSCRIBED, with_notes(score, row.f0_hz, self.config.notes))
 
     def _placed(self, row: ClipToScore, score: Score, spans: Sequence[WordSpan]) -> Score:
-        from autosing.models.phone_classes import SAMPLE_RATE_HZ, class_scores
+        if self.config.classes is None:
+            unheard_TC = np.zeros((round(row.duration_s * RATE_HZ) + 1, len(CLASSES)))
+            return place(score, spans, unheard_TC, self.config.placing)
+        from autosing.models.phone_classes import class_scores
 
         voice = decode_mono(row.vocals, f"vocals of {row.id}", SAMPLE_RATE_HZ)[0].samples_CS[0]
         with in_model():
