@@ -20,8 +20,8 @@ import torch
 
 sys.path.append(str(Path(__file__).parent / "quality"))
 from clips import RATE_HZ, Cast, Clip, assigned, made_clips, spread
-from convert import Converter
 from converted import Judge, Scores, summary
+from converter import Converter
 from listener import Listener
 
 from autosing.audio.io import Audio, save

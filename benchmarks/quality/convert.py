@@ -29,7 +29,6 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -38,17 +37,17 @@ import torch
 from clips import RATE_HZ, Cast, Clip, assigned, made_clips, real_clips, spread
 from controls import WorldVoice, formant_ratio
 from converted import Judge, Scores, summary
+from converter import Converter, Made
 from listener import Listener
 
-from autosing.audio.io import Audio, decode, save
+from autosing.audio.io import Audio, save
 from autosing.codecs import BUNDLED, load_codec
 from autosing.codecs.fitted import FittedCodec
 from autosing.config import load_config
 from autosing.errors import InputError
 from autosing.ids import seed_of
-from inference.voice.convert import ConvertConfig, Request, convert
+from inference.voice.convert import ConvertConfig
 from inference.voice.pitch import Range
-from inference.voice.pitch_csv import read_pitch_csv
 from inference.voice.singers import Voice
 
 ENROLLED_S = 10.0
@@ -103,31 +102,6 @@ def sides(cast: Cast, seen: list[str] | None, unseen: list[str]) -> tuple[list[s
     if strange:
         raise InputError(f"singer {strange[0]!r}: not among {', '.join(cast.singers)}")
     return seen or [name for name in cast.singers if name not in unseen], unseen
-
-
-@dataclass(frozen=True)
-class Made:
-    """A sound at RATE_HZ and the pitch that was asked for."""
-
-    audio_S: np.ndarray
-    asked_hz_T: np.ndarray
-
-
-class Converter:
-    """Clips in other voices, by the product's own command, as files."""
-
-    def __init__(self, run: Path, config: ConvertConfig, work: Path) -> None:
-        self._run, self._config, self.work = run, config, work
-
-    def __call__(self, clip: Clip, voice: Voice, way: str, as_it_is: bool = False) -> Made:
-        """`as_it_is`: at the clip's own pitch."""
-        config = self._config.model_copy(update={"key": "keep", "shift": 0.0}) if as_it_is else self._config
-        source, out = (self.work / f"{clip.song}-{name}.wav" for name in ("source", way))
-        save(Audio(clip.audio_S[None], RATE_HZ), source)
-        pitch = out.with_suffix(".csv")
-        convert(Request(self._run, source, out, voice, pitch_out=pitch, config=config))
-        rows = len(pitch.read_text(encoding="utf-8").splitlines()) - 1
-        return Made(decode(out).resampled(RATE_HZ).samples_CS[0], read_pitch_csv(pitch, rows))
 
 
 def judged(
