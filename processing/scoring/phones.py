@@ -15,7 +15,7 @@ from pydantic import Field
 
 from autosing.config import Config
 from autosing.score.phones import inventory
-from autosing.score.score import Score
+from autosing.score.score import Phone, Score
 from autosing.score.sounds import HOP_SAMPLES, SAMPLE_RATE_HZ, class_of
 from autosing.score.timing import USUAL_S
 
