@@ -85,7 +85,7 @@ def validate(run: Run) -> None:
 
 
 def listen(run: Run) -> None:
-    """Make the task's fixed prompts audible: ears find bugs that losses hide."""
+    """Make the task's fixed prompts audible, and measure them: ears find bugs that losses hide."""
     if not run.due(run.config.listen_every):
         return
     torch.manual_seed(seed_of("listen", run.config.seed))
@@ -93,6 +93,8 @@ def listen(run: Run) -> None:
         if run.recorder:
             for name, audio in run.task.listen(run.state.step).items():
                 run.recorder.sound(run.state.step, name, audio)
+            if figures := run.task.figures(run.state.step):
+                run.recorder.numbers(run.state.step, {f"heard/{name}": value for name, value in figures.items()})
 
 
 def keep(run: Run) -> None:

@@ -116,6 +116,10 @@ class Task(ABC):
         """The sound of fixed prompts, name -> audio. Called in `eval` mode under no_grad."""
         return {}
 
+    def figures(self, step: int) -> dict[str, float]:
+        """What is measured on these sounds, name -> number. Called after `listen`, in the same way."""
+        return {}
+
     @abstractmethod
     def export(self) -> ModelFile:
         """The content of model.safetensors and model.json."""

@@ -4,9 +4,50 @@ Shapes: B clips, D width, F frames, S = F * hop samples, K bins, M bands, G = 2 
 """
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
+from autosing.config import Config
+from autosing.nn.convnext import ConvNeXt
+from autosing.nn.excitation import F0_FEATURES, f0_features
 from autosing.nn.stft import band_curves, istft, stft
+
+
+class SourceFilterConfig(Config):
+    """The generator's numbers; the defaults are near the codec's decoder."""
+
+    width: int = Field(default=256, ge=8)
+    hidden: int = Field(default=608, ge=8)
+    blocks: int = Field(default=6, ge=1)
+    filter_bands: int = Field(default=128, ge=8)
+    """Points of the filters' curves."""
+    window_samples: int | None = Field(default=None, ge=16)
+    """None: three hops."""
+
+    def window(self, hop_samples: int) -> int:
+        return self.window_samples or 3 * hop_samples
+
+
+class SourceFilterGenerator(nn.Module):
+    """x_BDF, f0_hz_BF (0 where unvoiced), pulses_BS, noise_BS -> audio_BS, exactly F * hop samples.
+
+    The parts have the names of the codec's decoder, whose weights fit where the numbers are its own.
+    """
+
+    def __init__(self, width: int, config: SourceFilterConfig, hop_samples: int, sample_rate_hz: int) -> None:
+        super().__init__()
+        self.decoder = ConvNeXt(width + F0_FEATURES, config.width, config.hidden, config.blocks)
+        self.envelope = nn.Linear(width, 2 * config.filter_bands)
+        window = config.window(hop_samples)
+        self.head = SourceFilter(config.width, config.filter_bands, window, hop_samples, sample_rate_hz)
+        # At first every band sounds, quietly: -40 dB.
+        nn.init.normal_(self.envelope.weight, std=0.01)
+        nn.init.constant_(self.envelope.bias, -4.6)
+
+    def forward(self, x_BDF: Tensor, f0_hz_BF: Tensor, pulses_BS: Tensor, noise_BS: Tensor) -> Tensor:
+        y_BDF = self.decoder(torch.cat([x_BDF, f0_features(f0_hz_BF)], dim=1))
+        audio_BS: Tensor = self.head(y_BDF, self.envelope(x_BDF.mT).mT, pulses_BS, noise_BS)
+        return audio_BS
 
 
 class SourceFilter(nn.Module):

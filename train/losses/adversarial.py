@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from autosing.nn.discriminators import Judgement
+from autosing.nn.discriminators import Discriminators, Judgement
 
 GanLoss = Literal["least_squares", "hinge"]
 
@@ -42,3 +42,14 @@ def feature_matching_loss(true: Sequence[Judgement], made: Sequence[Judgement]) 
         for seen_true, seen_made in zip(real.features[:-1], fake.features[:-1], strict=True)
     ]
     return torch.stack(distances).mean()
+
+
+def judged(
+    discriminators: Discriminators, made_BS: Tensor, true_BS: Tensor, kind: GanLoss = "least_squares"
+) -> tuple[Tensor, Tensor]:
+    """(adversarial, matching): what the generator of `made` is told by discriminators as they are now. The true side is
+    judged once, without gradient."""
+    with torch.no_grad():
+        true = discriminators(true_BS)
+    made = discriminators(made_BS)
+    return generator_loss(made, kind), feature_matching_loss(true, made)

@@ -12,6 +12,7 @@ TASKS: dict[str, str] = {
     "semantic": "train.tasks.semantic:TrainSemantic",
     "vocoder": "train.tasks.vocoder:TrainVocoder",
     "svc_flow": "train.tasks.svc_flow:TrainSvcFlow",
+    "svc_vits": "train.tasks.svc_vits:TrainSvcVits",
     "ctc_head": "train.tasks.ctc_head:TrainCTCHead",
 }
 

@@ -28,7 +28,7 @@ from autosing.nn.excitation import pulses
 from autosing.schemas.sample import DatasetIndex, Sample
 from train.augment import equalise, to_peak
 from train.crops import crop, stacked
-from train.losses.adversarial import GanLoss, discriminator_loss, feature_matching_loss, generator_loss
+from train.losses.adversarial import GanLoss, discriminator_loss, judged
 from train.losses.spectral import SpectralLoss
 from train.task import Counts, Task
 
@@ -106,13 +106,7 @@ class TrainVocoder(Task):
         spectral, parts = self.spectral(made_BS, audio_BS)
         loss = settings.spectral_weight * spectral
         if step > settings.adversarial_from:
-            with torch.no_grad():
-                true = self.discriminators(audio_BS)
-            made = self.discriminators(made_BS)
-            parts["adversarial"], parts["matching"] = (
-                generator_loss(made, settings.gan),
-                feature_matching_loss(true, made),
-            )
+            parts["adversarial"], parts["matching"] = judged(self.discriminators, made_BS, audio_BS, settings.gan)
             loss = loss + settings.adversarial_weight * parts["adversarial"]
             loss = loss + settings.matching_weight * parts["matching"]
         if not self.generator.training and not self._prompt:
