@@ -25,7 +25,7 @@ COMMANDS = {
     "plan": ("processing.cli:plan", "What a corpus of any size would take: hours, bytes, wall time, what binds."),
     "build": ("dataset_builder.cli:build", "Stage tables -> a dataset of WebDataset shards."),
     "verify": ("dataset_builder.cli:verify", "Open every shard of a dataset and check it."),
-    "train": ("train.cli:train", "Train one task: codec, semantic, t2s, sm2a, svc_flow, vocoder or ctc_head."),
+    "train": ("train.cli:train", "Train a task: codec, semantic, t2s, sm2a, svc_flow, svc_vits, vocoder or ctc_head."),
     "sing": ("inference.cli:sing", "Lyrics and a reference song -> singing."),
     "convert": ("inference.voice_cli:convert", "A recording sung again in another voice."),
     "voices": ("inference.voice_cli:voices", "Singers from wavs: enrol, list, mix."),

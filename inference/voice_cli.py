@@ -10,7 +10,7 @@ voices = typer.Typer(no_args_is_help=True, help="Singers from wavs: enrol, list,
 
 
 def convert(
-    model: Annotated[Path, Option(help="A run of 'autosing train svc_flow'.")],
+    model: Annotated[Path, Option(help="A run of 'autosing train svc_flow' or 'svc_vits'.")],
     source: Annotated[Path, Option(help="Singing: a file, or a folder of files.")],
     out: Annotated[Path, Option(help="The .wav, .flac, .ogg or .mp3 to write; a folder for a folder.")],
     singer: Annotated[

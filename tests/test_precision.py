@@ -8,6 +8,7 @@ import torch
 from support.datasets import GROUPS_MADE, make_dataset
 from tests.test_ctc_head import SpellingEars, spelt_states
 from tests.test_train_codec import SMALL
+from tests.test_train_svc_vits import VITS
 from tests.test_train_voice import SVC, VOCODER
 from train import launch
 from train.record import read_metrics
@@ -22,6 +23,7 @@ WORDS = {
     "sm2a": SINGING,
     "vocoder": VOCODER,
     "svc_flow": SVC,
+    "svc_vits": VITS,
     "ctc_head": ["task.hidden=8", "task.even_steps=1", "task.place_every=1"],
 }
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from autosing.models.acoustic import load_space, new_space
-from autosing.models.svc_flow import Sampling, SvcFlow, SvcFlowConfig, SvcFlowVoice
-from autosing.models.told import Told, content_at, frame_times, loudness_at
+from autosing.models.svc_flow import SvcFlow, SvcFlowConfig, SvcFlowVoice
+from autosing.models.told import Sampling, Told, content_at, frame_times, loudness_at
 from autosing.nn.cost import count_macs
 from autosing.nn.flow_matching import FlowConfig
 from autosing.schemas.records import Part

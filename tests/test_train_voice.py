@@ -6,8 +6,8 @@ import torch
 
 from autosing.checkpoint import load_model
 from autosing.errors import InputError
-from autosing.models.svc_flow import Sampling, load_svc_flow
-from autosing.models.told import Told
+from autosing.models.svc_flow import load_svc_flow
+from autosing.models.told import Sampling, Told
 from autosing.models.vocoder import load_vocoder
 from autosing.nn.convnext_flow import fold_frames
 from autosing.schemas.sample import DatasetIndex

@@ -47,7 +47,9 @@ def test_the_flow_leads_back_and_its_determinants_cancel(config):
 def test_the_flows_determinant_is_that_of_its_jacobian(config):
     flow, singer_BE = made_flow(**config), torch.randn(1, 5)
     x_DT = torch.randn(6, 4)
-    jacobian = torch.autograd.functional.jacobian(lambda x: flow(x.view(1, 6, 4), singer_BE)[0].flatten(), x_DT.flatten())
+    jacobian = torch.autograd.functional.jacobian(
+        lambda x: flow(x.view(1, 6, 4), singer_BE)[0].flatten(), x_DT.flatten()
+    )
     _, log_det_B = flow(x_DT[None], singer_BE)
     assert float(log_det_B.detach()) == pytest.approx(float(torch.linalg.slogdet(jacobian)[1]), abs=1e-4)
     assert abs(float(log_det_B.detach())) > 0.1

@@ -27,8 +27,8 @@ def begin_with_run(modules: nn.ModuleDict, folder: Path, kind: str, config: dict
     other = sorted(key for key in known.keys() | config.keys() if known.get(key) != config.get(key))
     if other:
         raise InputError(
-            f"begin_with {folder}: its {other[0]} is {known.get(other[0])}, this run's {config.get(other[0])}; need the "
-            "same model and content"
+            f"begin_with {folder}: its {other[0]} is {known.get(other[0])}, this run's {config.get(other[0])}; need "
+            "the same model and content"
         )
     found = checkpoints(folder)
     if not found:
@@ -57,7 +57,7 @@ def begin_with_codec(name: str) -> "CodecStart":
 
 @dataclass(frozen=True)
 class CodecStart:
-    """A codec's encoder and decoder as svc_vits's posterior and generator. Latents are told with mean 0 and spread 1."""
+    """A codec's encoder and decoder as svc_vits's posterior and generator; latents have mean 0 and spread 1."""
 
     name: str
     codec: FittedCodec
@@ -76,7 +76,7 @@ class CodecStart:
         for key, value in brought.items():
             if values.get(key, value) != value:
                 raise InputError(
-                    f"task.model.{key} {values[key]}: begin_with_codec {self.name} brings {value}; leave one of them out"
+                    f"task.model.{key} {values[key]}: begin_with_codec {self.name} brings {value}; leave one out"
                 )
         return {**values, **brought}
 

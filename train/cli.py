@@ -12,7 +12,7 @@ from autosing.storage.store import place
 
 def train(
     task: Annotated[
-        Literal["t2s", "sm2a", "codec", "semantic", "vocoder", "svc_flow", "ctc_head"],
+        Literal["t2s", "sm2a", "codec", "semantic", "vocoder", "svc_flow", "svc_vits", "ctc_head"],
         typer.Argument(
             help="Lyrics to semantic tokens, these to codec tokens, the tokenizers of the two, a vocoder, a voice "
             "conversion model, or the aligner's head."
@@ -59,7 +59,7 @@ def next_command(task: str, data: object, run: Path) -> str:
         t2s = run.with_name("t2s")
         options = ("--reference", "song.mp3", "--lyrics", "words to sing", "--out", "out.wav")
         return console.command("sing", "--t2s", t2s, "--sm2a", run, *options)
-    if task == "svc_flow":
+    if task in ("svc_flow", "svc_vits"):
         options = ("--source", "song.wav", "--singer", "NAME", "--out", "out.wav")
         return console.command("convert", "--model", run, *options)
     if task == "vocoder":

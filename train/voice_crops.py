@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from pydantic import Field
+from torch import Tensor
 
 from autosing.audio.io import Audio
 from autosing.config import Config
@@ -16,9 +17,9 @@ from autosing.nn.excitation import fill_gaps
 from autosing.schemas.records import Part
 from autosing.schemas.sample import Sample
 from autosing.timebase import PITCH_RATE_HZ
-from torch import Tensor
 from train.augment import Disguise, disguised
 from train.crops import crop
+from train.singers import Singers
 
 
 class CropConfig(Config):
@@ -38,8 +39,10 @@ class CropConfig(Config):
 class VoiceCrops:
     """Crops for a model of so many samples a frame. Used in loader workers, so encoders are loaded when first asked."""
 
-    def __init__(self, config: CropConfig, parts: tuple[Part, ...], hop_samples: int, sample_rate_hz: int) -> None:
-        self.config, self._parts = config, parts
+    def __init__(
+        self, config: CropConfig, parts: tuple[Part, ...], hop_samples: int, sample_rate_hz: int, singers: Singers
+    ) -> None:
+        self.config, self._parts, self._singers = config, parts, singers
         self._hop, self._rate = hop_samples, sample_rate_hz
         self._content: Content | None = None
 
@@ -61,7 +64,7 @@ class VoiceCrops:
         return {
             "audio": audio_S, "f0": cut.f0_hz_F, "content": content_FC.T,
             "loudness": loudness_at(sample.array("loudness"), cut.times_s_F) + np.float32(gain_db),
-            "singer": np.asarray(sample.array("singer"), np.float32),
+            "singer": self._singers.of(sample),
             "inside": cut.times_s_F < sample.meta.duration_s,
         }  # fmt: skip
 

@@ -7,11 +7,9 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from statistics import fmean
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from autosing.audio.io import Audio
 from autosing.audio.pitch import load_tracker
 from autosing.metrics.pitch import pitch_errors
 from autosing.metrics.speaker import cosine

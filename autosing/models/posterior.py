@@ -55,9 +55,7 @@ class WaveNetPosterior(nn.Module):
     def __init__(self, config: PosteriorConfig, latent: int, singer: int, hop_samples: int) -> None:
         super().__init__()
         self.window, self.hop = config.window_samples, hop_samples
-        self.net = GaussianWaveNet(
-            self.window // 2 + 1, latent, config.width, config.layers, config.kernel, singer
-        )
+        self.net = GaussianWaveNet(self.window // 2 + 1, latent, config.width, config.layers, config.kernel, singer)
 
     def forward(
         self, audio_BS: Tensor, f0_hz_BF: Tensor, singer_BE: Tensor, mask_BF: Tensor | None = None

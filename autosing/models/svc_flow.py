@@ -12,7 +12,7 @@ Shapes: B clips, F frames of the space, T = F / fold steps, D numbers of the spa
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -22,30 +22,17 @@ from autosing.checkpoint import load_model, restore
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.models.acoustic import AcousticSpace, SpaceSpec, Vocoder, load_space
-from autosing.models.told import Told, loudness_told
+from autosing.models.told import Sampling, Told, loudness_told
 from autosing.nn.convnext import ConvNeXt
 from autosing.nn.convnext_flow import ConvNeXtFlow, ConvNeXtFlowConfig, fold_frames, unfold_frames
-from autosing.nn.excitation import F0_FEATURES, f0_features
+from autosing.nn.excitation import F0_FEATURES, Begin, f0_features
 from autosing.nn.flow_matching import Estimator, FlowConfig, guided, objective_of, sample
 from autosing.nn.masked import ContentPrenet
-from autosing.nn.solvers import Method
 from autosing.nn.unet import UNet, UNetConfig
 from autosing.schemas.records import Part
 
 SINGER_WIDTH = 256
 USUAL_STEPS = 4
-
-
-class Sampling(Config):
-    """How frames are drawn from a flow."""
-
-    steps: int | None = Field(default=None, ge=1, le=1000)
-    """None: 4, or those that the model was distilled to."""
-    method: Method = "euler"
-    temperature: float = Field(default=1.0, ge=0, le=2)
-    guidance: float = Field(default=1.0, ge=0)
-    """How far away from what is made without content and singer; 1: not at all, and half the cost."""
-    seed: int = Field(default=0, ge=0)
 
 
 class SvcFlowConfig(Config):
@@ -166,8 +153,20 @@ class SvcFlow(nn.Module):
 class SvcFlowVoice:
     """A run of `autosing train svc_flow`, ready to sing: the networks and the space that makes them sound."""
 
+    takes: ClassVar[frozenset[str]] = frozenset(Sampling.model_fields)
+    """Of Sampling: all."""
+
     def __init__(self, model: SvcFlow, space: AcousticSpace) -> None:
         self.model, self.space = model.eval(), space
+
+    @property
+    def spec(self) -> SpaceSpec:
+        """Its rate, hop and frames."""
+        return self.space.spec
+
+    @property
+    def device(self) -> torch.device:
+        return self.space.mean_D1.device
 
     @property
     def content(self) -> tuple[Part, ...]:
@@ -176,6 +175,9 @@ class SvcFlowVoice:
 
     def sing(self, told: Told, sampling: Sampling, first_frame: int = 0) -> Tensor:
         return self.model.sing(told, sampling, first_frame)
+
+    def sound(self, x_BDF: Tensor, f0_hz_BF: Tensor, begin: Begin | None = None) -> Tensor:
+        return self.space.sound(x_BDF, f0_hz_BF, begin)
 
 
 def load_svc_flow(folder: Path, device: str | torch.device = "cpu", vocoder: Vocoder | None = None) -> SvcFlowVoice:

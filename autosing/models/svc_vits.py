@@ -12,7 +12,7 @@ E = 256 singer.
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from autosing.checkpoint import load_model, restore
 from autosing.config import Config
 from autosing.errors import InputError
-from autosing.models.told import Told, loudness_told
+from autosing.models.told import Sampling, Told, loudness_told
 from autosing.nn.coupling import CouplingConfig, CouplingFlow
 from autosing.nn.excitation import F0_FEATURES, Begin, excitations, f0_features
 from autosing.nn.folding import fold_weight_norms
@@ -160,11 +160,40 @@ class SvcVits(nn.Module):
         return self.voice(x_BDF, f0_hz_BF, *excited)
 
 
-def load_svc_vits(folder: Path, device: str | torch.device = "cpu") -> SvcVits:
-    """A run of 'autosing train svc_vits' -> the model, its norms folded into its weights. Raises InputError where it is
-    none."""
+class SvcVitsVoice:
+    """A run of 'autosing train svc_vits', ready to sing: what `sing` makes, `sound` makes audio."""
+
+    takes: ClassVar[frozenset[str]] = frozenset({"temperature", "seed"})
+    """Of Sampling: one pass has no solver and no guidance."""
+
+    def __init__(self, model: SvcVits) -> None:
+        self.model = model.eval()
+
+    @property
+    def spec(self) -> SvcVitsConfig:
+        """Its rate, hop and frames."""
+        return self.model.config
+
+    @property
+    def content(self) -> tuple[Part, ...]:
+        """The encoders' layers that content must be of."""
+        return self.model.config.content
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.mean_D1.device
+
+    def sing(self, told: Told, sampling: Sampling, first_frame: int = 0) -> Tensor:
+        return self.model.sing(told, sampling.temperature, sampling.seed, first_frame)
+
+    def sound(self, x_BDF: Tensor, f0_hz_BF: Tensor, begin: Begin | None = None) -> Tensor:
+        return self.model.sound(x_BDF, f0_hz_BF, begin)
+
+
+def load_svc_vits(folder: Path, device: str | torch.device = "cpu") -> SvcVitsVoice:
+    """A run folder -> the model, its norms folded into its weights. Raises InputError where it is none."""
     file = load_model(folder, "svc_vits")
     model = SvcVits(SvcVitsConfig.build(file.config, origin=str(folder)))
     restore(model, file, folder)
     fold_weight_norms(model)
-    return model.to(device).eval().requires_grad_(False)
+    return SvcVitsVoice(model.to(device).requires_grad_(False))

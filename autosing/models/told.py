@@ -9,9 +9,12 @@ content, E = 256 singer.
 from dataclasses import dataclass
 
 import numpy as np
+from pydantic import Field
 from torch import Tensor
 
 from autosing.audio.pitch import pitch_at
+from autosing.config import Config
+from autosing.nn.solvers import Method
 from autosing.timebase import CONTENT_RATE_HZ, PITCH_RATE_HZ
 
 QUIET_DB, SPREAD_DB = -30.0, 15.0
@@ -33,6 +36,18 @@ class Told:
     @property
     def num_frames(self) -> int:
         return self.f0_hz_BF.shape[1]
+
+
+class Sampling(Config):
+    """How what is sung is drawn."""
+
+    steps: int | None = Field(default=None, ge=1, le=1000)
+    """None: 4, or those that the model was distilled to."""
+    method: Method = "euler"
+    temperature: float = Field(default=1.0, ge=0, le=2)
+    guidance: float = Field(default=1.0, ge=0)
+    """How far away from what is made without content and singer; 1: not at all, and half the cost."""
+    seed: int = Field(default=0, ge=0)
 
 
 def frame_times(first: int, count: int, rate_hz: float) -> np.ndarray:

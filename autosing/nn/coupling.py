@@ -87,9 +87,7 @@ class Coupling(nn.Module):
             assert layer.bias is not None
             nn.init.zeros_(layer.bias)
 
-    def forward(
-        self, x_BDT: Tensor, singer_BE: Tensor, mask_BT: Tensor | None, inverse: bool
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, x_BDT: Tensor, singer_BE: Tensor, mask_BT: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
         mask_B1T = x_BDT.new_ones(len(x_BDT), 1, x_BDT.shape[2]) if mask_BT is None else mask_BT[:, None].float()
         # Shifts and scales in fp32, or the way back would not lead back.
         mean0, log_scale0, mean1, log_scale1 = self.normal(singer_BE).float()[..., None].chunk(4, dim=1)

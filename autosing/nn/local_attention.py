@@ -80,9 +80,7 @@ class _Block(nn.Module):
         self.norm_attention, self.norm_convs = nn.LayerNorm(config.width), nn.LayerNorm(config.width)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(
-        self, x_BDT: Tensor, mask_B1T: Tensor, seen_B1TT: Tensor, away_TT: Tensor, turn: Tensor
-    ) -> Tensor:
+    def forward(self, x_BDT: Tensor, mask_B1T: Tensor, seen_B1TT: Tensor, away_TT: Tensor, turn: Tensor) -> Tensor:
         y_BTD = self.attention(x_BDT.mT, seen_B1TT, away_TT, turn)
         x_BDT = self.norm_attention(x_BDT.mT + self.dropout(y_BTD)).mT * mask_B1T
         y_BDT = self.down(self.dropout(F.relu(self.up(x_BDT))) * mask_B1T)
@@ -116,9 +114,7 @@ class LocalAttention(nn.Module):
             y_BHTW = self._relative(*qkv_BT3HW.permute(2, 0, 3, 1, 4), seen_B1TT, away_TT)
         return self.out(y_BHTW.transpose(1, 2).flatten(2))
 
-    def _relative(
-        self, q_BHTW: Tensor, k_BHTW: Tensor, v_BHTW: Tensor, seen_B1TT: Tensor, away_TT: Tensor
-    ) -> Tensor:
+    def _relative(self, q_BHTW: Tensor, k_BHTW: Tensor, v_BHTW: Tensor, seen_B1TT: Tensor, away_TT: Tensor) -> Tensor:
         assert self.keys_OW is not None and self.values_OW is not None
         q_BHTW = q_BHTW * q_BHTW.shape[-1] ** -0.5
         near_TT = away_TT.abs() <= self.window

@@ -12,18 +12,16 @@ import numpy as np
 from pydantic import Field
 
 from autosing.audio.io import Writer
-from autosing.checkpoint import describe_model
 from autosing.config import Config
 from autosing.device import device_here
 from autosing.errors import InputError
 from autosing.models.separation import SeparatorConfig
-from autosing.models.svc_flow import SvcFlowVoice, load_svc_flow
-from autosing.models.vocoder import load_vocoder
 from autosing.pretrained.cache import home
 from inference.files import writing
 from inference.output import check_rate
 from inference.voice.engine import EngineConfig, Song, num_samples, render
 from inference.voice.features import Features, Reader
+from inference.voice.load import Singer, check_sampling, check_voice, load_voice
 from inference.voice.outputs import Converted, outputs_of
 from inference.voice.over_music import Stems, lay_over, separate
 from inference.voice.pitch import Range, key_semitones, shifted
@@ -89,21 +87,15 @@ def convert(request: Request) -> list[dict[str, Any]]:
     whatever is wrong with it; of a folder, files that are no audio become rows with their error.
     """
     config = request.config
-    describe_model(request.model, "svc_flow")
+    check_voice(request.model)
     if request.source.is_dir() and (request.pitch or request.pitch_out):
         raise InputError("--pitch, --pitch-out: of one source, not of a folder of them")
     pairs = outputs_of(request.source, request.out, request.pitch_out, request.inputs, request.force)
     device = device_here(config.device)
-    vocoder = load_vocoder(config.vocoder, device) if config.vocoder else None
-    model = load_svc_flow(request.model, device, vocoder)
-    model.space.check_sounds("by --vocoder")
-    if vocoder and model.space.spec.kind != "log_mel":
-        raise InputError(
-            f"--vocoder {config.vocoder}: model {request.model} sings in {model.space.spec.kind}, which sounds "
-            "without; leave the vocoder out"
-        )
+    model = load_voice(request.model, device, config.vocoder)
+    check_sampling(request.model, model, config.engine.sampling)
     for _, files in pairs:
-        check_rate(files.audio, model.space.spec.sample_rate_hz)
+        check_rate(files.audio, model.spec.sample_rate_hz)
     kept = home() / "features" if config.keep_features else None
     drawn = None
     if config.index is not None:
@@ -121,9 +113,9 @@ def convert(request: Request) -> list[dict[str, Any]]:
 
 
 def _convert_one(
-    request: Request, source: Path, files: Converted, model: SvcFlowVoice, reader: Reader, drawn: Retrieval | None
+    request: Request, source: Path, files: Converted, model: Singer, reader: Reader, drawn: Retrieval | None
 ) -> dict[str, Any]:
-    started, config, rate = time.perf_counter(), request.config, model.space.spec.sample_rate_hz
+    started, config, rate = time.perf_counter(), request.config, model.spec.sample_rate_hz
     with TemporaryDirectory(prefix="autosing-") as folder:
         work, voice_path, stems = Path(folder), source, None
         if config.over_music:
@@ -135,7 +127,7 @@ def _convert_one(
         source_range, sung = Range.of(features.f0_hz_T), Range.of(f0_hz_T)
         row = {
             "source": str(source), "file": str(files.audio), "singer": request.voice.name,
-            "seconds": round(features.duration_s, 3), "samples": num_samples(song, model.space),
+            "seconds": round(features.duration_s, 3), "samples": num_samples(song, model),
             "sample_rate_hz": rate, "semitones": round(semitones, 3), "source_hz": _span(source_range),
             "sung_hz": _span(sung), "singer_hz": _span(request.voice.range),
         }  # fmt: skip
@@ -153,9 +145,9 @@ def _convert_one(
     return row
 
 
-def _sing(model: SvcFlowVoice, song: Song, config: EngineConfig, stems: Stems | None, work: Path, path: Path) -> None:
+def _sing(model: Singer, song: Song, config: EngineConfig, stems: Stems | None, work: Path, path: Path) -> None:
     """Into the file, block by block."""
-    rate = model.space.spec.sample_rate_hz
+    rate = model.spec.sample_rate_hz
     blocks, channels = render(model, song, config), 1
     made = (block_S[None] for block_S in blocks) if stems is None else lay_over(blocks, rate, stems, work)
     if stems is not None:

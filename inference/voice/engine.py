@@ -5,6 +5,7 @@ Shapes: B = 1, F frames of the model's space, S samples, T values at 100 Hz, E =
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Protocol
 
 import numpy as np
@@ -13,9 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from autosing.config import Config
-from autosing.models.acoustic import AcousticSpace
-from autosing.models.svc_flow import Sampling
-from autosing.models.told import Told, content_at, f0_at, frame_times, loudness_at
+from autosing.models.told import Sampling, Told, content_at, f0_at, frame_times, loudness_at
 from autosing.nn.excitation import Begin, turns
 from autosing.timebase import PITCH_RATE_HZ
 from inference.voice.chunks import Joiner, chunks
@@ -42,13 +41,42 @@ class EngineConfig(Config):
     """At the edges of such silence."""
 
 
-class VoiceModel(Protocol):
+class FrameSpec(Protocol):
+    """The frames of a model."""
+
+    @property
+    def sample_rate_hz(self) -> int: ...
+
+    @property
+    def hop_samples(self) -> int: ...
+
+    @property
+    def rate_hz(self) -> Fraction: ...
+
+    def num_frames(self, num_samples: int) -> int:
+        """F: the last frame is filled up."""
+        ...
+
+
+class Sounding(Protocol):
+    """What has frames."""
+
+    @property
+    def spec(self) -> FrameSpec: ...
+
+
+class VoiceModel(Sounding, Protocol):
     """What the engine asks of a model."""
 
-    space: AcousticSpace
+    @property
+    def device(self) -> torch.device: ...
 
     def sing(self, told: Told, sampling: Sampling, first_frame: int = 0) -> Tensor:
-        """x_BDF, frames of the space."""
+        """x_BDF, what its frames are made sound of."""
+        ...
+
+    def sound(self, x_BDF: Tensor, f0_hz_BF: Tensor, begin: Begin | None = None) -> Tensor:
+        """audio_BS, whole frames. f0 is 0 where unvoiced."""
         ...
 
 
@@ -65,24 +93,24 @@ class Song:
     """content_FD -> content_FD: towards the singer's own (inference.voice.retrieval)."""
 
 
-def num_samples(song: Song, space: AcousticSpace) -> int:
-    """Of the output: the source's duration at the space's rate."""
-    return round(song.features.duration_s * space.spec.sample_rate_hz)
+def num_samples(song: Song, model: Sounding) -> int:
+    """Of the output: the source's duration at the model's rate."""
+    return round(song.features.duration_s * model.spec.sample_rate_hz)
 
 
 @torch.no_grad()
 def render(model: VoiceModel, song: Song, config: EngineConfig) -> Iterator[np.ndarray]:
-    """Blocks of audio_S at the space's rate, in order. The same inputs give the same samples; another size of chunks
+    """Blocks of audio_S at the model's rate, in order. The same inputs give the same samples; another size of chunks
     changes them only as far as a second of context does not tell the model all (see the tests)."""
-    spec, features = model.space.spec, song.features
-    rate, hop, total = float(spec.rate_hz), spec.hop_samples, num_samples(song, model.space)
+    spec, features = model.spec, song.features
+    rate, hop, total = float(spec.rate_hz), spec.hop_samples, num_samples(song, model)
     num_frames = spec.num_frames(total)
     times_s_F = frame_times(0, num_frames, rate)
     gapless = torch.from_numpy(_gapless(song.f0_hz_T, times_s_F))
     turns_F = turns(gapless, hop, spec.sample_rate_hz) if num_frames else gapless
     gate = Gate(features.loudness_db_T, config)
     joiner, done = Joiner(num_frames, hop, total), 0
-    device = model.space.mean_D1.device
+    device = model.device
     for chunk in chunks(num_frames, round(config.chunk_s * rate), round(config.context_s * rate), _MULTIPLE):
         frames = slice(chunk.start, chunk.end)
         now_s_F = times_s_F[frames]
@@ -101,7 +129,7 @@ def render(model: VoiceModel, song: Song, config: EngineConfig) -> Iterator[np.n
         x_BDF = model.sing(told, config.sampling, chunk.start)
         turns_B = turns_F[chunk.start : chunk.start + 1].to(device)
         begin = Begin(told.f0_hz_BF, turns_B, chunk.start * hop)
-        audio_BS = model.space.sound(x_BDF, torch.where(told.voiced_BF, told.f0_hz_BF, 0.0), begin)
+        audio_BS = model.sound(x_BDF, torch.where(told.voiced_BF, told.f0_hz_BF, 0.0), begin)
         block_S = joiner.push(chunk, audio_BS[0].float().cpu().numpy())
         yield block_S * gate.gain(done, len(block_S), spec.sample_rate_hz)
         done += len(block_S)

@@ -14,8 +14,8 @@ def flow_divergence(
 
     Kim et al. 2021 (VITS, arXiv:2106.06103), equations 3 and 4, with the entropy of q in closed form:
     E[log q] is -log_std - 1/2 (log 2 pi + 1), and log p = log N(mapped; prior) + log_det. The sum over numbers and
-    frames of the mask, divided by `frames`. Called the other way round (a sample of the prior, brought back, against the
-    posterior), it is so-vits-svc 5.0's backward divergence.
+    frames of the mask, divided by `frames`. Called the other way round (a sample of the prior, brought back, against
+    the posterior), it is so-vits-svc 5.0's backward divergence.
     """
     squared_BDF = (mapped_BDF - prior_mean_BDF).square() * (-2 * prior_log_std_BDF).exp()
     each_BDF = prior_log_std_BDF - log_std_BDF - 0.5 + 0.5 * squared_BDF

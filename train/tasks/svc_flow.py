@@ -28,8 +28,8 @@ from autosing.config import Config
 from autosing.errors import InputError
 from autosing.models.acoustic import Kind, MelConfig, load_space, new_space
 from autosing.models.content import Content, load_content
-from autosing.models.svc_flow import SINGER_WIDTH, Sampling, SvcFlow, SvcFlowConfig
-from autosing.models.told import Told, content_at, f0_at, loudness_at
+from autosing.models.svc_flow import SINGER_WIDTH, SvcFlow, SvcFlowConfig
+from autosing.models.told import Sampling, Told, content_at, f0_at, loudness_at
 from autosing.models.vocoder import VocoderConfig, load_vocoder
 from autosing.nn.adversarial import GradientReversal, ReversalConfig
 from autosing.nn.convnext_flow import fold_frames, unfold_frames

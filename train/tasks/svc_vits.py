@@ -1,7 +1,7 @@
-"""Task svc_vits: clips of singing -> a VITS that sings content at a pitch and a loudness in a singer's voice, one pass.
+"""Task svc_vits: clips of singing -> a VITS that sings content at a pitch and a loudness in a singer's voice.
 
-A posterior gives the latent of a crop's true sound; the flow takes it to the prior of what was sung, and a sample of the
-prior back. Both latents, the posterior's and the prior's, are made sound and judged. Losses (weights in the settings):
+A posterior gives the latent of a crop's true sound; the flow takes it to the prior of what was sung, and a sample of
+the prior back. Both latents, the posterior's and the prior's, are made sound and judged. Losses (weights in settings):
 the divergence of posterior and prior, forwards and backwards (so-vits-svc 5.0); spectra at several windows; what
 discriminators say, and their features (Kong 2020, HiFi-GAN, equations 1 to 6); who sings, told from the encoder's
 states behind a reversed gradient (Ganin 2015); and, if asked, what a speech recogniser hears.
@@ -36,12 +36,14 @@ from autosing.nn.discriminators import SMALL, DiscriminatorConfig, Discriminator
 from autosing.nn.excitation import pulses
 from autosing.nn.solvers import frame_noise
 from autosing.schemas.sample import DatasetIndex, Sample
+from autosing.storage.store import Place
 from train.begin_with import begin_with_codec, begin_with_run
 from train.crops import stacked
 from train.losses.adversarial import GanLoss, discriminator_loss, judged
 from train.losses.divergence import flow_divergence
 from train.losses.perceptual import PerceptualLoss
 from train.losses.spectral import SpectralLoss
+from train.singers import Mode, Singers
 from train.task import Counts, Task, decay_groups
 from train.voice_crops import CropConfig, VoiceCrops, told_of
 from train.voice_figures import voice_figures
@@ -63,6 +65,9 @@ class SvcVitsSettings(Config):
     its rate, hop and sizes become the model's."""
     codec_lr_scale: float = Field(0.3, gt=0, le=1)
     """How fast posterior and generator learn beside the rest, where they begin as a codec's."""
+    singer: Mode = "clip"
+    """Who is told to sing a clip: its own vector, or the mean of its singer's in the train split. A clip without a
+    name, and one of a singer who is not in the train split (valid), has its own in any case."""
     crop: CropConfig = CropConfig()
     segment_frames: int = Field(48, ge=8)
     """Of a crop, how many frames are decoded."""
@@ -136,10 +141,14 @@ class TrainSvcVits(Task):
         self.heard = None
         if config.heard_weight > 0:
             self.heard = self.modules["heard"] = PerceptualLoss(rate, config.listener)
-        self.crops = VoiceCrops(config.crop, self.model_config.content, hop, rate)
+        self.singers = Singers(config.singer)
+        self.crops = VoiceCrops(config.crop, self.model_config.content, hop, rate, self.singers)
         self.segment = min(config.segment_frames, config.crop.frames)
         self.judged = min(config.judged_frames, self.segment)
         self._prompts: dict[bytes, dict[str, Tensor]] = {}
+
+    def survey(self, dataset: Place) -> None:
+        self.singers.survey(dataset, self.index)
 
     def describe(self) -> dict[str, str]:
         config = self.model_config
@@ -147,6 +156,7 @@ class TrainSvcVits(Task):
         return {
             "sound": f"{config.sample_rate_hz} Hz by {config.generator}", "content": content,
             "begins with": self.settings.begin_with or self.settings.begin_with_codec or "nothing",
+            "singers": str(len(self.singers.known)),
         }  # fmt: skip
 
     def parameter_groups(self, phase: str) -> list[dict[str, Any]]:
@@ -247,7 +257,7 @@ class TrainSvcVits(Task):
         return voice_figures(songs, batch, self._sung(batch), self.model_config.sample_rate_hz, self.device)
 
     def export(self) -> ModelFile:
-        return ModelFile("svc_vits", self.model_config.dump(), self.model.state_dict(), {})
+        return ModelFile("svc_vits", self.model_config.dump(), self.model.state_dict(), self.singers.extra())
 
     def _disturbed(self, told: Told, noise: "_Noise") -> Told:
         """What the prior is told, with noise on content and pitch."""

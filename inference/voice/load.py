@@ -1,0 +1,77 @@
+"""A run folder -> the voice model in it, of whichever family: what `convert` sings with."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from autosing.checkpoint import describe_model
+from autosing.errors import InputError
+from autosing.models.svc_flow import load_svc_flow
+from autosing.models.svc_vits import load_svc_vits
+from autosing.models.told import Sampling
+from autosing.models.vocoder import load_vocoder
+from autosing.schemas.records import Part
+from inference.voice.engine import VoiceModel
+
+
+class Singer(VoiceModel, Protocol):
+    """A model as `convert` wants it: it says what it must be told."""
+
+    @property
+    def content(self) -> tuple[Part, ...]:
+        """The encoders' layers that content must be of."""
+        ...
+
+    @property
+    def takes(self) -> frozenset[str]:
+        """Which fields of Sampling mean something to it."""
+        ...
+
+
+def _svc_flow(folder: Path, device: str, vocoder: Path | None) -> Singer:
+    made = load_vocoder(vocoder, device) if vocoder else None
+    model = load_svc_flow(folder, device, made)
+    model.space.check_sounds("by --vocoder")
+    if made and model.space.spec.kind != "log_mel":
+        raise _needs_none(folder, model.space.spec.kind, vocoder)
+    return model
+
+
+def _svc_vits(folder: Path, device: str, vocoder: Path | None) -> Singer:
+    if vocoder:
+        raise _needs_none(folder, "sound", vocoder)
+    return load_svc_vits(folder, device)
+
+
+LOADERS: dict[str, Callable[[Path, str, Path | None], Singer]] = {"svc_flow": _svc_flow, "svc_vits": _svc_vits}
+"""Kind of model -> what loads it: (run, device, a vocoder's run)."""
+
+
+def check_voice(folder: Path) -> str:
+    """The kind of the model in a run folder. Raises InputError where there is none that sings."""
+    kind = describe_model(folder).kind
+    if kind not in LOADERS:
+        raise InputError(f"model {folder}: found a {kind} model, need {' or '.join(LOADERS)}; give a run of these")
+    return kind
+
+
+def load_voice(folder: Path, device: str = "cpu", vocoder: Path | None = None) -> Singer:
+    """Raises InputError where the folder holds none that sings, or another version made it; where its frames need a
+    vocoder and none is given, or the other way round."""
+    return LOADERS[check_voice(folder)](folder, device, vocoder)
+
+
+def check_sampling(folder: Path, model: Singer, sampling: Sampling) -> None:
+    """Raises InputError where something is chosen that the model has no use for."""
+    usual, kind = Sampling(), check_voice(folder)
+    for name in sorted(set(Sampling.model_fields) - model.takes):
+        if getattr(sampling, name) != getattr(usual, name):
+            raise InputError(
+                f"--{name} {getattr(sampling, name)}: {folder} is a {kind} model, which sings in one pass; leave it out"
+            )
+
+
+def _needs_none(folder: Path, kind: str, vocoder: Path | None) -> InputError:
+    return InputError(
+        f"--vocoder {vocoder}: model {folder} sings in {kind}, which sounds without; leave the vocoder out"
+    )
