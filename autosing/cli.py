@@ -29,6 +29,7 @@ COMMANDS = {
     "sing": ("inference.cli:sing", "Lyrics and a reference song -> singing."),
     "convert": ("inference.voice_cli:convert", "A recording sung again in another voice."),
     "voices": ("inference.voice_cli:voices", "Singers from wavs: enrol, list, mix."),
+    "merge": ("inference.cli:merge", "Runs of one shape -> a model of their mean weights."),
     "report": ("inference.cli:report", "One page to look at and listen to: counts, losses, songs."),
     "models": ("autosing.pretrained_cli:app", "Pretrained weights: list, fetch, where."),
 }

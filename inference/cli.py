@@ -1,4 +1,4 @@
-"""`autosing sing` and `autosing report`."""
+"""`autosing sing`, `autosing merge` and `autosing report`."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -126,6 +126,24 @@ def report(
 
     shown = write_page(page, corpus, dataset, run or [], sung, steps)
     summary("report", [{"page": str(page), **shown}], as_json=json)
+
+
+def merge(
+    runs: Annotated[list[Path], typer.Argument(help="Runs or models, two or more, of one kind and shape.")],
+    out: Annotated[Path, Option(help="The folder of the merged model.")],
+    weights: Annotated[str | None, Option(help="A number for each run, as in 0.7,0.3 (default: all alike).")] = None,
+    json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
+) -> None:
+    """Average the weights of runs, such as a run and what was tuned from it. A second run writes the same again."""
+    from autosing.console import summary
+    from autosing.errors import InputError
+    from inference.merge import merge as run
+
+    try:
+        numbers = [float(word) for word in weights.split(",")] if weights else []
+    except ValueError:
+        raise InputError(f"--weights {weights}: need numbers with commas between, as in 0.7,0.3") from None
+    summary("merged", [run(runs, out, numbers)], as_json=json)
 
 
 def main() -> None:

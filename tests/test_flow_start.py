@@ -7,6 +7,7 @@ from autosing.checkpoint import load_model, save_model
 from autosing.errors import InputError
 from autosing.models.acoustic import new_space
 from autosing.models.svc_flow import SvcFlow, SvcFlowConfig, load_svc_flow
+from autosing.models.told import Sampling
 from autosing.nn.flow_matching import FlowConfig, sample
 from autosing.schemas.sample import DatasetIndex
 from support.datasets import CONTENT, make_dataset
