@@ -212,7 +212,7 @@ def test_the_small_preset_begins_as_the_codec():
 
 
 def test_a_step_of_the_small_preset_is_cheaper_than_the_seeds():
-    """so-vits-svc 5.0: 511 GMAC for four clips of 4 s; ours decodes all of each clip."""
+    """so-vits-svc 5.0: 511 GMAC for four clips of 4 s; one of them is counted here."""
     settings = small_settings()
     seconds, frames = 4, 375
     task = TrainSvcVits(
@@ -222,11 +222,11 @@ def test_a_step_of_the_small_preset_is_cheaper_than_the_seeds():
     samples = frames * 256
     assert samples == seconds * 24000
     batch = {
-        "audio": 0.1 * torch.randn(4, samples), "f0": torch.full((4, frames), 220.0),
-        "content": torch.randn(4, 512, frames), "loudness": torch.full((4, frames), -20.0),
-        "singer": torch.randn(4, 256), "inside": torch.ones(4, frames, dtype=torch.bool),
-        "seed": torch.arange(4), "first": torch.zeros(4, dtype=torch.long), "shown": torch.zeros(4, dtype=torch.long),
-        "from_prior": torch.rand(4), "song": torch.zeros(4, 64, dtype=torch.uint8),
+        "audio": 0.1 * torch.randn(1, samples), "f0": torch.full((1, frames), 220.0),
+        "content": torch.randn(1, 512, frames), "loudness": torch.full((1, frames), -20.0),
+        "singer": torch.randn(1, 256), "inside": torch.ones(1, frames, dtype=torch.bool),
+        "seed": torch.arange(1), "first": torch.zeros(1, dtype=torch.long), "shown": torch.zeros(1, dtype=torch.long),
+        "from_prior": torch.zeros(1), "song": torch.zeros(1, 64, dtype=torch.uint8),
     }  # fmt: skip
     with FlopCounterMode(display=False) as counter:
         shown = task.losses(batch, 10_000, task.counts(batch))
@@ -234,4 +234,4 @@ def test_a_step_of_the_small_preset_is_cheaper_than_the_seeds():
             _, loss, _ = next(shown)
             trained = [p for p in task.modules[phase].parameters() if p.requires_grad]
             loss.backward(inputs=trained, retain_graph=phase != task.phases[-1])
-    assert counter.get_total_flops() / 2 < 511e9 / 1.5
+    assert 4 * counter.get_total_flops() / 2 < 511e9 / 1.5

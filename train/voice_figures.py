@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from autosing.audio.pitch import load_tracker
+from autosing.errors import InputError
 from autosing.metrics.pitch import pitch_errors
 from autosing.metrics.speaker import cosine
 from autosing.metrics.spectral import mel_distance_db
@@ -42,8 +43,11 @@ def voice_figures(
             errors = pitch_errors(asked_hz_F, rate_hz, track(made_S, sample_rate_hz), 100)
             note(f"{way}_f0_cents", song, errors.rmse_cents)
             note(f"{way}_voicing_error", song, errors.voicing_error)
-        voice_E = speaker.embed(sounds["exchanged"][k].float().cpu().numpy(), sample_rate_hz)
+        note("sung_mel_db", song, mel_distance_db(true_S, sounds["sung"][k].float().cpu().numpy(), sample_rate_hz))
+        try:
+            voice_E = speaker.embed(sounds["exchanged"][k].float().cpu().numpy(), sample_rate_hz)
+        except InputError:  # nothing sounds: a figure less
+            continue
         note("exchanged_to_target", song, cosine(voice_E, voices_BE[(k + 1) % len(songs)]))
         note("exchanged_to_source", song, cosine(voice_E, voices_BE[k]))
-        note("sung_mel_db", song, mel_distance_db(true_S, sounds["sung"][k].float().cpu().numpy(), sample_rate_hz))
     return {**{name: fmean(values) for name, values in found.items()}, **figures}
