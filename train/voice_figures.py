@@ -4,18 +4,20 @@ Shapes: B songs, S samples, F frames.
 """
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from statistics import fmean
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from autosing.audio.pitch import load_tracker
+from autosing.audio.pitch import load_tracker, pitch_at
 from autosing.errors import InputError
 from autosing.metrics.pitch import pitch_errors
 from autosing.metrics.speaker import cosine
 from autosing.metrics.spectral import mel_distance_db
 from autosing.models.speaker import load_speaker_encoder
+
+_TRACK_HZ = 100
 
 
 def voice_figures(
@@ -35,12 +37,14 @@ def voice_figures(
             found.setdefault(name, []).append(value)
 
     for k, song in enumerate(songs):
-        asked_hz_F = batch["f0"][k].cpu().numpy()
-        rate_hz = Fraction(len(asked_hz_F) * sample_rate_hz, batch["audio"].shape[1])
-        true_S = batch["audio"][k].cpu().numpy()
+        true_S, asked_hz_F = batch["audio"][k].cpu().numpy(), batch["f0"][k].cpu().numpy()
+        # From the frames' middles to where a tracker's frames lie: half a frame is 20 cents of a fast vibrato.
+        rate_hz = len(asked_hz_F) * sample_rate_hz / len(true_S)
+        times_s_T = np.arange(int(len(true_S) / sample_rate_hz * _TRACK_HZ)) / _TRACK_HZ
+        asked_hz_T = pitch_at(asked_hz_F, rate_hz, times_s_T - 0.5 / rate_hz)
         for way, audio_BS in sounds.items():
             made_S = audio_BS[k].float().cpu().numpy()
-            errors = pitch_errors(asked_hz_F, rate_hz, track(made_S, sample_rate_hz), 100)
+            errors = pitch_errors(asked_hz_T, _TRACK_HZ, track(made_S, sample_rate_hz), _TRACK_HZ)
             note(f"{way}_f0_cents", song, errors.rmse_cents)
             note(f"{way}_voicing_error", song, errors.voicing_error)
         note("sung_mel_db", song, mel_distance_db(true_S, sounds["sung"][k].float().cpu().numpy(), sample_rate_hz))
