@@ -124,28 +124,23 @@ def test_noise_is_of_training_alone_and_of_the_clip_alone(data):
 
 def test_a_run_resumes_as_if_never_stopped_becomes_a_voice_and_is_measured(data, tmp_path):
     def run(name: str, steps: int, *more: str, resume: bool = False) -> dict[str, torch.Tensor]:
-        settings = [*VITS, f"steps={steps}", "save_every=2", "valid_every=2", "listen_every=2", *more]
+        settings = [*VITS, f"steps={steps}", "save_every=2", "valid_every=2", *more]
         train("svc_vits", data, tmp_path / name, None, [*settings, "ema_decay=0.9"], resume)
         return load_model(tmp_path / name, "svc_vits").state
 
-    whole = run("whole", 4)
-    run("cut", 2)
-    resumed = run("cut", 4, resume=True)
+    whole = run("whole", 4, "listen_every=4")
+    run("cut", 2, "listen_every=100")
+    resumed = run("cut", 4, "listen_every=100", resume=True)
     assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
     names = {name for row in read_metrics(tmp_path / "whole") for name in row}
     assert {"generator/adversarial", "generator/matching", "generator/divergence", "discriminator/loss"} <= names
-    assert {
-        "heard/sung_f0_cents",
-        "heard/sung_mel_db",
-        "heard/exchanged_to_target",
-        "heard/sung_mel_db/valid1",
-    } <= names
-    assert len(list((tmp_path / "whole" / "samples").glob("exchanged-*.wav"))) == 2
+    assert {"heard/sung_f0_cents", "heard/sung_mel_db", "heard/sung_mel_db/valid1"} <= names
+    assert len(list((tmp_path / "whole" / "samples").glob("exchanged-*.wav"))) == 1
     voice = load_svc_vits(tmp_path / "whole")
     one = told(7)
     audio_BS = voice.sound(voice.sing(one, Sampling()), one.f0_hz_BF)
     assert audio_BS.shape == (1, 7 * 256) and audio_BS.isfinite().all()
-    tuned = run("tuned", 1, f"task.begin_with={tmp_path / 'whole'}")
+    tuned = run("tuned", 1, "listen_every=100", f"task.begin_with={tmp_path / 'whole'}")
     learnt = [n for n, p in voice.model.named_parameters() if n.endswith("weight") and not n.startswith("pitch")]
     assert all(not torch.equal(tuned[name], whole[name]) for name in learnt), "every part, from the first step"
     assert all((tuned[name] - whole[name]).abs().max() < 0.05 for name in learnt), "and from where the run stood"

@@ -111,7 +111,8 @@ class LocalAttention(nn.Module):
             drop = self.dropout.p if self.training else 0.0
             y_BHTW = F.scaled_dot_product_attention(q_BHTW, k_BHTW, v_BTHW.transpose(1, 2), seen_B1TT, drop)
         else:
-            y_BHTW = self._relative(*qkv_BT3HW.permute(2, 0, 3, 1, 4), seen_B1TT, away_TT)
+            q_BHTW, k_BHTW, v_BHTW = qkv_BT3HW.permute(2, 0, 3, 1, 4)
+            y_BHTW = self._relative(q_BHTW, k_BHTW, v_BHTW, seen_B1TT, away_TT)
         return self.out(y_BHTW.transpose(1, 2).flatten(2))
 
     def _relative(self, q_BHTW: Tensor, k_BHTW: Tensor, v_BHTW: Tensor, seen_B1TT: Tensor, away_TT: Tensor) -> Tensor:
