@@ -8,7 +8,10 @@ from torch import Tensor, nn
 
 
 class ConvNeXt(nn.Module):
-    """Input convolution, blocks, final norm: in_channels -> width. Receptive field 1 + 6 * (blocks + 1) frames."""
+    """Input convolution, blocks, final norm: in_channels -> width. Receptive field 1 + 6 * (blocks + 1) frames.
+
+    Frames beyond the mask are not seen by those before; what is made of them means nothing.
+    """
 
     def __init__(self, in_channels: int, width: int, hidden: int, blocks: int) -> None:
         super().__init__()
@@ -17,10 +20,11 @@ class ConvNeXt(nn.Module):
         self.blocks = nn.ModuleList(ConvNeXtBlock(width, hidden, 1.0 / blocks) for _ in range(blocks))
         self.norm_out = nn.LayerNorm(width)
 
-    def forward(self, x_BCT: Tensor) -> Tensor:
-        x_BDT = self.norm_in(self.enter(x_BCT).mT).mT
+    def forward(self, x_BCT: Tensor, mask_BT: Tensor | None = None) -> Tensor:
+        mask_B1T = None if mask_BT is None else mask_BT[:, None].to(x_BCT.dtype)
+        x_BDT = self.norm_in(self.enter(_kept(x_BCT, mask_B1T)).mT).mT
         for block in self.blocks:
-            x_BDT = block(x_BDT)
+            x_BDT = block(x_BDT, mask_B1T)
         return self.norm_out(x_BDT.mT).mT
 
 
@@ -35,7 +39,11 @@ class ConvNeXtBlock(nn.Module):
         self.down = nn.Linear(hidden, width)
         self.gain = nn.Parameter(torch.full((width,), gain))
 
-    def forward(self, x_BDT: Tensor) -> Tensor:
-        y_BTD = self.norm(self.depthwise(x_BDT).mT)
+    def forward(self, x_BDT: Tensor, mask_B1T: Tensor | None = None) -> Tensor:
+        y_BTD = self.norm(self.depthwise(_kept(x_BDT, mask_B1T)).mT)
         y_BTD = self.down(nn.functional.gelu(self.up(y_BTD))) * self.gain
         return x_BDT + y_BTD.mT
+
+
+def _kept(x_BDT: Tensor, mask_B1T: Tensor | None) -> Tensor:
+    return x_BDT if mask_B1T is None else x_BDT * mask_B1T.to(x_BDT.dtype)

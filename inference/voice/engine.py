@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from autosing.config import Config
-from autosing.models.told import Sampling, Told, content_at, f0_at, frame_times, loudness_at
+from autosing.models.told import Sampling, Told, f0_at, frame_times, loudness_at
 from autosing.nn.excitation import Begin, turns
 from autosing.timebase import PITCH_RATE_HZ
 from inference.voice.chunks import Joiner, chunks
@@ -114,7 +114,7 @@ def render(model: VoiceModel, song: Song, config: EngineConfig) -> Iterator[np.n
     for chunk in chunks(num_frames, round(config.chunk_s * rate), round(config.context_s * rate), _MULTIPLE):
         frames = slice(chunk.start, chunk.end)
         now_s_F = times_s_F[frames]
-        content_FD = content_at(features.content_ND, now_s_F)
+        content_FD = features.content_at(now_s_F)
         features.rest()
         if song.drawn is not None:
             content_FD = song.drawn(content_FD)

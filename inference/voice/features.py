@@ -22,6 +22,7 @@ from autosing.audio.loudness import frame_loudness_db
 from autosing.audio.pitch import PitchTracker, TrackerName, load_tracker, tracker_version
 from autosing.errors import InputError
 from autosing.models.content import VERSION, Content, load_content
+from autosing.models.told import content_at
 from autosing.schemas.records import Part
 from autosing.storage.store import attempt
 from inference.voice.mapped import Mapped
@@ -53,6 +54,10 @@ class Features:
     @property
     def duration_s(self) -> float:
         return self.num_samples / RATE_HZ
+
+    def content_at(self, times_s_F: np.ndarray) -> np.ndarray:
+        """content_FD at such times."""
+        return content_at(self.content_ND, times_s_F)
 
 
 class Reader:

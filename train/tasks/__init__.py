@@ -13,6 +13,7 @@ TASKS: dict[str, str] = {
     "vocoder": "train.tasks.vocoder:TrainVocoder",
     "svc_flow": "train.tasks.svc_flow:TrainSvcFlow",
     "svc_vits": "train.tasks.svc_vits:TrainSvcVits",
+    "visinger": "train.tasks.visinger:TrainVisinger",
     "ctc_head": "train.tasks.ctc_head:TrainCTCHead",
 }
 

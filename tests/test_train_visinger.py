@@ -1,0 +1,104 @@
+"""Training from scores: a run resumes, parts of a batch add up to it, it may be begun with, and what it refuses."""
+
+import numpy as np
+import pytest
+import torch
+
+from autosing.checkpoint import load_model
+from autosing.errors import InputError
+from autosing.models.visinger import load_visinger
+from autosing.schemas.sample import DatasetIndex
+from autosing.storage.shards import read_shard
+from support.datasets import make_dataset
+from support.scores import star_score
+from train.data import SampleStream
+from train.launch import train
+from train.losses.flow import FlowLossSettings
+from train.order import Lane
+from train.record import read_metrics
+from train.tasks.visinger import TrainVisinger, VisingerSettings
+
+MEMBERS = ("meta", "audio", "pitch", "loudness", "score", "singer")
+MODEL = {"content": 16, "sign_blocks": 1, "frame_blocks": 1, "curves": {"width": 16, "blocks": 1, "small_width": 8}}
+FLOW = {"width": 16, "hidden": 16, "encoder_blocks": 1, "blocks": 1}
+SILENT = FlowLossSettings(sound_weight=0.0)
+SIZES = [
+    "task.crop_frames=32", "task.losses.heard_weight=0", "batch_size=2", "lr=0.003", "schedule=const", "log_every=1",
+]  # fmt: skip
+SMALL = [
+    *SIZES, "task.model={content: 16, sign_blocks: 1, frame_blocks: 1, curves: {width: 16, blocks: 1, small_width: 8}}",
+    "task.flow_model={width: 16, hidden: 16, encoder_blocks: 1, blocks: 1}",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scores")
+    make_dataset(folder, {"train": 4, "valid": 2}, duration_s=1.2, groups=MEMBERS)
+    return folder
+
+
+def run(data, folder, steps: int, *more: str, small=SMALL, resume: bool = False) -> dict[str, torch.Tensor]:
+    train("visinger", data, folder, None, [*small, f"steps={steps}", "save_every=2", *more], resume)
+    return load_model(folder, "visinger").state
+
+
+def test_a_run_resumes_as_if_never_stopped_and_sings_a_score(data, tmp_path):
+    whole = run(data, tmp_path / "whole", 4, "ema_decay=0.5")
+    run(data, tmp_path / "cut", 2, "ema_decay=0.5")
+    resumed = run(data, tmp_path / "cut", 4, "ema_decay=0.5", resume=True)
+    assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
+    rows = [row for row in read_metrics(tmp_path / "whole") if "loss" in row]
+    names = {"prior", "flow", "structure", "sound", "pitch", "voicing", "loudness", "vibrato", "length", "ctc"}
+    assert len(rows) == 4 and names <= set(rows[0]) and all(np.isfinite([row[n] for n in names]).all() for row in rows)
+    voice = load_visinger(tmp_path / "whole")
+    timed, content_CF, melody = voice.read(star_score(), torch.nn.functional.normalize(torch.randn(256), dim=0))
+    assert timed.timed and content_CF.shape == (16, 375)
+    assert melody.f0_hz_BF.shape == (1, 375) and melody.f0_hz_BF.isfinite().all()
+    assert (12 * (melody.f0_hz_BF[0, 60] / 261.63).log2()).abs() < 2, "near its note, a C4"
+
+
+def test_bf16_trains_too(data, tmp_path):
+    run(data, tmp_path / "run", 2, "precision=bf16")
+    assert all(np.isfinite(row["loss"]) for row in read_metrics(tmp_path / "run") if "loss" in row)
+
+
+def test_a_run_begins_with_another_and_trains_every_part_of_it(data, tmp_path):
+    first = run(data, tmp_path / "first", 2)
+    tuned = run(data, tmp_path / "tuned", 1, f"task.begin_with={tmp_path / 'first'}", "lr=0.01", small=SIZES)
+    still = [name for name in first if torch.equal(first[name], tuned[name])]
+    # Rows of the embeddings that no clip names, and what acts on them alone, have no gradient.
+    assert all(torch.allclose(first[name], tuned[name], atol=0.05) for name in first)
+    assert not [name for name in still if name.endswith("weight")], still
+    with pytest.raises(InputError, match=r"begin_with.*leave task\.model"):
+        run(data, tmp_path / "other", 1, f"task.begin_with={tmp_path / 'first'}")
+
+
+def test_the_losses_of_two_halves_average_to_that_of_the_whole(data):
+    """What is a mean over voiced frames, consonants or long notes is divided by the whole update's count."""
+    settings = VisingerSettings(crop_frames=64, model=MODEL, flow_model=FLOW, losses=SILENT)
+    torch.manual_seed(0)
+    index = DatasetIndex.load(data)
+    task = TrainVisinger(settings, index)
+    stream = SampleStream(data, index.splits["train"], task, Lane(0, 1, chunk=4), seed=0, shuffle=False, epochs=1)
+    batch = next(iter(stream)).batch
+    batch["f0_BF"][0, :30] = 0.0
+    batch["pitched_BF"][0, :30] = False
+    halves = [{name: tensor[k : k + 2] for name, tensor in batch.items()} for k in (0, 2)]
+    counted = [task.counts(half) for half in halves]
+    means = {name: (counted[0][name] + counted[1][name]) / 2 for name in counted[0]}
+    task.modules.eval()
+    _, whole = task.loss(batch, 1, task.counts(batch))
+    parts = [task.loss(half, 1, means)[1] for half in halves]
+    for name in ("pitch", "voicing", "loudness", "vibrato", "length", "prior"):
+        torch.testing.assert_close((parts[0][name] + parts[1][name]) / 2, whole[name], msg=name)
+
+
+def test_a_clip_whose_phones_have_no_times_is_passed_over(data, monkeypatch):
+    index = DatasetIndex.load(data)
+    task = TrainVisinger(VisingerSettings(crop_frames=32, model=MODEL, flow_model=FLOW, losses=SILENT), index)
+    shard = index.splits["train"].shards[0]
+    _, sample = next(iter(read_shard(data / shard.path, rows=shard.rows)))
+    assert task.prepare(sample, np.random.default_rng(0)) is not None
+    monkeypatch.setattr(type(sample), "score", lambda self: star_score())
+    assert task.prepare(sample, np.random.default_rng(0)) is None

@@ -1,0 +1,66 @@
+"""Made songs -> a corpus of the same songs without room and band: OUT/<k>/index.parquet, ids as they were.
+
+    autosing songs SONGS --voices natural ...
+    python -m train.corpora.dry SONGS CORPUS [--without NAME ...]
+    autosing process CORPUS --config configs/processing/visinger.yaml --set score.truth=SONGS
+
+So a song of the corpus is found in SONGS/truth by its id, and its score is what was really sung. `--without` leaves
+singers out, who are then unseen in training. Run again, the corpus is written anew, with the same bytes.
+"""
+
+import argparse
+from collections.abc import Sequence
+from itertools import batched
+from pathlib import Path
+
+from autosing.errors import InputError
+from autosing.schemas.tables import Song
+from autosing.songs import load_truth
+from autosing.storage import tables
+
+LICENCE = "CC0-1.0"
+VERSION = 1
+SONGS_A_PARTITION = 24
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("songs", type=Path)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("--without", nargs="*", default=[], metavar="NAME")
+    given = parser.parse_args()
+    written = write_dry(given.songs, given.corpus, given.without)
+    print(f"{written} songs in {given.corpus}")  # noqa: T201
+
+
+def write_dry(songs: Path, corpus: Path, without: Sequence[str] = ()) -> int:
+    """How many songs were written. Raises InputError where `songs` holds no truth, or has no singer of a name."""
+    homes = sorted(path.parent for path in (songs / "truth").glob("*/truth.json"))
+    if not homes:
+        raise InputError(f"{songs}: no made songs found, need truth/<song>/truth.json; make them with 'autosing songs'")
+    singers = {home: load_truth(songs, home.name).artist for home in homes}
+    if unknown := sorted(set(without) - set(singers.values())):
+        raise InputError(f"--without {unknown[0]!r}: not among the singers {', '.join(sorted(set(singers.values())))}")
+    kept = [home for home in homes if singers[home] not in without]
+    for number, some in enumerate(batched(kept, SONGS_A_PARTITION, strict=False)):
+        path = tables.table_path(corpus, number, "index")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tables.TableWriter(path, Song) as writer:
+            for home in some:
+                writer.add(_song(songs, home))
+            details = {"made_by": "train.corpora.dry", "songs": [home.name for home in some]}
+            writer.commit("index", VERSION, len(some), details)
+    return len(kept)
+
+
+def _song(songs: Path, home: Path) -> Song:
+    truth = load_truth(songs, home.name)
+    return Song(
+        id=truth.id, audio=(home / "vocals_dry.flac").read_bytes(), lrc_lyrics=None,
+        raw_lyrics="\n".join(line.text for line in truth.lines), artist=truth.artist, title=truth.lines[0].text,
+        language=truth.language, licence=LICENCE,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""(SvcFlow, what it is told, true sound) -> how far its prior, its flow and the sound of its frames are from the truth.
+
+The prior mean against the frames; the flow's objective around a time drawn for each crop (autosing.nn.flow_matching);
+the structural similarity of prior and frames as pictures; and the sound of the frames that the flow points at, through
+the space's frozen decoder: spectra, and what a speech recogniser hears.
+
+Shapes: B crops, S samples, F frames of the space, T folded steps, D numbers a frame, E = 256 singer.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from autosing.config import Config
+from autosing.models.acoustic import AcousticSpace
+from autosing.models.svc_flow import SINGER_WIDTH, SvcFlow
+from autosing.models.told import Told
+from autosing.nn.convnext_flow import fold_frames, unfold_frames
+from autosing.nn.flow_matching import StraightFlow, drop_conditions
+from train.losses.perceptual import PerceptualLoss
+from train.losses.spectral import SpectralLoss
+from train.losses.structure import structure_loss
+
+
+class FlowLossSettings(Config):
+    """Weights, and how much of a crop is decoded."""
+
+    prior_weight: float = Field(1.0, ge=0)
+    structure_weight: float = Field(0.2, ge=0)
+    sound_weight: float = Field(0.2, ge=0)
+    """Of the spectral loss of the decoded frames; 0: nothing is decoded."""
+    heard_weight: float = Field(1.0, ge=0)
+    """Of what the listener hears in them."""
+    sound_frames: int = Field(96, ge=32)
+    """How much of a crop is decoded, from a random frame on: decoder and listener cost more than the model itself."""
+    sound_after: int = Field(0, ge=0)
+    """The step from which on anything is decoded: before, frames are too far off to sound like words."""
+    listener: str = "whisper-tiny.en"
+    drop_singer: float = Field(0.1, ge=0, le=1)
+    """How often the singer is left out, so that guidance can be told from it."""
+    drop_content: float = Field(0.1, ge=0, le=1)
+    """How often all else is."""
+
+
+class Drawn(NamedTuple):
+    """What other losses may want of a step."""
+
+    data_BDT: Tensor
+    """The true frames, folded."""
+    pointed_BDT: Tensor
+    """Where the flow points from the drawn time; None of it for a flow that is not straight: the prior mean then."""
+
+
+class FlowLosses(nn.Module):
+    """Holds the frozen space and listener; nothing in it is trained."""
+
+    def __init__(self, settings: FlowLossSettings, space: AcousticSpace) -> None:
+        super().__init__()
+        self.settings, self.space = settings, space
+        rate = space.spec.sample_rate_hz
+        self.spectral = SpectralLoss(rate) if settings.sound_weight > 0 else None
+        heard = settings.sound_weight > 0 and settings.heard_weight > 0
+        self.heard = PerceptualLoss(rate, settings.listener) if heard else None
+
+    def forward(
+        self, model: SvcFlow, told: Told, audio_BS: Tensor, f0_hz_BF: Tensor, step: int
+    ) -> tuple[Tensor, dict[str, Tensor], Drawn]:
+        """`f0_hz_BF` is 0 where unvoiced. Every part is a mean over crops of one length."""
+        settings = self.settings
+        with torch.no_grad(), torch.autocast(audio_BS.device.type, enabled=False):
+            x_BDF = self.space.frames(audio_BS, f0_hz_BF)
+        data_BDT = fold_frames(x_BDF, model.config.fold)
+        h_BWT = model.tell(told)
+        nobody_E = torch.zeros(SINGER_WIDTH, device=h_BWT.device)
+        singer_BE = drop_conditions(told.singer_BE, nobody_E, settings.drop_singer if model.training else 0.0)
+        mu_BDT = model.prior(h_BWT, singer_BE)
+        parts = {"prior": F.mse_loss(mu_BDT.float(), data_BDT)}
+        heard_BWT, known_BDT = h_BWT, mu_BDT.detach()
+        if model.training:
+            kept_B11 = (torch.rand(len(h_BWT), 1, 1, device=h_BWT.device) >= settings.drop_content).to(h_BWT.dtype)
+            heard_BWT, known_BDT = h_BWT * kept_B11, known_BDT * kept_B11
+        objective, estimate = model.objective, model.estimator(heard_BWT, known_BDT, singer_BE)
+        t_B = objective.draw_times(torch.rand(len(data_BDT), device=data_BDT.device))
+        source_BDT = objective.source(known_BDT.float(), torch.randn_like(data_BDT))
+        point_BDT, target_BDT = objective.point(data_BDT, source_BDT, known_BDT.float(), t_B)
+        estimate_BDT = estimate(point_BDT, t_B).float()
+        parts["flow"] = F.mse_loss(estimate_BDT, target_BDT)
+        loss = settings.prior_weight * parts["prior"] + parts["flow"]
+        if settings.structure_weight:
+            parts["structure"] = structure_loss(mu_BDT.float(), data_BDT)
+            loss = loss + settings.structure_weight * parts["structure"]
+        pointed_BDT = mu_BDT.float()
+        if isinstance(objective, StraightFlow):
+            pointed_BDT = point_BDT + (1 - t_B)[:, None, None] * estimate_BDT
+            if self.spectral is not None and step >= settings.sound_after:
+                made_BS, true_BS = self._window(model, pointed_BDT, audio_BS, f0_hz_BF)
+                parts["sound"], _ = self.spectral(made_BS, true_BS)
+                loss = loss + settings.sound_weight * parts["sound"]
+                if self.heard is not None:
+                    parts["heard"] = self.heard(made_BS, true_BS)
+                    loss = loss + settings.heard_weight * parts["heard"]
+        return loss, parts, Drawn(data_BDT, pointed_BDT)
+
+    def _window(self, model: SvcFlow, x_BDT: Tensor, audio_BS: Tensor, f0_hz_BF: Tensor) -> tuple[Tensor, Tensor]:
+        """(made_BS, true_BS) of `sound_frames` frames: from a random one on, in validation from the first on."""
+        num_frames, hop = f0_hz_BF.shape[1], self.space.spec.hop_samples
+        frames_BDF = unfold_frames(x_BDT, model.config.fold, num_frames)
+        length = min(self.settings.sound_frames, num_frames)
+        first = int(torch.randint(num_frames - length + 1 if model.training else 1, ()))
+        made_BS = self.space.sound(frames_BDF[..., first : first + length], f0_hz_BF[:, first : first + length])
+        return made_BS, audio_BS[:, first * hop : (first + length) * hop]
