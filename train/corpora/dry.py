@@ -10,7 +10,6 @@ singers out, who are then unseen in training. Run again, the corpus is written a
 
 import argparse
 from collections.abc import Sequence
-from itertools import batched
 from pathlib import Path
 
 from autosing.errors import InputError
@@ -42,7 +41,8 @@ def write_dry(songs: Path, corpus: Path, without: Sequence[str] = ()) -> int:
     if unknown := sorted(set(without) - set(singers.values())):
         raise InputError(f"--without {unknown[0]!r}: not among the singers {', '.join(sorted(set(singers.values())))}")
     kept = [home for home in homes if singers[home] not in without]
-    for number, some in enumerate(batched(kept, SONGS_A_PARTITION, strict=False)):
+    for number, first in enumerate(range(0, len(kept), SONGS_A_PARTITION)):
+        some = kept[first : first + SONGS_A_PARTITION]
         path = tables.table_path(corpus, number, "index")
         path.parent.mkdir(parents=True, exist_ok=True)
         with tables.TableWriter(path, Song) as writer:

@@ -95,7 +95,8 @@ class FlowLosses(nn.Module):
         pointed_BDT = mu_BDT.float()
         if isinstance(objective, StraightFlow):
             pointed_BDT = point_BDT + (1 - t_B)[:, None, None] * estimate_BDT
-            if self.spectral is not None and step >= settings.sound_after:
+            sounds = step >= settings.sound_after or not model.training  # so that validation losses stay comparable
+            if self.spectral is not None and sounds:
                 made_BS, true_BS = self._window(model, pointed_BDT, audio_BS, f0_hz_BF)
                 parts["sound"], _ = self.spectral(made_BS, true_BS)
                 loss = loss + settings.sound_weight * parts["sound"]

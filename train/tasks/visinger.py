@@ -35,6 +35,7 @@ from autosing.models.melody import (
     smoothed,
     vibrato_cents,
 )
+from autosing.models.singers import KnownSinger, as_extra
 from autosing.models.sung_score import (
     Item,
     ScoreTold,
@@ -52,7 +53,9 @@ from autosing.nn.excitation import fill_gaps
 from autosing.nn.flow_matching import FlowConfig
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.score.score import Score
+from autosing.storage.store import Place
 from train.losses.flow import FlowLosses, FlowLossSettings
+from train.singers import singers_of
 from train.task import Counts, Task
 
 _LOUDNESS_S = 0.15
@@ -82,6 +85,9 @@ class VisingerSettings(Config):
     vibrato_weight: float = Field(0.2, ge=0)
     length_weight: float = Field(0.5, ge=0)
     ctc_weight: float = Field(0.1, ge=0)
+    mean_singer_share: float = Field(0.5, ge=0, le=1)
+    """How often the singer that is told is the mean of the singer's clips in the train split, not the clip's own
+    vector: both are asked for in use, singers of the run by their mean and others by what was enrolled."""
     loudness_shift_db: float = Field(6.0, ge=0)
     """Crops are made louder or quieter by up to so much."""
     begin_with: str | None = None
@@ -112,10 +118,20 @@ class TrainVisinger(Task):
         self.space = load_space(spec).requires_grad_(False)
         self.flow_losses = FlowLosses(config.losses, self.space)
         self.modules = nn.ModuleDict({"model": trained, "losses": self.flow_losses})
+        self.singers: tuple[KnownSinger, ...] = ()
+        """Of the train split; see `survey`."""
+        self._means: dict[str | None, np.ndarray] = {}
         self._prompt: dict[str, Tensor] = {}
 
     def describe(self) -> dict[str, str]:
-        return {"space": self.model_config.flow.space.kind, "objective": self.model_config.flow.flow.objective}
+        flow = self.model_config.flow
+        return {
+            "space": flow.space.kind, "objective": flow.flow.objective, "singers": str(len(self.singers)),
+        }  # fmt: skip
+
+    def survey(self, dataset: Place) -> None:
+        self.singers = singers_of(dataset, self.index)
+        self._means = {singer.name: singer.vector_E for singer in self.singers}
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any] | None:
         score, spec = sample.score(), self.model_config.flow.space
@@ -134,6 +150,8 @@ class TrainVisinger(Task):
         times_s_F = frame_times(0, in_clip, rate)
         f0_hz_F = f0_at(sample.array("pitch"), times_s_F).astype(np.float32)
         loudness_F = smoothed(loudness_at(sample.array("loudness"), times_s_F), rate, _LOUDNESS_S)
+        own_E = np.asarray(sample.array("singer"), np.float32)
+        mean_E = self._means.get(sample.meta.singer) if rng.random() < self.settings.mean_singer_share else None
         whole = score_item(score, spec.rate_hz, in_clip)
         measured = _measured(whole, f0_hz_F)
         crop = slice(first, first + count)
@@ -142,7 +160,7 @@ class TrainVisinger(Task):
             **item, **_lengths(score), "label_L": _labels(item),
             "audio_S": audio_S.astype(np.float32) * np.float32(10 ** (gain_db / 20)), "f0_F": f0_hz_F[crop],
             "loudness_F": loudness_F[crop], "gain_db_G": np.array([gain_db], np.float32),
-            "singer_E": np.asarray(sample.array("singer"), np.float32),
+            "singer_E": own_E if mean_E is None else mean_E,
         }  # fmt: skip
 
     def collate(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
@@ -238,7 +256,7 @@ class TrainVisinger(Task):
         }
 
     def export(self) -> ModelFile:
-        return ModelFile(self.name, self.model_config.dump(), self.model.state_dict(), {})
+        return ModelFile(self.name, self.model_config.dump(), self.model.state_dict(), as_extra(self.singers))
 
 
 def _model_config(config: VisingerSettings) -> VisingerConfig:

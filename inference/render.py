@@ -1,0 +1,196 @@
+"""A score and a singer -> files: out.wav, and what was sung as out.lrc, out.TextGrid, out.mid and out.pitch.csv."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from autosing.audio.io import Writer
+from autosing.checkpoint import describe_model
+from autosing.config import Config
+from autosing.device import device_here
+from autosing.errors import InputError
+from autosing.models.visinger import load_visinger
+from autosing.score.change import in_tempo, transposed, without_times
+from autosing.score.cut import cut
+from autosing.score.formats.midi_write import write_midi
+from autosing.score.formats.options import ReadOptions
+from autosing.score.formats.textgrid import write_textgrid
+from autosing.score.score import Score
+from autosing.storage.store import attempt, write_whole
+from autosing.text.lrc import LrcLine, LrcWord, write_lrc
+from inference.output import FORMATS
+from inference.score_file import read_score
+from inference.voice.engine import EngineConfig, num_samples, render
+from inference.voice.pitch_csv import pitch_csv, read_pitch_csv
+from inference.voice.score_song import num_pitches, song_of
+from inference.voice.singers import Voice
+
+MADE_BY = "autosing render"
+
+
+class RenderConfig(Config):
+    """What may be chosen of a rendering."""
+
+    engine: EngineConfig = EngineConfig()
+    score: ReadOptions = ReadOptions()
+    shift: float = 0.0
+    """Semitones, fractions too."""
+    tempo_factor: float = Field(1.0, ge=0.25, le=4)
+    """So many times as fast; consonants last as long as ever."""
+    from_s: float = Field(0.0, ge=0)
+    """Seconds of the score, as written: what lies before is left out."""
+    to_s: float | None = Field(None, gt=0)
+    vibrato: float = Field(1.0, ge=0, le=4)
+    """Its depth, in that of the singer's own; 0: none."""
+    own_times: bool = True
+    """Phones that have times in the score keep them; else the model says how long consonants last."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+@dataclass(frozen=True)
+class RenderRequest:
+    """One rendering."""
+
+    model: Path
+    score: Path
+    out: Path
+    voice: Voice
+    lyrics: str | None = None
+    """Sung in place of the score's own words."""
+    singer_at: Callable[[float], np.ndarray] | None = None
+    """Who sings over time; curves are drawn as `voice` sings."""
+    pitch: Path | None = None
+    """CSV that is sung in place of the model's own pitch, as it stands there: `shift` does not move it."""
+    config: RenderConfig = field(default_factory=RenderConfig)
+
+
+@dataclass(frozen=True)
+class RenderFiles:
+    """What one rendering writes."""
+
+    audio: Path
+    lyrics: Path
+    textgrid: Path
+    midi: Path
+    pitch: Path
+    record: Path
+
+    @classmethod
+    def of(cls, out: Path) -> "RenderFiles":
+        names = (".lrc", ".TextGrid", ".mid", ".pitch.csv", ".json")
+        return cls(out, *(out.with_suffix(name) for name in names))
+
+    def __iter__(self) -> Any:
+        yield from (self.audio, self.lyrics, self.textgrid, self.midi, self.pitch)
+
+
+def render_score(request: RenderRequest) -> dict[str, Any]:
+    """The files; returns a summary row.
+
+    Raises InputError before anything is written: no model, a score that cannot be read or has several voices, words
+    that do not fit its notes, an output that would replace a file of somebody else's.
+    """
+    started, config, files = time.perf_counter(), request.config, RenderFiles.of(request.out)
+    check_files(request, files)
+    score, remarks = read_score(request.score, config.score, request.lyrics)
+    score = chosen(score, config)
+    f0_hz_T = read_pitch_csv(request.pitch, num_pitches(score.duration_s)) if request.pitch else None
+    model = load_visinger(request.model, device_here(config.device))
+    sung = song_of(model, score, request.voice.vector_E, config.vibrato, request.singer_at, f0_hz_T)
+    rate, total = model.space.spec.sample_rate_hz, num_samples(sung.song, model.space)
+    request.out.parent.mkdir(parents=True, exist_ok=True)
+    with attempt(files.record) as beside:
+        writer = Writer(rate, 1, request.out.suffix.lstrip(".").lower(), beside / files.audio.name)
+        for block_S in render(model, sung.song, config.engine):
+            writer.write(block_S[None])
+        writer.finish()
+        (beside / files.lyrics.name).write_text(lrc_of(sung.score), encoding="utf-8")
+        write_textgrid(sung.score, beside / files.textgrid.name)
+        write_midi(sung.score, beside / files.midi.name)
+        (beside / files.pitch.name).write_text(pitch_csv(sung.song.f0_hz_T), encoding="utf-8")
+        for path in files:
+            (beside / path.name).replace(path)
+    row = {
+        "score": str(request.score), "file": str(request.out), "singer": request.voice.name,
+        "words": len(score.words), "notes": len(score.notes), "seconds": round(score.duration_s, 3), "samples": total,
+        "sample_rate_hz": rate, "wall_s": round(time.perf_counter() - started, 2),
+    }  # fmt: skip
+    facts = {
+        "made_by": MADE_BY, "model": str(request.model), "config": config.dump(), **row, "remarks": list(remarks),
+        "singer_sha256": hashlib.sha256(request.voice.vector_E.tobytes()).hexdigest(),
+    }  # fmt: skip
+    write_whole(files.record, json.dumps(facts, ensure_ascii=False, indent=1).encode())
+    return row | ({"remarks": "; ".join(remarks)} if remarks else {})
+
+
+def chosen(score: Score, config: RenderConfig) -> Score:
+    """The part of the score that is sung, as high and as fast as asked. Raises InputError where nothing is left."""
+    end_s = score.duration_s if config.to_s is None else min(config.to_s, score.duration_s)
+    if (config.from_s, end_s) != (0.0, score.duration_s):
+        if config.from_s >= end_s:
+            raise InputError(f"--from {config.from_s:g}: the score's part would end at {end_s:g} s; need one before")
+        score = cut(score, config.from_s, end_s)
+    if not score.phones:
+        raise InputError(
+            f"score: no words from {config.from_s:g} to {end_s:g} s, so there is nothing to sing; give a score with "
+            "lyrics, or --lyrics"
+        )
+    if config.tempo_factor != 1 or not config.own_times:
+        score = without_times(score)
+    return in_tempo(transposed(score, config.shift), config.tempo_factor)
+
+
+def lrc_of(score: Score) -> str:
+    """Lines and words with the times at which their first vowels' notes start."""
+    starts_s: dict[int, float] = {}
+    ends_s: dict[int, float] = {}
+    for note in score.notes:
+        if note.syllable is not None:
+            word = score.syllables[note.syllable].word
+            starts_s.setdefault(word, note.start_s)
+            ends_s[word] = note.end_s
+    rows, number = [], 0
+    for line in score.lines:
+        words = [(number + k, word) for k, word in enumerate(line)]
+        number += len(line)
+        timed = [LrcWord(word.text, starts_s[k]) for k, word in words if k in starts_s]
+        text = " ".join(word.text for word in line)
+        end_s = max((ends_s[k] for k, _ in words if k in ends_s), default=None)
+        rows.append(LrcLine(text, timed[0].start_s if timed else None, tuple(timed), end_s))
+    return write_lrc(rows)
+
+
+def check_files(request: RenderRequest, files: RenderFiles) -> None:
+    """Raises InputError where an input is not there, or an output cannot be or would replace what is not ours."""
+    describe_model(request.model, "visinger")
+    for option, path in (("--score", request.score), ("--pitch", request.pitch)):
+        if path is not None and not path.is_file():
+            raise InputError(f"{option} {path}: no such file")
+    if request.out.suffix.lower() not in FORMATS:
+        raise InputError(f"--out {request.out}: ends in {request.out.suffix or 'nothing'!r}, need {', '.join(FORMATS)}")
+    ours = _ours(files.record)
+    for path in (*files, files.record):
+        if not path.exists():
+            continue
+        for option, read in (("--score", request.score), ("--pitch", request.pitch)):
+            # The pitch that a former run wrote may be edited in its place; it is read before it is written again.
+            if read is not None and option == "--score" and path.samefile(read):
+                raise InputError(f"--out {request.out}: {path} would replace the score; give another name or folder")
+        if not ours:
+            raise InputError(
+                f"--out {request.out}: {path} is there, and '{MADE_BY}' did not write it; give another name"
+            )
+
+
+def _ours(record: Path) -> bool:
+    try:
+        return bool(json.loads(record.read_text(encoding="utf-8")).get("made_by") == MADE_BY)
+    except (OSError, ValueError, AttributeError):
+        return False

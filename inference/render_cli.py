@@ -1,0 +1,69 @@
+"""`autosing render`."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+Option = typer.Option
+
+
+def render(
+    model: Annotated[Path, Option(help="A run of 'autosing train visinger'.")],
+    score: Annotated[Path, Option(help="A .mid, .musicxml, .ustx, .ds, UltraStar .txt, .TextGrid or score .json.")],
+    out: Annotated[Path, Option(help="The .wav, .flac, .ogg or .mp3 to write; its .lrc, .mid ... lie beside it.")],
+    singer: Annotated[
+        list[str] | None,
+        Option(help="A singer of the run or an enrolled voice by name, a wav, or a blend, given several times: a=0.5."),
+    ] = None,
+    singer_over_time: Annotated[
+        Path | None, Option(help="CSV of time_s and a column of weights a voice: who sings when.")
+    ] = None,
+    lyrics: Annotated[
+        str | None,
+        Option(help="Words in place of the score's, or a .txt: a syllable a note, - holds one over another."),
+    ] = None,
+    language: Annotated[str | None, Option(help="ISO 639 of the words, where the score does not say.")] = None,
+    shift: Annotated[float | None, Option(help="Semitones higher, fractions too (default 0).")] = None,
+    tempo_factor: Annotated[float | None, Option(help="So many times as fast (default 1).")] = None,
+    from_: Annotated[float | None, Option("--from", help="Seconds of the score to begin at.")] = None,
+    to: Annotated[float | None, Option("--to", help="Seconds of the score to end at.")] = None,
+    pitch: Annotated[Path | None, Option(help="The .pitch.csv of an earlier run, edited: sung as it stands.")] = None,
+    vibrato: Annotated[float | None, Option(help="Depth, in the singer's own; 0: none (default 1).")] = None,
+    track: Annotated[str | None, Option(help="Of several tracks or parts: its name, or its number from 1.")] = None,
+    highest: Annotated[bool | None, Option("--highest", help="Of chords, sing the highest note.")] = None,
+    steps: Annotated[int | None, Option(help="Evaluations of the flow (default 4).")] = None,
+    temperature: Annotated[float | None, Option(help="Of the flow's noise; 0: the likeliest (default 1).")] = None,
+    guidance: Annotated[float | None, Option(help="How hard to follow score and singer; 1 is off.")] = None,
+    seed: Annotated[int | None, Option(help="Same seed, same bytes (default 0).")] = None,
+    device: Annotated[Literal["auto", "cpu", "cuda"] | None, Option(help="auto, cpu or cuda.")] = None,
+    config: Annotated[Path | None, Option(help="YAML of the same options; those given here come first.")] = None,
+    set: Annotated[list[str] | None, Option(help="key=value of the config.")] = None,
+    json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
+) -> None:
+    """Sing a score in a singer's voice, the vowels on the beat. The pitch may be edited and sung again."""
+    given: dict[str, Any] = {
+        "shift": shift, "tempo_factor": tempo_factor, "from_s": from_, "to_s": to, "vibrato": vibrato,
+        "device": device, "engine.sampling.steps": steps, "engine.sampling.temperature": temperature,
+        "engine.sampling.guidance": guidance, "engine.sampling.seed": seed, "score.track": track,
+        "score.highest": highest, "score.language": language,
+    }  # fmt: skip
+
+    from autosing.config import load_config
+    from autosing.console import summary
+    from autosing.errors import InputError
+    from inference.render import RenderConfig, RenderRequest, render_score
+    from inference.voice.singers import Voice, parse_singers
+    from inference.voice.singers import singer_over_time as over_time
+
+    words = [f"{name}={value}" for name, value in given.items() if value is not None]
+    settings = load_config(RenderConfig, config, [*(set or []), *words])
+    if bool(singer) == bool(singer_over_time):
+        raise InputError("give --singer (a name, a wav, or a blend) or --singer-over-time, one of them")
+    singer_at = over_time(singer_over_time, run=model) if singer_over_time else None
+    voice = parse_singers(singer, run=model) if singer else None
+    if voice is None:
+        assert singer_at is not None
+        voice = Voice(str(singer_over_time), tuple(map(float, singer_at(0.0))), None)
+    row = render_score(RenderRequest(model, score, out, voice, lyrics, singer_at, pitch, settings))
+    summary("rendered", [row], as_json=json)
