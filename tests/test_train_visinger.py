@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from autosing.checkpoint import load_model
+from autosing.checkpoint import load_model, save_model
 from autosing.errors import InputError
+from autosing.models.acoustic import new_space
+from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
 from autosing.models.visinger import load_visinger
+from autosing.schemas.records import Part
 from autosing.schemas.sample import DatasetIndex
 from autosing.storage.shards import read_shard
 from support.datasets import make_dataset
@@ -72,6 +75,22 @@ def test_a_run_begins_with_another_and_trains_every_part_of_it(data, tmp_path):
     assert not [name for name in still if name.endswith("weight") and not name.startswith("vibrato")], still
     with pytest.raises(InputError, match=r"begin_with.*leave task\.model"):
         run(data, tmp_path / "other", 1, f"task.begin_with={tmp_path / 'first'}")
+
+
+def test_the_flow_may_be_begun_with_that_of_a_conversion_run(data, tmp_path):
+    part = Part(name="whisper-own", layer=2, width=24, digest="")
+    config = SvcFlowConfig(
+        space=new_space("codec_latent"), content=(part,), width=16, hidden=16, encoder_blocks=1, blocks=1
+    )
+    known = SvcFlow(config)
+    save_model(tmp_path / "svc", "svc_flow", config.dump(), known.state_dict())
+    begin = [word for word in SMALL if "flow_model" not in word] + [f"task.flow_from={tmp_path / 'svc'}"]
+    state = run(data, tmp_path / "run", 1, "lr=1e-9", small=begin)
+    for name, tensor in known.state_dict().items():
+        if not name.startswith("enter."):
+            torch.testing.assert_close(state[f"flow.{name}"], tensor)
+    with pytest.raises(InputError, match=r"leave task\.flow_model out"):
+        run(data, tmp_path / "other", 1, f"task.flow_from={tmp_path / 'svc'}")
 
 
 def test_the_losses_of_two_halves_average_to_that_of_the_whole(data):

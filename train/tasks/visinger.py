@@ -45,9 +45,9 @@ from autosing.models.sung_score import (
     score_told,
     stacked,
 )
-from autosing.models.svc_flow import Sampling
+from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
 from autosing.models.told import Sampling, Told, f0_at, frame_times, loudness_at
-from autosing.models.visinger import Visinger, VisingerConfig, flow_config
+from autosing.models.visinger import Visinger, VisingerConfig, content_part, flow_config
 from autosing.nn.convnext import ConvNeXt
 from autosing.nn.excitation import fill_gaps
 from autosing.nn.flow_matching import FlowConfig
@@ -60,6 +60,8 @@ from train.task import Counts, Task
 
 _LOUDNESS_S = 0.15
 """Loudness is told smoothed over so long."""
+_SILENT_DB = -80.0
+"""What is quieter is told as this."""
 _FARTHEST = 4.0
 """Semitones from the note: a tracker's octave error, or another note than the score's; nothing is learnt from it."""
 
@@ -90,6 +92,9 @@ class VisingerSettings(Config):
     vector: both are asked for in use, singers of the run by their mean and others by what was enrolled."""
     loudness_shift_db: float = Field(6.0, ge=0)
     """Crops are made louder or quieter by up to so much."""
+    flow_from: str | None = None
+    """A run of svc_flow whose encoder, prior and flow this run's begin with: they know voices already, and its content
+    alone is new to them. Sizes and space are that run's."""
     begin_with: str | None = None
     """A run of this task whose weights the run begins with; every part of them goes on learning. Its model and space
     are this run's too, whatever the settings say."""
@@ -108,6 +113,8 @@ class TrainVisinger(Task):
         self.model_config = _begun(config) or _model_config(config)
         spec = self.model_config.flow.space
         self.model = Visinger(self.model_config)
+        if config.flow_from is not None:
+            _begin_flow(self.model.flow, Path(config.flow_from))
         if config.begin_with is not None:
             folder = Path(config.begin_with)
             restore(self.model, load_model(folder, self.name), folder)
@@ -140,7 +147,9 @@ class TrainVisinger(Task):
         rate, count = float(spec.rate_hz), self.num_frames
         vocals = sample.audio("vocals")
         in_clip = max(count, int(np.ceil(vocals.duration_s * rate)))
-        first = int(rng.integers(in_clip - count + 1))
+        # A crop holds a phone: made songs are silent for half of their time.
+        middle = score.phones[int(rng.integers(len(score.phones)))].start_s or 0.0
+        first = int(np.clip(round(middle * rate) - rng.integers(count), 0, in_clip - count))
         cut = vocals.cut(first / rate, count / rate)
         wanted = count * spec.hop_samples
         audio_S = resample(cut.mono_S(), cut.sample_rate_hz, spec.sample_rate_hz)[:wanted]
@@ -149,7 +158,8 @@ class TrainVisinger(Task):
         gain_db = min(rng.uniform(-shift_db, shift_db), -20 * np.log10(float(np.abs(audio_S).max(initial=1e-3)) + 1e-6))
         times_s_F = frame_times(0, in_clip, rate)
         f0_hz_F = f0_at(sample.array("pitch"), times_s_F).astype(np.float32)
-        loudness_F = smoothed(loudness_at(sample.array("loudness"), times_s_F), rate, _LOUDNESS_S)
+        loudness_F = np.maximum(loudness_at(sample.array("loudness"), times_s_F), _SILENT_DB)
+        loudness_F = smoothed(loudness_F, rate, _LOUDNESS_S)
         own_E = np.asarray(sample.array("singer"), np.float32)
         mean_E = self._means.get(sample.meta.singer) if rng.random() < self.settings.mean_singer_share else None
         whole = score_item(score, spec.rate_hz, in_clip)
@@ -260,10 +270,25 @@ class TrainVisinger(Task):
 
 
 def _model_config(config: VisingerSettings) -> VisingerConfig:
-    spec = new_space(config.space, config.codec, config.mel if config.space == "log_mel" else None)
-    given = {**config.flow_model, "flow": config.flow.dump()}
     content = config.model.get("content", VisingerConfig.model_fields["content"].default)
-    return VisingerConfig.build({**config.model, "flow": flow_config(spec, content, given).dump()}, "task.model")
+    if config.flow_from is None:
+        spec = new_space(config.space, config.codec, config.mel if config.space == "log_mel" else None)
+        flow = flow_config(spec, content, {**config.flow_model, "flow": config.flow.dump()})
+    else:
+        if config.flow_model:
+            raise InputError(f"task.flow_from {config.flow_from}: the flow is that run's; leave task.flow_model out")
+        begun = SvcFlowConfig.build(load_model(Path(config.flow_from), "svc_flow").config, config.flow_from)
+        flow = begun.model_copy(update={"content": (content_part(content),)})
+    return VisingerConfig.build({**config.model, "flow": flow.dump()}, "task.model")
+
+
+def _begin_flow(flow: SvcFlow, folder: Path) -> None:
+    """All weights of a run of svc_flow but of what it takes its content in with."""
+    held = load_model(folder, "svc_flow").state
+    entry = {name for name in flow.state_dict() if name.startswith("enter.")}
+    missing, strange = flow.load_state_dict({k: v for k, v in held.items() if k not in entry}, strict=False)
+    if set(missing) - entry or strange:
+        raise InputError(f"task.flow_from {folder}: its weights are not of this version's svc_flow; train it again")
 
 
 def _begun(config: VisingerSettings) -> VisingerConfig | None:
@@ -272,10 +297,10 @@ def _begun(config: VisingerSettings) -> VisingerConfig | None:
         return None
     begun = VisingerConfig.build(load_model(Path(config.begin_with), "visinger").config, config.begin_with)
     asked = {**config.model, **({"flow": config.flow_model} if config.flow_model else {})}
-    if asked or config.space != begun.flow.space.kind:
+    if asked or config.flow_from or config.space != begun.flow.space.kind:
         raise InputError(
             f"task.begin_with {config.begin_with}: the model is that run's, of the space {begun.flow.space.kind}; "
-            "leave task.model and task.flow_model out, and task.space as it is there"
+            "leave task.model, task.flow_model and task.flow_from out, and task.space as it is there"
         )
     return begun
 
