@@ -49,7 +49,7 @@ def next_command(dataset: Place) -> str:
     members = set(DatasetIndex.load(dataset).members)
     needs = {
         "t2s": {"semantic", "acoustic"}, "svc_flow": {"audio", "pitch", "loudness", "content", "singer"},
-        "semantic": {"audio"},
+        "visinger": {"audio", "pitch", "loudness", "score", "singer"}, "semantic": {"audio"},
     }  # fmt: skip
     task = next((task for task, needed in needs.items() if needed <= members), None)
     if task is None:

@@ -62,10 +62,12 @@ def test_each_command_names_the_next_one_filled_in(parses, tmp_path, monkeypatch
     assert "train semantic" in after_build(tmp_path / "audio")
     make_dataset(tmp_path / "svc", groups=("meta", "audio", "pitch", "loudness", "content", "singer"))
     assert "train svc_flow" in after_build(tmp_path / "svc")
+    make_dataset(tmp_path / "score", groups=("meta", "audio", "pitch", "loudness", "score", "singer"))
+    assert "train visinger" in after_build(tmp_path / "score")
     following = {task: parses(after_train(task, tmp_path / "d", tmp_path / "runs" / task)) for task in TASKS}
     assert following == {
         "t2s": "train", "sm2a": "sing", "codec": "process", "semantic": "process", "vocoder": "train",
-        "svc_flow": "convert", "svc_vits": "convert", "ctc_head": "process",
+        "svc_flow": "convert", "svc_vits": "convert", "visinger": "render", "ctc_head": "process",
     }  # fmt: skip
 
 

@@ -12,10 +12,10 @@ from autosing.storage.store import place
 
 def train(
     task: Annotated[
-        Literal["t2s", "sm2a", "codec", "semantic", "vocoder", "svc_flow", "svc_vits", "ctc_head"],
+        Literal["t2s", "sm2a", "codec", "semantic", "vocoder", "svc_flow", "svc_vits", "visinger", "ctc_head"],
         typer.Argument(
             help="Lyrics to semantic tokens, these to codec tokens, the tokenizers of the two, a vocoder, a voice "
-            "conversion model, or the aligner's head."
+            "conversion model, a model that sings scores, or the aligner's head."
         ),
     ],
     data: Annotated[
@@ -62,6 +62,9 @@ def next_command(task: str, data: object, run: Path) -> str:
     if task in ("svc_flow", "svc_vits"):
         options = ("--source", "song.wav", "--singer", "NAME", "--out", "out.wav")
         return console.command("convert", "--model", run, *options)
+    if task == "visinger":
+        options = ("--score", "song.mid", "--singer", "NAME", "--out", "out.wav")
+        return console.command("render", "--model", run, *options)
     if task == "vocoder":
         return console.command("train", "svc_flow", "--data", data, "--run", run.with_name("svc"))
     stages = {"codec": ("acoustic", "codec"), "semantic": ("semantic", "codebook"), "ctc_head": ("align", "head")}

@@ -37,6 +37,7 @@ from autosing.models.sung_score import (
 from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
 from autosing.models.told import Sampling, Told
 from autosing.nn.convnext import ConvNeXt
+from autosing.nn.excitation import Begin
 from autosing.schemas.records import Part
 from autosing.score.score import Score
 from autosing.score.timing import with_times
@@ -154,10 +155,19 @@ class VisingerVoice:
     def __init__(self, model: Visinger, space: AcousticSpace) -> None:
         self.model, self.space = model.eval(), space
 
+    @property
+    def spec(self) -> SpaceSpec:
+        """Its rate, hop and frames."""
+        return self.space.spec
+
+    @property
+    def device(self) -> torch.device:
+        return self.space.mean_D1.device
+
     @torch.no_grad()
     def read(self, score: Score, singer_E: Tensor, vibrato: float = 1.0) -> tuple[Score, Tensor, Melody]:
         """(the score with times, content_CF, the melody) of a whole score."""
-        device, spec = self.space.mean_D1.device, self.space.spec
+        device, spec = self.device, self.spec
         singer_E = singer_E.to(device)
         timed = self.model.timed(score, singer_E)
         num_frames = spec.num_frames(round(timed.duration_s * spec.sample_rate_hz))
@@ -169,6 +179,9 @@ class VisingerVoice:
 
     def sing(self, told: Told, sampling: Sampling, first_frame: int = 0) -> Tensor:
         return self.model.flow.sing(told, sampling, first_frame)
+
+    def sound(self, x_BDF: Tensor, f0_hz_BF: Tensor, begin: Begin | None = None) -> Tensor:
+        return self.space.sound(x_BDF, f0_hz_BF, begin)
 
 
 def load_visinger(folder: Path, device: str | torch.device = "cpu", vocoder: Vocoder | None = None) -> VisingerVoice:
