@@ -1,19 +1,10 @@
 """A score's file, and perhaps other words for it -> the score with phones."""
 
-import importlib
-from collections.abc import Callable
 from pathlib import Path
 
-from autosing.errors import InputError
-from autosing.score.formats.options import ReadOptions, ReadScore
-from autosing.score.score import MAX_JSON_BYTES, Score
-
-_READERS = {
-    ".mid": "midi:read_midi", ".midi": "midi:read_midi", ".kar": "midi:read_midi",
-    ".musicxml": "musicxml:read_musicxml", ".xml": "musicxml:read_musicxml", ".mxl": "musicxml:read_musicxml",
-    ".txt": "ultrastar:read_ultrastar", ".ds": "diffsinger:read_ds", ".textgrid": "textgrid:read_textgrid",
-}  # fmt: skip
-"""Ending -> the reader in autosing.score.formats: (path, options) -> ReadScore."""
+from autosing.score import files
+from autosing.score.formats.options import ReadOptions
+from autosing.score.score import Score
 
 
 def read_score(path: Path, options: ReadOptions, lyrics: str | None = None) -> tuple[Score, tuple[str, ...]]:
@@ -22,21 +13,7 @@ def read_score(path: Path, options: ReadOptions, lyrics: str | None = None) -> t
     Raises InputError: an unknown ending, no score, several voices at once (with the remedy), words without a
     pronunciation, lyrics that do not fit the notes.
     """
-    ending = path.suffix.lower()
-    if ending == ".json":
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise InputError(f"--score {path}: {path.stat().st_size} bytes; at most {MAX_JSON_BYTES} are read")
-        read = ReadScore(Score.from_json(path.read_bytes(), f"--score {path}"))
-    elif ending in _READERS:
-        module, _, name = _READERS[ending].partition(":")
-        reader: Callable[[Path, ReadOptions], ReadScore] = getattr(
-            importlib.import_module(f"autosing.score.formats.{module}"), name
-        )
-        read = reader(path, options)
-    else:
-        raise InputError(
-            f"--score {path}: ends in {ending or 'nothing'!r}, need one of {', '.join(sorted([*_READERS, '.json']))}"
-        )
+    read = files.read_score(path, options)
     score = read.score
     if lyrics is not None or not score.phones:
         score = _pronounced(score, lyrics, options.language)
@@ -45,7 +22,6 @@ def read_score(path: Path, options: ReadOptions, lyrics: str | None = None) -> t
 
 def _pronounced(score: Score, lyrics: str | None, language: str) -> Score:
     from autosing.score.g2p.bind import with_phones
-
     from autosing.score.lyrics import with_lyrics
     from inference.lyrics_plan import read_lyrics
 

@@ -156,7 +156,7 @@ def test_what_cannot_be_sung_or_would_be_replaced_is_refused_before_any_work(mad
     out = tmp_path / "out.wav"
     assert "no such file" in run("--singer", "rosa", "--out", out, score="none.mid", code=2)
     (made / "song.xyz").write_text("x")
-    assert "'.xyz', need one of" in run("--singer", "rosa", "--out", out, score="song.xyz", code=2)
+    assert "of an unknown kind; need one of" in run("--singer", "rosa", "--out", out, score="song.xyz", code=2)
     assert "need .wav" in run("--singer", "rosa", "--out", tmp_path / "out.txt", code=2)
     out.write_bytes(b"somebody else's")
     said = run("--singer", "rosa", "--out", out, code=2)
