@@ -15,6 +15,7 @@ from support.models import stir
 from tests.test_train_voice import SVC, VOICE
 from train.launch import train
 from train.tasks.svc_flow import SvcFlowSettings, TrainSvcFlow
+from train.voice_crops import told_of
 
 NARROW = {"width": 16, "hidden": 16, "encoder_blocks": 1, "blocks": 1, "dropout": 0.0}
 
@@ -110,7 +111,7 @@ def taught(data, teacher, steps, updates, **flow):
 
 def ends(model, task, batch, steps):
     """Frames from one and the same noise."""
-    told = task._told(batch)
+    told = told_of(batch)
     h_BWT = model.tell(told)
     mu_BDT = model.prior(h_BWT, told.singer_BE)
     return sample(model.objective, model.estimator(h_BWT, mu_BDT, told.singer_BE), mu_BDT, 99, steps=steps)
@@ -127,7 +128,7 @@ def test_a_distilled_student_makes_in_its_steps_what_its_teacher_makes_in_many(d
     own = float((ends(task.model, task, batch, steps) - many_BDT).square().mean())
     assert few > 0.02 * float(many_BDT.var()), "the teacher itself is not that straight"
     assert own < few / nearer
-    told = task._told(batch)
+    told = told_of(batch)
     assert task.model.sing(told, Sampling()).equal(task.model.sing(told, Sampling(steps=steps))), "its own, unasked"
     for asked in (Sampling(steps=3), Sampling(method="heun")):
         with pytest.raises(InputError, match=f"distilled to {steps} of euler"):

@@ -13,6 +13,7 @@ from autosing.nn.convnext_flow import fold_frames
 from autosing.schemas.sample import DatasetIndex
 from support.datasets import make_dataset
 from train.launch import train
+from train.losses.flow import FlowLossSettings
 from train.record import read_metrics
 from train.tasks.svc_flow import SvcFlowSettings, TrainSvcFlow
 from train.tasks.vocoder import TrainVocoder, VocoderSettings, blurred
@@ -73,14 +74,20 @@ def test_what_is_decoded_is_a_window_of_the_crop_at_its_own_place_and_only_after
     time_S = torch.arange(128 * 256) / 24000
     rising_S = 0.2 * torch.sin(2 * torch.pi * (150 * time_S + 0.5 * 300 * time_S**2))  # 150 to 560 Hz
     batch = {"audio": rising_S[None], "f0": 150 + 300 * time_S[128::256][None]}
-    frames_BDF = task.space.frames(batch["audio"], batch["f0"])
+    frames_BDT = fold_frames(task.space.frames(batch["audio"], batch["f0"]), 2)
     for _ in range(4):
-        made_BS, true_BS = task._sound_of_window(fold_frames(frames_BDF, 2), batch)
+        made_BS, true_BS = task.flow_losses.window(task.model, frames_BDT, batch["audio"], batch["f0"])
         assert made_BS.shape == true_BS.shape == (1, 32 * 256)
         near, far = (
-            task.spectral(made_BS, x_BS)[0] for x_BS in (true_BS, batch["audio"].roll(64 * 256)[:, : 32 * 256])
+            task.flow_losses.spectral(made_BS, x_BS)[0]
+            for x_BS in (true_BS, batch["audio"].roll(64 * 256)[:, : 32 * 256])
         )
         assert near < far
+    task.flow_losses.settings = FlowLossSettings(sound_share=0.5, sound_frames=32)
+    made_BS, _ = task.flow_losses.window(
+        task.model, frames_BDT.expand(4, -1, -1), batch["audio"].expand(4, -1), batch["f0"].expand(4, -1)
+    )
+    assert len(made_BS) == 2
 
 
 def test_content_may_be_heard_anew_from_another_voice(data, tmp_path, monkeypatch):
@@ -90,7 +97,7 @@ def test_content_may_be_heard_anew_from_another_voice(data, tmp_path, monkeypatc
         heard.append(audio.samples_CS.copy())
         return np.zeros((round(audio.duration_s * 50) + 1, 16), np.float16)
 
-    monkeypatch.setattr("train.tasks.svc_flow.load_content", lambda parts, files: hear)
+    monkeypatch.setattr("train.voice_crops.load_content", lambda parts, files: hear)
     train("svc_flow", data, tmp_path / "run", None, [*SVC, "steps=1", "task.disguise_share=1"], False)
     assert len(heard) >= 2 and np.abs(heard[0]).max() > 0
 

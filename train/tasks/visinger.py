@@ -26,7 +26,7 @@ from autosing.checkpoint import ModelFile, load_model, restore
 from autosing.codecs import BUNDLED
 from autosing.config import Config
 from autosing.errors import InputError
-from autosing.models.acoustic import Kind, MelConfig, load_space, new_space
+from autosing.models.acoustic import Kind, MelConfig, load_space
 from autosing.models.melody import (
     PHONES,
     length_target,
@@ -48,6 +48,7 @@ from autosing.models.sung_score import (
 from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
 from autosing.models.told import Sampling, Told, f0_at, frame_times, loudness_at
 from autosing.models.visinger import Visinger, VisingerConfig, content_part, flow_config
+from autosing.models.vocoder import load_vocoder
 from autosing.nn.convnext import ConvNeXt
 from autosing.nn.excitation import fill_gaps
 from autosing.nn.flow_matching import FlowConfig
@@ -56,6 +57,7 @@ from autosing.score.score import Score
 from autosing.storage.store import Place
 from train.losses.flow import FlowLosses, FlowLossSettings
 from train.singers import singers_of
+from train.spaces import asked_space
 from train.task import Counts, Task
 
 _LOUDNESS_S = 0.15
@@ -71,26 +73,29 @@ class VisingerSettings(Config):
 
     space: Kind = "codec_latent"
     codec: str = BUNDLED
-    mel: MelConfig = MelConfig()
-    """Of the space log_mel."""
+    mel: MelConfig | None = None
+    """Of the space log_mel; None: the vocoder's, or the defaults."""
+    vocoder: str | None = None
+    """A run of 'autosing train vocoder' that makes frames of log_mel sound, for the losses of sound and for listening.
+    Without it, give losses.sound_weight 0."""
     flow: FlowConfig = FlowConfig()
     model: dict[str, Any] = Field(default_factory=dict)
     """What differs from VisingerConfig's defaults, but for its flow."""
     flow_model: dict[str, Any] = Field(default_factory=dict)
     """What differs from SvcFlowConfig's: width, blocks, estimator ..."""
     losses: FlowLossSettings = FlowLossSettings()
-    crop_frames: int = Field(240, ge=32)
+    crop_frames: int = Field(default=240, ge=32)
     """Length of a training crop, in frames of the space (240: 2.56 s in the codec's latent)."""
-    pitch_weight: float = Field(1.0, ge=0)
-    voicing_weight: float = Field(0.5, ge=0)
-    loudness_weight: float = Field(0.5, ge=0)
-    vibrato_weight: float = Field(0.2, ge=0)
-    length_weight: float = Field(0.5, ge=0)
-    ctc_weight: float = Field(0.1, ge=0)
-    mean_singer_share: float = Field(0.5, ge=0, le=1)
+    pitch_weight: float = Field(default=1.0, ge=0)
+    voicing_weight: float = Field(default=0.5, ge=0)
+    loudness_weight: float = Field(default=0.5, ge=0)
+    vibrato_weight: float = Field(default=0.2, ge=0)
+    length_weight: float = Field(default=0.5, ge=0)
+    ctc_weight: float = Field(default=0.1, ge=0)
+    mean_singer_share: float = Field(default=0.5, ge=0, le=1)
     """How often the singer that is told is the mean of the singer's clips in the train split, not the clip's own
     vector: both are asked for in use, singers of the run by their mean and others by what was enrolled."""
-    loudness_shift_db: float = Field(6.0, ge=0)
+    loudness_shift_db: float = Field(default=6.0, ge=0)
     """Crops are made louder or quieter by up to so much."""
     flow_from: str | None = None
     """A run of svc_flow whose encoder, prior and flow this run's begin with: they know voices already, and its content
@@ -122,9 +127,10 @@ class TrainVisinger(Task):
         self.num_frames = config.crop_frames - config.crop_frames % fold
         self.recogniser = nn.Sequential(ConvNeXt(fold * spec.width, 128, 256, 2), nn.Conv1d(128, PHONES, 1))
         trained = nn.ModuleDict({"visinger": self.model, "recogniser": self.recogniser})
-        self.space = load_space(spec).requires_grad_(False)
+        vocoder = load_vocoder(Path(config.vocoder)) if config.vocoder else None
+        self.space = load_space(spec, vocoder).requires_grad_(False)
         self.flow_losses = FlowLosses(config.losses, self.space)
-        self.modules = nn.ModuleDict({"model": trained, "losses": self.flow_losses})
+        self.modules = nn.ModuleDict({"model": trained, **self.flow_losses.modules})
         self.singers: tuple[KnownSinger, ...] = ()
         """Of the train split; see `survey`."""
         self._means: dict[str | None, np.ndarray] = {}
@@ -246,7 +252,7 @@ class TrainVisinger(Task):
 
     def listen(self, step: int) -> dict[str, Audio]:
         """Two clips of the valid split: as they are, sung on their own pitch, and sung from the score alone."""
-        if not self._prompt:
+        if not self._prompt or not self.space.sounds:
             return {}
         batch = {name: tensor[:2] for name, tensor in self._prompt.items()}
         told, singer_BE = score_told(batch), batch["singer_BE"]
@@ -272,7 +278,7 @@ class TrainVisinger(Task):
 def _model_config(config: VisingerSettings) -> VisingerConfig:
     content = config.model.get("content", VisingerConfig.model_fields["content"].default)
     if config.flow_from is None:
-        spec = new_space(config.space, config.codec, config.mel if config.space == "log_mel" else None)
+        spec = asked_space(config.space, config.codec, config.mel, config.vocoder)
         flow = flow_config(spec, content, {**config.flow_model, "flow": config.flow.dump()})
     else:
         if config.flow_model:
