@@ -1,8 +1,8 @@
 """The files of one output: their names, and out.json, the record of the files that a command wrote.
 
-`sing` and `convert` replace only files that they wrote. out.json holds the sha256 of each; a file with another digest
-belongs to the user. Before the first file is replaced, out.json is marked `unfinished` and holds the digests of the old
-and of the new files, so a killed run can be repeated, and no reader takes its files for complete.
+`sing`, `convert` and `render` replace only files that they wrote. out.json holds the sha256 of each; a file with
+another digest belongs to the user. Before the first file is replaced, out.json is marked `unfinished` and holds the
+digests of the old and of the new files, so a killed run can be repeated, and no reader takes its files for complete.
 """
 
 import json

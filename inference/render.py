@@ -1,9 +1,8 @@
 """A score and a singer -> files: out.wav, and what was sung as out.lrc, out.TextGrid, out.mid and out.pitch.csv."""
 
 import hashlib
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,23 +11,22 @@ import numpy as np
 from pydantic import Field
 
 from autosing.audio.io import Writer
-from autosing.checkpoint import describe_model
 from autosing.config import Config
 from autosing.device import device_here
 from autosing.errors import InputError
-from autosing.models.visinger import load_visinger
 from autosing.score.change import in_tempo, transposed, without_times
 from autosing.score.cut import cut
 from autosing.score.formats.midi_write import write_midi
 from autosing.score.formats.options import ReadOptions
 from autosing.score.formats.textgrid import write_textgrid
 from autosing.score.score import Score
-from autosing.storage.store import attempt, write_whole
 from autosing.text.lrc import LrcLine, LrcWord, write_lrc
-from inference.output import FORMATS
+from inference.files import check_inputs, check_owned, check_writable, writing
+from inference.output import FORMATS, check_rate
 from inference.score_file import read_score
 from inference.voice.engine import EngineConfig, num_samples, render
-from inference.voice.pitch_csv import pitch_csv, read_pitch_csv
+from inference.voice.load import check_voice, load_score_voice
+from inference.voice.pitch_csv import read_pitch_csv, write_pitch_csv
 from inference.voice.score_song import num_pitches, song_of
 from inference.voice.singers import Voice
 
@@ -42,15 +40,17 @@ class RenderConfig(Config):
     score: ReadOptions = ReadOptions()
     shift: float = 0.0
     """Semitones, fractions too."""
-    tempo_factor: float = Field(1.0, ge=0.25, le=4)
+    tempo_factor: float = Field(default=1.0, ge=0.25, le=4)
     """So many times as fast; consonants last as long as ever."""
-    from_s: float = Field(0.0, ge=0)
+    from_s: float = Field(default=0.0, ge=0)
     """Seconds of the score, as written: what lies before is left out."""
-    to_s: float | None = Field(None, gt=0)
-    vibrato: float = Field(1.0, ge=0, le=4)
+    to_s: float | None = Field(default=None, gt=0)
+    vibrato: float = Field(default=1.0, ge=0, le=4)
     """Its depth, in that of the singer's own; 0: none."""
     own_times: bool = True
     """Phones that have times in the score keep them; else the model says how long consonants last."""
+    vocoder: Path | None = None
+    """A run of 'autosing train vocoder', for a model in the space log_mel."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
@@ -69,6 +69,18 @@ class RenderRequest:
     pitch: Path | None = None
     """CSV that is sung in place of the model's own pitch, as it stands there: `shift` does not move it."""
     config: RenderConfig = field(default_factory=RenderConfig)
+    force: bool = False
+    """Also replace files that 'autosing render' did not write."""
+    read: Mapping[str, Path] = field(default_factory=dict)
+    """Option -> another file that was read for this, which must not be replaced either."""
+
+    @property
+    def inputs(self) -> dict[str, Path]:
+        """Option -> file or run that is read."""
+        named = {
+            "--model": self.model, "--score": self.score, "--pitch": self.pitch, "--vocoder": self.config.vocoder,
+        }  # fmt: skip
+        return {**{option: path for option, path in named.items() if path}, **self.read}
 
 
 @dataclass(frozen=True)
@@ -76,19 +88,35 @@ class RenderFiles:
     """What one rendering writes."""
 
     audio: Path
-    lyrics: Path
-    textgrid: Path
-    midi: Path
-    pitch: Path
-    record: Path
+    pitch: Path | None
+    """None: it is given in its place, and stays as the user wrote it."""
+    made_by: str = MADE_BY
 
     @classmethod
-    def of(cls, out: Path) -> "RenderFiles":
-        names = (".lrc", ".TextGrid", ".mid", ".pitch.csv", ".json")
-        return cls(out, *(out.with_suffix(name) for name in names))
+    def of(cls, out: Path, pitch: Path | None = None) -> "RenderFiles":
+        own = out.with_suffix(".pitch.csv")
+        return cls(out, None if pitch is not None and own.exists() and own.samefile(pitch) else own)
 
-    def __iter__(self) -> Any:
-        yield from (self.audio, self.lyrics, self.textgrid, self.midi, self.pitch)
+    @property
+    def lyrics(self) -> Path:
+        return self.audio.with_suffix(".lrc")
+
+    @property
+    def textgrid(self) -> Path:
+        return self.audio.with_suffix(".TextGrid")
+
+    @property
+    def midi(self) -> Path:
+        return self.audio.with_suffix(".mid")
+
+    @property
+    def record(self) -> Path:
+        return self.audio.with_suffix(".json")
+
+    def __iter__(self) -> Iterator[Path]:
+        yield from (self.audio, self.lyrics, self.textgrid, self.midi)
+        if self.pitch:
+            yield self.pitch
 
 
 def render_score(request: RenderRequest) -> dict[str, Any]:
@@ -97,36 +125,35 @@ def render_score(request: RenderRequest) -> dict[str, Any]:
     Raises InputError before anything is written: no model, a score that cannot be read or has several voices, words
     that do not fit its notes, an output that would replace a file of somebody else's.
     """
-    started, config, files = time.perf_counter(), request.config, RenderFiles.of(request.out)
-    check_files(request, files)
+    started, config = time.perf_counter(), request.config
+    files = check_files(request)
     score, remarks = read_score(request.score, config.score, request.lyrics)
     score = chosen(score, config)
     f0_hz_T = read_pitch_csv(request.pitch, num_pitches(score.duration_s)) if request.pitch else None
-    model = load_visinger(request.model, device_here(config.device))
+    model = load_score_voice(request.model, device_here(config.device), config.vocoder)
+    rate = model.spec.sample_rate_hz
+    check_rate(files.audio, rate)
     sung = song_of(model, score, request.voice.vector_E, config.vibrato, request.singer_at, f0_hz_T)
-    rate, total = model.space.spec.sample_rate_hz, num_samples(sung.song, model.space)
-    request.out.parent.mkdir(parents=True, exist_ok=True)
-    with attempt(files.record) as beside:
-        writer = Writer(rate, 1, request.out.suffix.lstrip(".").lower(), beside / files.audio.name)
+    row = {
+        "score": str(request.score), "file": str(request.out), "singer": request.voice.name,
+        "words": len(score.words), "notes": len(score.notes), "seconds": round(score.duration_s, 3),
+        "samples": num_samples(sung.song, model), "sample_rate_hz": rate,
+    }  # fmt: skip
+    with writing(files) as under_way:
+        writer = Writer(rate, 1, request.out.suffix.lstrip(".").lower(), under_way.at(files.audio))
         for block_S in render(model, sung.song, config.engine):
             writer.write(block_S[None])
         writer.finish()
-        (beside / files.lyrics.name).write_text(lrc_of(sung.score), encoding="utf-8")
-        write_textgrid(sung.score, beside / files.textgrid.name)
-        write_midi(sung.score, beside / files.midi.name)
-        (beside / files.pitch.name).write_text(pitch_csv(sung.song.f0_hz_T), encoding="utf-8")
-        for path in files:
-            (beside / path.name).replace(path)
-    row = {
-        "score": str(request.score), "file": str(request.out), "singer": request.voice.name,
-        "words": len(score.words), "notes": len(score.notes), "seconds": round(score.duration_s, 3), "samples": total,
-        "sample_rate_hz": rate, "wall_s": round(time.perf_counter() - started, 2),
-    }  # fmt: skip
-    facts = {
-        "made_by": MADE_BY, "model": str(request.model), "config": config.dump(), **row, "remarks": list(remarks),
-        "singer_sha256": hashlib.sha256(request.voice.vector_E.tobytes()).hexdigest(),
-    }  # fmt: skip
-    write_whole(files.record, json.dumps(facts, ensure_ascii=False, indent=1).encode())
+        under_way.at(files.lyrics).write_text(lrc_of(sung.score), encoding="utf-8")
+        write_textgrid(sung.score, under_way.at(files.textgrid))
+        write_midi(sung.score, under_way.at(files.midi))
+        if files.pitch:
+            write_pitch_csv(sung.song.f0_hz_T, under_way.at(files.pitch))
+        row["wall_s"] = round(time.perf_counter() - started, 2)
+        under_way.commit({
+            "model": str(request.model), "config": config.dump(), **row, "remarks": list(remarks),
+            "singer_sha256": hashlib.sha256(request.voice.vector_E.tobytes()).hexdigest(),
+        })  # fmt: skip
     return row | ({"remarks": "; ".join(remarks)} if remarks else {})
 
 
@@ -167,30 +194,16 @@ def lrc_of(score: Score) -> str:
     return write_lrc(rows)
 
 
-def check_files(request: RenderRequest, files: RenderFiles) -> None:
+def check_files(request: RenderRequest) -> RenderFiles:
     """Raises InputError where an input is not there, or an output cannot be or would replace what is not ours."""
-    describe_model(request.model, "visinger")
+    check_voice(request.model, "render")
     for option, path in (("--score", request.score), ("--pitch", request.pitch)):
         if path is not None and not path.is_file():
             raise InputError(f"{option} {path}: no such file")
     if request.out.suffix.lower() not in FORMATS:
         raise InputError(f"--out {request.out}: ends in {request.out.suffix or 'nothing'!r}, need {', '.join(FORMATS)}")
-    ours = _ours(files.record)
-    for path in (*files, files.record):
-        if not path.exists():
-            continue
-        for option, read in (("--score", request.score), ("--pitch", request.pitch)):
-            # The pitch that a former run wrote may be edited in its place; it is read before it is written again.
-            if read is not None and option == "--score" and path.samefile(read):
-                raise InputError(f"--out {request.out}: {path} would replace the score; give another name or folder")
-        if not ours:
-            raise InputError(
-                f"--out {request.out}: {path} is there, and '{MADE_BY}' did not write it; give another name"
-            )
-
-
-def _ours(record: Path) -> bool:
-    try:
-        return bool(json.loads(record.read_text(encoding="utf-8")).get("made_by") == MADE_BY)
-    except (OSError, ValueError, AttributeError):
-        return False
+    files = RenderFiles.of(request.out, request.pitch)
+    check_writable(request.out)
+    check_inputs(files, request.inputs)
+    check_owned(files, request.force)
+    return files

@@ -36,22 +36,30 @@ def render(
     temperature: Annotated[float | None, Option(help="Of the flow's noise; 0: the likeliest (default 1).")] = None,
     guidance: Annotated[float | None, Option(help="How hard to follow score and singer; 1 is off.")] = None,
     seed: Annotated[int | None, Option(help="Same seed, same bytes (default 0).")] = None,
+    vocoder: Annotated[
+        Path | None, Option(help="A run of 'autosing train vocoder', for a model in the space log_mel.")
+    ] = None,
     device: Annotated[Literal["auto", "cpu", "cuda"] | None, Option(help="auto, cpu or cuda.")] = None,
     config: Annotated[Path | None, Option(help="YAML of the same options; those given here come first.")] = None,
     set: Annotated[list[str] | None, Option(help="key=value of the config.")] = None,
+    force: Annotated[bool, Option("--force", help="Also replace files that 'autosing render' did not write.")] = False,
     json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
 ) -> None:
-    """Sing a score in a singer's voice, the vowels on the beat. The pitch may be edited and sung again."""
+    """Sing a score in a singer's voice, the vowels on the beat. The pitch may be edited and sung again.
+
+    Inputs are never replaced; files that 'autosing render' did not write are replaced only with --force.
+    """
     given: dict[str, Any] = {
         "shift": shift, "tempo_factor": tempo_factor, "from_s": from_, "to_s": to, "vibrato": vibrato,
         "device": device, "engine.sampling.steps": steps, "engine.sampling.temperature": temperature,
         "engine.sampling.guidance": guidance, "engine.sampling.seed": seed, "score.track": track,
-        "score.highest": highest, "score.language": language,
+        "score.highest": highest, "score.language": language, "vocoder": vocoder,
     }  # fmt: skip
 
     from autosing.config import load_config
     from autosing.console import summary
     from autosing.errors import InputError
+    from inference.lyrics_plan import lyrics_file
     from inference.render import RenderConfig, RenderRequest, render_score
     from inference.voice.singers import Voice, parse_singers
     from inference.voice.singers import singer_over_time as over_time
@@ -65,5 +73,11 @@ def render(
     if voice is None:
         assert singer_at is not None
         voice = Voice(str(singer_over_time), tuple(map(float, singer_at(0.0))), None)
-    row = render_score(RenderRequest(model, score, out, voice, lyrics, singer_at, pitch, settings))
+    read = {"--config": config, "--singer-over-time": singer_over_time}
+    read["--lyrics"] = lyrics_file(lyrics) if lyrics is not None else None
+    read |= {f"--singer {text}": Path(text) for text in singer or () if Path(text).is_file()}
+    others = {option: path for option, path in read.items() if path}
+    row = render_score(
+        RenderRequest(model, score, out, voice, lyrics, singer_at, pitch, settings, force=force, read=others)
+    )
     summary("rendered", [row], as_json=json)

@@ -12,6 +12,7 @@ import torch
 from autosing.audio.io import decode
 from autosing.checkpoint import save_model
 from autosing.cli import main
+from autosing.errors import InputError
 from autosing.models.acoustic import new_space
 from autosing.models.singers import KnownSinger, as_extra
 from autosing.models.visinger import Visinger, VisingerConfig, flow_config
@@ -19,6 +20,7 @@ from autosing.score.formats.midi import read_midi
 from autosing.score.formats.textgrid import read_textgrid
 from autosing.score.timing import with_times
 from autosing.text.lrc import parse_lrc
+from inference.voice.load import check_voice
 from inference.voice.pitch_csv import read_pitch_csv
 from support.scores import star_score
 
@@ -94,6 +96,11 @@ def test_the_pitch_that_was_written_is_sung_again_and_may_be_edited(run, tmp_pat
     run("--singer", "rosa", "--pitch", tmp_path / "edited.csv", "--out", again)
     assert again.read_bytes() != first
     assert (tmp_path / "again.pitch.csv").read_text() == (tmp_path / "edited.csv").read_text()
+    csv.write_text((tmp_path / "edited.csv").read_text())
+    run("--singer", "rosa", "--pitch", csv, "--out", tmp_path / "out.wav")
+    assert (tmp_path / "out.wav").read_bytes() == again.read_bytes(), "edited in its place"
+    said = run("--singer", "rosa", "--out", tmp_path / "out.wav", code=2)
+    assert "out.pitch.csv" in said and "--force" in said, "what was edited is the user's"
 
 
 def test_chunks_fit_together(run, tmp_path):
@@ -164,7 +171,20 @@ def test_what_cannot_be_sung_or_would_be_replaced_is_refused_before_any_work(mad
     out.unlink()
     run("--singer", "rosa", "--out", out)
     run("--singer", "rosa", "--out", out), "its own files it replaces"
+    (tmp_path / "out.mid").write_bytes(b"edited")
+    assert "was changed since" in run("--singer", "rosa", "--out", out, code=2)
+    run("--singer", "rosa", "--out", out, "--force")
+    said = run("--singer", "rosa", "--out", tmp_path / "out.wav", "--vocoder", made / "run", code=2)
+    assert "vocoder" in said
     (tmp_path / "short.csv").write_text("time_s,hz,voiced\n0.00,220.0,1\n")
     said = run("--singer", "rosa", "--out", out, "--pitch", tmp_path / "short.csv", code=2)
     assert "1 rows" in said
     assert "--singer" in run("--out", out, code=2)
+
+
+def test_each_kind_of_run_is_sent_to_the_command_that_sings_with_it(made, run, tmp_path):
+    save_model(tmp_path / "vits", "svc_vits", {}, {})
+    with pytest.raises(InputError, match=r"found a svc_vits model, need visinger; with this one .* 'autosing convert'"):
+        check_voice(tmp_path / "vits", "render")
+    with pytest.raises(InputError, match=r"found a visinger model, need svc_flow or svc_vits; .* 'autosing render'"):
+        check_voice(made / "run")

@@ -117,9 +117,9 @@ class NoteVibrato(nn.Module):
 class CurvesConfig(Config):
     """Sizes of the three networks."""
 
-    width: int = Field(128, ge=8, multiple_of=8)
-    blocks: int = Field(4, ge=1)
-    small_width: int = Field(64, ge=8, multiple_of=8)
+    width: int = Field(default=128, ge=8, multiple_of=8)
+    blocks: int = Field(default=4, ge=1)
+    small_width: int = Field(default=64, ge=8, multiple_of=8)
     """Of the networks over phones and over notes."""
 
 

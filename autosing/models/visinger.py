@@ -53,10 +53,10 @@ class VisingerConfig(Config):
 
     flow: SvcFlowConfig
     """The prior and the flow; its content is this model's own (see `flow_config`)."""
-    content: int = Field(192, ge=8, multiple_of=8)
+    content: int = Field(default=192, ge=8, multiple_of=8)
     """Numbers a frame that say what is sung."""
-    sign_blocks: int = Field(3, ge=1)
-    frame_blocks: int = Field(2, ge=1)
+    sign_blocks: int = Field(default=3, ge=1)
+    frame_blocks: int = Field(default=2, ge=1)
     curves: CurvesConfig = CurvesConfig()
 
 

@@ -40,7 +40,7 @@ from autosing.audio.io import Audio, decode, save
 from autosing.config import load_config
 from autosing.metrics.pitch import pitch_errors
 from autosing.models.singers import singers_of_run
-from autosing.models.visinger import VisingerVoice, load_visinger
+from autosing.models.visinger import VisingerVoice
 from autosing.score.change import without_times
 from autosing.score.cut import cut
 from autosing.score.made import score_of_truth
@@ -51,6 +51,7 @@ from autosing.songs.onsets import vowel_starts
 from autosing.timebase import PITCH_RATE_HZ
 from inference.render import RenderConfig, chosen
 from inference.voice.engine import render
+from inference.voice.load import load_score_voice
 from inference.voice.score_song import song_of
 from inference.voice.singers import Voice, find_voice, voice_of
 
@@ -74,7 +75,7 @@ def main() -> None:
     torch.set_num_threads(1)
     started = time.monotonic()
     config = load_config(RenderConfig, given.config, given.set)
-    voice = load_visinger(given.run)
+    voice = load_score_voice(given.run, "cpu", config.vocoder)
     known = {singer.name for singer in singers_of_run(given.run)}
     with ExitStack() as stack:
         work = given.sounds or Path(stack.enter_context(TemporaryDirectory(prefix="autosing-")))

@@ -1,17 +1,21 @@
-"""A run folder -> the voice model in it, of whichever family: what `convert` sings with."""
+"""A run folder -> the voice model in it, of whichever family: what `convert` and `render` sing with."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol, TypeVar
 
 from autosing.checkpoint import describe_model
 from autosing.errors import InputError
-from autosing.models.svc_flow import load_svc_flow
+from autosing.models.acoustic import Vocoder
+from autosing.models.svc_flow import SvcFlowVoice, load_svc_flow
 from autosing.models.svc_vits import load_svc_vits
 from autosing.models.told import Sampling
+from autosing.models.visinger import VisingerVoice, load_visinger
 from autosing.models.vocoder import load_vocoder
 from autosing.schemas.records import Part
 from inference.voice.engine import VoiceModel
+
+_InSpace = TypeVar("_InSpace", SvcFlowVoice, VisingerVoice)
 
 
 class Singer(VoiceModel, Protocol):
@@ -28,13 +32,19 @@ class Singer(VoiceModel, Protocol):
         ...
 
 
-def _svc_flow(folder: Path, device: str, vocoder: Path | None) -> Singer:
+def _in_space(
+    load: Callable[[Path, str, Vocoder | None], _InSpace], folder: Path, device: str, vocoder: Path | None
+) -> _InSpace:
     made = load_vocoder(vocoder, device) if vocoder else None
-    model = load_svc_flow(folder, device, made)
+    model = load(folder, device, made)
     model.space.check_sounds("by --vocoder")
     if made and model.space.spec.kind != "log_mel":
         raise _needs_none(folder, model.space.spec.kind, vocoder)
     return model
+
+
+def _svc_flow(folder: Path, device: str, vocoder: Path | None) -> Singer:
+    return _in_space(load_svc_flow, folder, device, vocoder)
 
 
 def _svc_vits(folder: Path, device: str, vocoder: Path | None) -> Singer:
@@ -43,15 +53,24 @@ def _svc_vits(folder: Path, device: str, vocoder: Path | None) -> Singer:
     return load_svc_vits(folder, device)
 
 
+def _visinger(folder: Path, device: str, vocoder: Path | None) -> VisingerVoice:
+    return _in_space(load_visinger, folder, device, vocoder)
+
+
 LOADERS: dict[str, Callable[[Path, str, Path | None], Singer]] = {"svc_flow": _svc_flow, "svc_vits": _svc_vits}
-"""Kind of model -> what loads it: (run, device, a vocoder's run)."""
+"""Kind of model that sings recordings again -> what loads it: (run, device, a vocoder's run)."""
+SCORE_LOADERS: dict[str, Callable[[Path, str, Path | None], VisingerVoice]] = {"visinger": _visinger}
+"""Kind of model that sings scores -> what loads it, likewise."""
+_COMMANDS = {**dict.fromkeys(LOADERS, "convert"), **dict.fromkeys(SCORE_LOADERS, "render")}
 
 
-def check_voice(folder: Path) -> str:
-    """The kind of the model in a run folder. Raises InputError where there is none that sings."""
+def check_voice(folder: Path, command: Literal["convert", "render"] = "convert") -> str:
+    """The kind of the model in a run folder. Raises InputError where there is none that `command` sings with."""
     kind = describe_model(folder).kind
-    if kind not in LOADERS:
-        raise InputError(f"model {folder}: found a {kind} model, need {' or '.join(LOADERS)}; give a run of these")
+    if _COMMANDS.get(kind) != command:
+        wanted = " or ".join(name for name, of in _COMMANDS.items() if of == command)
+        remedy = f"with this one sing by 'autosing {_COMMANDS[kind]}'" if kind in _COMMANDS else "give a run of these"
+        raise InputError(f"model {folder}: found a {kind} model, need {wanted}; {remedy}")
     return kind
 
 
@@ -59,6 +78,11 @@ def load_voice(folder: Path, device: str = "cpu", vocoder: Path | None = None) -
     """Raises InputError where the folder holds none that sings, or another version made it; where its frames need a
     vocoder and none is given, or the other way round."""
     return LOADERS[check_voice(folder)](folder, device, vocoder)
+
+
+def load_score_voice(folder: Path, device: str = "cpu", vocoder: Path | None = None) -> VisingerVoice:
+    """Raises InputError as `load_voice` does."""
+    return SCORE_LOADERS[check_voice(folder, "render")](folder, device, vocoder)
 
 
 def check_sampling(folder: Path, model: Singer, sampling: Sampling) -> None:

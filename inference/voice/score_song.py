@@ -48,7 +48,7 @@ def song_of(
     """`f0_hz_T`: sung in place of the model's own pitch. Raises InputError as `VisingerVoice.read` does."""
     vector_E = torch.from_numpy(np.asarray(singer_E, np.float32))
     timed, content_CF, melody = voice.read(score, vector_E, vibrato)
-    rate = float(voice.space.spec.rate_hz)
+    rate = float(voice.spec.rate_hz)
     own_hz_T, loudness_db_T = at_pitch_rate(melody, rate, timed.duration_s)
     sung_hz_T = own_hz_T if f0_hz_T is None else np.asarray(f0_hz_T, np.float32)
     features = ScoreFeatures(
