@@ -111,7 +111,8 @@ def make_plan(corpus: Place, groups: Sequence[str], config: BuildConfig) -> Plan
             f"clip {longest}: its id has {len(longest)} bytes, so tars of such clips cannot be unpacked; need at most "
             f"{_LONGEST_ID}; run 'autosing import {corpus} NEW_CORPUS', which shortens ids, and process that"
         )
-    parts = (Part(*row) for row in kept.select("song", "singer", "duration_s").iter_rows())
+    rows = kept.select("song", "singer", "duration_s").iter_rows()
+    parts = (Part(song, singer if config.apart == "singers" else None, seconds) for song, singer, seconds in rows)
     split_of = assign_songs(parts, {"valid": config.valid, "test": config.test}, config.seed)
     return Plan(kept.with_columns(split=pl.col("song").replace_strict(split_of)), dropped, len(found))
 

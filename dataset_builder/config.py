@@ -1,6 +1,6 @@
 """The settings of a build: member groups, the splits' shares, the shards' sizes."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,8 @@ class BuildConfig(Config):
     valid: float = Field(0.05, ge=0, lt=1)
     """Share of the seconds; approximate, as songs and singers are not divided (see dataset_builder.split)."""
     test: float = Field(0.05, ge=0, lt=1)
+    apart: Literal["singers", "songs"] = "singers"
+    """What no two splits share: singers and songs, or songs alone. Then validation is of voices that were learnt."""
     seed: int = Field(0, ge=0)
     """Seed of the splits and of the order of samples."""
     shard_mb: int = Field(64, ge=1)

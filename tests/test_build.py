@@ -185,6 +185,14 @@ def test_many_singers_come_near_to_the_shares_and_few_still_give_each_split_one(
     assert set(assign_songs(few, {"valid": 0.0, "test": 0.0}, 0).values()) == {"train"}
 
 
+def test_songs_alone_may_be_held_apart(tmp_path):
+    made = make_corpus(tmp_path / "c", ((0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),))
+    room.build(made, tmp_path / "d", BuildConfig(members=ALL, valid=0.25, test=0, seed=1, apart="songs"))
+    splits = DatasetIndex.load(tmp_path / "d").splits
+    assert (splits["train"].songs, splits["valid"].songs) == (9, 3)
+    assert splits["train"].singers + splits["valid"].singers > 6, "a singer in both"
+
+
 def test_bad_corpora_are_refused_by_name(corpus, tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         room.build(tmp_path / "none", tmp_path / "d", CONFIG)

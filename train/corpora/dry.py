@@ -14,7 +14,7 @@ from pathlib import Path
 
 from autosing.errors import InputError
 from autosing.schemas.tables import Song
-from autosing.songs import load_truth
+from autosing.songs import load_truth, song_ids
 from autosing.storage import tables
 
 LICENCE = "CC0-1.0"
@@ -34,9 +34,7 @@ def main() -> None:
 
 def write_dry(songs: Path, corpus: Path, without: Sequence[str] = ()) -> int:
     """How many songs were written. Raises InputError where `songs` holds no truth, or has no singer of a name."""
-    homes = sorted(path.parent for path in (songs / "truth").glob("*/truth.json"))
-    if not homes:
-        raise InputError(f"{songs}: no made songs found, need truth/<song>/truth.json; make them with 'autosing songs'")
+    homes = [songs / "truth" / song for song in song_ids(songs)]
     singers = {home: load_truth(songs, home.name).artist for home in homes}
     if unknown := sorted(set(without) - set(singers.values())):
         raise InputError(f"--without {unknown[0]!r}: not among the singers {', '.join(sorted(set(singers.values())))}")
