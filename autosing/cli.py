@@ -34,6 +34,7 @@ COMMANDS = {
     "render": ("inference.render_cli:render", "A score (MIDI, MusicXML ...) and a singer -> singing."),
     "voices": ("inference.voice_cli:voices", "Singers from wavs: enrol, list, mix."),
     "merge": ("inference.cli:merge", "Runs of one shape -> a model of their mean weights."),
+    "evaluate": ("inference.evaluate_cli:evaluate", "Models on the same clips: all figures, and a page to listen to."),
     "report": ("inference.cli:report", "One page to look at and listen to: counts, losses, songs."),
     "models": ("autosing.pretrained_cli:app", "Pretrained weights: list, fetch, where."),
 }

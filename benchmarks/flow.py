@@ -1,7 +1,7 @@
 """A conversion run and made songs -> quality against the flow's steps, for each solver, with what they cost, as JSON.
 
     python benchmarks/flow.py RUN --songs MADE [--voices MADE ...] [--clips 8] [--steps 1,2,4,10,20]
-        [--methods euler,...] [--seconds 15] [--set key=value ...] [--no-words] [--keep FILE]
+        [--methods euler,...] [--seconds 15] [--set key=value ...] [--no-words] [--keep FOLDER]
 
 Songs, clips, voices and figures are those of benchmarks/quality/convert.py. Each clip is converted to another singer
 (`seen`: f0, words, singer) and to its own (`self`: mel distance), once for each solver that the run's objective allows
@@ -18,23 +18,22 @@ from typing import Any
 
 import torch
 
-sys.path.append(str(Path(__file__).parent / "quality"))
-from clips import RATE_HZ, Cast, Clip, assigned, made_clips, spread
-from converted import Judge, Scores, summary
-from converter import Converter
-from listener import Listener
-
-from autosing.audio.io import Audio, save
 from autosing.config import load_config
 from autosing.errors import InputError
 from autosing.ids import seed_of
+from autosing.metrics.kept import Kept
+from autosing.metrics.meter import Meter
+from autosing.metrics.scores import Scores, summary
 from autosing.metrics.speed import measure_speed
-from autosing.models.svc_flow import SvcFlowVoice, load_svc_flow
+from autosing.models.svc_flow import SvcFlowVoice
 from autosing.nn.cost import count_macs
 from autosing.nn.solvers import ODE_METHODS, VP_METHODS, Method, evaluations
+from inference.evaluate.cast import Cast, assigned
+from inference.evaluate.clips import RATE_HZ, Clip, made_clips, spread
+from inference.evaluate.judge import Judge
+from inference.evaluate.systems import FromSource
 from inference.voice.convert import ConvertConfig
 from inference.voice.engine import EngineConfig, Song, render
-from inference.voice.features import Reader
 
 SEED = {
     "name": "Grad-SVC, main branch",
@@ -60,15 +59,17 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     base = load_config(ConvertConfig, given.config, ["key=auto", *given.set])
-    model = load_svc_flow(given.run)
-    objective = model.model.config.flow.objective
     with TemporaryDirectory(prefix="autosing-") as folder:
         work = Path(folder)
         own = made_clips(given.songs, given.seconds)
-        cast = Cast([*(c for more in given.voices for c in made_clips(more, given.seconds)), *own], work / "voices")
+        meter = Meter(Kept(given.keep), RATE_HZ)
+        cast = Cast([*(c for more in given.voices for c in made_clips(more, given.seconds)), *own], meter)
+        cast.check_all_known()
         clips = spread(own, given.clips)
-        judge = Judge(cast, None if given.no_words else Listener(given.keep))
-        song = heard(model, base, clips[0], cast, work)
+        judge = Judge(cast, meter, words=not given.no_words)
+        usual = FromSource(given.run, base, work)
+        objective = usual.model.model.config.flow.objective
+        song = usual.song(clips[0], cast.told(clips[0].singer), as_it_is=True)
         rows: list[dict[str, Any]] = []
         for method in given.methods.split(",") if given.methods else solvers(objective):
             for steps in map(int, given.steps.split(",")):
@@ -76,12 +77,12 @@ def main() -> None:
                 config = load_config(ConvertConfig, given.config, ["key=auto", *given.set, *words])
                 row: dict[str, Any] = {"method": method, "steps": steps}
                 try:
-                    row |= cost(model, song, config.engine)
+                    row |= cost(usual.model, song, config.engine)
                 except InputError as error:  # a distilled model knows few of them
                     rows.append(row | {"refused": str(error)})
                     continue
                 row["evaluations"] = evaluations(method, steps)
-                rows.append(row | quality(clips, cast, judge, Converter(given.run, config, work)))
+                rows.append(row | quality(clips, cast, judge, FromSource(given.run, config, work)))
                 print(f"{method} {steps}: {row}", file=sys.stderr)
     report = {
         "what": "flow", "run": str(given.run), "objective": objective, "clips": len(clips), "config": base.dump(),
@@ -90,22 +91,13 @@ def main() -> None:
     print(json.dumps(report, indent=1))
 
 
-def heard(model: SvcFlowVoice, config: ConvertConfig, clip: Clip, cast: Cast, work: Path) -> Song:
-    """What costs are measured on: the clip as its own singer."""
-    path = work / "heard.wav"
-    save(Audio(clip.audio_S[None], RATE_HZ), path)
-    features = Reader(model.content, config.content_files).read(path, work)
-    vector_E = cast.told(clip.singer).vector_E
-    return Song(features, features.f0_hz_T, lambda _: vector_E)
-
-
-def quality(clips: list[Clip], cast: Cast, judge: Judge, converter: Converter) -> dict[str, Any]:
+def quality(clips: list[Clip], cast: Cast, judge: Judge, model: FromSource) -> dict[str, Any]:
     """Of each clip converted to another singer, and to its own."""
     scores: dict[str, list[Scores]] = {"seen": [], "self": []}
     for clip, target in zip(clips, assigned(clips, cast.singers, seed_of("seen")), strict=True):
-        made = converter(clip, cast.told(target), "seen")
+        made = model.sing(clip, cast.told(target))
         scores["seen"].append(judge.scores(clip, made.audio_S, made.asked_hz_T, target, rebuilt=False))
-        made = converter(clip, cast.told(clip.singer, without=clip.song), "self", as_it_is=True)
+        made = model.sing(clip, cast.told(clip.singer, without=clip.song), as_it_is=True)
         scores["self"].append(judge.scores(clip, made.audio_S, made.asked_hz_T, clip.singer, rebuilt=True))
     return {way: summary(found) for way, found in scores.items()}
 

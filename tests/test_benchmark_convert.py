@@ -11,31 +11,34 @@ import pytest
 import torch
 
 from autosing.audio.io import save
-from autosing.audio.pitch import load_tracker
 from autosing.checkpoint import save_model
+from autosing.errors import InputError
+from autosing.metrics.controls import WorldVoice, formant_ratio
+from autosing.metrics.kept import Kept
+from autosing.metrics.meter import Meter
 from autosing.models.acoustic import new_space
 from autosing.models.content import EncoderConfig, parts_of
 from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
 from autosing.songs import SINGERS, tiny_song
 from autosing.songs.truth import save_truth
+from inference.evaluate import clips
+from inference.evaluate.baselines import by_world, ratio_to
+from inference.evaluate.cast import Cast, assigned
 from inference.voice.pitch import Range
 from inference.voice.singers import Voice
 from tests.test_content import whisper_file
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-SUNG = {"f0_correlation", "f0_rmse_cents", "voicing_error", "cosine_to_source"}
+SUNG = {"f0_correlation", "f0_rmse_cents", "voicing_error", "ffe", "chroma", "cosine_to_source"}
 AIMED = {"nearest", "cosine_to_target"}
-REBUILT = {"mel_distance_db", "mcd_db"}
+REBUILT = {"mel_distance_db", "mcd_db", "lsd_db"}
 
 
 @pytest.fixture
-def benchmark(monkeypatch):
-    """name -> the module of that benchmark, or of what lies beside it. Two are called convert: ours is of quality."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS / "quality"))
+def benchmark():
+    """name -> the module of that benchmark: convert of quality, flow."""
 
     def load(name: str) -> ModuleType:
-        if name not in ("convert", "flow"):
-            return importlib.import_module(name)
         path = BENCHMARKS / ("quality/convert.py" if name == "convert" else "flow.py")
         spec = importlib.util.spec_from_file_location(f"benchmark_{name}", path)
         module = importlib.util.module_from_spec(spec)
@@ -43,6 +46,11 @@ def benchmark(monkeypatch):
         return module
 
     return load
+
+
+@pytest.fixture
+def meter():
+    return Meter(Kept(), clips.RATE_HZ)
 
 
 @pytest.fixture(scope="module")
@@ -68,16 +76,16 @@ def made(tmp_path_factory):
 @pytest.fixture
 def run(benchmark, made, monkeypatch, capsys, tmp_path):
     """(benchmark, words) -> its JSON. What stands for Whisper hears the same word in everything."""
-    monkeypatch.setattr("inference.voice.convert.home", lambda: tmp_path / "home")
+    monkeypatch.setattr("inference.evaluate.systems.home", lambda: tmp_path / "home")
     asked = []
 
-    def hear(audio_S: np.ndarray, sample_rate_hz: int, language: str) -> str:
+    def hear(audio_S: np.ndarray, sample_rate_hz: int, language: str, model: str) -> str:
         asked.append(len(audio_S) / sample_rate_hz)
         return "la"
 
     def call(name: str, *words: object) -> dict:
         module = benchmark(name)
-        monkeypatch.setattr("listener.hear", hear)
+        monkeypatch.setattr("autosing.metrics.recognition.hear", hear)
         files = f"content_files={{whisper-own: {made / 'whisper.pt'}}}"
         monkeypatch.setattr(sys, "argv", [name, *map(str, [made / "run", *words, "--set", files])])
         module.main()
@@ -127,58 +135,53 @@ def test_the_report_on_recordings_counts_words_that_are_heard_again(run, made, t
     assert "wer" not in report["ways"]["seen"]
 
 
-def test_singers_of_one_song_and_names_that_nobody_has_are_refused(benchmark, made, tmp_path):
-    clips, convert = benchmark("clips"), benchmark("convert")
+def test_singers_of_one_song_and_names_that_nobody_has_are_refused(benchmark, made, meter, tmp_path):
     found = clips.made_clips(made / "songs", 15.0)
-    with pytest.raises(Exception, match=r"1 \(.*\) have fewer than two clips"):
-        clips.Cast(found[:5], tmp_path)
-    with pytest.raises(Exception, match="singer 'Nobody': not among"):
-        convert.sides(clips.Cast(found, tmp_path), None, ["Nobody"])
-    with pytest.raises(Exception, match="no truth"):
+    with pytest.raises(InputError, match=r"1 \(.*\) have fewer than two clips"):
+        Cast(found[:5], meter).check_all_known()
+    with pytest.raises(InputError, match="singer 'Nobody': not among"):
+        benchmark("convert").sides(Cast(found, meter), None, ["Nobody"])
+    with pytest.raises(InputError, match="no truth"):
         clips.made_clips(tmp_path, 15.0)
 
 
-def test_no_target_is_its_clips_singer_and_all_come_equally_often(benchmark, made):
-    clips = benchmark("clips")
+def test_no_target_is_its_clips_singer_and_all_come_equally_often(made):
     sources = clips.made_clips(made / "songs", 15.0) * 3
     names = [singer.name for singer in SINGERS[:3]]
-    targets = list(clips.assigned(sources, names, 1))
+    targets = list(assigned(sources, names, 1))
     assert all(target != clip.singer for target, clip in zip(targets, sources, strict=True))
     counts = [targets.count(name) for name in names]
     assert max(counts) - min(counts) <= 2
-    assert targets == list(clips.assigned(sources, names, 1)) != list(clips.assigned(sources, names, 2))
+    assert targets == list(assigned(sources, names, 1)) != list(assigned(sources, names, 2))
 
 
-def test_centroids_know_neither_the_clip_nor_what_the_model_was_told(benchmark, made, tmp_path):
-    clips = benchmark("clips")
+def test_centroids_know_neither_the_clip_nor_what_the_model_was_told(made, meter):
     found = clips.made_clips(made / "songs", 15.0)
-    cast = clips.Cast(found, tmp_path)
+    cast = Cast(found, meter)
+    voices = [cast.voice(clip) for clip in found]
     source, target = found[0], found[1].singer
     centroids = cast.centroids(target, source.song)
-    np.testing.assert_allclose(centroids[source.singer], found[3].voice_E, err_msg="its other song")
-    np.testing.assert_allclose(centroids[target], found[4].voice_E, err_msg="it is told by its first")
-    np.testing.assert_allclose(centroids[found[2].singer], (found[2].voice_E + found[5].voice_E) / 2)
-    np.testing.assert_allclose(cast.centroids(source.singer, source.song)[source.singer], found[3].voice_E)
-    assert cast.told(source.singer, without=source.song).vector_E @ found[3].voice_E > 0.99
+    np.testing.assert_allclose(centroids[source.singer], voices[3], err_msg="its other song")
+    np.testing.assert_allclose(centroids[target], voices[4], err_msg="it is told by its first")
+    np.testing.assert_allclose(centroids[found[2].singer], (voices[2] + voices[5]) / 2)
+    np.testing.assert_allclose(cast.centroids(source.singer, source.song)[source.singer], voices[3])
+    assert cast.told(source.singer, without=source.song).vector_E @ voices[3] > 0.99
 
 
-def test_world_moves_the_pitch_to_the_targets_median_and_finds_a_formant_ratio(benchmark, made):
-    clips, convert, controls = benchmark("clips"), benchmark("convert"), benchmark("controls")
-    found = clips.made_clips(made / "songs", 15.0)
-    track = load_tracker("fcpe")
-    source, target = found[0], found[1]
-    source_T, target_T = (track(clip.audio_S, clips.RATE_HZ) for clip in (source, target))
-    voice = Voice("target", tuple(target.voice_E), Range.of(target_T))
-    made_voice = convert.by_world(source, source_T, voice, target.audio_S, target_T)
+def test_world_moves_the_pitch_to_the_targets_median_and_finds_a_formant_ratio(made, meter):
+    source, target = clips.made_clips(made / "songs", 15.0)[:2]
+    source_T, target_T = (meter.f0_hz(clip.audio_S) for clip in (source, target))
+    voice = Voice("target", tuple(meter.voice(target.audio_S)), Range.of(target_T))
+    made_voice = by_world(source, source_T, ratio_to(source_T, voice), target.audio_S, meter)
     assert Range.of(made_voice.asked_hz_T).middle_hz == pytest.approx(voice.range.middle_hz)
-    found_T, asked_T = track(made_voice.audio_S, clips.RATE_HZ), made_voice.asked_hz_T
+    found_T, asked_T = meter.f0_hz(made_voice.audio_S), made_voice.asked_hz_T
     both_T = (found_T > 0) & (asked_T > 0)
     assert abs(1200 * np.log2(np.median(found_T[both_T]) / np.median(asked_T[both_T]))) < 20
     assert len(made_voice.audio_S) == len(source.audio_S)
-    plain = controls.WorldVoice.of(source.audio_S, clips.RATE_HZ, source_T)
+    plain = WorldVoice.of(source.audio_S, clips.RATE_HZ, source_T)
     for ratio in (0.88, 1.13):
-        moved = controls.WorldVoice.of(plain.sound(1.0, ratio), clips.RATE_HZ, source_T)
-        assert controls.formant_ratio(plain, moved) == pytest.approx(ratio, rel=0.03)
+        moved = WorldVoice.of(plain.sound(1.0, ratio), clips.RATE_HZ, source_T)
+        assert formant_ratio(plain, moved) == pytest.approx(ratio, rel=0.03)
 
 
 def test_the_steps_of_a_flow_cost_what_its_evaluations_cost(run, made):

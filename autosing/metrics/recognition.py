@@ -74,6 +74,15 @@ def recognised(wanted: str, heard: str, language: str) -> Recognised:
     )
 
 
+def found_again(truth: str, heard: str, language: str) -> tuple[int, int]:
+    """(how many words of the truth stand in what was heard, in order; how many words the truth has)."""
+    import jiwer
+
+    wanted = spelled(truth, language)
+    hits = int(jiwer.process_words(wanted, spelled(heard, language)).hits) if wanted else 0
+    return hits, len(wanted.split())
+
+
 def error_rates(clips: Sequence[Recognised], capped: bool = True) -> dict[str, float]:
     """{"wer", "cer"} over all words of all clips. `capped`: a clip's errors count at most as many as its words, since
     one loop of the recogniser (at temperature 0 there are some) would drown the rest."""

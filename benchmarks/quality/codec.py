@@ -24,12 +24,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from controls import noisy
 
 from autosing.audio.io import decode, resample
 from autosing.audio.pitch import load_tracker
 from autosing.codecs import codec_digest, load_codec
 from autosing.codecs.base import Codec
+from autosing.metrics.controls import noisy
 from autosing.metrics.pitch import pitch_scores
 from autosing.metrics.recognition import Recognised, error_rates, recognised
 from autosing.models.whisper import load_whisper

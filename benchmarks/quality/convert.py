@@ -2,7 +2,7 @@
 
 python benchmarks/quality/convert.py RUN --songs MADE [--voices MADE ...] [--seen NAME ...] [--unseen NAME ...] [more]
 python benchmarks/quality/convert.py RUN --real FOLDER [--language en] [--unseen NAME ...] [more]
-    more: [--clips 24] [--seconds 15] [--set key=value ...] [--no-words] [--keep FILE] [--sounds FOLDER]
+    more: [--clips 24] [--seconds 15] [--set key=value ...] [--no-words] [--keep FOLDER] [--sounds FOLDER]
 
 MADE is what `autosing songs` writes; its clips (the first whole lines of a song, dry) are converted, of a seed that the
 run has not learnt. --voices: more songs of the same singers, such as the learnt ones, from which their voices are taken
@@ -21,7 +21,7 @@ RMSE in cents where both are voiced, share of frames of wrong voicing); `nearest
 singers (GE2E, means of songs that the model was not told of); cosines to the target and to the source clip; WER and CER
 of Whisper base (temperature 0, line by line) against the true words, or the share of the words that it hears in the
 source and hears again; mel distance and MCD where the clip itself should come out. For the controls `target` is that of
-`seen`. --keep: what Whisper heard, for the next run. --sounds: a folder in which all sounds stay.
+`seen`. --keep: a folder in which figures stay, for the next run. --sounds: a folder in which all sounds stay.
 """
 
 import argparse
@@ -34,11 +34,6 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from clips import RATE_HZ, Cast, Clip, assigned, made_clips, real_clips, spread
-from controls import WorldVoice, formant_ratio
-from converted import Judge, Scores, summary
-from converter import Converter, Made
-from listener import Listener
 
 from autosing.audio.io import Audio, save
 from autosing.codecs import BUNDLED, load_codec
@@ -46,9 +41,15 @@ from autosing.codecs.fitted import FittedCodec
 from autosing.config import load_config
 from autosing.errors import InputError
 from autosing.ids import seed_of
+from autosing.metrics.kept import Kept
+from autosing.metrics.meter import Meter
+from autosing.metrics.scores import Scores, summary
+from inference.evaluate.baselines import by_world, ratio_to
+from inference.evaluate.cast import Cast, assigned
+from inference.evaluate.clips import RATE_HZ, Clip, made_clips, real_clips, spread
+from inference.evaluate.judge import Judge
+from inference.evaluate.systems import FromSource, Made
 from inference.voice.convert import ConvertConfig
-from inference.voice.pitch import Range
-from inference.voice.singers import Voice
 
 ENROLLED_S = 10.0
 
@@ -76,17 +77,21 @@ def main() -> None:
     started = time.monotonic()
     config = load_config(ConvertConfig, given.config, ["key=auto", *given.set])
     with ExitStack() as stack:
-        work = given.sounds or Path(stack.enter_context(TemporaryDirectory(prefix="autosing-")))
+        work = Path(stack.enter_context(TemporaryDirectory(prefix="autosing-")))
         if given.songs:
             clips = made_clips(given.songs, given.seconds)
             more = [clip for folder in given.voices for clip in made_clips(folder, given.seconds)]
         else:
             clips, more = real_clips(given.real, given.seconds, given.language), []
-        cast = Cast([*more, *clips], work / "voices")
+        meter = Meter(Kept(given.keep), RATE_HZ)
+        cast = Cast([*more, *clips], meter)
+        cast.check_all_known()
         seen, unseen = sides(cast, given.seen, given.unseen)
-        chosen = spread([clip for clip in clips if clip.voice_E is not None], given.clips)
-        judge = Judge(cast, None if given.no_words else Listener(given.keep))
-        scores = judged(chosen, cast, judge, Converter(given.run, config, work), seen, unseen)
+        chosen = spread([clip for clip in clips if cast.voice(clip) is not None], given.clips)
+        judge = Judge(cast, meter, words=not given.no_words)
+        scores = judged(
+            chosen, cast, judge, FromSource(given.run, config, work), meter, given.sounds or work, seen, unseen
+        )
     report = {
         "what": "convert", "run": str(given.run), "clips": len(chosen),
         "seconds": round(sum(clip.duration_s for clip in chosen), 1), "singers": len(cast.singers),
@@ -105,7 +110,14 @@ def sides(cast: Cast, seen: list[str] | None, unseen: list[str]) -> tuple[list[s
 
 
 def judged(
-    clips: list[Clip], cast: Cast, judge: Judge, converter: Converter, seen: list[str], unseen: list[str]
+    clips: list[Clip],
+    cast: Cast,
+    judge: Judge,
+    model: FromSource,
+    meter: Meter,
+    sounds: Path,
+    seen: list[str],
+    unseen: list[str],
 ) -> dict[str, list[Scores]]:
     """Way -> its clips' scores."""
     scores: dict[str, list[Scores]] = {}
@@ -114,7 +126,10 @@ def judged(
     others = list(assigned(clips, unseen, seed_of("unseen"))) if unseen else []
 
     def keep(way: str, clip: Clip, made: Made, target: str, rebuilt: bool = False) -> None:
+        assert made.asked_hz_T is not None, way
         scores.setdefault(way, []).append(judge.scores(clip, made.audio_S, made.asked_hz_T, target, rebuilt))
+        sounds.mkdir(parents=True, exist_ok=True)
+        save(Audio(made.audio_S[None], RATE_HZ), sounds / f"{clip.song}-{way}.wav")
 
     for number, clip in enumerate(clips):
         f0_hz_T = judge.track(clip.audio_S)
@@ -123,18 +138,15 @@ def judged(
         for way, made in controls.items():
             keep(way, clip, made, targets[number], rebuilt=True)
         scores.setdefault("own", []).append(judge.own(clip))
-        own = converter(clip, cast.told(clip.singer, without=clip.song), "self", as_it_is=True)
+        own = model.sing(clip, cast.told(clip.singer, without=clip.song), as_it_is=True)
         keep("self", clip, own, clip.singer, rebuilt=True)
         aims = {"seen": (targets[number], cast.told(targets[number]))}
         if others:
             aims["unseen"] = (others[number], cast.told(others[number], ENROLLED_S))
         for way, (target, voice) in aims.items():
-            keep(way, clip, converter(clip, voice, way), target)
-            target_S = cast.telling_S(target)
-            controls[f"world_{way}"] = by_world(clip, f0_hz_T, voice, target_S, judge.track(target_S))
-            keep(f"world_{way}", clip, controls[f"world_{way}"], target)
-        for way, made in controls.items():
-            save(Audio(made.audio_S[None], RATE_HZ), converter.work / f"{clip.song}-{way}.wav")
+            keep(way, clip, model.sing(clip, voice), target)
+            ratio = ratio_to(f0_hz_T, voice)
+            keep(f"world_{way}", clip, by_world(clip, f0_hz_T, ratio, cast.telling_S(target), meter), target)
     return scores
 
 
@@ -143,14 +155,6 @@ def codec_ways() -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     codec = load_codec(BUNDLED)
     assert isinstance(codec, FittedCodec) and codec.spec.sample_rate_hz == RATE_HZ, codec.spec
     return {"codec": lambda x_S: codec.decode_flat(codec.encode_flat(x_S)), "latent": codec.resynthesise}
-
-
-def by_world(clip: Clip, f0_hz_T: np.ndarray, voice: Voice, target_S: np.ndarray, target_hz_T: np.ndarray) -> Made:
-    """`target_S`: sound of the voice, with its pitch, from which its formants are read."""
-    source, target = WorldVoice.of(clip.audio_S, RATE_HZ, f0_hz_T), WorldVoice.of(target_S, RATE_HZ, target_hz_T)
-    ranges = Range.of(f0_hz_T), voice.range
-    ratio = ranges[1].middle_hz / ranges[0].middle_hz if ranges[0] and ranges[1] else 1.0
-    return Made(source.sound(ratio, formant_ratio(source, target)), f0_hz_T * np.float32(ratio))
 
 
 if __name__ == "__main__":

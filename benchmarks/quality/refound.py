@@ -1,14 +1,14 @@
 """Real songs -> the share of the words heard in the separated voice that are heard again after a codec, as JSON.
 
 python benchmarks/quality/refound.py SONG ... [--codec NAME ...] [--language en] [--seconds 12.5] [--clips N]
-    [--separated] [--keep FILE]
+    [--separated] [--keep FOLDER]
 
 No labels are needed: what Whisper base (temperature 0, language given) finds in the voice as the separator gives it is
 the truth, clip by clip, over all of each song. For each way of resynthesis the share of those words that it finds again
 (matches of the word alignment of jiwer), with a 95 % interval by bootstrap over clips. The ways: `control` (times 0.8
 with noise at -60 dBFS: what the recogniser loses by itself), `world` (harvest, cheaptrick, d4c), and for each codec its
-codes and, of our own, its latent before quantisation. --separated: SONG holds a voice alone already. --keep holds what
-Whisper heard by digest of the sound, so that the next run need not ask again.
+codes and, of our own, its latent before quantisation. --separated: SONG holds a voice alone already. --keep: a folder
+that holds what Whisper heard by digest of the sound, so that the next run need not ask again.
 """
 
 import argparse
@@ -18,14 +18,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from controls import noisy, world
-from listener import Listener, found_again
 
 from autosing.audio.io import decode, resample
 from autosing.codecs import load_codec
 from autosing.codecs.fitted import FittedCodec
+from autosing.metrics.controls import noisy, world
 from autosing.metrics.interval import bootstrap_interval, ratio_of_sums
-from autosing.metrics.recognition import spelled
+from autosing.metrics.kept import Kept
+from autosing.metrics.meter import Meter
+from autosing.metrics.recognition import found_again, spelled
 from autosing.models.separation import SeparatorConfig, load_separator, split
 
 RATE_HZ = 24000
@@ -44,14 +45,14 @@ def main() -> None:
     parser.add_argument("--keep", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    listener, language = Listener(given.keep), given.language
+    meter, language = Meter(Kept(given.keep), RATE_HZ), given.language
     clips = [clip for path in given.songs for clip in voice_clips(path, given.seconds, given.separated)]
-    heard = [(clip_S, listener.hear(clip_S, RATE_HZ, language)) for clip_S in clips]
+    heard = [(clip_S, meter.heard(clip_S, language)) for clip_S in clips]
     truths = [(clip_S, text) for clip_S, text in heard if len(spelled(text, language).split()) >= LEAST_WORDS]
     truths = truths[:: max(1, len(truths) // given.clips)] if given.clips else truths
     result: dict[str, Any] = {"clips": len(truths)}
     for name, remake in ways(given.codec).items():
-        again = [found_again(text, listener.hear(remake(x_S), RATE_HZ, language), language) for x_S, text in truths]
+        again = [found_again(text, meter.heard(remake(x_S), language), language) for x_S, text in truths]
         hits_N, words_N = np.array(again).T
         result |= {"words": int(words_N.sum()), name: interval(hits_N, words_N)}
     print(json.dumps(result, indent=1))

@@ -163,9 +163,14 @@ def _pitch(request: Request, features: Features) -> tuple[np.ndarray, float]:
     f0_hz_T = features.f0_hz_T
     if request.pitch:
         f0_hz_T = read_pitch_csv(request.pitch, len(f0_hz_T))
-    semitones = request.config.shift
-    if request.config.key == "auto":
-        semitones += key_semitones(Range.of(f0_hz_T), request.voice.range)
+    return in_key(f0_hz_T, request.voice.range, request.config)
+
+
+def in_key(f0_hz_T: np.ndarray, singer: Range | None, config: ConvertConfig) -> tuple[np.ndarray, float]:
+    """(the pitch moved by the config's shift, and into the singer's range where it says so; by how many semitones)."""
+    semitones = config.shift
+    if config.key == "auto":
+        semitones += key_semitones(Range.of(f0_hz_T), singer)
     return shifted(f0_hz_T, semitones), semitones
 
 

@@ -86,10 +86,20 @@ def voice_of(name: str, files: Sequence[Path], device: str = "cpu") -> Voice:
         pitches.append(track(mono_S, audio.sample_rate_hz))
     if not vectors:
         raise InputError(f"voice {name}: nothing sounds in {len(paths)} files; the first: {unheard[0]}")
+    return mean_voice(name, vectors, seconds, pitches, tuple(digest_of(path) for path in paths))
+
+
+def mean_voice(
+    name: str,
+    vectors: Sequence[np.ndarray],
+    seconds: Sequence[float],
+    pitches: Sequence[np.ndarray],
+    sources: tuple[str, ...] = (),
+) -> Voice:
+    """Of one sound or more: the mean of their vectors, weighted by their length, and the range of their pitch."""
     mean_E = np.average(vectors, axis=0, weights=seconds)
     mean_E /= np.linalg.norm(mean_E)
-    digests = tuple(digest_of(path) for path in paths)
-    return Voice(name, tuple(map(float, mean_E)), Range.of(np.concatenate(pitches)), sum(seconds), digests)
+    return Voice(name, tuple(map(float, mean_E)), Range.of(np.concatenate(pitches)), sum(seconds), sources)
 
 
 def enrolled() -> list[Voice]:

@@ -4,10 +4,12 @@ Shapes: S samples, T frames of WORLD (200 a second), K bins of its envelope.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from autosing.audio.pitch import pitch_at
+from autosing.errors import InputError
 from autosing.ids import seed_of
 from autosing.timebase import PITCH_RATE_HZ
 
@@ -35,9 +37,8 @@ class WorldVoice:
 
     @classmethod
     def of(cls, audio_S: np.ndarray, sample_rate_hz: int, f0_hz_T: np.ndarray | None = None) -> "WorldVoice":
-        """f0 by harvest, or the track at 100 Hz that is given."""
-        import pyworld
-
+        """f0 by harvest, or the track at 100 Hz that is given. Raises InputError where WORLD is not installed."""
+        pyworld = _world()
         x_S = audio_S.astype(np.float64)
         if f0_hz_T is None:
             f0_T, times_T = pyworld.harvest(x_S, sample_rate_hz, f0_floor=60.0, f0_ceil=1100.0)
@@ -50,8 +51,7 @@ class WorldVoice:
 
     def sound(self, pitch_ratio: float = 1.0, formant_ratio: float = 1.0) -> np.ndarray:
         """audio_S float32, as long as what was analysed; f0 and formants multiplied, each by its own ratio."""
-        import pyworld
-
+        pyworld = _world()
         envelope_TK, aperiodicity_TK = (_moved(x, formant_ratio) for x in (self.envelope_TK, self.aperiodicity_TK))
         made_S = pyworld.synthesize(
             self.f0_hz_T * pitch_ratio, envelope_TK, aperiodicity_TK, self.sample_rate_hz, _FRAME_MS
@@ -87,6 +87,16 @@ def formant_ratio(source: WorldVoice, target: WorldVoice) -> float:
     wanted = np.interp(at_hz, hz_K, target_K)
     alike = [np.corrcoef(np.interp(at_hz / ratio, hz_K, source_K), wanted)[0, 1] for ratio in _RATIOS]
     return float(_RATIOS[int(np.argmax(alike))])
+
+
+def _world() -> Any:
+    try:
+        import pyworld
+    except ImportError:
+        raise InputError(
+            "WORLD's resynthesis: pyworld-prebuilt not installed; run pip install 'autosing[metrics]'"
+        ) from None
+    return pyworld
 
 
 def _moved(x_TK: np.ndarray, ratio: float) -> np.ndarray:
