@@ -94,7 +94,7 @@ def _world() -> Any:
         import pyworld
     except ImportError:
         raise InputError(
-            "WORLD's resynthesis: pyworld-prebuilt not installed; run pip install 'autosing[metrics]'"
+            "WORLD's resynthesis: pyworld-prebuilt not installed; run pip install 'autosing[songs]'"
         ) from None
     return pyworld
 

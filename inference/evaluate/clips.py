@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from autosing.audio.blocks import reading
-from autosing.audio.io import Audio, decode, save
+from autosing.audio.io import Audio, decode, encode, save
 from autosing.errors import InputError
 from autosing.ids import clean_id, seed_of
 from autosing.schemas.sample import DatasetIndex, Sample
@@ -45,8 +45,10 @@ class Cut:
     duration_s: float
 
     def mono_S(self, rate_hz: int) -> np.ndarray:
+        """As a file of 16 bits at that rate holds it, since other systems' sounds come in such files."""
         audio = decode(self.path).cut(self.start_s, self.duration_s)
-        mono_S: np.ndarray = Audio(audio.mono_S()[None], audio.sample_rate_hz).resampled(rate_hz).samples_CS[0]
+        mono = Audio(audio.mono_S()[None], audio.sample_rate_hz).resampled(rate_hz)
+        mono_S: np.ndarray = decode(encode(mono, "wav")).samples_CS[0]
         return mono_S
 
     @property
@@ -175,7 +177,7 @@ def _text_beside(
         for line, next_s in zip(stamped, ends_s, strict=True):
             assert line.start_s is not None
             end_s = min(line.end_s or next_s, start_s + duration_s if next_s == np.inf else next_s)
-            if line.text and line.start_s >= start_s and end_s <= start_s + duration_s:
+            if line.text and start_s <= line.start_s < end_s <= start_s + duration_s:
                 lines.append((line.text, line.start_s - start_s, end_s - start_s))
                 ends = [word.start_s for word in line.words[1:]] + [end_s]
                 words += [

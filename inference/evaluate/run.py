@@ -11,9 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field
 
-from autosing.audio.io import Audio, save
+from autosing.audio.io import Audio, decode, save
 from autosing.config import Config
 from autosing.console import progress
 from autosing.device import device_here
@@ -169,12 +170,21 @@ class Measured:
             told = self._cast.told(target, without=clip.song)
             for name, system in systems.items():
                 made, rtf = self._sung(system, clip, told, first=number == 0)
-                save(Audio(made.audio_S[None].clip(-1, 1), clip.rate_hz), sound_path(self._sounds, name, clip))
+                made_S = self._filed(name, clip, made.audio_S)
                 asked_hz_T = self._meter.f0_hz(clip.audio_S) if made.asked_hz_T is None else made.asked_hz_T
                 aim = clip.singer if name == "truth" else target
                 rebuilt = aim == clip.singer
-                found[name].append(self._judge.scores(clip, made.audio_S, asked_hz_T, aim, rebuilt, rtf))
+                found[name].append(self._judge.scores(clip, made_S, asked_hz_T, aim, rebuilt, rtf))
         return found
+
+    def _filed(self, name: str, clip: Clip, made_S: np.ndarray) -> np.ndarray:
+        """The sound as its file holds it, so that --against a folder of such files gives the same figures."""
+        if not np.isfinite(made_S).all():
+            raise InputError(f"{name}, clip {clip.name}: sings what is no number (NaN or infinite); leave it out")
+        path = sound_path(self._sounds, name, clip)
+        save(Audio(made_S[None], clip.rate_hz), path)
+        filed_S: np.ndarray = decode(path).samples_CS[0]
+        return filed_S
 
     def _sung(self, system: System, clip: Clip, told: Voice, first: bool) -> tuple[Made, float | None]:
         """(the sound, its real-time factor). The first clip is sung twice: encoders are loaded by it."""
