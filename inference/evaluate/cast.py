@@ -81,7 +81,7 @@ class Cast:
             told = {clip.song for clip in self._telling(singer, "")} if singer == target else set()
             rest = [clip for clip in own if clip.song != without] or own
             others = [clip for clip in rest if clip.song not in told] or rest
-            found[singer] = np.mean([self.voice(clip) for clip in others], axis=0)
+            found[singer] = np.mean([voice_E for c in others if (voice_E := self.voice(c)) is not None], axis=0)
         return found
 
     def _telling(self, singer: str, without: str) -> list[Clip]:

@@ -23,7 +23,7 @@ from autosing.score.score import Score
 from autosing.songs import SongTruth, load_truth, song_ids
 from autosing.storage.shards import read_shard
 from autosing.text.files import read_text_file
-from autosing.text.lrc import parse_lrc
+from autosing.text.lrc import LrcLine, parse_lrc
 from inference.voice.singers import audio_in
 
 RATE_HZ = 24_000
@@ -169,26 +169,29 @@ def _text_beside(
 ) -> tuple[tuple[Span, ...] | None, tuple[Span, ...]]:
     """(lines, words) of a piece of a recording. A line that the piece cuts is left out."""
     if path.with_suffix(".lrc").is_file():
-        stamped = [
-            line for line in parse_lrc(read_text_file(path.with_suffix(".lrc"))[0]).lines if line.start_s is not None
-        ]
-        ends_s = [line.start_s for line in stamped[1:]] + [np.inf]
-        lines, words = [], []
-        for line, next_s in zip(stamped, ends_s, strict=True):
-            assert line.start_s is not None
-            end_s = min(line.end_s or next_s, start_s + duration_s if next_s == np.inf else next_s)
-            if line.text and start_s <= line.start_s < end_s <= start_s + duration_s:
-                lines.append((line.text, line.start_s - start_s, end_s - start_s))
-                ends = [word.start_s for word in line.words[1:]] + [end_s]
-                words += [
-                    (word.text, word.start_s - start_s, last_s - start_s)
-                    for word, last_s in zip(line.words, ends, strict=bool(line.words))
-                ]
-        return tuple(lines) or None, tuple(words)
+        lines = parse_lrc(read_text_file(path.with_suffix(".lrc"))[0]).lines
+        return _stamped_text([(line.start_s, line) for line in lines if line.start_s is not None], start_s, duration_s)
     if whole and path.with_suffix(".txt").is_file():
         text = " ".join(read_text_file(path.with_suffix(".txt"))[0].split())
         return ((text, 0.0, duration_s),) if text else None, ()
     return None, ()
+
+
+def _stamped_text(
+    stamped: Sequence[tuple[float, LrcLine]], start_s: float, duration_s: float
+) -> tuple[tuple[Span, ...] | None, tuple[Span, ...]]:
+    lines: list[Span] = []
+    words: list[Span] = []
+    for number, (first_s, line) in enumerate(stamped):
+        next_s = stamped[number + 1][0] if number + 1 < len(stamped) else start_s + duration_s
+        end_s = min(line.end_s or next_s, next_s)
+        if line.text and start_s <= first_s < end_s <= start_s + duration_s:
+            lines.append((line.text, first_s - start_s, end_s - start_s))
+            ends_s = [*(word.start_s for word in line.words[1:]), end_s]
+            words += [
+                (w.text, w.start_s - start_s, last_s - start_s) for w, last_s in zip(line.words, ends_s, strict=False)
+            ]
+    return tuple(lines) or None, tuple(words)
 
 
 def dataset_clips(dataset: Path, work: Path, split: str | None, seed: int) -> list[Clip]:

@@ -41,10 +41,10 @@ MADE_BY = "autosing evaluate"
 class EvaluateConfig(Config):
     """What may be chosen of an evaluation."""
 
-    clips: int = Field(12, ge=1)
-    seconds: float = Field(15.0, ge=0.5)
+    clips: int = Field(default=12, ge=1)
+    seconds: float = Field(default=15.0, ge=0.5)
     """At most, of a clip of made songs or recordings."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     """Which clips, who sings them, and the draws of the intervals."""
     split: str | None = None
     """Of a dataset; by default test, or valid where there is no test."""
@@ -53,11 +53,11 @@ class EvaluateConfig(Config):
     target: Literal["own", "other"] = "own"
     """own: each clip is to be sung as by its own singer, and the clip is the truth. other: by another of the clips'
     singers, and there is no truth to measure spectra against."""
-    rate_hz: int | None = Field(None, ge=8_000, le=96_000)
+    rate_hz: int | None = Field(default=None, ge=8_000, le=96_000)
     """All sounds are resampled to it; by default the models' own, which must be the same."""
     words: bool = True
     """Whisper is asked what it hears."""
-    shown: int = Field(12, ge=0)
+    shown: int = Field(default=12, ge=0)
     """Clips with players on the page, the worst first; its table has all."""
     keep_figures: bool = True
     """Figures are kept in $AUTOSING_HOME/figures by the digests of sounds, so that what was measured once need not be
