@@ -14,14 +14,22 @@ from pathlib import Path
 from autosing.console import note
 from autosing.errors import InputError
 from autosing.schemas.tables import Line, Word
+from autosing.text.cleaning.clean import clean
+from autosing.text.cleaning.columns import SAME_STAMP_S
+from autosing.text.cleaning.line import FileLine
 from autosing.text.files import guess_remark, read_text_file
 from autosing.text.lrc import LrcLine, LrcWord, parse_lrc, write_lrc
-from autosing.text.normalize import languages_of, main_script, words_of
+from autosing.text.normalize import words_of
 from autosing.text.spans import on_window
 from autosing.text.tokenizer import TimedText
 
 MIN_LENGTH_S, MAX_LENGTH_S = 0.1, 600.0
 """Shortest and longest output."""
+_LEFT_OUT = {
+    "translate or romanise others": ("translation", "romanisation"),
+    "are sung beside others": ("backing",),
+    "are not sung": ("credit", "heading", "mark"),
+}
 LYRICS_ENDINGS = (".lrc", ".txt")
 LEAD_S, MAX_SYLLABLE_S, MIN_SYLLABLE_S = 0.3, 0.5, 0.1
 """Silence before the first line; longest and shortest syllable where no time is given."""
@@ -157,22 +165,21 @@ def as_lrc(lines: Sequence[AskedLine]) -> str:
 def read_lyrics(given: str) -> tuple[list[str], list[AskedLine]]:
     """Text, @file, a .lrc or .txt path, or LRC text -> (lines without times, []) or ([], lines with times).
 
-    The two characters \\n in a text count as a line break. Of two lines with the same stamp, a second one in another
-    script is taken as the translation and left out. A note lists the lines that are left out.
+    The two characters \\n in a text count as a line break. Translations, credits, headings and whatever else nobody
+    sings is left out (autosing.text.cleaning); notes list these lines.
     Raises InputError: no such file, not text, or nothing that can be sung.
     """
     text, name = _text(given)
-    lrc = parse_lrc(text)
-    groups = list(_groups(lrc.lines))
-    translations = [line.text for group in groups for line in group.lines if _translates(line, group.lines)]
-    empty = [line.text for line in lrc.lines if line.text and not syllables(line.text)]
-    timed = [line for group in groups for line in _between(group)] if lrc.has_stamps else []
-    texts = [] if timed else [line.text for line in lrc.lines if syllables(line.text)]
-    if not timed and not texts:
+    cleaned = clean(text)
+    sung = [line for line in cleaned.lines if line.is_sung and syllables(line.text)]
+    if not sung:
         raise InputError(f"{name}: nothing in it can be sung (found {text.strip()[:40]!r}); need words or numbers")
-    _tell_left_out(name, "have no words or numbers", empty)
-    _tell_left_out(name, "translate the line with the same stamp", translations if timed else [])
-    return texts, timed
+    for why, kinds in _LEFT_OUT.items():
+        _tell_left_out(name, why, [line.text for line in cleaned.lines if line.kind in kinds])
+    if not cleaned.stamped:
+        return [line.text for line in sung], []
+    stamps_s = [line.start_s for line in parse_lrc(text).lines if line.start_s is not None]
+    return [], [line for group in _groups(sung, stamps_s) for line in _between(group)]
 
 
 def _tell_left_out(name: str, why: str, lines: Sequence[str]) -> None:
@@ -183,33 +190,25 @@ def _tell_left_out(name: str, why: str, lines: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class _Group:
-    """The lines with one stamp, those without a stamp that follow them, and when the next stamp is."""
+    """The sung lines with one stamp, those without a stamp that follow them, and when the next stamp is."""
 
-    lines: tuple[LrcLine, ...]
+    lines: tuple[FileLine, ...]
     start_s: float
     next_s: float
 
 
-def _groups(lines: Sequence[LrcLine]) -> Iterator[_Group]:
+def _groups(lines: Sequence[FileLine], stamps_s: Sequence[float]) -> Iterator[_Group]:
+    """`stamps_s`: of all lines, also of those without words, which end the lines before them."""
     start_s = 0.0
-    group: list[LrcLine] = []
-    for line in (*lines, LrcLine("", math.inf)):
-        # Stamps are equal if they are so in the file, in hundredths: the offset's rounding may differ between them.
-        if line.start_s is not None and not (group and abs(line.start_s - start_s) < 0.005):
-            yield _Group(tuple(group), start_s, line.start_s)
+    group: list[FileLine] = []
+    for line in (*lines, FileLine("", start_s=math.inf)):
+        if line.start_s is not None and not (group and abs(line.start_s - start_s) <= SAME_STAMP_S):
+            if group:
+                begin_s = max(start_s, 0.0)
+                later = (stamp_s for stamp_s in stamps_s if stamp_s > begin_s + SAME_STAMP_S)
+                yield _Group(tuple(group), begin_s, min(later, default=math.inf))
             start_s, group = line.start_s, []
         group.append(line)
-
-
-def _translates(line: LrcLine, lines: Sequence[LrcLine]) -> bool:
-    """Whether a line is a translation: its script shares no language with that of the first line of its group."""
-    first = next((other for other in lines if syllables(other.text)), None)
-    if first is None or line is first or line.start_s is None or not syllables(line.text):
-        return False
-    ours, firsts = main_script(line.text), main_script(first.text)
-    if ours is None or firsts is None or ours == firsts:
-        return False
-    return not set(languages_of(ours)) & set(languages_of(firsts))
 
 
 def _between(group: _Group) -> list[AskedLine]:
@@ -218,13 +217,13 @@ def _between(group: _Group) -> list[AskedLine]:
     A line whose end is known keeps it; the next line starts there.
     """
     start_s, next_s = group.start_s, group.next_s
-    sung = [line for line in group.lines if syllables(line.text) and not _translates(line, group.lines)]
+    sung = group.lines
     slowest_s = sum(syllables(line.text) + BREATH_SYLLABLES for line in sung) * MAX_SYLLABLE_S
     span_s = min(next_s - start_s, slowest_s)
     asked, at_s = [], start_s
     for line in sung:
         end_s = at_s + span_s * (syllables(line.text) + BREATH_SYLLABLES) * MAX_SYLLABLE_S / slowest_s
-        if line.end_s is not None and at_s < line.end_s <= next_s:
+        if line.words and line.end_s is not None and at_s < line.end_s <= next_s:
             end_s = line.end_s
         asked.append(AskedLine(line.text, at_s, end_s, _words(line.words, end_s)))
         at_s = end_s

@@ -5,6 +5,8 @@ import pytest
 
 from autosing.audio.io import Audio, encode
 from autosing.metrics.alignment import onset_errors
+from autosing.schemas.base import from_row
+from autosing.schemas.tables import LyricLine
 from autosing.stage import Rejected
 from autosing.text.letters import letters
 from processing.alignment.chain import BETWEEN, CLASSES, NUM_CLASSES, PAUSE, Costs, LineToPlace, build_chain
@@ -147,12 +149,12 @@ def test_windows_hear_every_frame_once_and_with_a_margin(num_frames):
 def test_lyrics_are_taken_from_lrc_then_text_and_null_is_none():
     assert read_lyrics(None, None) == ([], "plain")
     assert read_lyrics("", " \n[Chorus]\n") == ([], "plain")
-    lines, source = read_lyrics("[00:01.00]one two\n[00:05.00]\n[00:06.00]three", "one two\nthree")
-    assert (source, [line.start_s for line in lines]) == ("lrc", [1.0, 6.0])
-    lines, source = read_lyrics("no stamps here", "[Verse]\none two")
-    assert (source, [line.words for line in lines]) == ("plain", [("one", "two")])
-    (line,), _ = read_lyrics("[00:01.00]<00:01.00>one <00:02.00>two", None)
-    assert line.word_starts_s == (1.0, 2.0)
+    (reading,), source = read_lyrics("[00:01.00]one two\n[00:05.00]\n[00:06.00]three", "one two\nthree")
+    assert (source, [line.start_s for line in reading.sung]) == ("lrc", [1.0, 6.0])
+    (reading,), source = read_lyrics("no stamps here", "[Verse]\none two")
+    assert (source, [line.words for line in reading.sung]) == ("plain", [("one", "two")])
+    (reading,), _ = read_lyrics("[00:01.00]<00:01.00>one <00:02.00>two", None)
+    assert reading.sung[0].word_starts_s == (1.0, 2.0)
 
 
 def test_languages_are_read_and_guessed_within_the_alphabet():
@@ -277,3 +279,49 @@ def test_what_changes_is_heard_alike_after_three_hours():
     np.testing.assert_array_equal(
         np.concatenate([change(letter_TL, 0, 90), change(letter_TL, 90, 200)]), change(letter_TL, 0, 200)
     )
+
+
+BILINGUAL = """[00:00.00]Lyrics by: Jane Doe
+[00:02.00]river stone
+[00:02.00]{other}
+[00:05.00](Instrumental)
+[00:07.00]golden moon
+[00:07.00]{other}
+[00:13.00]river stone
+[00:13.00]{other}"""
+
+
+@pytest.mark.parametrize("other", ["小河石头在这里", "rzeka kamień"])
+def test_of_two_columns_the_one_that_is_heard_is_sung_and_the_rest_is_kept_with_its_kind(stage, other):
+    lyrics = stage.apply(_row(lrc=BILINGUAL.format(other=other)))
+    kinds = ["credit", "sung", "translation", "mark", "sung", "translation", "sung", "translation"]
+    assert [line.kind for line in lyrics.lines] == kinds
+    assert all(line.fits == (line.kind == "sung") for line in lyrics.lines)
+    assert all(line.reason for line in lyrics.lines if line.kind != "sung")
+    assert [(word.text, word.line) for word in lyrics.words[:3]] == [("river", 1), ("stone", 1), ("golden", 4)]
+    assert [word.start_s for word in lyrics.words] == pytest.approx([1.0, 1.8, 6.0, 7.0, 12.0, 12.8])
+    assert lyrics.inlier_ratio == 1.0
+    for sung, translated in ((1, 2), (4, 5), (6, 7)):
+        assert lyrics.lines[translated].start_s == lyrics.lines[sung].start_s
+    swapped = "\n".join(
+        sorted(BILINGUAL.format(other=other).splitlines(), key=lambda row: (row[:10], other not in row))
+    )
+    again = stage.apply(_row(lrc=swapped))
+    assert [line.text for line in again.lines if line.kind == "sung"] == ["river stone", "golden moon", "river stone"]
+
+
+def test_backing_is_placed_beside_the_lead_and_moves_none_of_it(stage):
+    alone = stage.apply(_row(raw="river stone\nriver stone"))
+    lrc = "[00:01.00]river stone\n[bg: <00:06.00>golden <00:07.00>moon]\n[00:12.00]river stone"
+    lyrics = stage.apply(_row(lrc=lrc))
+    assert [(line.kind, line.fits) for line in lyrics.lines] == [("sung", True), ("backing", True), ("sung", True)]
+    assert [word.start_s for word in lyrics.words if word.line != 1] == [word.start_s for word in alone.words]
+    assert [word.start_s for word in lyrics.words if word.line == 1] == pytest.approx([6.0, 7.0])
+    unheard = stage.apply(_row(raw="river stone\n[bg: whisper thunder]\nriver stone"))
+    assert [(line.kind, line.fits) for line in unheard.lines] == [("sung", True), ("backing", False), ("sung", True)]
+    assert [word.start_s for word in unheard.words if word.line != 1] == [word.start_s for word in alone.words]
+
+
+def test_an_older_table_has_only_lines_that_are_sung():
+    row = {"text": "river stone", "start_s": 1.0, "end_s": 2.0, "score": 0.9, "fits": True}
+    assert from_row(LyricLine, row) == LyricLine("river stone", 1.0, 2.0, 0.9, True, "sung", None)

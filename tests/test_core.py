@@ -13,7 +13,7 @@ from autosing.config import Config, load_config, read_yaml
 from autosing.errors import InputError
 from autosing.ids import check_id, clean_id, clip_id, seed_of
 from autosing.schemas.base import Float32s, from_row, to_row
-from autosing.schemas.tables import Line, Lyrics, Word
+from autosing.schemas.tables import LyricLine, Lyrics, Word
 from autosing.stage import Rejected
 from autosing.storage.tables import TableWriter, read_meta, read_rows, rejects_path, table_path
 from autosing.timebase import num_frames, num_frames_to_cover, seconds
@@ -91,7 +91,15 @@ class Sung:
 
 
 def test_records_survive_a_table(tmp_path):
-    lyrics = Lyrics("a", "lrc", "en", [Line("la la", 0.0, 1.0, 0.9, True)], [Word("la", 0.0, 0.5, 0.9, 0)], -0.25, None)
+    lyrics = Lyrics(
+        "a",
+        "lrc",
+        "en",
+        [LyricLine("la la", 0.0, 1.0, 0.9, True, "sung", "sung by v1")],
+        [Word("la", 0.0, 0.5, 0.9, 0)],
+        -0.25,
+        None,
+    )
     assert from_row(Lyrics, to_row(lyrics)) == lyrics
     path = tmp_path / "0" / "pitch.parquet"
     rows = [Sung(str(i), np.arange(i, dtype=np.float32)) for i in range(20)]

@@ -148,3 +148,14 @@ def test_of_two_lines_under_one_stamp_a_translation_is_left_out_and_others_share
     ]  # fmt: skip
     _, kana = read_lyrics("[00:01.00]月光\n[00:01.00]ひかり\n[00:03.00]la")
     assert [line.text for line in kana] == ["月光", "ひかり", "la"]
+
+
+def test_what_nobody_sings_is_left_out_and_said(capsys: pytest.CaptureFixture[str]) -> None:
+    _, lines = read_lyrics(
+        "[00:00.00]作词 : 张三\n[00:01.00]月亮照着\n[00:01.00]the moon is shining\n[00:04.00](Instrumental)\n"
+        "[00:08.00]v1: 小河流过\n[00:08.00]the river flows by\n[bg: <00:09.00>ooh]\n[-00:01.00]啊\n"
+    )
+    assert [(line.text, line.start_s) for line in lines] == [("啊", 0.0), ("月亮照着", 1.0), ("小河流过", 8.0)]
+    assert lines[1].end_s <= 4.0 and all(line.end_s - line.start_s >= 0.1 for line in lines)
+    said = capsys.readouterr().err
+    assert all(text in said for text in ("作词", "the moon is shining", "(Instrumental)", "ooh"))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from autosing.audio.io import Audio, decode, encode
 from autosing.config import Config
 from autosing.errors import InputError
-from autosing.schemas.tables import Clip, Line, Lyrics, Separated, Song, Word
+from autosing.schemas.tables import Clip, Line, LyricLine, Lyrics, Separated, Song, Word
 from autosing.stage import Rejected
 from autosing.storage.tables import TableWriter, read_rows, table_path
 from processing.activity import STEP_MS, singing_activity
@@ -34,7 +34,7 @@ def voice(spans: list[tuple[float, float]], duration_s: float, f0_hz: float = 22
 def song(spans, duration_s, words=None, **more) -> Aligned:
     """A word for each span unless words are given; each word is a line."""
     words = spans if words is None else words
-    lines = [Line(f"word{i}", a, b, 1.0, True) for i, (a, b) in enumerate(words)]
+    lines = [LyricLine(f"word{i}", a, b, 1.0, True) for i, (a, b) in enumerate(words)]
     placed = [Word(f"word{i}", a, b, 1.0, i) for i, (a, b) in enumerate(words)]
     held = {"instrumental": None, "artist": "ann", "licence": None} | more
     return Aligned("s", "en", lines, placed, encode(voice(spans, duration_s)), **held)
@@ -146,7 +146,7 @@ def test_cuts_fall_into_the_gaps_between_lines():
     spans = [(0.5, 7.0), (8.0, 14.0), (15.0, 21.0)]
     words = [(a + k * (b - a) / 6, a + (k + 1) * (b - a) / 6 - 0.05) for a, b in spans for k in range(6)]
     row = song(spans, 22.0, words)
-    lines = [Line(f"line{i}", a, b, 1, True) for i, (a, b) in enumerate(spans)]
+    lines = [LyricLine(f"line{i}", a, b, 1, True) for i, (a, b) in enumerate(spans)]
     row = Aligned(**{**vars(row), "lines": lines, "words": [
         Word(w.text, w.start_s, w.end_s, 1, i // 6) for i, w in enumerate(row.words)]})  # fmt: skip
     found = clips(row, min_s=4, max_s=9)
@@ -234,3 +234,16 @@ def test_settings_are_checked():
     with pytest.raises(InputError, match="min_s 6"):
         SegmentConfig.build({"min_s": 6, "max_s": 5})
     assert issubclass(Segment.Settings, Config)
+
+
+def test_what_nobody_sings_is_in_no_clip_and_neither_is_backing():
+    row = song([(0.5, 7.0)], 8.0, [(1.0, 2.0), (3.0, 4.0)])
+    lines = [
+        LyricLine("by someone", 0.0, 0.0, 0.0, False, "credit"), LyricLine("a", 1.0, 2.0, 1, True),
+        LyricLine("ooh", 1.0, 2.5, 1, True, "backing"), LyricLine("b", 3.0, 4.0, 1, True),
+        LyricLine("un b", 3.0, 4.0, 0, False, "translation"),
+    ]  # fmt: skip
+    words = [Word("a", 1.0, 2.0, 1, 1), Word("ooh", 1.0, 2.5, 1, 2), Word("b", 3.0, 4.0, 1, 3)]
+    (clip,) = clips(Aligned(**{**vars(row), "lines": lines, "words": words}))
+    assert [line.text for line in clip.lines] == ["a", "b"]
+    assert [(word.text, word.line) for word in clip.words] == [("a", 0), ("b", 1)]

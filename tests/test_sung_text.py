@@ -44,12 +44,12 @@ def test_words_are_joined_alike_wherever_text_is_made_of_them(line):
     ],
 )
 def test_a_stamp_without_a_word_costs_the_others_nothing(lrc, words, starts_s):
-    (line,), _ = read_lyrics(f"[00:00.50]{lrc}", None)
+    (line,) = read_lyrics(f"[00:00.50]{lrc}", None)[0][0].sung
     assert (line.words, line.word_starts_s) == (words, starts_s)
 
 
 def test_stamps_of_other_words_are_of_no_use():
-    (first, second), _ = read_lyrics("[00:01.00]a\n[00:02.00]one two <00:03.00>", None)
+    first, second = read_lyrics("[00:01.00]a\n[00:02.00]one two <00:03.00>", None)[0][0].sung
     assert first.word_starts_s == () and second.words == ("one", "two")
 
 
@@ -64,7 +64,7 @@ def test_marks_of_a_held_note_are_no_text_and_stretched_letters_are(written, sun
     assert words_of(written) == words_of(sung)
     assert [letters(word) for word in words_of(written)] == [letters(word) for word in words_of(sung)]
     for lrc, raw in ((f"[00:01.00]{written}", None), (None, written)):
-        (line,), _ = read_lyrics(lrc, raw)
+        (line,) = read_lyrics(lrc, raw)[0][0].sung
         assert (line.text, line.words) == (sung, tuple(words_of(sung)))
     lines = [Line(written, 0.0, 1.0, 1.0, True)]
     for text in (TimedText.plain(written), TimedText.of_lines(lines)):

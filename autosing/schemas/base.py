@@ -42,9 +42,12 @@ def to_row(record: Any) -> dict[str, Any]:
 
 
 def from_row(record: type[R], row: Mapping[str, Any]) -> R:
-    """A row as Arrow gives it -> the record; columns that the record does not name are ignored."""
+    """A row as Arrow gives it -> the record. Columns that the record does not name are ignored, and those that the row
+    lacks have their defaults."""
     kinds: dict[str, Any] = _hints(typing.cast(Any, record))
-    return record(**{name: _revive(kind, row.get(name)) for name, kind in kinds.items()})
+    given = {name: _revive(kind, row.get(name)) for name, kind in kinds.items() if name in row}
+    missing = {name: None for name in kinds if name not in row and name not in _defaults(typing.cast(Any, record))}
+    return record(**given, **missing)
 
 
 def columns_of(record: Any, *kinds: Any) -> set[str]:
@@ -56,6 +59,15 @@ def columns_of(record: Any, *kinds: Any) -> set[str]:
 def _hints(record: Any) -> dict[str, Any]:
     hints = typing.get_type_hints(record, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(record)}
+
+
+@cache
+def _defaults(record: Any) -> frozenset[str]:
+    return frozenset(
+        field.name
+        for field in dataclasses.fields(record)
+        if field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+    )
 
 
 def _without_none(kind: Any) -> tuple[Any, bool]:

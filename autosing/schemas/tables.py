@@ -53,6 +53,17 @@ class Line:
 
 
 @dataclass(frozen=True)
+class LyricLine(Line):
+    """A line of a song's lyrics file. Only lines of the kinds sung and backing have words and a score; the others do
+    not fit, and have the times of the line they belong to."""
+
+    kind: str = "sung"
+    """See autosing.text.cleaning.line.Kind. Older tables have only lines that are sung."""
+    reason: str | None = None
+    """Why it is of this kind."""
+
+
+@dataclass(frozen=True)
 class Word:
     """A word with the line it belongs to. `score` is the aligner's confidence, 0..1."""
 
@@ -70,7 +81,8 @@ class Lyrics:
     id: str
     source: str
     language: str
-    lines: list[Line]
+    lines: list[LyricLine]
+    """All lines of the file, in its order, or by their stamps."""
     words: list[Word]
     lrc_offset_s: float | None
     """The offset that was added to the LRC's times (audio time - LRC time); None without an LRC."""

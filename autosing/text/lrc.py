@@ -1,22 +1,34 @@
 """LRC text <-> timed lines of lyrics, with the times of words if the file has them.
 
-Read: `[mm:ss]`, `[mm:ss.x]` to `.xxx`, `[mm:ss:xx]`, `[h:mm:ss.xx]`, minutes above 99, several stamps on a line,
-`[offset:+ms]`, other tags, word stamps (`<mm:ss.xx>` or inner `[mm:ss.xx]`), lines without a stamp, a byte order mark,
-any line ends.
+Read: `[mm:ss]`, `[mm:ss.x]` to `.xxx`, `[mm:ss:xx]`, `[h:mm:ss.xx]`, minutes above 99, negative stamps, several stamps
+on a line (also with a broken tag between them), `[offset:+ms]`, other tags, word stamps (`<mm:ss.xx>` or inner
+`[mm:ss.xx]`), background voices (`[bg: ...]`), lines without a stamp, a byte order mark, any line ends.
 """
 
+import math
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from autosing.text.normalize import HELD_MARKS, joint
 
-_TIME = r"(?:(\d{1,6}):)?(\d{1,6}):(\d{1,2})(?:[.,:](\d{1,3}))?"
+_TIME = r"(-?)(?:(\d{1,6}):)?(\d{1,6}):(-?)(\d{1,2})(?:[.,:](-?)(\d{1,3}))?"
+"""A program that moves stamps before zero writes the sign before the minutes, the seconds or their fraction."""
 _MARKS = r"[\s\ufeff\u200b-\u200f\u202a-\u202e\u2066-\u2069]*"
 """Blanks and invisible marks: right-to-left text begins with them."""
 _LINE_STAMP = re.compile(rf"{_MARKS}\[\s*{_TIME}\s*\]")
 _WORD_STAMP = re.compile(rf"[<\[]\s*{_TIME}\s*[>\]]")
+_BROKEN_TAG = re.compile(r"\s*\[[^\]\d:]{0,20}\](?=\s*\[)")
 _TAG = re.compile(rf"{_MARKS}\[\s*([A-Za-z#][\w#-]*)\s*:(.*)\]\s*")
+_TAG_NAMES = {
+    "#", "al", "album", "ar", "artist", "au", "author", "by", "comment", "composer", "copyright", "creator", "date",
+    "ed", "editor", "encoder", "encoding", "font", "genre", "hash", "id", "isrc", "kana", "key", "la", "lang",
+    "language", "length", "lr", "lrc", "lyricist", "offset", "other", "qq", "re", "sign", "ti", "title", "tool",
+    "total", "url", "ve", "version", "website", "year",
+}  # fmt: skip
+"""Other words before a colon in brackets are not tags: `[Chorus: all]`, `[bg: ooh]`."""
+_BACKGROUND = re.compile(rf"{_MARKS}\[\s*bg\s*:(.*)\]\s*", re.IGNORECASE)
+_BACKGROUND_BEHIND = re.compile(r"\[\s*bg\s*:.*\]\s*$", re.IGNORECASE)
 _OFFSET = re.compile(r"[+-]?\d{1,9}(\.\d*)?")
 
 
@@ -37,6 +49,8 @@ class LrcLine:
     words: tuple[LrcWord, ...] = ()
     end_s: float | None = None
     """Where the line's last word ends, if a word stamp says so."""
+    background: bool = False
+    """It is sung beside the line before it."""
 
 
 @dataclass(frozen=True)
@@ -55,26 +69,29 @@ def parse_lrc(text: str) -> Lrc:
     """Never fails: what is neither stamp nor tag is lyrics. A positive offset tag means earlier, as in players."""
     tags: dict[str, str] = {}
     groups: list[list[LrcLine]] = []
-    for raw in text.lstrip("\ufeff").splitlines():
+    for raw in _rows(text):
         stamps, rest = _leading_stamps(raw)
         tag = None if stamps else _TAG.fullmatch(raw)
-        if tag:
+        if tag and tag[1].lower() in _TAG_NAMES:
             tags.setdefault(tag[1].lower(), tag[2].strip())
             continue
-        plain, lead, words, end_s = _words(rest)
+        background = _BACKGROUND.fullmatch(rest)
+        plain, lead, words, end_s = _words(background[1].strip() if background else rest)
         if stamps:
             if words and lead:
                 words = (LrcWord(lead, stamps[0]), *words)
             shift = [stamp - stamps[0] for stamp in stamps]
-            groups += [[LrcLine(plain, s, _moved(words, d), None if end_s is None else end_s + d)]
-                       for s, d in zip(stamps, shift, strict=True)]  # fmt: skip
+            groups += [
+                [LrcLine(plain, s, _moved(words, d), None if end_s is None else end_s + d, background is not None)]
+                for s, d in zip(stamps, shift, strict=True)
+            ]
         elif plain:
-            line = LrcLine(plain, words[0].start_s if words else None, words, end_s)
+            line = LrcLine(plain, words[0].start_s if words else None, words, end_s, background is not None)
             if line.start_s is None and groups:
                 groups[-1].append(line)
             else:
                 groups.append([line])
-    groups.sort(key=lambda group: -1.0 if group[0].start_s is None else group[0].start_s)
+    groups.sort(key=lambda group: -math.inf if group[0].start_s is None else group[0].start_s)
     earlier_s = _offset_s(tags.pop("offset", ""))
     return Lrc(tuple(_earlier(line, earlier_s) for group in groups for line in group), tags)
 
@@ -101,13 +118,29 @@ def _clock(time_s: float) -> str:
     return f"{hundredths // 6000:02d}:{hundredths // 100 % 60:02d}.{hundredths % 100:02d}"
 
 
+def _rows(text: str) -> Iterator[str]:
+    """The rows of a file; background voices at the end of a row are a row of their own."""
+    for raw in text.lstrip("\ufeff").splitlines():
+        behind = _BACKGROUND_BEHIND.search(raw)
+        before = raw[: behind.start()] if behind else ""
+        if behind and _leading_stamps(before)[1]:
+            yield before
+            yield behind[0]
+        else:
+            yield raw
+
+
 def _seconds(match: re.Match[str]) -> float:
-    first, second, third, fraction = match.groups()
+    before, first, second, *signs_and_digits = match.groups()
+    sign_s, third, sign_fraction, fraction = signs_and_digits
     if first is not None and fraction is None:  # mm:ss:xx, an old way to write hundredths
         first, second, third, fraction = None, first, second, third
-    whole = int(first or 0) * 3600 + int(second) * 60 + int(third)
-    scale = 10 ** len(fraction or "")
-    return (whole * scale + int(fraction or 0)) / scale
+    minutes_s, scale = int(first or 0) * 3600 + int(second) * 60, 10 ** len(fraction or "")
+    if before and minutes_s:  # as floor division writes them: -1:58.50 is 1.5 s before zero
+        return (-minutes_s * scale + int(third) * scale + int(fraction or 0)) / scale
+    negative = bool(before or sign_s or sign_fraction)
+    rest = int(third) * scale + int(fraction or 0)
+    return (minutes_s * scale + (-rest if negative else rest)) / scale
 
 
 def _leading_stamps(raw: str) -> tuple[list[float], str]:
@@ -115,6 +148,9 @@ def _leading_stamps(raw: str) -> tuple[list[float], str]:
     while match := _LINE_STAMP.match(raw, at):
         stamps.append(_seconds(match))
         at = match.end()
+        broken = _BROKEN_TAG.match(raw, at)
+        if broken and _LINE_STAMP.match(raw, broken.end()):
+            at = broken.end()
     return stamps, raw[at:].strip()
 
 
@@ -152,7 +188,7 @@ def _earlier(line: LrcLine, by_s: float) -> LrcLine:
     if not by_s or line.start_s is None:
         return line
     end_s = None if line.end_s is None else line.end_s - by_s
-    return LrcLine(line.text, line.start_s - by_s, _moved(line.words, -by_s), end_s)
+    return replace(line, start_s=line.start_s - by_s, words=_moved(line.words, -by_s), end_s=end_s)
 
 
 def _offset_s(text: str) -> float:

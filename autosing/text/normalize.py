@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from autosing.text.letters import letters
 
 _HEADING = re.compile(
-    r"\s*[\[【<].*[\]】>]\s*|\s*(verse|chorus|bridge|intro|outro|pre-?chorus)\s*\d*\s*:\s*", re.IGNORECASE
+    r"\s*[\[【<][^\]】>]*[\]】>]\s*|\s*(verse|chorus|bridge|intro|outro|pre-?chorus)\s*\d*\s*:\s*", re.IGNORECASE
 )
 _SMALL_KANA = set("ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮー")
 HELD_MARKS = "~˜∼∿〜〰～"

@@ -1,25 +1,55 @@
 """a song's lyrics (LRC, plain text or none) and the name of its language -> lines to place, and a language code."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from autosing.text.lrc import LrcLine, parse_lrc
-from autosing.text.normalize import has_own_script, languages_of, lines_of, without_held_marks, words_of
+from autosing.text.cleaning.clean import clean
+from autosing.text.cleaning.line import FileLine, Kind
+from autosing.text.normalize import has_own_script, languages_of, main_script, without_held_marks, words_of
 from processing.alignment.place import SungLine
 
 LRC, PLAIN, TRANSCRIBED = "lrc", "plain", "transcribed"
 
 
-def read_lyrics(lrc_lyrics: str | None, raw_lyrics: str | None) -> tuple[list[SungLine], str]:
-    """(lines that hold words, lrc or plain). No lines if there are no lyrics: null, blank, headings only.
+@dataclass(frozen=True)
+class Reading:
+    """The lines of a file, each with its kind."""
 
-    An LRC without any stamp counts as plain text; raw lyrics are preferred to it.
+    lines: tuple[FileLine, ...]
+
+    @property
+    def sung(self) -> list[SungLine]:
+        """The lines that are sung in their turn."""
+        return [to_place(line) for line in self.lines if line.is_sung]
+
+    def numbers(self, kind: Kind) -> list[int]:
+        """The numbers of the lines of a kind."""
+        return [number for number, line in enumerate(self.lines) if line.kind == kind]
+
+    @property
+    def script(self) -> str | None:
+        return main_script(" ".join(line.text for line in self.lines if line.is_sung))
+
+
+def read_lyrics(
+    lrc_lyrics: str | None, raw_lyrics: str | None, known: Sequence[str] = (), language: str | None = None
+) -> tuple[list[Reading], str]:
+    """(readings of the file, the likeliest first, lrc or plain). None if nothing in it is sung.
+
+    An LRC without any stamp counts as plain text; raw lyrics are preferred to it. `known`: title and artist.
     """
-    lrc = parse_lrc(lrc_lyrics or "")
-    stamped = [line for line in map(_from_lrc, lrc.lines) if line.words]
-    if any(line.start_s is not None for line in stamped):
-        return stamped, LRC
-    plain = [SungLine(_sung(text), tuple(words_of(text))) for text in lines_of(raw_lyrics or "")]
-    return [line for line in plain if line.words] or stamped, PLAIN
+    lrc = clean(lrc_lyrics or "", known, language)
+    plain = clean(raw_lyrics or "", known, language)
+    found, source = (lrc, LRC) if lrc.stamped else (plain, PLAIN)
+    if not lrc.stamped and not any(line.is_sung for line in plain.lines):
+        found = lrc
+    readings = [Reading(lines) for lines in found.readings]
+    return [reading for reading in readings if reading.sung], source
+
+
+def transcribed(lines: Sequence[SungLine]) -> Reading:
+    """Lines that were heard."""
+    return Reading(tuple(FileLine(line.text, start_s=line.start_s) for line in lines))
 
 
 def known_language(name: str | None) -> str | None:
@@ -49,7 +79,7 @@ def _sung(text: str) -> str:
     return text if plain == text else " ".join(plain.split())
 
 
-def _from_lrc(line: LrcLine) -> SungLine:
+def to_place(line: FileLine) -> SungLine:
     """Stamps of symbols (`♪`) are ignored. If most stamps do not match the line's words, none of them is used."""
     words = tuple(words_of(line.text))
     starts: list[float | None] = [None] * len(words)

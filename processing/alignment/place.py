@@ -86,6 +86,16 @@ def place_stamped(
     return free, offset
 
 
+def place_near(
+    scores: Scores, line: SungLine, from_s: float, to_s: float, costs: Costs, rate_hz: int, offset: LrcOffset
+) -> PlacedLine:
+    """One line alone, near its stamp; without a stamp between two times."""
+    (wanted,) = _bounded([line], offset, rate_hz)
+    if line.start_s is None:
+        wanted = LineToPlace(line.words, earliest=max(0, round(from_s * rate_hz)), end=max(1, round(to_s * rate_hz)))
+    return _place(scores, [wanted], costs, rate_hz)[0][0]
+
+
 def _place(scores: Scores, lines: Sequence[LineToPlace], costs: Costs, rate_hz: int) -> tuple[list[PlacedLine], float]:
     lyrics = build_chain(lines, costs, len(scores.class_TC))
     path_T, score = best_path(scores.class_TC, scores.start_T, lyrics.chain)

@@ -14,10 +14,11 @@ from autosing.clock import in_model
 from autosing.config import Config
 from autosing.device import device_of
 from autosing.ids import seed_of
-from autosing.schemas.tables import Line, Lyrics, Word
+from autosing.schemas.tables import Lyrics
 from autosing.stage import Rejected, Stage
-from autosing.text.normalize import main_script, written_in
+from autosing.text.normalize import written_in
 from autosing.timebase import LETTER_RATE_HZ
+from processing.alignment.backing import place_backing
 from processing.alignment.chain import Costs
 from processing.alignment.emissions import (
     QUIET,
@@ -28,9 +29,19 @@ from processing.alignment.emissions import (
     class_scores,
     start_scores,
 )
-from processing.alignment.guess import fill_gaps
-from processing.alignment.lyrics import LRC, PLAIN, TRANSCRIBED, known_language, likely_language, read_lyrics
-from processing.alignment.place import Scores, SungLine, place_plain, place_stamped
+from processing.alignment.lines import Timing, backing_lines, lead_spans, table_lines
+from processing.alignment.lyrics import (
+    LRC,
+    PLAIN,
+    TRANSCRIBED,
+    Reading,
+    known_language,
+    likely_language,
+    read_lyrics,
+    transcribed,
+)
+from processing.alignment.offset import estimate_offset
+from processing.alignment.place import Scores, place_plain, place_stamped
 from processing.alignment.transcribe import transcribe
 
 
@@ -77,13 +88,15 @@ class SongToAlign:
     lrc_lyrics: str | None
     raw_lyrics: str | None
     language: str | None
+    title: str | None = None
+    artist: str | None = None
 
 
 class Align(Stage[SongToAlign, Lyrics]):
     """Finds the best path through the letters of the lyrics, given how likely each letter is at each time."""
 
     name = "align"
-    version = 5
+    version = 6
     reads = ("separate", "index")
     takes = SongToAlign
     gives = Lyrics
@@ -102,17 +115,19 @@ class Align(Stage[SongToAlign, Lyrics]):
         self.emit = EmissionModel(self.config.head, device_of(self.config.device))
 
     def apply(self, row: SongToAlign) -> Lyrics | Rejected:
-        lines, source = read_lyrics(row.lrc_lyrics, row.raw_lyrics)
-        script = main_script(" ".join(line.text for line in lines))
         language = known_language(row.language)
-        if language and script and not written_in(language, script):
-            found = f"lyrics in {script.title()} letters; need lyrics as {language} is written, or another language"
-            return Rejected(row.id, "other_alphabet", found)
+        readings, source = read_lyrics(row.lrc_lyrics, row.raw_lyrics, [row.title or "", row.artist or ""], language)
+        written = [reading for reading in readings if _may_be(reading, language)]
+        if readings and not written:
+            found = f"lyrics in {str(readings[0].script).title()} letters"
+            return Rejected(
+                row.id, "other_alphabet", f"{found}; need lyrics as {language} is written, or another language"
+            )
         with AudioReader(row.vocals, f"vocals of {row.id}") as vocals:
             if all(np.abs(block_CS).max(initial=0.0) < QUIET for block_CS in vocals.mono_blocks(SAMPLE_RATE_HZ)):
                 return Rejected(row.id, "no_voice", f"{vocals.read_s:.1f} s of vocals, all below -60 dBFS")
         emissions = self._emissions(row)
-        if not lines:
+        if not written:
             if not self.config.transcribe:
                 return Rejected(row.id, "no_lyrics", "no line with words in lrc_lyrics and raw_lyrics")
             voice_S = decode_mono(row.vocals, f"vocals of {row.id}", SAMPLE_RATE_HZ)[0].samples_CS[0]
@@ -121,8 +136,8 @@ class Align(Stage[SongToAlign, Lyrics]):
             source = TRANSCRIBED
             if not lines:
                 return Rejected(row.id, "no_words", f"no word recognised in {emissions.duration_s:.1f} s of voice")
-        language = language or likely_language(emissions.languages, script)
-        return self._placed(row.id, source, language, lines, emissions)
+            written = [transcribed(lines)]
+        return self._placed(row.id, source, language, written, emissions)
 
     def _emissions(self, row: SongToAlign) -> Emissions:
         with ExitStack() as files:
@@ -133,7 +148,9 @@ class Align(Stage[SongToAlign, Lyrics]):
                 voice = mixed(voice, music.mono_blocks(SAMPLE_RATE_HZ), self.config.instrumental_share)
             return self.emit(voice)
 
-    def _placed(self, song: str, source: str, language: str, lines: list[SungLine], emissions: Emissions) -> Lyrics:
+    def _placed(
+        self, song: str, source: str, language: str | None, readings: list[Reading], emissions: Emissions
+    ) -> Lyrics:
         config = self.config
         scoring = Scoring(
             config.prior_weight, config.mishearing, config.held_weight, config.pause_cost, config.between_cost
@@ -141,21 +158,30 @@ class Align(Stage[SongToAlign, Lyrics]):
         class_TC = class_scores(emissions.letter_TL, self.emit.log_prior_L, scoring)
         scores = Scores(class_TC, start_scores(emissions.start_T, config.start_weight))
         costs = Costs(config.silent_letter_cost, config.absent_line_cost)
-        offset_s = ratio = None
+        reading = self._heard(readings, scores, costs)
+        offset = None
         if source == PLAIN:
-            placed, _ = place_plain(scores, lines, costs, LETTER_RATE_HZ)
+            lead, _ = place_plain(scores, reading.sung, costs, LETTER_RATE_HZ)
         else:
-            placed, offset = place_stamped(scores, lines, costs, LETTER_RATE_HZ)
-            if source == LRC:
-                offset_s, ratio = offset.offset_s + config.onset_shift_s, offset.inlier_ratio
-        spans = fill_gaps(placed, lines, offset_s or 0.0, config.onset_shift_s, emissions.duration_s)
-        out_lines, out_words = [], []
-        for number, (line, found, words) in enumerate(zip(lines, placed, spans, strict=True)):
-            score = round(found.score, 4)
-            fits = found.words is not None and score >= config.min_line_score
-            out_lines.append(Line(line.text, words[0].start_s, words[-1].end_s, score, fits))
-            out_words += [
-                Word(text, word.start_s, word.end_s, round(word.score, 4), number)
-                for text, word in zip(line.words, words, strict=True)
-            ]
-        return Lyrics(song, source, language, out_lines, out_words, offset_s, ratio)
+            lead, offset = place_stamped(scores, reading.sung, costs, LETTER_RATE_HZ)
+        language = language or likely_language(emissions.languages, reading.script)
+        shown = offset if source == LRC else None
+        timing = Timing(
+            shown.offset_s if shown else 0.0, config.onset_shift_s, emissions.duration_s, config.min_line_score
+        )
+        beside = backing_lines(reading, lead_spans(reading, lead, timing))
+        backing = place_backing(scores, beside, costs, LETTER_RATE_HZ, offset or estimate_offset([], []))
+        lines, words = table_lines(reading, lead, list(zip(beside, backing, strict=True)), timing)
+        offset_s = None if shown is None else shown.offset_s + config.onset_shift_s
+        return Lyrics(song, source, language, lines, words, offset_s, None if shown is None else shown.inlier_ratio)
+
+    def _heard(self, readings: list[Reading], scores: Scores, costs: Costs) -> Reading:
+        """The reading whose lines are heard: that with the best path through the song."""
+        if len(readings) == 1:
+            return readings[0]
+        return max(readings, key=lambda reading: place_plain(scores, reading.sung, costs, LETTER_RATE_HZ)[1])
+
+
+def _may_be(reading: Reading, language: str | None) -> bool:
+    script = reading.script
+    return language is None or script is None or written_in(language, script)

@@ -13,7 +13,7 @@ from autosing.audio.io import Audio, AudioReader, encode
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.ids import clip_id
-from autosing.schemas.tables import Clip, Line, Word
+from autosing.schemas.tables import Clip, Line, LyricLine, Word
 from autosing.score.cut import cut
 from autosing.score.score import Score
 from autosing.stage import Rejected, Stage
@@ -55,7 +55,7 @@ class Aligned:
 
     id: str
     language: str | None
-    lines: list[Line] | None
+    lines: list[LyricLine] | None
     words: list[Word] | None
     vocals: Stem
     instrumental: Stem | None
@@ -86,8 +86,8 @@ class Segment(Stage[Aligned, Clip]):
         if sung_s < config.min_singing_s:
             found = f"{sung_s:.2f} s of singing in {duration_s:.1f} s, need {config.min_singing_s:g} s"
             return Rejected(row.id, "no_singing", found)
-        lines = row.lines or []
-        words = [word for word in row.words or [] if lines[word.line].fits]
+        lines, lyrics = lead(row.lines or [], row.words or [])
+        words = [word for word in lyrics if lines[word.line].fits]
         # A separator removes parts of some voices (bass: a quarter of the frames). A word that fits proves singing.
         sung_T = sung_T | covered(_spans(words), len(sung_T))
         times_ms, cost_ms = cut_times(
@@ -114,7 +114,8 @@ class Segment(Stage[Aligned, Clip]):
                 start_s, end_s = float(times_ms[i] / 1000), float(times_ms[j] / 1000)
                 fraction = float((sung_ms[j] - sung_ms[i]) / (times_ms[j] - times_ms[i]))
                 vocals, rest = (self._cut(stem, start_s, end_s, scratch) for stem in (voice, music))
-                clips.append(_clip(row, vocals, rest, start_s, end_s, fraction, score))
+                here = rebase(lines, lyrics, start_s, end_s)
+                clips.append(_clip(row, vocals, rest, start_s, end_s, fraction, score, *here))
         return clips
 
     def _sung(self, row: Aligned) -> tuple[np.ndarray, float]:
@@ -143,9 +144,10 @@ def _clip(
     end_s: float,
     fraction: float,
     score: Score | None,
+    lines: list[Line],
+    words: list[Word],
 ) -> Clip:
     assert vocals is not None, row.id
-    lines, words = rebase(row.lines or [], row.words or [], start_s, end_s)
     return Clip(
         id=clip_id(row.id, start_s),
         song=row.id,
@@ -188,6 +190,16 @@ class _Cutter:
         self._tape.pass_over(first - self._at)
         self._at = first
         return Audio(self._tape.look(count), rate)
+
+
+def lead(lines: list[LyricLine], words: list[Word]) -> tuple[list[Line], list[Word]]:
+    """The lines that are sung in their turn, and their words; what nobody sings, or sings beside them, is left out."""
+    numbers = [number for number, line in enumerate(lines) if line.kind == "sung"]
+    place = {number: k for k, number in enumerate(numbers)}
+    sung = [
+        Line(line.text, line.start_s, line.end_s, line.score, line.fits) for line in map(lines.__getitem__, numbers)
+    ]
+    return sung, [replace(word, line=place[word.line]) for word in words if word.line in place]
 
 
 def rebase(lines: list[Line], words: list[Word], start_s: float, end_s: float) -> tuple[list[Line], list[Word]]:

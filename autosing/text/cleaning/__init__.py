@@ -1,0 +1,1 @@
+"""A lyrics file -> its lines, each sung or not, and why."""
