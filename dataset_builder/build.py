@@ -145,7 +145,7 @@ def _write(
     code_records: dict[str, Any] = {field: codes[name] for name, field in CODES_FIELDS.items() if name in codes}
     return DatasetIndex(
         fingerprint=edition.fingerprint, members=tuple(groups), features=features, **code_records, splits=splits,
-        rows_in=plan.rows_in, dropped=plan.dropped,
+        apart=config.apart, rows_in=plan.rows_in, dropped=plan.dropped,
     )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ def card_text(corpus: Place, index: DatasetIndex, clips: pl.DataFrame, made_from
         f"# Dataset {index.fingerprint}",
         f"{index.rows} clips, {total_s / 3600:.3f} h, members {', '.join(index.members)}.",
         "## Splits",
-        "No song and no singer is in two splits.",
+        "No song and no singer is in two splits." if index.apart == "singers" else "No song is in two splits.",
         *_table(
             ("split", "clips", "hours", "songs", "singers", "shards"),
             [

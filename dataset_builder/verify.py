@@ -2,7 +2,7 @@
 
 Checked: digests and sizes of shards, tars that are plain (autosing.storage.tars), their offsets, counts, unique ids,
 members, their types, shapes, lengths and codes as the index declares them (MemberRecord), words within the clip, and
-that no song and no singer is in two splits.
+that no song and, unless the index says otherwise, no singer is in two splits.
 """
 
 import hashlib
@@ -48,6 +48,7 @@ class _Found:
 
     def __init__(self, dataset: Place, index: DatasetIndex) -> None:
         self._dataset, self._promised, self._audio = dataset, index.promised(), "audio" in index.members
+        self._singers_apart = index.apart == "singers"
         self._seen: dict[str, str] = {}
         self._owner: dict[tuple[str, str], str] = {}
         self.broken: dict[str, None] = {}
@@ -71,7 +72,8 @@ class _Found:
                     self.add(f"{shard.path}: {sample.id}: {text}")
                 if self._seen.setdefault(sample.id, shard.path) != shard.path:
                     self.add(f"{shard.path}: {sample.id} is also in {self._seen[sample.id]}")
-                for kind, name in (("song", sample.meta.song), ("singer", sample.meta.singer)):
+                singer = sample.meta.singer if self._singers_apart else None
+                for kind, name in (("song", sample.meta.song), ("singer", singer)):
                     if name is not None and self._owner.setdefault((kind, name), split) != split:
                         self.add(f"{kind} {name} is in {self._owner[kind, name]} and in {split}")
             path = self._dataset / shard.path

@@ -191,6 +191,7 @@ def test_songs_alone_may_be_held_apart(tmp_path):
     splits = DatasetIndex.load(tmp_path / "d").splits
     assert (splits["train"].songs, splits["valid"].songs) == (9, 3)
     assert splits["train"].singers + splits["valid"].singers > 6, "a singer in both"
+    assert sum(row["clips"] for row in verify(tmp_path / "d")) == 35
 
 
 def test_bad_corpora_are_refused_by_name(corpus, tmp_path):

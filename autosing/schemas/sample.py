@@ -267,6 +267,8 @@ class DatasetIndex(Config):
     codec: CodecRecord | None = None
     semantic: SemanticRecord | None = None
     splits: dict[str, SplitRecord] = Field(default_factory=dict)
+    apart: Literal["singers", "songs"] = "singers"
+    """What no two splits share: singers and songs, or songs alone."""
     rows_in: int = 0
     dropped: dict[str, int] = Field(default_factory=dict)
     """Reason -> number of clips of the corpus that are in no split. rows_in = rows of all splits + these."""
