@@ -57,6 +57,63 @@ class IncrementalDecoder:
         return self.decoder.norm(x_BD)
 
 
+class FixedDecoder:
+    """The same for one place a call, with shapes and memory that stay: a call can be captured as a CUDA graph and be
+    replayed. All of the cache is read at each step, so early steps cost as much as the last one."""
+
+    def __init__(self, decoder: Decoder, text: Memory, music: Memory, positions_T: Tensor, clips: int) -> None:
+        text, music = text.without_mask(), music.without_mask()
+        own, across = decoder.rotations(positions_T[None], text)
+        self._norm, self._keys = decoder.norm, decoder.cross_keys(text, music)
+        self._own, self._across = own, across
+        self._layers = [_Layer.of(block) for block in decoder.blocks]  # type: ignore[arg-type]
+        self.place_1 = torch.zeros(1, dtype=torch.long, device=positions_T.device)
+        """Which place the next call is; a call moves it on. Zero it to begin anew."""
+        self._place_T = torch.arange(len(positions_T), device=positions_T.device)
+        like, key_heads, width = decoder.norm.weight, decoder.key_heads, decoder.head_width
+        self._caches = [
+            _FixedCache(like.new_zeros(2, clips, key_heads, len(positions_T), width), self.place_1)
+            for _ in self._layers
+        ]
+
+    def __call__(self, x_BD: Tensor) -> Tensor:
+        """The input at the next place -> x_BD, the decoder's output there."""
+        own, across = (turn.index_select(1, self.place_1)[:, 0] for turn in (self._own, self._across))
+        past_111S = torch.zeros_like(self._place_T, dtype=x_BD.dtype)
+        past_111S = past_111S.masked_fill(self._place_T > self.place_1, float("-inf"))[None, None, None]
+        for layer, keys, cache in zip(self._layers, self._keys, self._caches, strict=True):
+            x_BD = layer.step(x_BD, own, across, keys, cache, past_111S)
+        self.place_1 += 1
+        answer: Tensor = self._norm(x_BD)
+        return answer
+
+    @property
+    def read_bytes(self) -> int:
+        """What a call must read of weights, of the conditions and of the past."""
+        tensors: list[Tensor] = []
+        for layer in self._layers:
+            for held in layer:
+                tensors += held if isinstance(held, tuple) else [held] if isinstance(held, Tensor) else []
+        for keys in self._keys:
+            tensors += [keys.text_k_BKSW, keys.text_v_BKSW, keys.music_k_BKSW, keys.music_v_BKSW]
+        tensors += [cache.kv_2BKSW for cache in self._caches]
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+class _FixedCache(NamedTuple):
+    """Keys and values of one layer at all places; those not yet reached are zeros, which a bias must hide."""
+
+    kv_2BKSW: Tensor
+    place_1: Tensor
+
+    def append(self, k_BK1W: Tensor, v_BK1W: Tensor) -> tuple[Tensor, Tensor]:
+        """Put the newest place in; -> all keys and values."""
+        keys, values = self.kv_2BKSW.unbind(0)
+        keys.index_copy_(2, self.place_1, k_BK1W)
+        values.index_copy_(2, self.place_1, v_BK1W)
+        return keys, values
+
+
 _LONE_WIDTH = 512
 """Up to this width a second CPU thread makes a step less than a tenth faster, for twice the CPU time."""
 
@@ -100,8 +157,16 @@ class _Layer(NamedTuple):
             norms[0], qkv, outs[0], norms[1], query_gate, outs[1], norms[2], up, outs[2],
         )  # fmt: skip
 
-    def step(self, x_BD: Tensor, own: Tensor, across: Tensor, keys: CrossKeys, cache: LayerCache) -> Tensor:
-        """As DecoderBlock.forward, for the one newest place."""
+    def step(
+        self,
+        x_BD: Tensor,
+        own: Tensor,
+        across: Tensor,
+        keys: CrossKeys,
+        cache: "LayerCache | _FixedCache",
+        past_111S: Tensor | None = None,
+    ) -> Tensor:
+        """As DecoderBlock.forward, for the one newest place. `past`: a bias that hides what the cache holds beyond."""
         B, D = x_BD.shape
         heads, key_heads, scale, shape = self.heads, self.key_heads, self.scale, (D,)
         qkv_BP = torch.addmm(self.qkv[0], F.layer_norm(x_BD, shape, *self.attention_norm), self.qkv[1])
@@ -111,7 +176,7 @@ class _Layer(NamedTuple):
         k_BKSW, v_BKSW = cache.append(k_BKW.unsqueeze(2), v_BKW.unsqueeze(2))
         # The heads of a group take the place of queries, so that each key is read once for all of them.
         groups = (B, key_heads, heads // key_heads, -1)
-        past_BKGW = F.scaled_dot_product_attention(q_BHW.reshape(groups), k_BKSW, v_BKSW, scale=scale)
+        past_BKGW = F.scaled_dot_product_attention(q_BHW.reshape(groups), k_BKSW, v_BKSW, past_111S, scale=scale)
         x_BD = torch.addmm(x_BD, past_BKGW.reshape(B, D), self.attention_out)
 
         both_BP = torch.addmm(self.query_gate[0], F.layer_norm(x_BD, shape, *self.cross_norm), self.query_gate[1])
