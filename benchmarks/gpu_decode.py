@@ -75,7 +75,8 @@ def decoding(
     return {
         "size": size, "candidates": candidates, "steps": steps.count, "captured": device == "cuda",
         "eager_s_per_step": (eager_s - encode_s) / steps.count, "graph_s_per_step": step_s, "capture_s": capture_s,
-        "real_time_factor": fixed_s / seconds, "captured_is_uncaptured": all(np.array_equal(a, b) for a, b in zip(alone, found, strict=True)),
+        "real_time_factor": fixed_s / seconds,
+        "captured_is_uncaptured": all(np.array_equal(a, b) for a, b in zip(alone, found, strict=True)),
         "library_is_fixed": bool(same.all()), "share_as_library": float(same.mean()),
         "read_mb_per_step": steps.decoder.read_bytes / 1e6, "read_gb_per_s": steps.decoder.read_bytes / step_s / 1e9,
     }  # fmt: skip

@@ -62,18 +62,8 @@ def test_steps_of_fixed_shapes_draw_the_codes_that_the_library_draws(gpu, scale)
     assert len(np.unique(found[-1])) > 20, "codes that differ"
 
 
-def test_the_report_has_every_part_and_says_what_was_left_out(gpu, monkeypatch, capsys, tmp_path):
-    words = [
-        "--device",
-        "cpu",
-        "--tiny",
-        "--backend",
-        "eager",
-        "--tasks",
-        "t2s,svc_flow",
-        "--out",
-        tmp_path / "gpu.json",
-    ]
+def test_the_report_has_every_part(gpu, monkeypatch, capsys, tmp_path):
+    words = ["--device", "cpu", "--tiny", "--no-compile", "--tasks", "svc_flow", "--out", tmp_path / "gpu.json"]
     monkeypatch.setattr(sys, "argv", ["gpu", *map(str, words)])
     gpu.main()
     report = json.loads(capsys.readouterr().out)
@@ -82,20 +72,22 @@ def test_the_report_has_every_part_and_says_what_was_left_out(gpu, monkeypatch, 
         found = report["decode"][kind]
         assert found["captured_is_uncaptured"] and found["share_as_library"] > 0.3 and not found["captured"]
         assert found["eager_s_per_step"] > 0 and 0 < found["of_bandwidth"] < 1
-    for found in report["train"].values():
-        assert found["tflop_per_step"] > 0 and found["compiled_layers"] > 0
-        assert found["eager"]["of_measured"] > 0 and found["compiled"]["step_s"] > 0 and "mfu" not in found["eager"]
+    found = report["train"]["svc_flow"]
+    assert found["tflop_per_step"] > 0 and found["eager"]["of_measured"] > 0
+    assert "mfu" not in found["eager"] and "compiled" not in found
     assert report["convert"]["rtf"] > report["convert"]["rtf_of_model"] > 0
     assert all(found["audio_hours_per_hour"] > 0 for found in report["features"].values())
     assert set(report["features"]) == {"separate", "pitch", "singer", "content", "acoustic"}
 
 
-def test_a_step_costs_the_flops_of_its_batch(gpu):
+def test_a_step_costs_the_flops_of_its_batch_and_may_be_compiled(gpu):
     train = importlib.import_module("gpu_train")
     case = train.TINY["t2s"]
     one, two = (
-        train.training("t2s", train.Case(case.settings, batch, case.clip_s), "cpu", 0.0, None) for batch in (2, 4)
+        train.training("t2s", train.Case(case.settings, batch, case.clip_s), "cpu", 0.0, backend)
+        for batch, backend in ((1, "eager"), (2, None))
     )
+    assert one["compiled_layers"] == 4 and one["compiled"]["step_s"] > 0 and "compiled" not in two
     assert two["tflop_per_step"] == pytest.approx(2 * one["tflop_per_step"], rel=0.2)
 
 
