@@ -13,6 +13,7 @@ from autosing.checkpoint import save_model
 from autosing.models.acoustic import new_space
 from autosing.models.visinger import Visinger, VisingerConfig, flow_config
 from autosing.songs import make_songs
+from inference.evaluate import clips
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks" / "quality"
 
@@ -35,7 +36,7 @@ def made(tmp_path_factory) -> Path:
 def test_the_report_has_all_figures_and_its_controls_behave(made, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     benchmark = importlib.import_module("render")
-    monkeypatch.setattr("listener.hear", lambda audio_S, sample_rate_hz, language: "la")
+    monkeypatch.setattr("autosing.metrics.recognition.hear", lambda *_: "la")
     words = [made / "run", "--songs", made / "songs", "--clips", "1"]
     monkeypatch.setattr(sys, "argv", ["render", *map(str, words)])
     benchmark.main()
@@ -52,7 +53,7 @@ def test_the_report_has_all_figures_and_its_controls_behave(made, monkeypatch, c
 
 def test_the_spoken_line_is_laid_over_the_words_of_the_song(made, monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    render, clips = importlib.import_module("render"), importlib.import_module("clips")
+    render = importlib.import_module("render")
     clip = clips.made_clips(made / "songs", 15.0)[0]
     lines = render.Lines.of(clip, made / "songs")
     inside = [line for line in lines.truth.lines if line.start_s < clip.start_s + clip.duration_s]

@@ -23,12 +23,14 @@ from autosing.models.acoustic import MelConfig, new_space
 from autosing.models.content import EncoderConfig, parts_of
 from autosing.models.speaker import load_speaker_encoder
 from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
+from autosing.models.visinger import Visinger, VisingerConfig, flow_config
 from autosing.songs import SINGERS, tiny_song
 from autosing.songs.truth import save_truth
 from inference.evaluate.clips import clips_of, made_clips
 from inference.evaluate.systems import check_given, common_rate
 from support.datasets import make_dataset
 from tests.test_content import whisper_file
+from tests.test_svc_vits import made as made_vits
 
 RATE_HZ = 24_000
 
@@ -146,6 +148,35 @@ def test_the_page_names_models_and_clips_the_worst_first(made, run, tmp_path):
     assert all(f">{name}</td>" in page for name in ("run", "theirs", *names))
 
 
+def test_runs_of_every_family_stand_in_one_page(made, run, tmp_path):
+    parts = parts_of([EncoderConfig(name="whisper-own", layer=2)], {"whisper-own": str(made / "whisper.pt")})
+    vits = made_vits(content=[part.dump() for part in parts], generator="source_filter")
+    save_model(tmp_path / "vits", "svc_vits", vits.config.dump(), vits.state_dict())
+    flow = flow_config(new_space("codec_latent"), 16, {"width": 16, "hidden": 16, "encoder_blocks": 1, "blocks": 1})
+    config = VisingerConfig.build({
+        "flow": flow.dump(), "content": 16, "sign_blocks": 1, "frame_blocks": 1,
+        "curves": {"width": 16, "blocks": 1, "small_width": 8},
+    })  # fmt: skip
+    save_model(tmp_path / "score", "visinger", config.dump(), Visinger(config).state_dict())
+    models = [word for path in (made / "run", tmp_path / "vits", tmp_path / "score") for word in ("--model", path)]
+    said = run(*models, "--clips", 2, "--no-words", code=2)
+    assert "vits: sings at 32000 Hz, run at 24000 Hz" in said and "--rate 24000" in said
+    facts = run(*models, "--clips", 2, "--no-words", "--rate", 24_000, "--shown", 1)
+    assert list(facts["systems"])[4:] == ["run", "vits", "score"]
+    for name in ("run", "vits", "score"):
+        found = facts["systems"][name]
+        assert {"voicing_error", "mel_distance_db", "lsd_db", "cosine_to_target", "rtf"} <= set(found), name
+        assert found["rtf"]["mean"] > 0 and found["clips"] == 2
+    assert "takes a score" in run("--model", tmp_path / "score", data=recordings(tmp_path), code=2)
+
+
+def recordings(folder: Path) -> Path:
+    for name in ("a", "b"):
+        (folder / "real" / name).mkdir(parents=True)
+        save(Audio(np.ones((1, 3 * RATE_HZ), np.float32) / 9, RATE_HZ), folder / "real" / name / "c.wav")
+    return folder / "real"
+
+
 def test_as_another_singer_the_target_is_another_and_there_is_no_truth_to_compare_with(made, run):
     facts = run("--model", made / "run", "--clips", 2, "--target", "other", "--no-words", "--shown", 0)
     assert all(clip["target"] != clip["singer"] for clip in facts["clips"])
@@ -193,7 +224,7 @@ def test_a_model_is_given_what_it_takes_or_the_clip_is_refused(made):
     check_given("visinger", Stands("score", RATE_HZ), [clip])
     with pytest.raises(InputError, match="takes speech, clip song0 has none"):
         check_given("sts", Stands("speech", RATE_HZ), [clip])
-    with pytest.raises(InputError, match="takes a score, clip song0 has none"):
+    with pytest.raises(InputError, match="takes a score, clip song0 has none with words"):
         check_given("visinger", Stands("score", RATE_HZ), [replace(clip, read_score=None)])
 
 
@@ -231,7 +262,7 @@ def test_bad_input_is_one_clear_line(made, run, tmp_path):
     save_model(tmp_path / "mel", "svc_flow", config.dump(), SvcFlow(config).state_dict())
     assert "no vocoder is given" in run("--model", tmp_path / "mel", code=2)
     save_model(tmp_path / "t2s", "t2s", {}, {})
-    assert "found a t2s model, need svc_flow" in run("--model", tmp_path / "t2s", code=2)
+    assert "found a t2s model, need svc_flow or svc_vits or visinger" in run("--model", tmp_path / "t2s", code=2)
     (tmp_path / "page.html").write_text("mine")
     assert "did not write it" in run(*model, code=2)
     assert (tmp_path / "page.html").read_text() == "mine"

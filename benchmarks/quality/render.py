@@ -1,7 +1,7 @@
 """A run of visinger and made songs that it has not learnt -> how well it sings their scores, as JSON on stdout.
 
 python benchmarks/quality/render.py RUN --songs MADE --voices MADE ... [more]
-    more: [--clips 24] [--seconds 15] [--set key=value ...] [--no-words] [--keep FILE] [--sounds FOLDER]
+    more: [--clips 24] [--seconds 15] [--set key=value ...] [--no-words] [--keep FOLDER] [--sounds FOLDER]
 
 MADE is what `autosing songs` writes. The first whole lines of each song are rendered from their score, as `autosing
 render` does it, with --set its options. Who sings is the song's own singer: by name where the run knows it, else
@@ -31,14 +31,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from clips import RATE_HZ, Cast, Clip, made_clips, spread
-from controls import WorldVoice
-from converted import Judge, Scores, summary
-from listener import Listener
 
 from autosing.audio.io import Audio, decode, save
 from autosing.config import load_config
+from autosing.metrics.controls import WorldVoice
+from autosing.metrics.kept import Kept
+from autosing.metrics.meter import Meter
 from autosing.metrics.pitch import pitch_errors
+from autosing.metrics.scores import Scores, summary
 from autosing.models.singers import singers_of_run
 from autosing.models.visinger import VisingerVoice
 from autosing.score.change import without_times
@@ -49,6 +49,9 @@ from autosing.score.score import Score
 from autosing.songs import F0_RATE_HZ, SongTruth, load_truth
 from autosing.songs.onsets import vowel_starts
 from autosing.timebase import PITCH_RATE_HZ
+from inference.evaluate.cast import Cast
+from inference.evaluate.clips import RATE_HZ, Clip, made_clips, spread
+from inference.evaluate.judge import Judge
 from inference.render import RenderConfig, chosen
 from inference.voice.engine import render
 from inference.voice.load import load_score_voice
@@ -81,8 +84,10 @@ def main() -> None:
         work = given.sounds or Path(stack.enter_context(TemporaryDirectory(prefix="autosing-")))
         clips = made_clips(given.songs, given.seconds)
         more = [clip for folder in given.voices for clip in made_clips(folder, given.seconds)]
-        cast = Cast([*more, *clips], work / "voices")
-        judge = Judge(cast, None if given.no_words else Listener(given.keep))
+        meter = Meter(Kept(given.keep), RATE_HZ)
+        cast = Cast([*more, *clips], meter)
+        cast.check_all_known()
+        judge = Judge(cast, meter, words=not given.no_words)
         found: dict[str, list[tuple[Scores, np.ndarray, float | None]]] = {}
         for clip in spread(clips, given.clips):
             lines = Lines.of(clip, given.songs)

@@ -30,8 +30,9 @@ from inference.evaluate.cast import Cast, assigned
 from inference.evaluate.clips import RATE_HZ, Clip, check_clip_rates, chosen, clips_of
 from inference.evaluate.judge import Judge
 from inference.evaluate.page import Exhibit, page_of
-from inference.evaluate.systems import FromFiles, Made, System, check_given, common_rate, load_system
+from inference.evaluate.systems import FromFiles, HowToSing, Made, System, check_given, common_rate, load_system
 from inference.files import check_inputs, check_owned, check_writable, writing
+from inference.render import RenderConfig
 from inference.voice.convert import ConvertConfig
 from inference.voice.singers import Voice
 
@@ -64,6 +65,8 @@ class EvaluateConfig(Config):
     again."""
     convert: ConvertConfig = ConvertConfig(keep_features=False)
     """How conversion models sing. Without keep_features RTF counts reading the source, too."""
+    render: RenderConfig = RenderConfig()
+    """How models of scores sing."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,8 @@ def evaluate(request: EvaluateRequest) -> dict[str, Any]:
     files = checked_files(request)
     with ExitStack() as stack:
         work = Path(stack.enter_context(TemporaryDirectory(prefix="autosing-")))
-        runs = {name: load_system(run, config.convert, work) for name, run in named(request.models).items()}
+        how = HowToSing(config.convert, config.render)
+        runs = {name: load_system(run, how, work) for name, run in named(request.models).items()}
         found = clips_of(request.data, work / "clips", config.seconds, config.language, config.split, config.seed)
         rate_hz = common_rate(runs, config.rate_hz, RATE_HZ)
         pool = [replace(clip, rate_hz=rate_hz) for clip in found]

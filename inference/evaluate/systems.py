@@ -15,14 +15,15 @@ from autosing.audio.io import Audio, decode, save
 from autosing.checkpoint import describe_model
 from autosing.device import device_here
 from autosing.errors import InputError
-from autosing.models.svc_flow import SvcFlowVoice, load_svc_flow
-from autosing.models.vocoder import load_vocoder
 from autosing.pretrained.cache import home
 from inference.evaluate.clips import Clip
+from inference.render import RenderConfig, chosen
 from inference.voice.convert import ConvertConfig, in_key
 from inference.voice.engine import Song, render
 from inference.voice.features import Reader
+from inference.voice.load import LOADERS, SCORE_LOADERS, check_sampling, load_score_voice, load_voice
 from inference.voice.retrieval import Retrieval
+from inference.voice.score_song import song_of
 from inference.voice.singers import AUDIO_ENDINGS, Voice
 
 Takes = Literal["source", "score", "speech"]
@@ -67,12 +68,9 @@ class FromSource:
     def __init__(self, run: Path, config: ConvertConfig, work: Path) -> None:
         """`work`: a folder for what is needed on the way. Raises InputError where the run is none of these, or cannot
         sound."""
-        describe_model(run, "svc_flow")
         device = device_here(config.device)
-        self.model: SvcFlowVoice = load_svc_flow(
-            run, device, load_vocoder(config.vocoder, device) if config.vocoder else None
-        )
-        self.model.space.check_sounds("by --set convert.vocoder=RUN")
+        self.model = load_voice(run, device, config.vocoder)
+        check_sampling(run, self.model, config.engine.sampling)
         self._config, self._work = config, work
         kept = home() / "features" if config.keep_features else None
         self._reader = Reader(self.model.content, config.content_files, "fcpe", device, kept)
@@ -82,7 +80,7 @@ class FromSource:
 
     @property
     def sample_rate_hz(self) -> int:
-        return self.model.space.spec.sample_rate_hz
+        return self.model.spec.sample_rate_hz
 
     def song(self, clip: Clip, voice: Voice, as_it_is: bool = False) -> Song:
         """What is sung. `as_it_is`: at the clip's own pitch, whatever the config says."""
@@ -99,8 +97,42 @@ class FromSource:
         return Made(at_rate(audio_S, self.sample_rate_hz, clip), song.f0_hz_T)
 
 
-MODELS: dict[str, Callable[[Path, ConvertConfig, Path], System]] = {"svc_flow": FromSource}
-"""Kind of model -> how it sings clips."""
+class FromScore:
+    """A run that sings scores: the clip's notes and phones with the times they were sung at, in a voice. The pitch that
+    is asked for is the clip's, whatever curve the model draws."""
+
+    takes: Takes = "score"
+    costs = True
+
+    def __init__(self, run: Path, config: RenderConfig) -> None:
+        """Raises InputError where the run is none of these, or cannot sound."""
+        self.model, self._config = load_score_voice(run, device_here(config.device), config.vocoder), config
+
+    @property
+    def sample_rate_hz(self) -> int:
+        return self.model.spec.sample_rate_hz
+
+    def sing(self, clip: Clip, voice: Voice) -> Made:
+        assert clip.read_score is not None, f"clip {clip.name} has no score: check_given"
+        score = chosen(clip.read_score(), self._config)
+        song = song_of(self.model, score, voice.vector_E, self._config.vibrato).song
+        audio_S = np.concatenate(list(render(self.model, song, self._config.engine)))
+        return Made(at_rate(audio_S, self.sample_rate_hz, clip))
+
+
+@dataclass(frozen=True)
+class HowToSing:
+    """The settings of each command that sings."""
+
+    convert: ConvertConfig
+    render: RenderConfig
+
+
+MODELS: dict[str, Callable[[Path, HowToSing, Path], System]] = {
+    **dict.fromkeys(LOADERS, lambda run, how, work: FromSource(run, how.convert, work)),
+    **dict.fromkeys(SCORE_LOADERS, lambda run, how, work: FromScore(run, how.render)),
+}
+"""Kind of model -> how it sings clips, by what it takes."""
 
 
 class FromFiles:
@@ -156,21 +188,21 @@ class FromFiles:
         return next((path for path in named if path.is_file()), None)
 
 
-def load_system(run: Path, config: ConvertConfig, work: Path) -> System:
+def load_system(run: Path, how: HowToSing, work: Path) -> System:
     """Raises InputError where there is no model that sings."""
     kind = describe_model(run).kind
     if kind not in MODELS:
         raise InputError(f"--model {run}: found a {kind} model, need {' or '.join(MODELS)}; give a run of these")
-    return MODELS[kind](run, config, work)
+    return MODELS[kind](run, how, work)
 
 
 def check_given(name: str, system: System, clips: Sequence[Clip]) -> None:
     """Raises InputError where a clip lacks what the system takes."""
     for clip in clips:
-        if system.takes in ("score", "speech") and clip.read_score is None:
+        if system.takes in ("score", "speech") and (clip.read_score is None or not clip.read_score().phones):
             raise InputError(
-                f"--model {name}: takes a score, clip {clip.name} has none; give made songs, or a dataset built with "
-                "the member score"
+                f"--model {name}: takes a score, clip {clip.name} has none with words; give made songs, or a dataset "
+                "built with the member score"
             )
         if system.takes == "speech" and clip.speech is None:
             raise InputError(f"--model {name}: takes speech, clip {clip.name} has none; give made songs with speech")
