@@ -10,7 +10,7 @@ train     every task's step in bf16, eager and with its layers compiled: seconds
           of the maker's figure, where the card is known; of_measured: of a large product on this very card)
 decode    a step of t2s and sm2a: the library's loop, and one CUDA graph a step; whether their codes are the same, and
           the share of the bandwidth that the step's reads make use of
-convert   the real-time factor of a conversion, with and without hearing the source
+convert   the real-time factor of a conversion by svc_flow, with and without hearing the source
 features  separation, pitch, singer, content, codec: hours of audio an hour
 
 No card was at hand when this was written: it ran on a CPU with --tiny alone (tests/test_benchmark_gpu.py), and what

@@ -52,6 +52,8 @@ CASES = {
     "vocoder": Case({"adversarial_from": 0}),
     "ctc_head": Case({}, 4, 20.0),
     "svc_flow": Case({"heard_weight": 0.0}),
+    "svc_vits": Case({"adversarial_from": 0}, 8),
+    "visinger": Case({"losses": {"heard_weight": 0.0}}),
 }
 """What differs from Case's defaults. Weights that would have to be fetched are left out where a task can do without."""
 _NARROW = {"width": 16, "hidden": 16, "blocks": 1, "encoder_blocks": 1}
@@ -62,6 +64,8 @@ TINY = {
     "semantic": Case({"statistics_steps": 1, "crop_codes": 25}, 2, 2.0),
     "vocoder": Case({"adversarial_from": 0, "crop_frames": 16}, 2, 2.0),
     "svc_flow": Case({"heard_weight": 0.0, "crop_frames": 96, "model": _NARROW}, 2, 2.0),
+    "svc_vits": Case({"adversarial_from": 0, "segment_frames": 16, "judged_frames": 16}, 2, 2.0),
+    "visinger": Case({"losses": {"heard_weight": 0.0}, "crop_frames": 96, "flow_model": _NARROW}, 2, 2.0),
 }
 """For a CPU's seconds."""
 

@@ -56,8 +56,10 @@ def evaluate(
     options = [f"{name}={value}" for name, value in given.items() if value is not None]
     settings = load_config(EvaluateConfig, config, [*(set or []), *options], convert={"keep_features": False})
     facts = run(EvaluateRequest(data, out, model or [], against or [], sounds, settings, force))
+    systems = facts["systems"]
+    measured = dict.fromkeys(key for found in systems.values() for key in found if key != "clips")
     rows = [
-        {"system": name, **{key: value["mean"] for key, value in found.items() if key != "clips"}}
-        for name, found in facts["systems"].items()
+        {"figure": key, **{name: found[key]["mean"] if key in found else "" for name, found in systems.items()}}
+        for key in measured
     ]
     summary("evaluated", rows, as_json=json, clips=len(facts["clips"]), page=str(out), figures=facts["figures"])

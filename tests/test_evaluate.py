@@ -17,6 +17,7 @@ from autosing.cli import main
 from autosing.errors import InputError
 from autosing.metrics.pitch import pitch_errors, pitch_scores
 from autosing.metrics.recognition import recognised
+from autosing.metrics.scores import FIGURES
 from autosing.metrics.speaker import cosine
 from autosing.metrics.spectral import lsd_db, mcd_db, mel_distance_db
 from autosing.models.acoustic import MelConfig, new_space
@@ -26,6 +27,7 @@ from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
 from autosing.models.visinger import Visinger, VisingerConfig, flow_config
 from autosing.songs import SINGERS, tiny_song
 from autosing.songs.truth import save_truth
+from inference.evaluate import page as page_module
 from inference.evaluate.clips import clips_of, made_clips
 from inference.evaluate.systems import check_given, common_rate
 from support.datasets import make_dataset
@@ -143,9 +145,16 @@ def test_the_page_names_models_and_clips_the_worst_first(made, run, tmp_path):
     titles = re.findall(r"<figcaption><b>([^<]*)</b>", page)
     shown = ("truth", "resynthesis", "world", "run", "theirs")
     assert titles == [f"{name}: {system}" for name in names[:3] for system in shown]
+    for label in (FIGURES[name].label for name in facts["systems"]["theirs"] if name != "clips"):
+        assert page.count(f">{label}</th>") == 1 + 3, "over all clips, and of each that is shown"
     assert page.count("<audio ") == len(titles) and page.count('class="pitch"') > 0 and '<div class="words">' in page
     assert not re.findall(r'(?:src|href)="(?!data:)', page), "the page must need nothing outside itself"
     assert all(f">{name}</td>" in page for name in ("run", "theirs", *names))
+
+
+def test_every_figure_stands_in_one_table():
+    named = [name for names in page_module._TABLES.values() for name in names]
+    assert sorted(named) == sorted(FIGURES)
 
 
 def test_runs_of_every_family_stand_in_one_page(made, run, tmp_path):

@@ -34,7 +34,7 @@ def page_of(facts: Mapping[str, Any], exhibits: Sequence[Exhibit], meter: Meter)
         f"{facts['rate_hz']:,} Hz, beside what needs no model.</p>",
         "<h2>Systems</h2>",
         f"<p>The mean over clips and its 95 % interval, by bootstrap over clips. {_AIMS[facts['target']]}</p>",
-        table([{"system": name, **_means(found)} for name, found in facts["systems"].items()]),
+        *_systems(facts["systems"]),
         "<h2>Clips, the worst first</h2>",
         "<p>How far a clip's figures lie on the bad side of the mean, in standard deviations, over all figures and "
         "systems that are evaluated.</p>",
@@ -54,13 +54,31 @@ _AIMS = {
 }
 
 
-def _means(found: Mapping[str, Any]) -> dict[str, str]:
+_TABLES = {
+    "Pitch": ("f0_rmse_cents", "f0_correlation", "voicing_error", "ffe", "chroma"),
+    "Sound": ("mel_distance_db", "mcd_db", "lsd_db"),
+    "Words": ("wer", "cer", "found_again"),
+    "Singer and cost": ("cosine_to_target", "nearest", "cosine_to_source", "rtf"),
+}
+"""All figures, in tables that are not too wide."""
+
+
+def _systems(systems: Mapping[str, Any]) -> list[str]:
+    parts = []
+    for title, names in _TABLES.items():
+        rows = [{"system": name, **_means(found, names)} for name, found in systems.items()]
+        if any(len(row) > 1 for row in rows):
+            parts += [f"<h3>{title}</h3>", table(rows)]
+    return parts
+
+
+def _means(found: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
     means = {}
-    for name, figure in FIGURES.items():
+    for name in names:
         if name in found:
             within = found[name]["interval"]
             interval = f" [{shown(within[0])}, {shown(within[1])}]" if within else ""
-            means[figure.label] = f"{shown(found[name]['mean'])}{interval}"
+            means[FIGURES[name].label] = f"{shown(found[name]['mean'])}{interval}"
     return means
 
 
