@@ -1,4 +1,4 @@
-"""A number -> a natural singer: a point between two of Kokoro's styles, a length of throat, a manner.
+"""A number -> a natural singer: a point between two of Kokoro's styles, a length of throat, a spectral balance, a manner.
 
 Beyond its styles words are lost: of 44 lines, those mixed from -0.2 to 0 and from 1 to 1.2 lost half of their words.
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from autosing.errors import InputError
 from autosing.ids import seed_of
+from autosing.songs.balance import draw_balance
 from autosing.songs.gesture import Gesture, draw_gesture
 from autosing.songs.settings import NATURAL_SINGERS
 
@@ -26,6 +27,8 @@ class NaturalSinger:
     name: str
     formant: float
     """What formants are multiplied by; above 1 is a shorter vocal tract."""
+    balance_db: tuple[float, ...]
+    """See autosing.songs.balance. By styles and formants alone, half of the singers' clips are told apart."""
     gesture: Gesture
     styles: np.ndarray = field(repr=False)
     """[510, 256]"""
@@ -35,7 +38,7 @@ class NaturalSinger:
 
 
 def natural_singer(number: int, tables: dict[str, np.ndarray]) -> NaturalSinger:
-    """Singer number 0..NATURAL_SINGERS-1: two of the voices, mixed, and a formant from 0.84 to 1.18.
+    """Singer number 0..NATURAL_SINGERS-1: two of the voices, mixed, and a formant from 0.84 to 1.18, a balance.
 
     The mixes and formants are spread evenly (by the golden ratio and the plastic number) rather than by chance.
     """
@@ -51,6 +54,7 @@ def natural_singer(number: int, tables: dict[str, np.ndarray]) -> NaturalSinger:
     return NaturalSinger(
         f"{_FIRST[number % 8]} {_LAST[number // 8]}",
         round(0.84 + 0.34 * ((0.5 + number * 0.7548776662) % 1), 3),
+        draw_balance(number),
         draw_gesture(rng),
         styles.astype(np.float32),
     )

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autosing.audio.io import Audio, resample
+from autosing.audio.io import Audio
 from autosing.ids import seed_of
 from autosing.schemas.tables import Word
 from autosing.songs.analysis import FRAME_S
+from autosing.songs.balance import voiced_by
 from autosing.songs.band import SONG_RATE_HZ, play_band
 from autosing.songs.espeak import Espeak
 from autosing.songs.gesture import breath, phrase_gain
@@ -64,7 +65,7 @@ def make_natural_song(seed: int, index: int, number: int, form: Form) -> MadeSon
     for planned in plan:
         notes = _notes(planned, beat_s, key, round(home), hold, manner, rng)
         sung = sing(network, planned.line, notes, singer, rng)
-        audio_S = resample(sung.audio_S, rate_hz(singer), VOICE_RATE_HZ)
+        audio_S = voiced_by(sung.audio_S, rate_hz(singer), VOICE_RATE_HZ, singer.balance_db)
         audio_S = audio_S * phrase_gain(len(audio_S), rng)
         first = round(sung.start_s * VOICE_RATE_HZ)
         sung_S[first : first + len(audio_S)] += audio_S[: len(sung_S) - first]
@@ -130,7 +131,9 @@ def _speak(singer: NaturalSinger, plan: list[_Plan]) -> tuple[Audio, list[Word]]
     words: list[Word] = []
     num_samples = 0
     for number, planned in enumerate(plan):
-        audio_S = resample(sound_spoken(network, planned.line), rate_hz(singer), VOICE_RATE_HZ)
+        audio_S = voiced_by(
+            sound_spoken(network, planned.line), rate_hz(singer), VOICE_RATE_HZ, singer.balance_db
+        )
         since_s = num_samples / VOICE_RATE_HZ
         for word in planned.line.words:
             start_s, end_s = word.phones[0].start_s, word.phones[-1].end_s

@@ -12,7 +12,7 @@ from autosing.songs.singers import SINGERS
 
 VERSION = 1
 """Counted up whenever the same settings would give other songs."""
-NATURAL_VERSION = 2
+NATURAL_VERSION = 3
 """The same, for songs of natural voices."""
 MADE_BY = "autosing songs"
 NATURAL_LANGUAGES = ("en",)
