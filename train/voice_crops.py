@@ -19,6 +19,7 @@ from autosing.schemas.sample import Sample
 from autosing.timebase import PITCH_RATE_HZ
 from train.augment import Disguise, disguised
 from train.crops import crop
+from train.recast import RecastConfig, Recaster
 from train.singers import Singers
 
 
@@ -30,8 +31,10 @@ class CropConfig(Config):
     loudness_shift_db: float = Field(default=6.0, ge=0)
     """Crops are made louder or quieter by up to so much."""
     disguise_share: float = Field(default=0.0, ge=0, le=1)
-    """How often content is heard anew from the crop in another voice. Costs an encoder's pass."""
+    """How often content is heard anew from the crop in another voice, in training only. Costs an encoder's pass."""
     disguise: Disguise = Disguise()
+    recast: RecastConfig = RecastConfig()
+    """Clips sung by other voices than their content is heard from."""
     files: dict[str, str] = Field(default_factory=dict)
     """Content encoder -> its file of weights, where it is the user's own; see the stage."""
 
@@ -45,26 +48,31 @@ class VoiceCrops:
         self.config, self._parts, self._singers = config, parts, singers
         self._hop, self._rate = hop_samples, sample_rate_hz
         self._content: Content | None = None
+        self._recast = Recaster(config.recast)
 
-    def cut(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any]:
+    def cut(self, sample: Sample, rng: np.random.Generator, training: bool) -> dict[str, Any]:
         """audio_S, f0_F (0 where unvoiced), loudness_F, singer_E, content_CF, and inside_F: which frames are the
         clip's; silence follows them."""
         config, rate = self.config, self._rate
         cut = crop(sample, rng, config.frames, self._hop, rate)
+        sung_S, singer_E = cut.audio_S, self._singers.of(sample)
         gain_db = rng.uniform(-config.loudness_shift_db, config.loudness_shift_db)
-        gain_db = min(gain_db, -20 * np.log10(float(np.abs(cut.audio_S).max(initial=1e-3)) + 1e-6))
-        audio_S = (cut.audio_S * np.float32(10 ** (gain_db / 20))).astype(np.float32)
-        if rng.random() < config.disguise_share:
-            spoken_s = len(audio_S) / rate
-            at_T = cut.start_s + np.arange(round(spoken_s * float(PITCH_RATE_HZ))) / float(PITCH_RATE_HZ)
-            moved_S = disguised(audio_S, rate, rng, config.disguise, f0_at(sample.array("pitch"), at_T))
+        if training and rng.random() < config.recast.share:
+            voice = int(rng.integers(config.recast.voices))
+            sung_S, singer_E = self._recast(sample, voice, sung_S, rate, cut.start_s) or (sung_S, singer_E)
+        gain_db = min(gain_db, -20 * np.log10(float(np.abs(sung_S).max(initial=1e-3)) + 1e-6))
+        gain = np.float32(10 ** (gain_db / 20))
+        if training and rng.random() < config.disguise_share:
+            heard_S = cut.audio_S * gain
+            at_T = cut.start_s + np.arange(round(len(heard_S) / rate * float(PITCH_RATE_HZ))) / float(PITCH_RATE_HZ)
+            moved_S = disguised(heard_S, rate, rng, config.disguise, f0_at(sample.array("pitch"), at_T))
             content_FC = content_at(self._hear()(Audio(moved_S[None], rate)), cut.times_s_F - cut.start_s)
         else:
             content_FC = content_at(sample.array("content"), cut.times_s_F)
         return {
-            "audio": audio_S, "f0": cut.f0_hz_F, "content": content_FC.T,
+            "audio": (sung_S * gain).astype(np.float32), "f0": cut.f0_hz_F, "content": content_FC.T,
             "loudness": loudness_at(sample.array("loudness"), cut.times_s_F) + np.float32(gain_db),
-            "singer": self._singers.of(sample),
+            "singer": singer_E,
             "inside": cut.times_s_F < sample.meta.duration_s,
         }  # fmt: skip
 

@@ -23,6 +23,7 @@ from autosing.config import Config
 from autosing.errors import InputError
 from autosing.models.acoustic import AcousticSpace, SpaceSpec, Vocoder, load_space
 from autosing.models.told import Sampling, Told, loudness_told
+from autosing.nn.centred import Centred
 from autosing.nn.convnext import ConvNeXt
 from autosing.nn.convnext_flow import ConvNeXtFlow, ConvNeXtFlowConfig, fold_frames, unfold_frames
 from autosing.nn.excitation import F0_FEATURES, Begin, f0_features
@@ -44,6 +45,9 @@ class SvcFlowConfig(Config):
     flow: FlowConfig = FlowConfig()
     estimator: Literal["convnext", "unet"] = "convnext"
     fold: int = Field(2, ge=1)
+    centred: bool = False
+    """Singers are told by where they lie from the mean of the train split's. GE2E vectors of singers have a cosine of
+    0.8: as they are, what they have in common is most of what a network is told. Runs of before know no centre."""
     prenet: bool = False
     """Grad-SVC's stack of instance norms before the encoder; without: one projection."""
     encoder_blocks: int = Field(4, ge=1)
@@ -70,6 +74,7 @@ class SvcFlow(nn.Module):
         else:
             self.enter = nn.Sequential(nn.Dropout(config.dropout), nn.Conv1d(config.content_width, width, 3, padding=1))
         told = config.fold * (F0_FEATURES + 1)
+        self.who: Centred | nn.Identity = Centred(SINGER_WIDTH) if config.centred else nn.Identity()
         self.encoder = ConvNeXt(width + told, width, config.hidden, config.encoder_blocks)
         self.prior_singer = nn.Linear(SINGER_WIDTH, 2 * width)
         self.prior_out = nn.Sequential(nn.Conv1d(width, width, 3, padding=1), nn.GELU(), nn.Conv1d(width, channels, 1))
@@ -98,26 +103,32 @@ class SvcFlow(nn.Module):
 
     def prior(self, h_BWT: Tensor, singer_BE: Tensor) -> Tensor:
         """mu_BDT."""
-        gain_B1W, shift_B1W = self.prior_singer(singer_BE)[:, None].chunk(2, dim=2)
+        gain_B1W, shift_B1W = self.prior_singer(self.who(singer_BE))[:, None].chunk(2, dim=2)
         steered_BWT = (h_BWT.mT * (1 + gain_B1W) + shift_B1W).mT
         mu_BDT: Tensor = self.prior_out(steered_BWT)
         return mu_BDT
 
     def estimator(self, h_BWT: Tensor, mu_BDT: Tensor, singer_BE: Tensor) -> Estimator:
         """(x_BDT, t_B) -> the objective's target, with the conditions bound to it."""
+        who_BE = self.who(singer_BE)
         if isinstance(self.flow, UNet):
             unet = self.flow
-            return lambda x_BDT, t_B: unet(x_BDT, t_B, mu_BDT, singer_BE)
+            return lambda x_BDT, t_B: unet(x_BDT, t_B, mu_BDT, who_BE)
         assert isinstance(self.flow, ConvNeXtFlow)
-        flow, told = self.flow, self.flow.tell(torch.cat([h_BWT, mu_BDT], dim=1), singer_BE)
+        flow, told = self.flow, self.flow.tell(torch.cat([h_BWT, mu_BDT], dim=1), who_BE)
         return lambda x_BDT, t_B: flow(x_BDT, t_B, told)
 
-    def guided_estimator(self, h_BWT: Tensor, mu_BDT: Tensor, singer_BE: Tensor, guidance: float) -> Estimator:
-        """`estimator`, led away from what it says without content and singer; guidance 1: not at all."""
-        estimate = self.estimator(h_BWT, mu_BDT, singer_BE)
+    def guided_estimator(
+        self, h_BWT: Tensor, mu_BDT: Tensor, singer_BE: Tensor, guidance: float, guidance_singer: float = 1.0
+    ) -> Estimator:
+        """`estimator`, led away from what it says for nobody, and without content and singer; 1: not at all."""
+        estimate, nobody_BE = self.estimator(h_BWT, mu_BDT, singer_BE), torch.zeros_like(singer_BE)
+        if guidance_singer != 1:
+            nobodys = self.estimator(h_BWT, self.prior(h_BWT, nobody_BE), nobody_BE)
+            estimate = guided(estimate, nobodys, guidance_singer)
         if guidance == 1:
             return estimate
-        untold = self.estimator(torch.zeros_like(h_BWT), torch.zeros_like(mu_BDT), torch.zeros_like(singer_BE))
+        untold = self.estimator(torch.zeros_like(h_BWT), torch.zeros_like(mu_BDT), nobody_BE)
         return guided(estimate, untold, guidance)
 
     @torch.no_grad()
@@ -129,7 +140,7 @@ class SvcFlow(nn.Module):
         steps = self._steps(sampling)
         h_BWT = self.tell(told)
         mu_BDT = self.prior(h_BWT, told.singer_BE)
-        estimate = self.guided_estimator(h_BWT, mu_BDT, told.singer_BE, sampling.guidance)
+        estimate = self.guided_estimator(h_BWT, mu_BDT, told.singer_BE, sampling.guidance, sampling.guidance_singer)
         x_BDT = sample(
             self.objective, estimate, mu_BDT, sampling.seed, None, sampling.method, steps,
             sampling.temperature, first_frame // fold,

@@ -47,6 +47,8 @@ class Sampling(Config):
     temperature: float = Field(default=1.0, ge=0, le=2)
     guidance: float = Field(default=1.0, ge=0)
     """How far away from what is made without content and singer; 1: not at all, and half the cost."""
+    guidance_singer: float = Field(default=1.0, ge=0)
+    """The same, away from what is made of the same content for nobody."""
     seed: int = Field(default=0, ge=0)
 
 

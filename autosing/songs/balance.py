@@ -24,7 +24,9 @@ def draw_balance(number: int) -> tuple[float, ...]:
     """db_W of singer number n, each from -MOST_DB to MOST_DB. Spread evenly, by powers of the root of x^6 = x + 1
     (Roberts's R5 sequence), so that any first few singers lie far apart."""
     root = 1.1673039782614187
-    return tuple(round(MOST_DB * (2 * ((0.5 + (number + 1) * root ** -(k + 1)) % 1) - 1), 3) for k in range(NUM_WEIGHTS))
+    return tuple(
+        round(MOST_DB * (2 * ((0.5 + (number + 1) * root ** -(k + 1)) % 1) - 1), 3) for k in range(NUM_WEIGHTS)
+    )
 
 
 def balance_db(hz_K: np.ndarray, db_W: Sequence[float]) -> np.ndarray:

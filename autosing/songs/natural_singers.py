@@ -1,4 +1,4 @@
-"""A number -> a natural singer: a point between two of Kokoro's styles, a length of throat, a spectral balance, a manner.
+"""A number -> a natural singer: a point between two of Kokoro's styles, a throat, a spectral balance, a manner.
 
 Beyond its styles words are lost: of 44 lines, those mixed from -0.2 to 0 and from 1 to 1.2 lost half of their words.
 

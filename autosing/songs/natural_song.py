@@ -131,9 +131,7 @@ def _speak(singer: NaturalSinger, plan: list[_Plan]) -> tuple[Audio, list[Word]]
     words: list[Word] = []
     num_samples = 0
     for number, planned in enumerate(plan):
-        audio_S = voiced_by(
-            sound_spoken(network, planned.line), rate_hz(singer), VOICE_RATE_HZ, singer.balance_db
-        )
+        audio_S = voiced_by(sound_spoken(network, planned.line), rate_hz(singer), VOICE_RATE_HZ, singer.balance_db)
         since_s = num_samples / VOICE_RATE_HZ
         for word in planned.line.words:
             start_s, end_s = word.phones[0].start_s, word.phones[-1].end_s

@@ -27,6 +27,7 @@ from autosing.models.svc_flow import SINGER_WIDTH, SvcFlow, SvcFlowConfig
 from autosing.models.told import Sampling, Told
 from autosing.models.vocoder import load_vocoder
 from autosing.nn.adversarial import GradientReversal, ReversalConfig
+from autosing.nn.centred import Centred
 from autosing.nn.flow_matching import FlowConfig
 from autosing.schemas.records import Part
 from autosing.schemas.sample import DatasetIndex, Sample
@@ -36,6 +37,7 @@ from train.crops import stacked
 from train.flow_start import begun_with, check_flow
 from train.flow_teacher import Teacher, TeacherConfig, check_teacher
 from train.losses.flow import FlowLosses, FlowLossSettings
+from train.recast import RecastConfig
 from train.singers import Mode, Singers
 from train.spaces import asked_space
 from train.task import Counts, Task
@@ -68,8 +70,11 @@ class SvcFlowSettings(FlowLossSettings):
     singer_weight: float = Field(0.1, ge=0)
     reversal: ReversalConfig = ReversalConfig()
     disguise_share: float = Field(0.0, ge=0, le=1)
-    """How often content is heard anew from the crop in another voice (train.augment). Costs an encoder's pass."""
+    """How often content is heard anew from the crop in another voice (train.augment), in training only. Costs an
+    encoder's pass."""
     disguise: Disguise = Disguise()
+    recast: RecastConfig = RecastConfig()
+    """Clips sung by other voices than their content is heard from (train.recast)."""
     loudness_shift_db: float = Field(6.0, ge=0)
     """Crops are made louder or quieter by up to so much."""
     files: dict[str, str] = Field(default_factory=dict)
@@ -109,7 +114,7 @@ class TrainSvcFlow(Task):
         self.singers = Singers(config.singer)
         crops = CropConfig(
             frames=self.num_frames, loudness_shift_db=config.loudness_shift_db, disguise_share=config.disguise_share,
-            disguise=config.disguise, files=config.files,
+            disguise=config.disguise, recast=config.recast, files=config.files,
         )  # fmt: skip
         self.crops = VoiceCrops(crops, feature.parts, spec.hop_samples, spec.sample_rate_hz, self.singers)
         self._prompt: dict[str, Tensor] = {}
@@ -123,9 +128,12 @@ class TrainSvcFlow(Task):
 
     def survey(self, dataset: Place) -> None:
         self.singers.survey(dataset, self.index)
+        fresh = not (self.settings.begin_with or self.settings.teacher)
+        if fresh and isinstance(self.model.who, Centred):
+            self.model.who.fit([singer.vector_E for singer in self.singers.known])
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any] | None:
-        return self.crops.cut(sample, rng)
+        return self.crops.cut(sample, rng, self.model.training)
 
     def collate(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
         return stacked(items)
@@ -180,7 +188,7 @@ def _beginning(settings: SvcFlowSettings, parts: Sequence[Part]) -> tuple[SvcFlo
     """The model as training begins, and who teaches it. Raises InputError where a named run does not fit."""
     spec = asked_space(settings.space, settings.codec, settings.mel, settings.vocoder)
     asked = SvcFlowConfig.build({
-        **settings.model, "space": spec.dump(), "content": [part.dump() for part in parts],
+        "centred": True, **settings.model, "space": spec.dump(), "content": [part.dump() for part in parts],
         "flow": settings.flow.dump(),
     })  # fmt: skip
     if settings.begin_with and settings.teacher:

@@ -171,7 +171,7 @@ class TrainSvcVits(Task):
         return groups
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any] | None:
-        item = self.crops.cut(sample, rng)
+        item = self.crops.cut(sample, rng, self.model.training)
         last = max(0, int(item["inside"].sum()) - self.segment)
         song = sample.meta.song.encode()[:_SONG_BYTES]
         return item | {
