@@ -33,6 +33,7 @@ def convert(
     method: Annotated[str | None, Option(help="Solver: euler, heun, midpoint, dpm++1 to 3, ml-sde.")] = None,
     temperature: Annotated[float | None, Option(help="Of the flow's noise; 0: the likeliest (default 1).")] = None,
     guidance: Annotated[float | None, Option(help="How hard to follow content and singer; 1 is off.")] = None,
+    guidance_singer: Annotated[float | None, Option(help="How hard to follow the singer alone; 1 is off.")] = None,
     seed: Annotated[int | None, Option(help="Same seed, same bytes (default 0).")] = None,
     carry_pitch: Annotated[
         bool | None, Option("--carry-pitch/--no-carry-pitch", help="Pitch through unvoiced frames (USP).")
@@ -56,8 +57,9 @@ def convert(
     given: dict[str, Any] = {
         "shift": shift, "key": key, "over_music": over_music, "device": device, "engine.sampling.steps": steps,
         "engine.sampling.method": method, "engine.sampling.temperature": temperature,
-        "engine.sampling.guidance": guidance, "engine.sampling.seed": seed, "engine.carry_pitch": carry_pitch,
-        "engine.silence_db": silence_db, "engine.fade_ms": fade_ms, "engine.chunk_s": chunk_s, "vocoder": vocoder,
+        "engine.sampling.guidance": guidance, "engine.sampling.guidance_singer": guidance_singer,
+        "engine.sampling.seed": seed, "engine.carry_pitch": carry_pitch, "engine.silence_db": silence_db,
+        "engine.fade_ms": fade_ms, "engine.chunk_s": chunk_s, "vocoder": vocoder,
     }  # fmt: skip
 
     from autosing.config import load_config
