@@ -58,26 +58,18 @@ def render(
 
     from autosing.config import load_config
     from autosing.console import summary
-    from autosing.errors import InputError
     from inference.lyrics_plan import lyrics_file
     from inference.render import RenderConfig, RenderRequest, render_score
-    from inference.voice.singers import Voice, parse_singers
-    from inference.voice.singers import singer_over_time as over_time
+    from inference.voice.singers import asked_voice
 
     words = [f"{name}={value}" for name, value in given.items() if value is not None]
     settings = load_config(RenderConfig, config, [*(set or []), *words])
-    if bool(singer) == bool(singer_over_time):
-        raise InputError("give --singer (a name, a wav, or a blend) or --singer-over-time, one of them")
-    singer_at = over_time(singer_over_time, run=model) if singer_over_time else None
-    voice = parse_singers(singer, run=model) if singer else None
-    if voice is None:
-        assert singer_at is not None
-        voice = Voice(str(singer_over_time), tuple(map(float, singer_at(0.0))), None)
-    read = {"--config": config, "--singer-over-time": singer_over_time}
-    read["--lyrics"] = lyrics_file(lyrics) if lyrics is not None else None
-    read |= {f"--singer {text}": Path(text) for text in singer or () if Path(text).is_file()}
+    asked = asked_voice(singer, singer_over_time, model)
+    read = {"--config": config, "--lyrics": lyrics_file(lyrics) if lyrics is not None else None, **asked.files}
     others = {option: path for option, path in read.items() if path}
     row = render_score(
-        RenderRequest(model, score, out, voice, lyrics, singer_at, pitch, settings, force=force, read=others)
+        RenderRequest(
+            model, score, out, asked.voice, lyrics, asked.over_time, pitch, settings, force=force, read=others
+        )
     )
     summary("rendered", [row], as_json=json)

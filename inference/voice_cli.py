@@ -64,25 +64,15 @@ def convert(
 
     from autosing.config import load_config
     from autosing.console import summary
-    from autosing.errors import InputError
     from inference.voice.convert import ConvertConfig, Request
     from inference.voice.convert import convert as run
-    from inference.voice.singers import Voice, parse_singers
-    from inference.voice.singers import singer_over_time as over_time
+    from inference.voice.singers import asked_voice
 
     words = [f"{name}={value}" for name, value in given.items() if value is not None]
     settings = load_config(ConvertConfig, config, [*(set or []), *words])
-    if bool(singer) == bool(singer_over_time):
-        raise InputError("give --singer (a name, a wav, or a blend) or --singer-over-time, one of them")
-    singer_at = over_time(singer_over_time, run=model) if singer_over_time else None
-    voice = parse_singers(singer, run=model) if singer else None
-    if voice is None:
-        assert singer_at is not None
-        voice = Voice(str(singer_over_time), tuple(map(float, singer_at(0.0))), None)
-    read = {"--config": config, "--singer-over-time": singer_over_time}
-    read |= {f"--singer {text}": Path(text) for text in singer or () if Path(text).is_file()}
-    others = {option: path for option, path in read.items() if path}
-    rows = run(Request(model, source, out, voice, singer_at, pitch, pitch_out, settings, force, others))
+    asked = asked_voice(singer, singer_over_time, model)
+    others = asked.files if config is None else {"--config": config, **asked.files}
+    rows = run(Request(model, source, out, asked.voice, asked.over_time, pitch, pitch_out, settings, force, others))
     bad = sum("error" in row for row in rows)
     summary("converted", rows, as_json=json, bad=bad)
     if bad:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -223,6 +223,29 @@ def singer_over_time(path: Path, device: str = "cpu", run: Path | None = None) -
         return blend(list(zip(voices, now_V, strict=True))).vector_E
 
     return singer_at
+
+
+class AskedVoice(NamedTuple):
+    """Who shall sing, as --singer or --singer-over-time names it."""
+
+    voice: Voice
+    over_time: Callable[[float], np.ndarray] | None
+    """Seconds -> vector_E, where the singer changes."""
+    files: dict[str, Path]
+    """Option -> the file that was read for it."""
+
+
+def asked_voice(texts: Sequence[str] | None, over_time: Path | None, run: Path) -> AskedVoice:
+    """Raises InputError unless one of both is given, and as `parse_singers` and `singer_over_time` do."""
+    if bool(texts) == bool(over_time):
+        raise InputError("give --singer (a name, a wav, or a blend) or --singer-over-time, one of them")
+    if over_time is None:
+        assert texts is not None
+        files = {f"--singer {text}": Path(text) for text in texts if Path(text).is_file()}
+        return AskedVoice(parse_singers(texts, run=run), None, files)
+    singer_at = singer_over_time(over_time, run=run)
+    first = Voice(str(over_time), tuple(map(float, singer_at(0.0))), None)
+    return AskedVoice(first, singer_at, {"--singer-over-time": over_time})
 
 
 def _names(voices: Sequence[Voice]) -> str:

@@ -23,8 +23,9 @@ RATE_HZ = SAMPLE_RATE_HZ // HOP_SAMPLES
 _NEVER = -1e9
 _REACH = 30
 """Frames before and after a line that its phones may use."""
-_LONGEST = 1000
-"""Frames of the longest phone: 10 s."""
+_LONGEST_S = 10.0
+"""Of vowels and silences. Consonants last at most as long as their word, or four deviations more than usual."""
+_DEVIATIONS = 4.0
 
 
 class PlacingConfig(Config):
@@ -56,6 +57,7 @@ class _State:
     phone: int | None
     length_s: float
     spread: float
+    longest_s: float = _LONGEST_S
     starts_s: float | None = None
     ends_s: float | None = None
 
@@ -106,9 +108,11 @@ def _states(
         for k in held:
             phone = score.phones[k]
             is_nucleus = phone.place == "nucleus"
+            usual_s = vowel_s if is_nucleus else _usual_s(phone)
+            longest_s = max(span.end_s - span.start_s, usual_s * np.exp(_DEVIATIONS * config.length_spread))
             states.append(_State(
-                class_of()[phone.symbol], k, vowel_s if is_nucleus else _usual_s(phone),
-                config.vowel_spread if is_nucleus else config.length_spread,
+                class_of()[phone.symbol], k, usual_s, config.vowel_spread if is_nucleus else config.length_spread,
+                _LONGEST_S if is_nucleus else longest_s,
                 span.start_s if k == held[0] else None, span.end_s if k == held[-1] else None,
             ))  # fmt: skip
         states.append(silence)
@@ -132,7 +136,7 @@ def _best_edges(states: Sequence[_State], score_TC: np.ndarray, low: int, config
         total_E = total_TC[:, state.kind]
         reached_E = best_E.copy() if state.phone is None else np.full(num_frames + 1, _NEVER)
         came_E = np.zeros(num_frames + 1, int)
-        for length in range(1, min(num_frames, _LONGEST) + 1):
+        for length in range(1, min(num_frames, round(state.longest_s * RATE_HZ)) + 1):
             log_length = -0.5 * (np.log(length / RATE_HZ / state.length_s) / state.spread) ** 2
             value_E = start_E[:-length] + total_E[length:] - total_E[:-length] + log_length
             better_E = value_E > reached_E[length:]
