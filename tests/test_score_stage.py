@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from autosing.audio.io import Audio, encode
 from autosing.errors import InputError
+from autosing.models.bundled import PHONES
 from autosing.schemas.features import ClipScore
 from autosing.schemas.sample import DatasetIndex, SampleMeta
 from autosing.schemas.tables import Word
@@ -110,7 +112,7 @@ def test_a_clip_is_transcribed_from_its_words_and_its_pitch():
     f0_hz_T = np.zeros(200, np.float32)
     f0_hz_T[45:100], f0_hz_T[105:160] = 220.0, 440 * 2 ** (-10 / 12)
     row = ClipToScore("a-0", "a", "en", 0.0, 2.0, words, b"", None, f0_hz_T)
-    made = WriteScore(ScoreConfig())
+    made = WriteScore(ScoreConfig(classes=None))
     assert made.weights() == {}
     made.setup()
     found = made.apply(row)
@@ -127,7 +129,7 @@ def test_a_clip_is_transcribed_from_its_words_and_its_pitch():
 
 def test_a_score_file_of_another_melody_is_rejected():
     row = ClipToScore("a-0", "a", "en", 0.0, 2.0, [], b"", made_score(2.0, 60).to_json().decode())
-    made = WriteScore(ScoreConfig())
+    made = WriteScore(ScoreConfig(classes=None))
     made.setup()
     assert made.apply(row).source == "file"
     wrong = replace(row, f0_hz=np.full(200, 440 * 2 ** ((66.5 - 69) / 12), np.float32))
@@ -135,5 +137,27 @@ def test_a_score_file_of_another_melody_is_rejected():
 
 
 def test_a_folder_without_a_classifier_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"give a folder of 'python -m train\.phone_classes'"):
+    with pytest.raises(InputError, match=r"name 'autosing-phones' or the folder of 'python -m train\.phone_classes'"):
         WriteScore(ScoreConfig(classes=str(tmp_path))).weights()
+
+
+def test_the_bundled_classifier_finds_where_a_hiss_becomes_a_vowel():
+    """Words are told 60 ms early; s is noise above 4 kHz, the vowel harmonics below 1.2 kHz, from 0.70 s on."""
+    rate, at_s = 16_000, 0.70
+    time_s_S = np.arange(round(1.6 * rate)) / rate
+    hiss_S = np.diff(np.random.default_rng(0).standard_normal(len(time_s_S) + 2), 2) * 0.05
+    vowel_S = sum(np.sin(2 * np.pi * 220 * k * time_s_S) / k * (1.0 if k in (1, 2, 4, 5) else 0.2) for k in range(1, 6))
+    sung_S = np.where(time_s_S < at_s, hiss_S, 0.3 * vowel_S) * ((time_s_S > at_s - 0.12) & (time_s_S < 1.3))
+    voice = encode(Audio(sung_S[None].astype(np.float32), rate))
+    f0_hz_T = np.where((np.arange(160) >= 70) & (np.arange(160) < 130), 220.0, 0.0).astype(np.float32)
+    row = ClipToScore("a-0", "a", "en", 0.0, 1.6, [Word("saw", 0.52, 1.3, 1.0, 0)], voice, None, f0_hz_T)
+    off_s = {}
+    for classes in (PHONES, None):
+        made = WriteScore(ScoreConfig(classes=classes))
+        made.setup()
+        found = made.apply(row)
+        assert isinstance(found, ClipScore)
+        vowel = next(p for p in Score.from_json(found.score).phones if p.place == "nucleus")
+        assert vowel.start_s is not None
+        off_s[classes] = abs(vowel.start_s - at_s)
+    assert off_s[PHONES] <= 0.03 < off_s[None]

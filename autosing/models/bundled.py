@@ -18,6 +18,9 @@ LETTERS_ENCODER = "whisper-base"
 SEMANTIC = "autosing-semantic"
 """The codebook that comes with the package (autosing/weights/semantic, see its card)."""
 
+PHONES = "autosing-phones"
+"""The classifier of phones that comes with the package (autosing/weights/phones, see its card)."""
+
 
 def letters_folder(name: str = LETTERS) -> Path:
     """A letter head's folder: a run's folder as given, or the bundled one of that name."""
@@ -58,12 +61,16 @@ def semantic_size(name: str = SEMANTIC) -> int:
     return size
 
 
-def phone_classes_digest(folder: str) -> str:
-    """sha256 of the file of a classifier of phones (autosing.models.phone_classes). None comes with the package."""
-    path = Path(folder) / WEIGHTS
-    if not path.is_file():
-        raise InputError(f"phone classes {folder}: no {path}; give a folder of 'python -m train.phone_classes'")
-    return digest_of(path)
+def phone_classes_folder(name: str = PHONES) -> Path:
+    """A classifier's folder: one of `python -m train.phone_classes` as given, or the bundled one of that name."""
+    return _WEIGHTS / "phones" if name == PHONES else Path(name)
+
+
+def phone_classes_digest(name: str = PHONES) -> str:
+    """sha256 of the file of a classifier of phones (autosing.models.phone_classes)."""
+    return _digest(
+        f"phone classes {name}", phone_classes_folder(name), PHONES, "folder of 'python -m train.phone_classes'"
+    )
 
 
 def _digest(what: str, folder: Path, bundled: str, own: str) -> str:

@@ -1,7 +1,8 @@
 """A voice -> how likely each class of phones sounds in each frame: what phones are laid into a word's time by.
 
 A small network over log-mel frames; classes are groups of phones (autosing.score.sounds). It is fitted by
-train/phone_classes.py on made songs, whose phones have exact times; none comes with the package.
+train/phone_classes.py on made songs, whose phones have exact times; one comes with the package
+(autosing/weights/phones).
 
 Shapes: B windows, S samples at 16 kHz, T frames of 10 ms, M mel bands, H hidden width, C classes.
 """

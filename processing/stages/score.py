@@ -16,7 +16,7 @@ from autosing.audio.io import decode_mono
 from autosing.clock import in_model
 from autosing.config import Config
 from autosing.errors import InputError
-from autosing.models.bundled import phone_classes_digest
+from autosing.models.bundled import PHONES, phone_classes_digest, phone_classes_folder
 from autosing.schemas.base import Float32s
 from autosing.schemas.features import ClipScore
 from autosing.schemas.tables import Word
@@ -40,9 +40,9 @@ class ScoreConfig(Config):
 
     truth: str | None = None
     """The folder of the `autosing songs` that the corpus was made with: their truth is their score."""
-    classes: str | None = None
-    """The folder of a classifier of phones that `python -m train.phone_classes` made. None, as none comes with the
-    package: phones are laid by the times of their words and by their usual lengths."""
+    classes: str | None = PHONES
+    """The classifier by which phones are laid into words: the bundled one, or a folder of `python -m
+    train.phone_classes`. None: they are laid by the times of their words and by their usual lengths alone."""
     transcribe: bool = True
     """Clips without a score file are transcribed; else they are rejected."""
     min_agreement: float = Field(default=0.5, ge=0, le=1)
@@ -71,7 +71,7 @@ class WriteScore(Stage[ClipToScore, ClipScore]):
     """From truth, from a file, or transcribed."""
 
     name = "score"
-    version = 2
+    version = 3
     reads = ("segment", "pitch")
     optional = ("pitch",)
     sparse = ("pitch",)
@@ -101,7 +101,7 @@ class WriteScore(Stage[ClipToScore, ClipScore]):
             return
         from autosing.models.phone_classes import load_phone_classes
 
-        self._network, self._log_prior_C = load_phone_classes(self.config.classes)
+        self._network, self._log_prior_C = load_phone_classes(str(phone_classes_folder(self.config.classes)))
 
     def apply(self, row: ClipToScore) -> ClipScore | Rejected:
         if self.config.truth is not None:
