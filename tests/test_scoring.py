@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autosing.models.phone_classes import mel_frames
+from autosing.models.phone_classes import PhoneClasses, class_scores, mel_frames
 from autosing.score.phones import inventory
 from autosing.score.score import Note, Score
 from autosing.score.sounds import CLASSES, class_of
@@ -118,3 +118,12 @@ def test_agreement_counts_any_octave_and_nothing_else():
     assert agreement(score, f0_of(MELODY, 4)) == 1 and agreement(score, f0_of(MELODY, 4) * 2) == 1
     assert agreement(score, f0_of([(a, b, m + 5) for a, b, m in MELODY], 4)) == 0
     assert agreement(score, np.zeros(400)) == 1
+
+
+def test_a_class_that_training_hardly_had_says_nothing():
+    share_C = np.full(len(CLASSES), 1 / len(CLASSES))
+    share_C[CLASSES.index("apical")] = 1e-5
+    samples_S = np.random.default_rng(0).standard_normal(4_000).astype(np.float32)
+    score_TC = class_scores(PhoneClasses().eval(), np.log(share_C), samples_S)
+    said_C = np.abs(score_TC).max(axis=0) > 0
+    assert [name for name, said in zip(CLASSES, said_C, strict=True) if not said] == ["apical"]

@@ -23,6 +23,8 @@ _WINDOW = 400
 _FFT = 512
 BANDS = 40
 _FLOOR = 1e-4
+_LEAST_SHARE = 1e-3
+"""Of the frames of training data, for a class to be told."""
 
 
 def mel_frames(samples_S: np.ndarray) -> np.ndarray:
@@ -77,7 +79,8 @@ def load_phone_classes(folder: str) -> tuple[PhoneClasses, np.ndarray]:
 
 @torch.no_grad()
 def class_scores(network: PhoneClasses, log_prior_C: np.ndarray, samples_S: np.ndarray) -> np.ndarray:
-    """score_TC: log of how much likelier each class is in a frame than it is at large."""
+    """score_TC: log of how much likelier each class is in a frame than it is at large. A class that the training data
+    hardly had scores 0: it is laid by its neighbours and by lengths."""
     log_TC = network(torch.from_numpy(mel_frames(samples_S))[None])[0].numpy()
-    scores: np.ndarray = log_TC - log_prior_C
+    scores: np.ndarray = np.where(log_prior_C < np.log(_LEAST_SHARE), 0.0, log_TC - log_prior_C)
     return scores
