@@ -10,7 +10,7 @@ import typer
 
 from autosing.errors import InputError
 from autosing.models.separation import SeparatorConfig, load_separator
-from inference import cli, voice_cli
+from inference import cli, evaluate_cli, render_cli, voice_cli
 
 HOUSE = Path(__file__).parents[1]
 
@@ -39,7 +39,8 @@ def test_what_a_command_advises_are_options_of_its_own() -> None:
     for path, text in texts("inference"):
         named[path in voice] |= set(re.findall(r"--[a-z][a-z0-9-]*", text))
     assert len(named[False]) > 15 and len(named[True]) > 10
-    assert named[False] <= options_of(cli.sing, cli.report)
+    others = (cli.sing, cli.report, cli.merge, render_cli.render, evaluate_cli.evaluate)
+    assert named[False] <= options_of(*others)
     assert named[True] <= options_of(voice_cli.convert, voice_cli.index)
 
 

@@ -22,6 +22,7 @@ class Hum:
 
     def __init__(self):
         self.space = load_space(new_space("log_mel", mel=self.mel), self)
+        self.spec, self.device, self.sound = self.space.spec, torch.device("cpu"), self.space.sound
 
     def __call__(self, mel_BMF, f0_hz_BF, begin):
         return torch.ones(1, mel_BMF.shape[2] * HOP)

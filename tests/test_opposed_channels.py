@@ -6,7 +6,7 @@ import pytest
 from autosing.audio.encoded import Stem
 from autosing.audio.io import Audio, AudioReader, decode, encode, inspect
 from autosing.models.separation import split
-from autosing.schemas.tables import Line, Word
+from autosing.schemas.tables import LyricLine, Word
 from processing.stages.segment import Aligned, Segment, SegmentConfig
 
 RATE = 16_000
@@ -83,7 +83,7 @@ def test_a_song_of_which_all_is_opposed_is_separated_at_its_own_level():
 
 
 def test_clips_are_cut_from_an_opposed_voice():
-    song = Aligned("s", "en", [Line("la", 0.0, 8.0, 1.0, True)], [Word("la", 0.0, 4.0, 1.0, 0)],
+    song = Aligned("s", "en", [LyricLine("la", 0.0, 8.0, 1.0, True)], [Word("la", 0.0, 4.0, 1.0, 0)],
                    encode(Audio(np.stack([VOICE_S, -VOICE_S]), RATE)), None, None, None)  # fmt: skip
     (clip,) = Segment(SegmentConfig()).apply(song)
     assert clip.singing_fraction > 0.9

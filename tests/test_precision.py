@@ -9,6 +9,7 @@ from support.datasets import GROUPS_MADE, make_dataset
 from tests.test_ctc_head import SpellingEars, spelt_states
 from tests.test_train_codec import SMALL
 from tests.test_train_svc_vits import VITS
+from tests.test_train_visinger import SMALL as VISINGER
 from tests.test_train_voice import SVC, VOCODER
 from train import launch
 from train.record import read_metrics
@@ -24,6 +25,7 @@ WORDS = {
     "vocoder": VOCODER,
     "svc_flow": SVC,
     "svc_vits": VITS,
+    "visinger": VISINGER,
     "ctc_head": ["task.hidden=8", "task.even_steps=1", "task.place_every=1"],
 }
 
@@ -46,7 +48,7 @@ def hearing(monkeypatch):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_trains_in_bf16(task, tmp_path, hearing):
-    make_dataset(tmp_path / "data", groups=(*GROUPS_MADE, "loudness", "content"))
+    make_dataset(tmp_path / "data", groups=(*GROUPS_MADE, "loudness", "content", "score"))
     words = [*WORDS[task], "steps=3", "batch_size=4", "precision=bf16", "device=cpu", "log_every=1", "valid_every=3"]
     launch.train(task, tmp_path / "data", tmp_path / "run", overrides=words)
     rows = [row for row in read_metrics(tmp_path / "run") if "refused" in row]

@@ -7,7 +7,7 @@ import pytest
 
 from autosing.audio.io import Audio, encode
 from autosing.errors import InputError
-from autosing.schemas.tables import Clip, Line, Lyrics, Song, Word
+from autosing.schemas.tables import Clip, LyricLine, Lyrics, Song, Word
 from autosing.stage import Stage
 from autosing.storage.tables import TableWriter, read_meta, read_rows, table_path
 from processing.engine.runner import run
@@ -42,7 +42,9 @@ def aligned(root: Path, word: str) -> None:
     with TableWriter(table_path(root, 0, "align"), Lyrics) as writer:
         for song in ("a", "b"):
             found = [Word(word, 1.0, 5.0, 1.0, 0), Word(word, 6.0, 11.0, 1.0, 0)]
-            writer.add(Lyrics(song, "plain", "en", [Line(f"{word} {word}", 1.0, 11.0, 1.0, True)], found, None, None))
+            writer.add(
+                Lyrics(song, "plain", "en", [LyricLine(f"{word} {word}", 1.0, 11.0, 1.0, True)], found, None, None)
+            )
         writer.commit("align", 5, 2, {"word": word})
 
 

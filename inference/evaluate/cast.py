@@ -34,7 +34,7 @@ class Cast:
         if alone or len(self._clips) < 2:
             raise InputError(
                 f"voices of {len(self._clips)} singers, of whom {len(alone)} ({', '.join(alone[:3])}) have fewer than "
-                "two clips that sound; need two singers and two clips of each: give more songs of them with --voices"
+                "two clips that sound; need two singers and two clips of each: give more songs of them"
             )
 
     @property

@@ -207,7 +207,7 @@ def dataset_clips(dataset: Path, work: Path, split: str | None, seed: int) -> li
         raise InputError(f"dataset {dataset}: {asked}; it has {', '.join(filled) or 'none'}: give one by --split")
     if "audio" not in index.members:
         raise InputError(
-            f"dataset {dataset}: has members {', '.join(index.members)}; need audio: build it with --members"
+            f"dataset {dataset}: has members {', '.join(index.members)}; need audio among them: build it anew"
         )
     record = index.splits[chosen_split]
     taken = set(np.random.default_rng(seed_of("clips", seed)).permutation(record.rows)[:MOST_CLIPS].tolist())
