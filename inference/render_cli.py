@@ -1,9 +1,21 @@
 """`autosing render`."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
+
+from inference.voice.options import (
+    AsJson,
+    ConfigFile,
+    Device,
+    Seed,
+    Settings,
+    Shift,
+    SingerOverTime,
+    Temperature,
+    Vocoder,
+)
 
 Option = typer.Option
 
@@ -16,15 +28,13 @@ def render(
         list[str] | None,
         Option(help="A singer of the run or an enrolled voice by name, a wav, or a blend, given several times: a=0.5."),
     ] = None,
-    singer_over_time: Annotated[
-        Path | None, Option(help="CSV of time_s and a column of weights a voice: who sings when.")
-    ] = None,
+    singer_over_time: SingerOverTime = None,
     lyrics: Annotated[
         str | None,
         Option(help="Words in place of the score's, or a .txt: a syllable a note, - holds one over another."),
     ] = None,
     language: Annotated[str | None, Option(help="ISO 639 of the words, where the score does not say.")] = None,
-    shift: Annotated[float | None, Option(help="Semitones higher, fractions too (default 0).")] = None,
+    shift: Shift = None,
     tempo_factor: Annotated[float | None, Option(help="So many times as fast (default 1).")] = None,
     from_: Annotated[float | None, Option("--from", help="Seconds of the score to begin at.")] = None,
     to: Annotated[float | None, Option("--to", help="Seconds of the score to end at.")] = None,
@@ -33,17 +43,15 @@ def render(
     track: Annotated[str | None, Option(help="Of several tracks or parts: its name, or its number from 1.")] = None,
     highest: Annotated[bool | None, Option("--highest", help="Of chords, sing the highest note.")] = None,
     steps: Annotated[int | None, Option(help="Evaluations of the flow (default 4).")] = None,
-    temperature: Annotated[float | None, Option(help="Of the flow's noise; 0: the likeliest (default 1).")] = None,
+    temperature: Temperature = None,
     guidance: Annotated[float | None, Option(help="How hard to follow score and singer; 1 is off.")] = None,
-    seed: Annotated[int | None, Option(help="Same seed, same bytes (default 0).")] = None,
-    vocoder: Annotated[
-        Path | None, Option(help="A run of 'autosing train vocoder', for a model in the space log_mel.")
-    ] = None,
-    device: Annotated[Literal["auto", "cpu", "cuda"] | None, Option(help="auto, cpu or cuda.")] = None,
-    config: Annotated[Path | None, Option(help="YAML of the same options; those given here come first.")] = None,
-    set: Annotated[list[str] | None, Option(help="key=value of the config.")] = None,
+    seed: Seed = None,
+    vocoder: Vocoder = None,
+    device: Device = None,
+    config: ConfigFile = None,
+    set: Settings = None,
     force: Annotated[bool, Option("--force", help="Also replace files that 'autosing render' did not write.")] = False,
-    json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
+    json: AsJson = False,
 ) -> None:
     """Sing a score in a singer's voice, the vowels on the beat. The pitch may be edited and sung again.
 

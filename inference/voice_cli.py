@@ -5,6 +5,18 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from inference.voice.options import (
+    AsJson,
+    ConfigFile,
+    Device,
+    Seed,
+    Settings,
+    Shift,
+    SingerOverTime,
+    Temperature,
+    Vocoder,
+)
+
 Option = typer.Option
 voices = typer.Typer(no_args_is_help=True, help="Singers from wavs: enrol, list, mix.")
 
@@ -17,10 +29,8 @@ def convert(
         list[str] | None,
         Option(help="An enrolled voice, a singer of the run, a wav, or a blend: several times, a=0.5 b=0.5."),
     ] = None,
-    singer_over_time: Annotated[
-        Path | None, Option(help="CSV of time_s and a column of weights a voice: who sings when.")
-    ] = None,
-    shift: Annotated[float | None, Option(help="Semitones higher, fractions too (default 0).")] = None,
+    singer_over_time: SingerOverTime = None,
+    shift: Shift = None,
     key: Annotated[Literal["auto", "keep"] | None, Option(help="auto: into the singer's range.")] = None,
     pitch: Annotated[Path | None, Option(help="CSV of time_s, hz, voiced that is sung instead.")] = None,
     pitch_out: Annotated[Path | None, Option(help="Write the pitch that was sung as such a CSV.")] = None,
@@ -31,24 +41,22 @@ def convert(
         int | None, Option(help="Steps of the flow (default 4, or those that it was distilled to).")
     ] = None,
     method: Annotated[str | None, Option(help="Solver: euler, heun, midpoint, dpm++1 to 3, ml-sde.")] = None,
-    temperature: Annotated[float | None, Option(help="Of the flow's noise; 0: the likeliest (default 1).")] = None,
+    temperature: Temperature = None,
     guidance: Annotated[float | None, Option(help="How hard to follow content and singer; 1 is off.")] = None,
     guidance_singer: Annotated[float | None, Option(help="How hard to follow the singer alone; 1 is off.")] = None,
-    seed: Annotated[int | None, Option(help="Same seed, same bytes (default 0).")] = None,
+    seed: Seed = None,
     carry_pitch: Annotated[
         bool | None, Option("--carry-pitch/--no-carry-pitch", help="Pitch through unvoiced frames (USP).")
     ] = None,
     silence_db: Annotated[float | None, Option(help="Below this level of the source nothing sounds (-60).")] = None,
     fade_ms: Annotated[float | None, Option(help="Fades at the edges of silence (20).")] = None,
     chunk_s: Annotated[float | None, Option(help="Seconds sung at once (10).")] = None,
-    vocoder: Annotated[
-        Path | None, Option(help="A run of 'autosing train vocoder', for a model in the space log_mel.")
-    ] = None,
-    device: Annotated[Literal["auto", "cpu", "cuda"] | None, Option(help="auto, cpu or cuda.")] = None,
-    config: Annotated[Path | None, Option(help="YAML of the same options; those given here come first.")] = None,
-    set: Annotated[list[str] | None, Option(help="key=value of the config.")] = None,
+    vocoder: Vocoder = None,
+    device: Device = None,
+    config: ConfigFile = None,
+    set: Settings = None,
     force: Annotated[bool, Option("--force", help="Also replace files that 'autosing convert' did not write.")] = False,
-    json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
+    json: AsJson = False,
 ) -> None:
     """Sing a recording again in another voice: the same words, melody and dynamics, exactly as long.
 
@@ -83,7 +91,7 @@ def convert(
 def enrol(
     name: Annotated[str, typer.Argument(help="Letters, digits, '_' and '-'.")],
     files: Annotated[list[Path], typer.Argument(help="Audio of the singer, alone; or folders of it.")],
-    json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
+    json: AsJson = False,
 ) -> None:
     """Keep a singer under a name: the mean voice of some recordings, and where it sings."""
     from autosing.console import summary
@@ -95,7 +103,7 @@ def enrol(
 @voices.command("list")
 def list_voices(
     model: Annotated[Path | None, Option(help="A run: the singers it was trained on, too.")] = None,
-    json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
+    json: AsJson = False,
 ) -> None:
     """The voices that are enrolled, and those of a run."""
     from autosing.console import summary
@@ -111,7 +119,7 @@ def mix(
     name: Annotated[str, typer.Argument(help="The new voice's name.")],
     parts: Annotated[list[str], typer.Argument(help="NAME=WEIGHT, two or more.")],
     model: Annotated[Path | None, Option(help="A run whose singers may be named, too.")] = None,
-    json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
+    json: AsJson = False,
 ) -> None:
     """Keep a blend of voices under a name."""
     from autosing.console import summary
@@ -125,7 +133,7 @@ def index(
     name: Annotated[str, typer.Argument(help="The .npy is written under this name, beside the voices.")],
     dataset: Annotated[Path, typer.Argument(help="A dataset with the member content in which the singer sings.")],
     singer: Annotated[str, Option(help="The singer's name in the dataset.")],
-    json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
+    json: AsJson = False,
 ) -> None:
     """Keep a singer's own content frames, for 'autosing convert --set index=FILE'."""
     from autosing.console import summary

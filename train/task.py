@@ -125,6 +125,14 @@ class Task(ABC):
         """The content of model.safetensors and model.json."""
 
 
+def one_after_another(sounds: Mapping[str, Tensor], sample_rate_hz: int) -> dict[str, Audio]:
+    """Name -> audio_BS, the clips of each name in a row, to be listened to."""
+    return {
+        name: Audio(audio_BS.flatten()[None].cpu().numpy().clip(-1, 1), sample_rate_hz)
+        for name, audio_BS in sounds.items()
+    }
+
+
 def decay_groups(parameters: Iterable[nn.Parameter], weight_decay: float = 0.1) -> list[dict[str, Any]]:
     """Matrices with weight decay, vectors without: the usual two groups."""
     trained = [p for p in parameters if p.requires_grad]

@@ -235,6 +235,25 @@ class LogMelSpace(AcousticSpace):
         return self.vocoder(raw_BDF, f0_hz_BF, begin)
 
 
+class InSpace:
+    """A model whose frames are of a space, which makes them sound."""
+
+    space: AcousticSpace
+
+    @property
+    def spec(self) -> SpaceSpec:
+        """Its rate, hop and frames."""
+        return self.space.spec
+
+    @property
+    def device(self) -> torch.device:
+        return self.space.mean_D1.device
+
+    def sound(self, x_BDF: Tensor, f0_hz_BF: Tensor, begin: Begin | None = None) -> Tensor:
+        """See AcousticSpace.sound."""
+        return self.space.sound(x_BDF, f0_hz_BF, begin)
+
+
 class Statistics:
     """Means and deviations of a space's dimensions, collected in float64, for `fitted`."""
 

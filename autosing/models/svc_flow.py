@@ -21,12 +21,12 @@ from torch import Tensor, nn
 from autosing.checkpoint import load_model, restore
 from autosing.config import Config
 from autosing.errors import InputError
-from autosing.models.acoustic import AcousticSpace, SpaceSpec, Vocoder, load_space
+from autosing.models.acoustic import AcousticSpace, InSpace, SpaceSpec, Vocoder, load_space
 from autosing.models.told import Sampling, Told, loudness_told
 from autosing.nn.centred import Centred
 from autosing.nn.convnext import ConvNeXt
 from autosing.nn.convnext_flow import ConvNeXtFlow, ConvNeXtFlowConfig, fold_frames, unfold_frames
-from autosing.nn.excitation import F0_FEATURES, Begin, f0_features
+from autosing.nn.excitation import F0_FEATURES, f0_features
 from autosing.nn.flow_matching import Estimator, FlowConfig, guided, objective_of, sample
 from autosing.nn.masked import ContentPrenet
 from autosing.nn.unet import UNet, UNetConfig
@@ -161,7 +161,7 @@ class SvcFlow(nn.Module):
         return steps
 
 
-class SvcFlowVoice:
+class SvcFlowVoice(InSpace):
     """A run of `autosing train svc_flow`, ready to sing: the networks and the space that makes them sound."""
 
     takes: ClassVar[frozenset[str]] = frozenset(Sampling.model_fields)
@@ -171,24 +171,12 @@ class SvcFlowVoice:
         self.model, self.space = model.eval(), space
 
     @property
-    def spec(self) -> SpaceSpec:
-        """Its rate, hop and frames."""
-        return self.space.spec
-
-    @property
-    def device(self) -> torch.device:
-        return self.space.mean_D1.device
-
-    @property
     def content(self) -> tuple[Part, ...]:
         """The encoders' layers that content must be of."""
         return self.model.config.content
 
     def sing(self, told: Told, sampling: Sampling, first_frame: int = 0) -> Tensor:
         return self.model.sing(told, sampling, first_frame)
-
-    def sound(self, x_BDF: Tensor, f0_hz_BF: Tensor, begin: Begin | None = None) -> Tensor:
-        return self.space.sound(x_BDF, f0_hz_BF, begin)
 
 
 def load_svc_flow(folder: Path, device: str | torch.device = "cpu", vocoder: Vocoder | None = None) -> SvcFlowVoice:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from autosing.checkpoint import load_model, restore
 from autosing.config import Config
-from autosing.models.acoustic import AcousticSpace, SpaceSpec, Vocoder, load_space
+from autosing.models.acoustic import AcousticSpace, InSpace, SpaceSpec, Vocoder, load_space
 from autosing.models.melody import Curves, CurvesConfig, NoteVibrato, PhoneLengths, SignEmbedding, loudness_db
 from autosing.models.sung_score import (
     FRAME_NUMBERS,
@@ -37,7 +37,6 @@ from autosing.models.sung_score import (
 from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
 from autosing.models.told import Sampling, Told
 from autosing.nn.convnext import ConvNeXt
-from autosing.nn.excitation import Begin
 from autosing.schemas.records import Part
 from autosing.score.score import Score
 from autosing.score.timing import with_times
@@ -149,20 +148,11 @@ def without_short_runs(true_BF: Tensor, frames: int) -> Tensor:
     return true_BF
 
 
-class VisingerVoice:
+class VisingerVoice(InSpace):
     """A run of `autosing train visinger`, ready to sing."""
 
     def __init__(self, model: Visinger, space: AcousticSpace) -> None:
         self.model, self.space = model.eval(), space
-
-    @property
-    def spec(self) -> SpaceSpec:
-        """Its rate, hop and frames."""
-        return self.space.spec
-
-    @property
-    def device(self) -> torch.device:
-        return self.space.mean_D1.device
 
     @torch.no_grad()
     def read(self, score: Score, singer_E: Tensor, vibrato: float = 1.0) -> tuple[Score, Tensor, Melody]:
@@ -179,9 +169,6 @@ class VisingerVoice:
 
     def sing(self, told: Told, sampling: Sampling, first_frame: int = 0) -> Tensor:
         return self.model.flow.sing(told, sampling, first_frame)
-
-    def sound(self, x_BDF: Tensor, f0_hz_BF: Tensor, begin: Begin | None = None) -> Tensor:
-        return self.space.sound(x_BDF, f0_hz_BF, begin)
 
 
 def load_visinger(folder: Path, device: str | torch.device = "cpu", vocoder: Vocoder | None = None) -> VisingerVoice:

@@ -13,7 +13,7 @@ own speech (grammar, phones, tune, gesture, natural). What it sings is put on th
 from autosing.songs.corpus import SongsMade, make_songs
 from autosing.songs.singers import SINGERS, Singer
 from autosing.songs.tiny import tiny_song
-from autosing.songs.truth import F0_RATE_HZ, SongTruth, Stems, load_stems, load_truth, song_ids
+from autosing.songs.truth import F0_RATE_HZ, SongTruth, Stems, load_stems, load_truth, song_ids, truths_without
 
 __all__ = [
     "F0_RATE_HZ",
@@ -27,4 +27,5 @@ __all__ = [
     "make_songs",
     "song_ids",
     "tiny_song",
+    "truths_without",
 ]

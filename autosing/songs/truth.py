@@ -7,7 +7,7 @@ song's beginning, `line` counts lines.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -124,6 +124,16 @@ def song_ids(folder: Path) -> list[str]:
     if not found:
         raise InputError(f"songs {folder}: no truth/<id>/truth.json in it; make them with 'autosing songs'")
     return found
+
+
+def truths_without(folder: Path, singers: Collection[str]) -> list[SongTruth]:
+    """The truth of all songs but those of these singers, in order. Raises InputError where there are no songs, or where
+    one of these singers sings none of them."""
+    truths = [load_truth(folder, song) for song in song_ids(folder)]
+    known = {truth.artist for truth in truths}
+    if unknown := sorted(set(singers) - known):
+        raise InputError(f"--without {unknown[0]!r}: not among the singers {', '.join(sorted(known))}")
+    return [truth for truth in truths if truth.artist not in singers]
 
 
 def load_truth(folder: Path, song_id: str) -> SongTruth:

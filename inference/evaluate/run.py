@@ -109,7 +109,8 @@ def evaluate(request: EvaluateRequest) -> dict[str, Any]:
     with ExitStack() as stack:
         work = Path(stack.enter_context(TemporaryDirectory(prefix="autosing-")))
         how = HowToSing(config.convert, config.render)
-        runs = {name: load_system(run, how, work) for name, run in named(request.models).items()}
+        models = named(request.models)
+        runs = {name: load_system(run, how, work) for name, run in models.items()}
         found = clips_of(request.data, work / "clips", config.seconds, config.language, config.split, config.seed)
         rate_hz = common_rate(runs, config.rate_hz, RATE_HZ)
         pool = [replace(clip, rate_hz=rate_hz) for clip in found]
@@ -117,7 +118,8 @@ def evaluate(request: EvaluateRequest) -> dict[str, Any]:
         check_clip_rates(clips, rate_hz)
         for name, system in runs.items():
             check_given(name, system, clips)
-        theirs = {name: FromFiles(folder, clips) for name, folder in named(request.against, taken=runs).items()}
+        against = named(request.against, taken=runs)
+        theirs = {name: FromFiles(folder, clips) for name, folder in against.items()}
         device = device_here(config.convert.device)
         meter = Meter(Kept(home() / "figures" if config.keep_figures else None), rate_hz, device)
         cast = Cast([clip for clip in pool if clip not in clips] + clips, meter)
@@ -138,8 +140,8 @@ def evaluate(request: EvaluateRequest) -> dict[str, Any]:
         facts = {
             "what": "evaluate", "data": str(request.data), "rate_hz": rate_hz, "target": config.target,
             "seed": config.seed, "singers": len(cast.singers), "config": config.dump(),
-            "models": {name: str(path) for name, path in named(request.models).items()},
-            "against": {name: str(path) for name, path in named(request.against, taken=runs).items()},
+            "models": {name: str(path) for name, path in models.items()},
+            "against": {name: str(path) for name, path in against.items()},
             "systems": {name: summary(found, config.seed) for name, found in scores.items()},
             "clips": [_clip_facts(clips[n], targets[n], bad_N[n], scores, n) for n in order],
             "figures": {"kept": meter.kept.hits, "measured": meter.kept.misses},

@@ -43,7 +43,7 @@ def is_layout(path: Path) -> bool:
 
 
 def known_recordings(root: Path, files: Iterable[Path], names: Iterable[str]) -> Iterator[Known]:
-    """`files`: those found beside audio; `names`: the audio's paths from the root."""
+    """`files`: those found beside audio for which `is_layout` holds; `names`: the audio's paths from the root."""
     for path in files:
         folder = path.parent.relative_to(root).as_posix()
         base = "" if folder == "." else f"{folder}/"
@@ -51,7 +51,7 @@ def known_recordings(root: Path, files: Iterable[Path], names: Iterable[str]) ->
             yield from _opencpop(path, base)
         elif path.name == "transcriptions.csv":
             yield from _diffsinger(path, base)
-        elif path.name == "meta.json" and _is_m4(path):
+        elif path.name == "meta.json":
             yield from _m4singer(path, base)
     for name in names:
         stem = PurePosixPath(name)

@@ -12,9 +12,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from autosing.errors import InputError
 from autosing.schemas.tables import Song
-from autosing.songs import load_truth, song_ids
+from autosing.songs import SongTruth, truths_without
 from autosing.storage import tables
 
 LICENCE = "CC0-1.0"
@@ -34,25 +33,20 @@ def main() -> None:
 
 def write_dry(songs: Path, corpus: Path, without: Sequence[str] = ()) -> int:
     """How many songs were written. Raises InputError where `songs` holds no truth, or has no singer of a name."""
-    homes = [songs / "truth" / song for song in song_ids(songs)]
-    singers = {home: load_truth(songs, home.name).artist for home in homes}
-    if unknown := sorted(set(without) - set(singers.values())):
-        raise InputError(f"--without {unknown[0]!r}: not among the singers {', '.join(sorted(set(singers.values())))}")
-    kept = [home for home in homes if singers[home] not in without]
+    kept = truths_without(songs, without)
     for number, first in enumerate(range(0, len(kept), SONGS_A_PARTITION)):
         some = kept[first : first + SONGS_A_PARTITION]
         path = tables.table_path(corpus, number, "index")
         path.parent.mkdir(parents=True, exist_ok=True)
         with tables.TableWriter(path, Song) as writer:
-            for home in some:
-                writer.add(_song(songs, home))
-            details = {"made_by": "train.corpora.dry", "songs": [home.name for home in some]}
+            for truth in some:
+                writer.add(_song(songs / "truth" / truth.id, truth))
+            details = {"made_by": "train.corpora.dry", "songs": [truth.id for truth in some]}
             writer.commit("index", VERSION, len(some), details)
     return len(kept)
 
 
-def _song(songs: Path, home: Path) -> Song:
-    truth = load_truth(songs, home.name)
+def _song(home: Path, truth: SongTruth) -> Song:
     return Song(
         id=truth.id, audio=(home / "vocals_dry.flac").read_bytes(), lrc_lyrics=None,
         raw_lyrics="\n".join(line.text for line in truth.lines), artist=truth.artist, title=truth.lines[0].text,

@@ -18,8 +18,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from autosing.errors import InputError
-from autosing.songs import load_truth, song_ids
+from autosing.songs import truths_without
 
 _FILES = {"vocals_dry.flac": "{}.flac", "speech.flac": "{}-speech.flac"}
 
@@ -36,13 +35,9 @@ def main() -> None:
 
 def write_singers(songs: Path, out: Path, without: Sequence[str] = ()) -> Counter[str]:
     """Files written for each singer. Raises InputError if `songs` has no truth files, or not a singer of `without`."""
-    singers = {songs / "truth" / song: load_truth(songs, song).artist for song in song_ids(songs)}
-    if unknown := sorted(set(without) - set(singers.values())):
-        raise InputError(f"--without {unknown[0]!r}: not among the singers {', '.join(sorted(set(singers.values())))}")
     written: Counter[str] = Counter()
-    for home, singer in singers.items():
-        if singer in without:
-            continue
+    for truth in truths_without(songs, without):
+        home, singer = songs / "truth" / truth.id, truth.artist
         (out / singer).mkdir(parents=True, exist_ok=True)
         for name, to in _FILES.items():
             if (home / name).is_file():

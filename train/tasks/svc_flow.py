@@ -40,7 +40,7 @@ from train.losses.flow import FlowLosses, FlowLossSettings
 from train.recast import RecastConfig
 from train.singers import Mode, Singers
 from train.spaces import asked_space
-from train.task import Counts, Task
+from train.task import Counts, Task, one_after_another
 from train.voice_crops import CropConfig, VoiceCrops, told_of
 
 
@@ -176,9 +176,7 @@ class TrainSvcFlow(Task):
             "sung": self.space.sound(self.model.sing(told, Sampling()), batch["f0"]),
             "exchanged": self.space.sound(self.model.sing(swapped, Sampling()), batch["f0"]),
         }
-        return {
-            name: Audio(audio_BS.flatten()[None].cpu().numpy().clip(-1, 1), rate) for name, audio_BS in sounds.items()
-        }
+        return one_after_another(sounds, rate)
 
     def export(self) -> ModelFile:
         return ModelFile("svc_flow", self.model_config.dump(), self.model.state_dict(), self.singers.extra())

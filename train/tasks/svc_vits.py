@@ -44,7 +44,7 @@ from train.losses.divergence import flow_divergence
 from train.losses.perceptual import PerceptualLoss
 from train.losses.spectral import SpectralLoss
 from train.singers import Mode, Singers
-from train.task import Counts, Task, decay_groups
+from train.task import Counts, Task, decay_groups, one_after_another
 from train.voice_crops import CropConfig, VoiceCrops, told_of
 from train.voice_figures import voice_figures
 
@@ -244,9 +244,7 @@ class TrainSvcVits(Task):
         batch = self._prompt_batch()
         sounds = {"original": batch["audio"], **self._sung(batch)}
         rate = self.model_config.sample_rate_hz
-        return {
-            name: Audio(audio_BS.flatten()[None].cpu().numpy().clip(-1, 1), rate) for name, audio_BS in sounds.items()
-        }
+        return one_after_another(sounds, rate)
 
     def figures(self, step: int) -> dict[str, float]:
         """See train.voice_figures."""

@@ -58,7 +58,7 @@ from autosing.storage.store import Place
 from train.losses.flow import FlowLosses, FlowLossSettings
 from train.singers import singers_of
 from train.spaces import asked_space
-from train.task import Counts, Task
+from train.task import Counts, Task, one_after_another
 
 _LOUDNESS_S = 0.15
 """Loudness is told smoothed over so long."""
@@ -267,9 +267,7 @@ class TrainVisinger(Task):
             "from_the_score": self.space.sound(self.model.flow.sing(drawn, Sampling()), f0_hz_BF),
         }
         rate = self.space.spec.sample_rate_hz
-        return {
-            name: Audio(audio_BS.flatten()[None].cpu().numpy().clip(-1, 1), rate) for name, audio_BS in sounds.items()
-        }
+        return one_after_another(sounds, rate)
 
     def export(self) -> ModelFile:
         return ModelFile(self.name, self.model_config.dump(), self.model.state_dict(), as_extra(self.singers))
