@@ -1,11 +1,13 @@
 """The training loop: what is resumed equals what was never interrupted; what is refused is refused in words."""
 
+import gc
 from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from autosing.audio.io import Audio
@@ -312,7 +314,13 @@ def test_two_ranks_train_as_one_with_twice_the_batch(data, tmp_path):
     words = ["steps=3", "device=cpu", "log_every=1", "task.dropout=0.0"]
 
     def one_rank() -> None:
-        launch.task_class = lambda name: Pair
+        leave = launch.leave
+
+        def leave_without_reducers() -> None:
+            assert not [held for held in gc.get_objects() if isinstance(held, DistributedDataParallel)]
+            leave()
+
+        launch.task_class, launch.leave = lambda name: Pair, leave_without_reducers
         launch.train("pair", data, tmp_path / "two", overrides=[*words, "batch_size=2"])
 
     run_ranks(one_rank)

@@ -103,6 +103,14 @@ class Gradients:
         """Inside, every rank has the whole weights. All ranks must enter it."""
         yield
 
+    def close(self) -> None:
+        """Free DDP's reducers, which hold the process group. Call it before `leave`.
+
+        Freed after it, a reducer would end the group's threads while it holds Python's lock, for which such a thread
+        may wait to free its last tensor: neither would ever go on.
+        """
+        self._ddp.clear()
+
     def _trained(self, phase: str) -> list[nn.Parameter]:
         return [parameter for parameter in self._modules[phase].parameters() if parameter.requires_grad]
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -97,16 +98,16 @@ def run_rank(plan: Plan, say: Say = lambda line: None) -> dict[str, Any]:
     held = _latest(plan.run)
     config = TrainConfig.build(plan.config)
     ranks = join(config.device)
-    try:
+    with ExitStack() as at_end:
+        at_end.callback(leave)
         current = _set_up(cls, config, plan.data, plan.run, index, ranks, held, say)
+        at_end.callback(current.state.gradients.close)
         first = current.state.step
         if current.recorder:
             say(_opening(current))
         run_steps(current, _batches(current), CALLBACKS)
         if current.recorder:
             current.recorder.close()
-    finally:
-        leave()
     row = {
         "task": plan.task, "status": "resumed" if first else "trained", "steps": current.state.step,
         "loss": current.last_loss, "valid_loss": current.last_valid_loss, "parameters": _parameters(current),
