@@ -9,8 +9,9 @@ export RAY_USAGE_STATS_ENABLED ?= 0
 
 .PHONY: demo test lint format lock clean
 
+# make demo LYRICS="any words" sings these.
 demo: $(READY)
-	$(BIN)/autosing demo --out demo
+	$(BIN)/autosing demo --out demo $(if $(LYRICS),--lyrics "$(LYRICS)")
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile

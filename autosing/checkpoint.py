@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 _HEADER = "autosing"
+_PACKAGE, _NAMED = Path(__file__).parent / "weights", "autosing-"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,13 @@ class ModelFile:
     state: dict[str, Tensor]
     extra: dict[str, Any] = field(default_factory=dict)
     """Digests of the codebooks of its codes, sample rates, its origin."""
+
+
+def located(model: Path | str) -> Path:
+    """The folder of a model: of one that comes with autosing (autosing-visinger ...) in the package, else as given."""
+    name = str(model)
+    folder = _PACKAGE / name.removeprefix(_NAMED)
+    return folder if name.startswith(_NAMED) and "/" not in name and (folder / WEIGHTS).is_file() else Path(model)
 
 
 def save_model(
@@ -62,9 +70,13 @@ def describe_model(folder: Path, kind: str | None = None) -> ModelFile:
 def _read(folder: Path, kind: str | None, with_weights: bool) -> ModelFile:
     from safetensors import SafetensorError, safe_open
 
-    path = folder / WEIGHTS
+    path = located(folder) / WEIGHTS
     if not path.is_file():
-        raise InputError(f"model {folder}: no {WEIGHTS} in it; give a run folder of 'autosing train'")
+        shipped = ", ".join(sorted(f"{_NAMED}{held.parent.name}" for held in _PACKAGE.glob(f"*/{WEIGHTS}")))
+        raise InputError(
+            f"model {folder}: no {WEIGHTS} in it; give a run folder of 'autosing train', or one that comes with "
+            f"autosing: {shipped}"
+        )
     try:
         with safe_open(path, framework="pt" if with_weights else "numpy") as file:
             text = (file.metadata() or {}).get(_HEADER)

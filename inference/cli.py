@@ -117,14 +117,17 @@ def report(
     sung: Annotated[
         Path | None, Option(help="The out.wav of 'autosing sing', in any format, or one candidate of it.")
     ] = None,
-    steps: Annotated[Path | None, Option(help="_demo.json of 'autosing demo': steps and their seconds.")] = None,
+    sound: Annotated[
+        list[Path] | None, Option(help="What 'autosing render' or 'convert' wrote; may be given again.")
+    ] = None,
+    steps: Annotated[Path | None, Option(help="_steps.json of 'autosing demo': steps and their seconds.")] = None,
     json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
 ) -> None:
     """Write one self-contained HTML page about these folders: players, spectrograms, counts, losses."""
     from autosing.console import summary
     from inference.report.write import write_page
 
-    shown = write_page(page, corpus, dataset, run or [], sung, steps)
+    shown = write_page(page, corpus, dataset, run or [], sung, steps, sound or [])
     summary("report", [{"page": str(page), **shown}], as_json=json)
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from autosing.audio.io import Writer
+from autosing.audio.io import Audio, Writer
 from autosing.config import Config
 from autosing.device import device_here
 from autosing.errors import InputError
@@ -20,10 +20,12 @@ from autosing.score.formats.midi_write import write_midi
 from autosing.score.formats.options import ReadOptions
 from autosing.score.formats.textgrid import write_textgrid
 from autosing.score.score import Score
+from autosing.songs.compose import Tune, accompaniment, compose
 from autosing.text.lrc import LrcLine, LrcWord, write_lrc
-from inference.files import check_inputs, check_owned, check_writable, writing
+from inference.files import Writing, check_inputs, check_owned, check_writable, vocals_of, writing
+from inference.mix import Mix, lay_over
 from inference.output import FORMATS, check_rate
-from inference.score_file import read_score
+from inference.score_file import lyric_lines, read_score
 from inference.voice.engine import EngineConfig, num_samples, render
 from inference.voice.load import check_voice, load_score_voice
 from inference.voice.pitch_csv import read_pitch_csv, write_pitch_csv
@@ -49,6 +51,8 @@ class RenderConfig(Config):
     """Its depth, in that of the singer's own; 0: none."""
     own_times: bool = True
     """Phones that have times in the score keep them; else the model says how long consonants last."""
+    band: bool = False
+    """Lay the voice over a band that plays the chords of the tune that was composed."""
     vocoder: Path | None = None
     """A run of 'autosing train vocoder', for a model in the space log_mel."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -59,7 +63,8 @@ class RenderRequest:
     """One rendering."""
 
     model: Path
-    score: Path
+    score: Path | None
+    """None: a tune is composed for `lyrics`, another for each seed of the sampling."""
     out: Path
     voice: Voice
     lyrics: str | None = None
@@ -90,12 +95,15 @@ class RenderFiles:
     audio: Path
     pitch: Path | None
     """None: it is given in its place, and stays as the user wrote it."""
+    vocals: Path | None = None
+    """The voice alone, where the audio is a mix."""
     made_by: str = MADE_BY
 
     @classmethod
-    def of(cls, out: Path, pitch: Path | None = None) -> "RenderFiles":
+    def of(cls, out: Path, pitch: Path | None = None, mixed: bool = False) -> "RenderFiles":
         own = out.with_suffix(".pitch.csv")
-        return cls(out, None if pitch is not None and own.exists() and own.samefile(pitch) else own)
+        kept = None if pitch is not None and own.exists() and own.samefile(pitch) else own
+        return cls(out, kept, vocals_of(out) if mixed else None)
 
     @property
     def lyrics(self) -> Path:
@@ -115,8 +123,7 @@ class RenderFiles:
 
     def __iter__(self) -> Iterator[Path]:
         yield from (self.audio, self.lyrics, self.textgrid, self.midi)
-        if self.pitch:
-            yield self.pitch
+        yield from (path for path in (self.pitch, self.vocals) if path)
 
 
 def render_score(request: RenderRequest) -> dict[str, Any]:
@@ -127,7 +134,7 @@ def render_score(request: RenderRequest) -> dict[str, Any]:
     """
     started, config = time.perf_counter(), request.config
     files = check_files(request)
-    score, remarks = read_score(request.score, config.score, request.lyrics)
+    score, remarks, tune = _score(request)
     score = chosen(score, config)
     f0_hz_T = read_pitch_csv(request.pitch, num_pitches(score.duration_s)) if request.pitch else None
     model = load_score_voice(request.model, device_here(config.device), config.vocoder)
@@ -135,15 +142,19 @@ def render_score(request: RenderRequest) -> dict[str, Any]:
     check_rate(files.audio, rate)
     sung = song_of(model, score, request.voice.vector_E, config.vibrato, request.singer_at, f0_hz_T)
     row = {
-        "score": str(request.score), "file": str(request.out), "singer": request.voice.name,
+        "score": str(request.score or "composed"), "file": str(request.out), "singer": request.voice.name,
         "words": len(score.words), "notes": len(score.notes), "seconds": round(score.duration_s, 3),
         "samples": num_samples(sung.song, model), "sample_rate_hz": rate,
     }  # fmt: skip
     with writing(files) as under_way:
-        writer = Writer(rate, 1, request.out.suffix.lstrip(".").lower(), under_way.at(files.audio))
-        for block_S in render(model, sung.song, config.engine):
-            writer.write(block_S[None])
-        writer.finish()
+        blocks: Iterable[np.ndarray] = (block_S[None] for block_S in render(model, sung.song, config.engine))
+        if files.vocals and tune:
+            mixed = _with_band(np.concatenate(list(blocks), axis=1), rate, tune, config)
+            _write(files.vocals, [mixed.vocals.samples_CS], 1, rate, under_way)
+            blocks, channels = [mixed.mix.samples_CS], 2
+        else:
+            channels = 1
+        _write(files.audio, blocks, channels, rate, under_way)
         under_way.at(files.lyrics).write_text(lrc_of(sung.score), encoding="utf-8")
         write_textgrid(sung.score, under_way.at(files.textgrid))
         write_midi(sung.score, under_way.at(files.midi))
@@ -155,6 +166,39 @@ def render_score(request: RenderRequest) -> dict[str, Any]:
             "singer_sha256": hashlib.sha256(request.voice.vector_E.tobytes()).hexdigest(),
         })  # fmt: skip
     return row | ({"remarks": "; ".join(remarks)} if remarks else {})
+
+
+def _score(request: RenderRequest) -> tuple[Score, tuple[str, ...], Tune | None]:
+    """(what shall be sung, remarks, the tune if it was composed).
+
+    Raises InputError where nothing is given, or a band has no chords to play.
+    """
+    config = request.config
+    if config.band and (request.score or (config.shift, config.from_s, config.to_s) != (0.0, 0.0, None)):
+        raise InputError(
+            "--band: a band plays tunes that are composed for --lyrics, whole and in their key; leave out --score, "
+            "--shift, --from and --to"
+        )
+    if request.score is not None:
+        return *read_score(request.score, config.score, request.lyrics), None
+    if request.lyrics is None:
+        raise InputError("render: neither --score nor --lyrics; give a score, or words to compose a tune for")
+    middle_hz = request.voice.range.middle_hz if request.voice.range else None
+    tune = compose(lyric_lines(request.lyrics), config.score.language, middle_hz, config.engine.sampling.seed)
+    return tune.score, (), tune
+
+
+def _with_band(vocals_CS: np.ndarray, rate: int, tune: Tune, config: RenderConfig) -> Mix:
+    band = accompaniment(tune, rate, vocals_CS.shape[1], config.tempo_factor, config.engine.sampling.seed)
+    return lay_over(Audio(vocals_CS, rate), band, None)
+
+
+def _write(path: Path, blocks: Iterable[np.ndarray], channels: int, sample_rate_hz: int, under_way: Writing) -> None:
+    """Blocks of samples_CS."""
+    writer = Writer(sample_rate_hz, channels, path.suffix.lstrip(".").lower(), under_way.at(path))
+    for block_CS in blocks:
+        writer.write(block_CS)
+    writer.finish()
 
 
 def chosen(score: Score, config: RenderConfig) -> Score:
@@ -202,7 +246,7 @@ def check_files(request: RenderRequest) -> RenderFiles:
             raise InputError(f"{option} {path}: no such file")
     if request.out.suffix.lower() not in FORMATS:
         raise InputError(f"--out {request.out}: ends in {request.out.suffix or 'nothing'!r}, need {', '.join(FORMATS)}")
-    files = RenderFiles.of(request.out, request.pitch)
+    files = RenderFiles.of(request.out, request.pitch, request.config.band)
     check_writable(request.out)
     check_inputs(files, request.inputs)
     check_owned(files, request.force)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from autosing.models.bundled import VISINGER
 from inference.voice.options import (
     AsJson,
     ConfigFile,
@@ -21,12 +22,26 @@ Option = typer.Option
 
 
 def render(
-    model: Annotated[Path, Option(help="A run of 'autosing train visinger'.")],
-    score: Annotated[Path, Option(help="A .mid, .musicxml, .ustx, .ds, UltraStar .txt, .TextGrid or score .json.")],
     out: Annotated[Path, Option(help="The .wav, .flac, .ogg or .mp3 to write; its .lrc, .mid ... lie beside it.")],
+    score: Annotated[
+        Path | None,
+        Option(
+            help="A .mid, .musicxml, .ustx, .ds, UltraStar .txt, .TextGrid or score .json. Without one, a tune is "
+            "composed for --lyrics, another for each --seed."
+        ),
+    ] = None,
+    model: Annotated[
+        Path, Option(help="A run of 'autosing train visinger', or the model that comes with autosing.")
+    ] = Path(VISINGER),
+    band: Annotated[
+        bool | None, Option("--band", help="Lay the voice over a band; for a tune that is composed.")
+    ] = None,
     singer: Annotated[
         list[str] | None,
-        Option(help="A singer of the run or an enrolled voice by name, a wav, or a blend, given several times: a=0.5."),
+        Option(
+            help="A singer of the run (default: its first) or an enrolled voice by name, a wav, or a blend, given "
+            "several times: a=0.5."
+        ),
     ] = None,
     singer_over_time: SingerOverTime = None,
     lyrics: Annotated[
@@ -58,7 +73,7 @@ def render(
     Inputs are never replaced; files that 'autosing render' did not write are replaced only with --force.
     """
     given: dict[str, Any] = {
-        "shift": shift, "tempo_factor": tempo_factor, "from_s": from_, "to_s": to, "vibrato": vibrato,
+        "shift": shift, "tempo_factor": tempo_factor, "from_s": from_, "to_s": to, "vibrato": vibrato, "band": band,
         "device": device, "engine.sampling.steps": steps, "engine.sampling.temperature": temperature,
         "engine.sampling.guidance": guidance, "engine.sampling.seed": seed, "score.track": track,
         "score.highest": highest, "score.language": language, "vocoder": vocoder,
@@ -72,7 +87,7 @@ def render(
 
     words = [f"{name}={value}" for name, value in given.items() if value is not None]
     settings = load_config(RenderConfig, config, [*(set or []), *words])
-    asked = asked_voice(singer, singer_over_time, model)
+    asked = asked_voice(singer, singer_over_time, model, or_first=True)
     read = {"--config": config, "--lyrics": lyrics_file(lyrics) if lyrics is not None else None, **asked.files}
     others = {option: path for option, path in read.items() if path}
     row = render_score(

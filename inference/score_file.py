@@ -23,9 +23,15 @@ def read_score(path: Path, options: ReadOptions, lyrics: str | None = None) -> t
 def _pronounced(score: Score, lyrics: str | None, language: str) -> Score:
     from autosing.score.g2p.bind import with_phones
     from autosing.score.lyrics import with_lyrics
-    from inference.lyrics_plan import read_lyrics
 
     if lyrics is not None:
-        texts, timed = read_lyrics(lyrics)
-        score = with_lyrics(score, texts or [line.text for line in timed], language)
+        score = with_lyrics(score, lyric_lines(lyrics), language)
     return with_phones(score)
+
+
+def lyric_lines(lyrics: str) -> list[str]:
+    """The lines of what --lyrics names: a file, or text. Raises InputError as `read_lyrics` does."""
+    from inference.lyrics_plan import read_lyrics
+
+    texts, timed = read_lyrics(lyrics)
+    return list(texts) or [line.text for line in timed]

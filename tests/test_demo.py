@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from autosing.demo import LEDGER, Step, clip_to_sing, plan, run_steps
+from autosing.demo import clip_to_sing, plan
 from autosing.errors import InputError
+from autosing.steps import LEDGER, Step, run_steps
 from support.datasets import make_dataset
 
 COPY = """
@@ -73,6 +74,29 @@ def test_the_plans_commands_and_configs_exist(tmp_path: Path) -> None:
         assert all(Path(word).is_file() for word in step.args if word.endswith(".yaml")), step.name
     with pytest.raises(InputError, match="no configs"):
         plan(tmp_path, tmp_path / "none")
+
+
+def test_the_plan_of_the_weights_reads_what_an_earlier_step_writes(tmp_path: Path) -> None:
+    import importlib.util
+
+    from autosing.cli import COMMANDS
+    from train.weights import plan as plan_weights
+
+    written: set[str] = set()
+    for step in plan_weights(tmp_path):
+        folders = {pattern.split("/")[0] for pattern in written}
+        assert all(pattern in written or pattern.split("/")[0] in folders for pattern in step.reads), step.name
+        written |= set(step.writes)
+        assert step.module != "autosing" or step.args[0] in COMMANDS, step.name
+        assert importlib.util.find_spec(step.module), step.name
+        assert all(Path(word).is_file() for word in step.args if word.endswith(".yaml")), step.name
+    assert {"shipped/visinger/model.safetensors", "shipped/svc_flow/model.safetensors"} <= written
+
+
+def test_a_step_may_be_another_modules_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Step("time", "prints nothing to stdout", ("-n", "1", "-r", "1", "pass"), module="timeit")
+    assert run_steps([step], tmp_path)[0]["done"] == "run"
+    assert json.loads((tmp_path / LEDGER).read_text())["time"]["summary"] is None
 
 
 def test_a_natural_singer_is_sung_again_where_there_is_one(tmp_path: Path) -> None:

@@ -53,8 +53,8 @@ def run(made, monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("AUTOSING_HOME", str(tmp_path / "home"))
     monkeypatch.setattr("inference.voice.singers.home", lambda: tmp_path / "home")
 
-    def call(*words: object, score: str = "star.json", code: int = 0) -> dict | str:
-        first = ("render", "--model", made / "run", "--score", made / score)
+    def call(*words: object, score: str | None = "star.json", code: int = 0) -> dict | str:
+        first = ("render", "--model", made / "run", *(("--score", made / score) if score else ()))
         monkeypatch.setattr(sys, "argv", ["autosing", *map(str, (*first, *words)), "--json"])
         with pytest.raises(SystemExit) as stop:
             main()
@@ -125,6 +125,33 @@ def test_higher_faster_and_in_part(run, tmp_path):
     assert "shift 99: need -36 to 36 semitones" in said
 
 
+def test_words_alone_get_a_tune_and_a_band_and_the_tune_can_be_sung_again(made, run, tmp_path):
+    words = ("--lyrics", "sister stars\\nriver of gold")
+    row = run(*words, "--out", tmp_path / "a.wav", score=None)
+    assert (row["score"], row["singer"], row["words"], row["notes"]) == ("composed", "rosa", 5, 7)
+    lines = parse_lrc((tmp_path / "a.lrc").read_text()).lines
+    assert [line.text for line in lines] == ["sister stars", "river of gold"]
+    run("--out", tmp_path / "again.wav", "--lyrics", str(tmp_path / "a.lrc"), score=None)
+    assert (tmp_path / "again.wav").read_bytes() == (tmp_path / "a.wav").read_bytes()
+    other = run(*words, "--out", tmp_path / "b.wav", "--seed", "1", score=None)
+    assert (tmp_path / "b.mid").read_bytes() != (tmp_path / "a.mid").read_bytes() and other["words"] == 5
+    row = run("--score", tmp_path / "a.mid", "--out", tmp_path / "c.wav", score=None)
+    assert row["words"] == 5 and row["seconds"] == pytest.approx(row["samples"] / 24000, abs=1e-3)
+    run(*words, "--out", tmp_path / "mix.wav", "--band", score=None)
+    mix, alone = decode(tmp_path / "mix.wav"), decode(tmp_path / "mix.vocals.wav")
+    voice_S = decode(tmp_path / "a.wav").samples_CS[0]
+    assert mix.samples_CS.shape == (2, len(voice_S)) and alone.samples_CS.shape == (1, len(voice_S))
+    whole = np.abs(voice_S) < 0.99  # what is louder is clipped in the file without a band
+    alone_S, voice_S = alone.samples_CS[0][whole], voice_S[whole]
+    gain = float(alone_S @ voice_S / (voice_S @ voice_S))
+    assert np.abs(alone_S - gain * voice_S).max() < 1e-3, "the same voice"
+    assert np.abs(mix.samples_CS - alone.samples_CS).max() > 0.05, "and a band"
+    said = run("--score", made / "star.json", "--out", tmp_path / "d.wav", "--band", score=None, code=2)
+    assert "--band" in said and "leave out --score" in said
+    said = run("--out", tmp_path / "d.wav", score=None, code=2)
+    assert "neither --score nor --lyrics" in said and not (tmp_path / "d.wav").exists()
+
+
 def test_singers_are_blended(run, tmp_path):
     sounds = {}
     for name, words in {"rosa": ["rosa"], "tom": ["tom"], "both": ["rosa=0.5", "tom=0.5"]}.items():
@@ -179,7 +206,7 @@ def test_what_cannot_be_sung_or_would_be_replaced_is_refused_before_any_work(mad
     (tmp_path / "short.csv").write_text("time_s,hz,voiced\n0.00,220.0,1\n")
     said = run("--singer", "rosa", "--out", out, "--pitch", tmp_path / "short.csv", code=2)
     assert "1 rows" in said
-    assert "--singer" in run("--out", out, code=2)
+    assert "--singer" in run("--out", out, "--singer", "rosa", "--singer-over-time", tmp_path / "short.csv", code=2)
 
 
 def test_each_kind_of_run_is_sent_to_the_command_that_sings_with_it(made, run, tmp_path):

@@ -92,7 +92,7 @@ def test_the_pages_numbers_are_the_tables_and_every_player_holds_its_sound(corpu
 def test_what_was_sung_is_heard_beside_what_it_was_sung_from(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("inference.report.write._tracked", lambda audio: "M0 0.5L1 0.5")
+    monkeypatch.setattr("inference.report.write.tracked", lambda audio: "M0 0.5L1 0.5")
     clip = Semantic("a-500", np.arange(10, dtype=np.int32))
     write(corpus, 0, "semantic", Semantic, [clip], 1)
     sung = tmp_path / "sung.wav"
@@ -116,7 +116,7 @@ def test_what_was_sung_is_heard_beside_what_it_was_sung_from(
 def test_what_was_sung_in_any_format_and_each_candidate_is_heard(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr("inference.report.write._tracked", lambda audio: "M0 0.5L1 0.5")
+    monkeypatch.setattr("inference.report.write.tracked", lambda audio: "M0 0.5L1 0.5")
     sung = tmp_path / name
     for path in (sung, sung.with_suffix(f".vocals{sung.suffix}")):
         save(tone(330, 1.5), path)
@@ -127,6 +127,24 @@ def test_what_was_sung_in_any_format_and_each_candidate_is_heard(
     (tmp_path / "sung.json").write_text(json.dumps(facts))
     assert write_page(tmp_path / "page.html", sung=sung)["sounds"] == 1
     assert "1.50 s at 16,000 Hz" in (tmp_path / "page.html").read_text()
+
+
+def test_what_render_and_convert_wrote_is_heard_with_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inference.report.sounds.tracked", lambda audio: "M0 0.5L1 0.5")
+    song, converted = tmp_path / "song.wav", tmp_path / "converted.wav"
+    for path in (song, tmp_path / "song.vocals.wav", converted):
+        save(tone(330, 1.5), path)
+    (tmp_path / "song.lrc").write_text("[00:00.20]<00:00.20>golden <00:00.90>river<00:01.40>\n")
+    (tmp_path / "song.json").write_text(json.dumps({"made_by": "autosing render", "singer": "Rosa & Tom"}))
+    (tmp_path / "converted.json").write_text(json.dumps({"made_by": "autosing convert"}))
+    assert write_page(tmp_path / "page.html", sounded=[song, converted])["sounds"] == 3
+    page = (tmp_path / "page.html").read_text()
+    assert "song.wav: autosing render" in page and "converted.wav: autosing convert" in page
+    assert "golden" in page and "Rosa &amp; Tom" in page
+    (tmp_path / "converted.json").write_text("{}")
+    for wrong, words in ((converted, "is no record of"), (tmp_path / "none.wav", "its record none.json")):
+        with pytest.raises(InputError, match=words):
+            write_page(tmp_path / "page.html", sounded=[wrong])
 
 
 def test_a_missing_part_is_an_error_before_anything_is_written(corpus: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ letters a to z.
 """
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from autosing.checkpoint import ModelFile, load_model
-from autosing.models.bundled import LETTERS, letters_folder
+from autosing.models.bundled import LETTERS
 
 NUM_LETTERS = 27
 SAMPLE_RATE_HZ = 16_000
@@ -74,7 +75,7 @@ def load_letters(name: str = LETTERS) -> tuple[LetterHead, Tensor]:
 
     Raises InputError if there is none.
     """
-    file = load_model(letters_folder(name), "letters")
+    file = load_model(Path(name), "letters")
     log_prior_L = file.state.pop("log_prior").float()
     head = LetterHead(**file.config)
     head.load_state_dict({key: tensor.float() for key, tensor in file.state.items()})

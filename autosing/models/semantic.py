@@ -8,6 +8,7 @@ Shapes: B clips, S samples at 16 kHz, C mel bands, M mel frames (100 a second), 
 """
 
 import functools
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from autosing.checkpoint import ModelFile, load_model
 from autosing.clock import in_model
 from autosing.config import Config
 from autosing.errors import InputError
-from autosing.models.bundled import SEMANTIC, semantic_digest, semantic_folder
+from autosing.models.bundled import SEMANTIC, semantic_digest
 from autosing.timebase import SEMANTIC_RATE_HZ, num_frames_to_cover
 
 SAMPLE_RATE_HZ = 16_000
@@ -155,4 +156,4 @@ def _windows(total: int) -> list[tuple[int, int, int]]:
 def load_semantic(name: str = SEMANTIC, device: str = "cpu") -> SemanticTokenizer:
     """The bundled codebook or that of a run's folder; loaded once per process. Raises InputError if there is none."""
     digest = semantic_digest(name)
-    return SemanticTokenizer(load_model(semantic_folder(name), "semantic"), digest, device)
+    return SemanticTokenizer(load_model(Path(name), "semantic"), digest, device)

@@ -47,8 +47,14 @@ def _texts(line: str, language: str) -> list[tuple[str | None, bool]]:
         if set(word) <= HOLDS:
             found.append((None, False))
             continue
-        count = max(1, len(next(spoken)))
-        # Where a word is cut in writing says nothing of its sound: it is pronounced as a whole.
-        edges = [round(len(word) * k / count) for k in range(count + 1)]
-        found += [(word[a:b], k > 0) for k, (a, b) in enumerate(pairwise(edges))]
+        found += cut_word(word, max(1, len(next(spoken))))
     return found
+
+
+def cut_word(word: str, count: int) -> list[tuple[str, bool]]:
+    """(text, whether it goes on with the word before) of each of its syllables.
+
+    Where a word is cut in writing says nothing of its sound: it is pronounced as a whole.
+    """
+    edges = [round(len(word) * k / count) for k in range(count + 1)]
+    return [(word[a:b], k > 0) for k, (a, b) in enumerate(pairwise(edges))]

@@ -15,6 +15,7 @@ from inference.files import read_record, vocals_of
 from inference.report.collect import Exhibit, codes_given_back, exhibits, metrics, split_rows, stage_counts
 from inference.report.figures import curve_svg, marks, pitch_path
 from inference.report.html import page, table, take
+from inference.report.sounds import sounds, tracked
 from inference.sources import open_source
 
 LANGUAGES = {"en": "English", "ko": "Korean", "zh": "Mandarin", "es": "Spanish", "ja": "Japanese"}
@@ -27,19 +28,22 @@ def write_page(
     runs: Sequence[Path] = (),
     sung: Path | None = None,
     steps: Path | None = None,
+    sounded: Sequence[Path] = (),
 ) -> dict[str, int]:
     """Write one self-contained page about what is given. Returns the numbers of sounds, stages, runs and bytes in it.
 
+    `sounded`: what `render` and `convert` wrote.
     Raises InputError where something given does not exist, before anything is written.
     """
-    if not any((corpus, dataset, runs, sung, steps)):
-        raise InputError("report: nothing to show; give --corpus, --dataset, --run, --sung or --steps")
+    if not any((corpus, dataset, runs, sung, steps, sounded)):
+        raise InputError("report: nothing to show; give --corpus, --dataset, --run, --sound, --sung or --steps")
     counts = stage_counts(corpus) if corpus else []
     losses = {run.name: metrics(run) for run in runs}
     splits = split_rows(dataset) if dataset else []
     took = _steps(steps) if steps else []
     facts = read_record(sung) if sung else None
     body = [*_head(counts, splits, took)]
+    body += ["<h2>New songs</h2>", *sounds(sounded)] if sounded else []
     body += _sung(sung, facts) if sung and facts else []
     body += _stages(counts) + (_exhibits(exhibits(corpus)) if corpus else [])
     body += _dataset(splits) + _training(losses) + _took(took)
@@ -83,7 +87,7 @@ def _sung(sung: Path, facts: dict[str, Any]) -> list[str]:
         parts.append(take("Reference, mix in", Path(source.name).name, source.mix.cut(*window)))
         if source.stems:
             voice = source.stems[0].cut(*window)
-            parts.append(take("Its voice, as separated", "models are trained on this", voice, over, _tracked(voice)))
+            parts.append(take("Its voice, as separated", "models are trained on this", voice, over, tracked(voice)))
         corpus, _, clip = reference["name"].rpartition("#")
         shares = codes_given_back(sung, clip, place(corpus)) if source.stems else {}
         if shares:
@@ -91,17 +95,10 @@ def _sung(sung: Path, facts: dict[str, Any]) -> list[str]:
             parts.append(
                 f"<p>From the clip's words and times, instrumental and singer, the models generated {found}.</p>"
             )
-    parts.append(take("Sung vocals", _seconds(vocals), vocals, over, _tracked(vocals)))
+    parts.append(take("Sung vocals", _seconds(vocals), vocals, over, tracked(vocals)))
     if reference["name"]:
         parts.append(take("Mix out", _seconds(mix), mix, over))
     return parts
-
-
-def _tracked(audio: Audio) -> str:
-    """The pitch path of audio that has no pitch table: it is tracked here."""
-    from autosing.audio.pitch import load_tracker
-
-    return pitch_path(load_tracker()(audio.mono_S(), audio.sample_rate_hz), float(PITCH_RATE_HZ), audio)
 
 
 def _stages(counts: list[StageCount]) -> list[str]:

@@ -235,8 +235,13 @@ class AskedVoice(NamedTuple):
     """Option -> the file that was read for it."""
 
 
-def asked_voice(texts: Sequence[str] | None, over_time: Path | None, run: Path) -> AskedVoice:
-    """Raises InputError unless one of both is given, and as `parse_singers` and `singer_over_time` do."""
+def asked_voice(texts: Sequence[str] | None, over_time: Path | None, run: Path, or_first: bool = False) -> AskedVoice:
+    """`or_first`: where nobody is named, the first singer of the run sings.
+
+    Raises InputError unless one of both is given, and as `parse_singers` and `singer_over_time` do.
+    """
+    if or_first and not texts and not over_time and (known := voices_of_run(run)):
+        return AskedVoice(known[0], None, {})
     if bool(texts) == bool(over_time):
         raise InputError("give --singer (a name, a wav, or a blend) or --singer-over-time, one of them")
     if over_time is None:

@@ -16,7 +16,7 @@ from autosing.audio.io import decode_mono
 from autosing.clock import in_model
 from autosing.config import Config
 from autosing.errors import InputError
-from autosing.models.bundled import PHONES, phone_classes_digest, phone_classes_folder
+from autosing.models.bundled import PHONES, phone_classes_digest
 from autosing.schemas.base import Float32s
 from autosing.schemas.features import ClipScore
 from autosing.schemas.tables import Word
@@ -101,7 +101,7 @@ class WriteScore(Stage[ClipToScore, ClipScore]):
             return
         from autosing.models.phone_classes import load_phone_classes
 
-        self._network, self._log_prior_C = load_phone_classes(str(phone_classes_folder(self.config.classes)))
+        self._network, self._log_prior_C = load_phone_classes(self.config.classes)
 
     def apply(self, row: ClipToScore) -> ClipScore | Rejected:
         if self.config.truth is not None:
