@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
+from autosing.alignment.chain import BETWEEN, CLASSES, NUM_CLASSES, PAUSE, Costs, LineToPlace, build_chain
+from autosing.alignment.emissions import Emissions, Scoring, change, class_scores, windows
+from autosing.alignment.offset import estimate_offset
+from autosing.alignment.place import Scores, SungLine, place_plain, place_stamped
 from autosing.audio.io import Audio, encode
 from autosing.metrics.alignment import onset_errors
 from autosing.schemas.base import from_row
 from autosing.schemas.tables import LyricLine
 from autosing.stage import Rejected
 from autosing.text.letters import letters
-from processing.alignment.chain import BETWEEN, CLASSES, NUM_CLASSES, PAUSE, Costs, LineToPlace, build_chain
-from processing.alignment.emissions import Emissions, Scoring, change, class_scores, windows
 from processing.alignment.lyrics import known_language, likely_language, read_lyrics
-from processing.alignment.offset import estimate_offset
-from processing.alignment.place import Scores, SungLine, place_plain, place_stamped
 from processing.stages.align import Align, AlignConfig, SongToAlign
 
 COSTS = Costs(silent_letter=3.0, absent_line=20.0)

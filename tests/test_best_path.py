@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from processing.alignment.viterbi import NEVER, Chain, best_path
+from autosing.alignment.viterbi import NEVER, Chain, best_path
 
 
 def _chain(classes, starts=None, skip=None, leap_from=None, leap=None, first=None, end=None):

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autosing.alignment.place import PlacedLine, PlacedWord, SungLine
 from processing.alignment.guess import fill_gaps
-from processing.alignment.place import PlacedLine, PlacedWord, SungLine
 
 
 @given(

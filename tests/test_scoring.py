@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from autosing.alignment.phones import PlacingConfig, WordSpan, place
 from autosing.models.phone_classes import PhoneClasses, class_scores, mel_frames
+from autosing.score.notes import NotesConfig, SyllableSpan, agreement, transcribe_notes, with_notes
 from autosing.score.phones import inventory
 from autosing.score.score import Note, Score
 from autosing.score.sounds import CLASSES, class_of
 from autosing.score.timing import with_times
-from processing.scoring.notes import NotesConfig, SyllableSpan, agreement, transcribe_notes, with_notes
-from processing.scoring.phones import PlacingConfig, WordSpan, place
 from support.scores import star_score
 
 

@@ -6,10 +6,10 @@ from collections import Counter
 
 import pytest
 
+from autosing.alignment.transcribe import transcribe
 from autosing.audio.io import decode_mono
 from autosing.models.whisper import load_whisper
 from autosing.songs.corpus import make_songs
-from processing.alignment.transcribe import transcribe
 
 
 def words_of(text: str) -> list[str]:

@@ -1,6 +1,6 @@
 """backing lines + scores of the voice -> when each of them is sung, beside the lead.
 
-Shapes: T frames of 20 ms, C classes of processing.alignment.chain.
+Shapes: T frames of 20 ms, C classes of autosing.alignment.chain.
 """
 
 from collections.abc import Sequence
@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from autosing.alignment.chain import BETWEEN, CLASSES, Costs
+from autosing.alignment.offset import LrcOffset
+from autosing.alignment.place import PlacedLine, Scores, SungLine, place_near
 from autosing.text.letters import UNKNOWN, letters
-from processing.alignment.chain import BETWEEN, CLASSES, Costs
-from processing.alignment.offset import LrcOffset
-from processing.alignment.place import PlacedLine, Scores, SungLine, place_near
 
 _LEAD_S, _TAIL_S = 1.0, 6.0
 """How far before and after its place in the lyrics a backing line without a stamp is looked for."""

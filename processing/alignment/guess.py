@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from processing.alignment.place import PlacedLine, PlacedWord, SungLine
+from autosing.alignment.place import PlacedLine, PlacedWord, SungLine
 
 _WORD_S = 0.4
 """Assumed length of a word in a line that was not found, if there is room."""

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from autosing.alignment.place import PlacedLine, PlacedWord
 from autosing.schemas.tables import LyricLine, Word
 from autosing.text.cleaning.columns import SAME_STAMP_S
 from autosing.text.cleaning.line import FileLine
 from processing.alignment.backing import BackingLine
 from processing.alignment.guess import fill_gaps
 from processing.alignment.lyrics import Reading, to_place
-from processing.alignment.place import PlacedLine, PlacedWord
 
 _BELONGS = ("translation", "romanisation")
 """Lines of these kinds have the times of the line that they say in other words."""

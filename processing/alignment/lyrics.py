@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from autosing.alignment.place import SungLine
 from autosing.text.cleaning.clean import clean
 from autosing.text.cleaning.line import FileLine, Kind
 from autosing.text.normalize import has_own_script, languages_of, main_script, without_held_marks, words_of
-from processing.alignment.place import SungLine
 
 LRC, PLAIN, TRANSCRIBED = "lrc", "plain", "transcribed"
 

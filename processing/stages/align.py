@@ -7,6 +7,19 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from autosing.alignment.chain import Costs
+from autosing.alignment.emissions import (
+    QUIET,
+    SAMPLE_RATE_HZ,
+    EmissionModel,
+    Emissions,
+    Scoring,
+    class_scores,
+    start_scores,
+)
+from autosing.alignment.offset import estimate_offset
+from autosing.alignment.place import Scores, place_plain, place_stamped
+from autosing.alignment.transcribe import transcribe
 from autosing.audio.blocks import mixed
 from autosing.audio.encoded import Stem
 from autosing.audio.io import AudioReader, decode_mono
@@ -19,16 +32,6 @@ from autosing.stage import Rejected, Stage
 from autosing.text.normalize import written_in
 from autosing.timebase import LETTER_RATE_HZ
 from processing.alignment.backing import place_backing
-from processing.alignment.chain import Costs
-from processing.alignment.emissions import (
-    QUIET,
-    SAMPLE_RATE_HZ,
-    EmissionModel,
-    Emissions,
-    Scoring,
-    class_scores,
-    start_scores,
-)
 from processing.alignment.lines import Timing, backing_lines, lead_spans, table_lines
 from processing.alignment.lyrics import (
     LRC,
@@ -40,9 +43,6 @@ from processing.alignment.lyrics import (
     read_lyrics,
     transcribed,
 )
-from processing.alignment.offset import estimate_offset
-from processing.alignment.place import Scores, place_plain, place_stamped
-from processing.alignment.transcribe import transcribe
 
 
 class AlignConfig(Config):

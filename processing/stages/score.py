@@ -1,7 +1,7 @@
 """clip -> score: words, syllables, phones and notes, with their times.
 
 Three sources: the truth of made songs; the score file that lay beside the song; else the aligned words and the f0, from
-which notes are transcribed. Phones are laid into words by their sound (processing.scoring.phones).
+which notes are transcribed. Phones are laid into words by their sound (autosing.alignment.phones).
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
+from autosing.alignment.phones import RATE_HZ, PlacingConfig, WordSpan, place
 from autosing.audio.io import decode_mono
 from autosing.clock import in_model
 from autosing.config import Config
@@ -24,13 +25,12 @@ from autosing.score import score as scores
 from autosing.score.cut import cut
 from autosing.score.g2p.bind import with_phones
 from autosing.score.made import score_of_truth
+from autosing.score.notes import NotesConfig, agreement, with_notes
 from autosing.score.score import Score
 from autosing.score.sounds import CLASSES, SAMPLE_RATE_HZ
 from autosing.score.timing import with_times
 from autosing.songs.truth import load_truth
 from autosing.stage import Rejected, Stage
-from processing.scoring.notes import NotesConfig, agreement, with_notes
-from processing.scoring.phones import RATE_HZ, PlacingConfig, WordSpan, place
 
 MADE, FILE, TRANSCRIBED = "made", "file", "transcribed"
 

@@ -1,6 +1,6 @@
 """a song's voice -> how likely each letter is at each time, and which language it sounds like.
 
-Shapes: S samples at 16 kHz, T frames of 20 ms, C classes of processing.alignment.chain, K languages.
+Shapes: S samples at 16 kHz, T frames of 20 ms, C classes of autosing.alignment.chain, K languages.
 """
 
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autosing.alignment.chain import BETWEEN, CLASSES, NUM_CLASSES, PAUSE, SILENCE
 from autosing.audio.blocks import Blocks, Tape
 from autosing.clock import in_model
 from autosing.text.letters import UNKNOWN
 from autosing.timebase import LETTER_RATE_HZ
-from processing.alignment.chain import BETWEEN, CLASSES, NUM_CLASSES, PAUSE, SILENCE
 
 SAMPLE_RATE_HZ = 16_000
 UNKNOWN_CLASS = CLASSES[UNKNOWN]

@@ -1,6 +1,6 @@
 """lines of lyrics (stamped or not) + scores of the voice -> when each word is sung, with a score for each.
 
-Shapes: T frames of 20 ms, C classes of processing.alignment.chain.
+Shapes: T frames of 20 ms, C classes of autosing.alignment.chain.
 """
 
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from processing.alignment.chain import PAUSE, Costs, LineToPlace, build_chain, word_frames
-from processing.alignment.offset import LrcOffset, estimate_offset
-from processing.alignment.viterbi import best_path
+from autosing.alignment.chain import PAUSE, Costs, LineToPlace, build_chain, word_frames
+from autosing.alignment.offset import LrcOffset, estimate_offset
+from autosing.alignment.viterbi import best_path
 
 _MIN_TOLERANCE_S, _MAX_TOLERANCE_S = 0.3, 1.5
 """How far from its stamp a line may begin, at least and at most; between them three times the stamps' spread."""

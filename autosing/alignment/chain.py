@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from autosing.alignment.viterbi import NEVER, Chain
 from autosing.text.letters import ALPHABET, UNKNOWN, letters
-from processing.alignment.viterbi import NEVER, Chain
 
 SILENCE, PAUSE, BETWEEN = 0, len(ALPHABET) + 2, len(ALPHABET) + 3
 CLASSES = {char: k + 1 for k, char in enumerate(ALPHABET + UNKNOWN)}

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from autosing.alignment.place import SungLine
 from autosing.text.normalize import words_of
-from processing.alignment.place import SungLine
 
 _TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Tried in turn, until a window's text neither compresses too well nor is too unlikely. At 0 alone songs loop."""
