@@ -19,6 +19,13 @@ def songs(
     partitions: Annotated[int, typer.Option(help="Partitions of the corpus.")] = 3,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
     lines: Annotated[int, typer.Option(help="Lines of the verse, and of the chorus.")] = 4,
+    trouble: Annotated[
+        str,
+        typer.Option(
+            help="What each song has that its lyrics do not, or they and not it: some of breaks, adlibs, "
+            "refrains, missing, longer, verse, wrong, with commas between."
+        ),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")] = False,
 ) -> None:
     """Make songs of known truth: lyrics, singers, score, stems, mix, times and f0.
@@ -40,6 +47,7 @@ def songs(
         workers=workers,
         lines=lines,
         voices=voices_of(voices),
+        trouble=[name.strip() for name in trouble.split(",") if name.strip()],
     )
     console.summary(
         f"songs in {out}",

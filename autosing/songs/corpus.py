@@ -32,6 +32,7 @@ from autosing.songs.settings import (
     song_id,
 )
 from autosing.songs.singers import SINGERS
+from autosing.songs.trouble import check_troubles
 from autosing.songs.write import write_song
 from autosing.storage import tables
 from autosing.storage.store import sweep_dead
@@ -74,8 +75,10 @@ def make_songs(
     workers: int = 2,
     lines: int = 4,
     voices: Voices = "synthetic",
+    trouble: Sequence[str] = (),
 ) -> SongsMade:
-    """Make what is missing of the corpus in `out`; `lines` are those of the verse, and of the chorus.
+    """Make what is missing of the corpus in `out`; `lines` are those of the verse, and of the chorus; `trouble`:
+    names of autosing.songs.trouble.TROUBLES, all of which each song then has.
 
     The same arguments give the same bytes with any number of workers (an ogg's or opus's serial number excepted:
     libsndfile draws it by the clock). Raises InputError without the extra `songs`, on a language, format or number
@@ -86,7 +89,7 @@ def make_songs(
         {
             "count": count, "seed": seed, "languages": list(languages), "singers": singers,
             "audio_format": audio_format, "partitions": min(partitions, max(count, 1)), "lines": lines,
-            "voices": voices,
+            "voices": voices, "trouble": list(check_troubles(trouble, voices)),
         },
         origin="songs",
     )  # fmt: skip

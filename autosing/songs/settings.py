@@ -9,11 +9,14 @@ from autosing import pretrained
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.songs.singers import SINGERS
+from autosing.songs.trouble import Trouble
 
 VERSION = 1
 """Counted up whenever the same settings would give other songs."""
 NATURAL_VERSION = 3
 """The same, for songs of natural voices."""
+TROUBLE_VERSION = 1
+"""The same, for songs with troubles."""
 MADE_BY = "autosing songs"
 NATURAL_LANGUAGES = ("en",)
 NATURAL_SINGERS = 48
@@ -48,6 +51,8 @@ class SongsConfig(Config):
     partitions: int = Field(3, ge=1)
     lines: int = Field(4, ge=1, le=16)
     """Lines of the verse, and of the chorus."""
+    trouble: tuple[Trouble, ...] = ()
+    """What of each song does not agree with its lyrics."""
 
     def songs_of(self, partition: int) -> range:
         return range(partition, self.count, self.partitions)
@@ -71,6 +76,8 @@ class SongsConfig(Config):
         if self.voices != "synthetic":
             weights = [pretrained.digest(name) for name in NATURAL_WEIGHTS]
             details |= {"voices": self.voices, "natural_version": NATURAL_VERSION, "weights": weights}
+        if self.trouble:
+            details |= {"trouble": list(self.trouble), "trouble_version": TROUBLE_VERSION}
         return details
 
 

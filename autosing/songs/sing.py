@@ -84,7 +84,8 @@ def pitch_curve(time_T: np.ndarray, notes: Sequence[Note], singer: Singer, rng: 
     """f0_T in Hz: notes joined by glides, vibrato that comes late on long notes, a little drift (7 cents)."""
     midi_T = np.full(len(time_T), float(notes[0].midi))
     for before, after in pairwise(notes):
-        midi_T += (after.midi - before.midi) / (1 + np.exp(-(time_T - (after.start_s - 0.02)) / 0.012))
+        since_T = np.maximum((time_T - (after.start_s - 0.02)) / 0.012, -700)  # exp overflows beyond
+        midi_T += (after.midi - before.midi) / (1 + np.exp(-since_T))
     cents_T = np.zeros(len(time_T))
     for note in notes:
         if note.end_s - note.start_s > 0.35:

@@ -5,7 +5,7 @@ Shapes: S samples, C channels, T frames of f0.
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from autosing.songs.settings import song_id
 from autosing.songs.sing import sing_line
 from autosing.songs.singers import Singer
 from autosing.songs.speech import speak_lines
+from autosing.songs.trouble import ADLIB, Break, Planted, adlib
 from autosing.songs.truth import SongTruth, Stems, SungNote, SungPhone, SungSyllable
 
 _RMS = 0.09
@@ -39,6 +40,7 @@ class Form:
     tail_s: float = 1.0
     duration_s: float | None = None
     """Where given, the tempo is chosen so that the song lasts just so long."""
+    planted: Planted = field(default_factory=Planted)
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,10 @@ class _PlannedLine:
     start_beat: int
     bars: int
     chords: list[str]
+    bars_before: int = 0
+    """Of the band alone."""
+    pause: tuple[int, int] = (0, 0)
+    """(the number of its first note after a break within it, bars of the break)"""
 
 
 def make_song(
@@ -81,7 +87,8 @@ def make_song(
     sung_S = np.zeros(round(duration_s * SPEECH_RATE_HZ) + SPEECH_RATE_HZ)
     f0_T = np.zeros(int(duration_s / FRAME_S) + 1, np.float32)
     book = Book()
-    for line in plan:
+    breaks: list[Break] = []
+    for number, line in enumerate(plan):
         notes = _notes(line, beat_s, key, singer, rng)
         phones, syllables = lay_out(line.words, notes)
         sung = sing_line(line.words, phones, notes, singer, rng)
@@ -91,10 +98,17 @@ def make_song(
         heard_T = f0_T[sung.first_frame : last_frame]
         np.maximum(heard_T, sung.f0_T[: len(heard_T)], out=heard_T)
         book.write(line.text, [word.text for word in line.words], phones, syllables, notes)
+        if line.bars_before:
+            start_beat = line.start_beat - line.bars_before * BEATS_A_BAR
+            breaks.append(Break(_ms(start_beat * beat_s), _ms(line.start_beat * beat_s), None))
+        if line.pause[1]:
+            first_after = syllables[line.pause[0]].first
+            breaks.append(Break(_ms(phones[first_after - 1].end_s), _ms(phones[first_after].start_s), number))
     stems = mix(sung_S, SPEECH_RATE_HZ, play_band(chords, key, beat_s, duration_s, rng), rng)
     truth = SongTruth(
         song_id(index), singer.name, language, round(bpm, 3), key, chords, duration_s, book.lines,
         [line.part for line in plan], book.words, book.syllables, book.phones, book.notes, f0_T, spoken_words,
+        breaks=breaks,
     )  # fmt: skip
     return MadeSong(truth, stems, spoken)
 
@@ -106,23 +120,40 @@ def _plan(
     loop = LOOPS[int(rng.integers(len(LOOPS)))]
     chords = [loop[bar % len(loop)] for bar in range(form.lead_bars)]
     plan: list[_PlannedLine] = []
-    for part, num_lines in form.parts:
+    planted, number = form.planted, 0
+    texts: dict[str, list[str]] = {}
+
+    def add(part: str, text: str, at: int, bars_before: int = 0, within: tuple[float, int] = (0.0, 0)) -> int:
+        """Returns how many bars were added."""
+        words = [voice.word(word) for word in split_words(text, language)]
+        bars = bars_for(sum(len(word.nuclei) for word in words))
+        cut, bars_within = 1 + int(within[0] * (len(words) - 1)), within[1] if len(words) > 1 else 0
+        pause = (sum(len(word.nuclei) for word in words[:cut]), bars_within) if bars_within else (0, 0)
+        mine = [loop[(at + bar) % len(loop)] for bar in range(bars_before + bars + bars_within)]
+        start_beat = (len(chords) + bars_before) * BEATS_A_BAR
+        plan.append(_PlannedLine(part, text, words, start_beat, bars, mine[bars_before:], bars_before, pause))
+        chords.extend(mine)
+        return len(mine)
+
+    for number_of_part, (part, num_lines) in enumerate(form.parts):
         if plan:
             chords.append(loop[-1])  # a bar to breathe between parts
         at = 0
-        for _ in range(num_lines):
-            text = lyric_line(language, rng)
-            words = [voice.word(word) for word in split_words(text, language)]
-            bars = bars_for(sum(len(word.nuclei) for word in words))
-            mine = [loop[(at + bar) % len(loop)] for bar in range(bars)]
-            plan.append(_PlannedLine(part, text, words, len(chords) * BEATS_A_BAR, bars, mine))
-            chords += mine
-            at += bars
+        sung_again = number_of_part in planted.again
+        for k in range(num_lines):
+            text = texts[part][k] if sung_again else lyric_line(language, rng)
+            texts.setdefault(part, []).append(text)
+            at += add(part, text, at, planted.bars_before.get(number, 0), planted.bars_within.get(number, (0.0, 0)))
+            if number in planted.adlib_after:
+                at += add(ADLIB, adlib(text, language, rng), at)
+            number += 1
     return plan, chords + [loop[0]] * form.outro_bars
 
 
 def _notes(line: _PlannedLine, beat_s: float, key: int, singer: Singer, rng: np.random.Generator) -> list[Note]:
     onset_N, length_N = line_rhythm(sum(len(word.nuclei) for word in line.words), line.bars, rng)
+    first_after, bars_within = line.pause
+    onset_N = onset_N + np.where(np.arange(len(onset_N)) >= first_after, bars_within * BEATS_A_BAR, 0)
     midi_N = melody(onset_N, line.chords, key, singer.low, singer.high, rng)
     start_N = (line.start_beat + onset_N) * beat_s
     return [

@@ -3,7 +3,8 @@
 Of a natural voice, f0.npy is what was asked of it, and f0_tracked.npy what came.
 
 truth.json holds plain names: `start` and `end` are seconds, `word` and `syllable` in the finer lists count from the
-song's beginning, `line` counts lines.
+song's beginning, `line` counts lines. Songs with troubles have `troubles`, `breaks` and the file's `lyrics`, where
+`line` is null for a line that nobody sings.
 """
 
 import json
@@ -18,6 +19,7 @@ import numpy as np
 from autosing.audio.io import Audio, decode
 from autosing.errors import InputError
 from autosing.schemas.tables import Line, Word
+from autosing.songs.trouble import Break, WrittenLine
 
 F0_RATE_HZ = Fraction(200)
 
@@ -80,7 +82,7 @@ class SongTruth:
     duration_s: float
     lines: list[Line]
     parts: list[str]
-    """verse or chorus, for each line"""
+    """verse, chorus, or autosing.songs.trouble.ADLIB, for each line"""
     words: list[Word]
     syllables: list[SungSyllable]
     phones: list[SungPhone]
@@ -95,6 +97,25 @@ class SongTruth:
     """Or natural."""
     breaths: list[tuple[float, float]] = field(default_factory=list)
     """(start, end) in seconds"""
+    troubles: tuple[str, ...] = ()
+    """Names of `autosing.songs.trouble.TROUBLES`."""
+    breaks: list[Break] = field(default_factory=list)
+    """Where the band was planted to play alone."""
+    written: list[WrittenLine] = field(default_factory=list)
+    """The lyrics file of a song with troubles."""
+
+    @property
+    def lyrics(self) -> list[WrittenLine]:
+        """The lines of the song's lyrics file: without troubles those that are sung."""
+        if self.troubles:
+            return self.written
+        return [WrittenLine(line.text, line.start_s, number) for number, line in enumerate(self.lines)]
+
+    @property
+    def unwritten(self) -> list[int]:
+        """The numbers of lines that are sung and that the file does not hold, adlibs among them."""
+        held = {line.line for line in self.lyrics}
+        return [number for number in range(len(self.lines)) if number not in held]
 
 
 def save_truth(truth: SongTruth, folder: Path) -> None:
@@ -115,6 +136,10 @@ def save_truth(truth: SongTruth, folder: Path) -> None:
     if truth.voice != "synthetic":
         values["voice"] = truth.voice
         values["breaths"] = [{"start": round(start, 4), "end": round(end, 4)} for start, end in truth.breaths]
+    if truth.troubles:
+        values["troubles"] = list(truth.troubles)
+        values["breaks"] = [_timed(one, line=one.line) for one in truth.breaks]
+        values["lyrics"] = [{"text": line.text, "start": line.start_s, "line": line.line} for line in truth.written]
     (folder / "truth.json").write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
 
 
@@ -157,6 +182,9 @@ def load_truth(folder: Path, song_id: str) -> SongTruth:
         tracked_f0_hz=np.load(home / "f0_tracked.npy") if (home / "f0_tracked.npy").is_file() else None,
         voice=held.get("voice", "synthetic"),
         breaths=[(x["start"], x["end"]) for x in held.get("breaths", [])],
+        troubles=tuple(held.get("troubles", ())),
+        breaks=[Break(x["start"], x["end"], x["line"]) for x in held.get("breaks", [])],
+        written=[WrittenLine(x["text"], x["start"], x["line"]) for x in held.get("lyrics", [])],
     )  # fmt: skip
 
 

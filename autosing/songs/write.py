@@ -1,15 +1,20 @@
 """A number -> that song of a corpus: its truth and stems on disk, and its row for the index."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from autosing.audio.io import encode, save
-from autosing.schemas.tables import Line, Song
+from autosing.ids import seed_of
+from autosing.schemas.tables import Song
 from autosing.songs.natural_song import make_natural_song
 from autosing.songs.settings import SongsConfig
 from autosing.songs.singers import SINGERS
 from autosing.songs.song import Form, MadeSong, make_song
-from autosing.songs.truth import save_truth
+from autosing.songs.trouble import ADLIB, SungLine, Trouble, WrittenLine, planted, troubled_parts, written
+from autosing.songs.truth import SongTruth, save_truth
 from autosing.storage.store import attempt
 
 LICENCE = "CC0-1.0"
@@ -30,7 +35,7 @@ def write_made(out: Path, song: MadeSong, audio_format: str) -> Song:
         if home.exists():
             shutil.rmtree(home)
         whole.rename(home)
-    lines = song.truth.lines
+    lines = song.truth.lyrics
     return Song(
         id=song.truth.id,
         audio=encode(song.stems.mix, audio_format),
@@ -48,7 +53,26 @@ def _sing(config: SongsConfig, index: int) -> MadeSong:
     cast = config.casting(index)
     if cast.voice == "natural":
         return make_natural_song(config.seed, index, cast.singer, form)
-    return make_song(config.seed, index, SINGERS[cast.singer], cast.language, form)
+    if config.trouble:
+        parts = troubled_parts(config.lines, config.trouble)
+        form = replace(form, parts=parts, planted=planted(parts, config.trouble, config.seed, index))
+    song = make_song(config.seed, index, SINGERS[cast.singer], cast.language, form)
+    if not config.trouble:
+        return song
+    rng = np.random.default_rng(seed_of("made lyrics", config.seed, index))
+    return replace(song, truth=with_troubles(song.truth, config.trouble, form, rng))
+
+
+def with_troubles(truth: SongTruth, troubles: tuple[Trouble, ...], form: Form, rng: np.random.Generator) -> SongTruth:
+    """The truth of a song that was sung in this form, with the lyrics file that these troubles leave of it."""
+    part_of_line = [number for number, (_, count) in enumerate(form.parts) for _ in range(count)]
+    held = [number for number, part in enumerate(truth.parts) if part != ADLIB]
+    sung = [
+        SungLine(truth.lines[line].text, truth.lines[line].start_s, line, part)
+        for line, part in zip(held, part_of_line, strict=True)
+    ]
+    lines = written(sung, form.parts, form.planted.again, troubles, truth.language, rng)
+    return replace(truth, troubles=troubles, written=lines)
 
 
 def _write_truth(song: MadeSong, folder: Path) -> None:
@@ -59,7 +83,7 @@ def _write_truth(song: MadeSong, folder: Path) -> None:
     save_truth(song.truth, folder)
 
 
-def _stamp(line: Line) -> str:
+def _stamp(line: WrittenLine) -> str:
     """[mm:ss.xx], as LRC files have it."""
     hundredths = round(line.start_s * 100)
     return f"[{hundredths // 6000:02d}:{hundredths % 6000 / 100:05.2f}]"
