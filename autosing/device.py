@@ -12,6 +12,16 @@ def device_of(wanted: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def multiplies_bf16(device: str) -> bool:
+    """Whether its hardware does. A CPU that does not imitates it: a matrix product then takes 20 times as long."""
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_capability(torch.device(device)) >= (8, 0)
+    known = torch.cpu.get_capabilities()
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+
+
 def device_here(wanted: str) -> str:
     """As device_of, for models that run in this process. Raises InputError for a GPU if torch finds none."""
     import torch

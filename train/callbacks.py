@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
 
 from autosing.checkpoint import save_model
+from autosing.device import multiplies_bf16
 from autosing.ids import seed_of
 from autosing.schemas.sample import DatasetIndex
 from autosing.storage.store import Place
@@ -34,6 +36,13 @@ class Run:
     """None on every rank but the first."""
     last_loss: float | None = None
     last_valid_loss: float | None = None
+
+    @cached_property
+    def precision(self) -> str:
+        """fp32 or bf16: what `auto` of the config is on this device."""
+        if self.config.precision != "auto":
+            return self.config.precision
+        return "bf16" if multiplies_bf16(str(self.ranks.device)) else "fp32"
 
     def due(self, every: int) -> bool:
         return self.state.step % every == 0 or self.state.step >= self.config.steps
@@ -113,8 +122,8 @@ def keep(run: Run) -> None:
 
 
 def autocast(run: Run) -> torch.autocast:
-    """bf16 if the config says so, never fp16 (AutoSing's training always used fp16)."""
-    return torch.autocast(run.ranks.device.type, torch.bfloat16, enabled=run.config.precision == "bf16")
+    """bf16 or none, never fp16 (AutoSing's training always used fp16)."""
+    return torch.autocast(run.ranks.device.type, torch.bfloat16, enabled=run.precision == "bf16")
 
 
 def on_device(batch: dict[str, torch.Tensor], ranks: Ranks) -> dict[str, torch.Tensor]:

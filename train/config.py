@@ -47,8 +47,8 @@ class TrainConfig(Config):
     max_refused: int = Field(10, ge=1)
     """The run ends after so many updates in a row with non-finite gradients, which are refused. Checked whenever
     something is logged, saved, validated or listened to."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """The type of autocast; weights and optimisers stay fp32."""
+    precision: Literal["auto", "fp32", "bf16"] = "fp32"
+    """The type of autocast; weights and optimisers stay fp32. auto: bf16 where the hardware multiplies it."""
     ema_decay: float | None = Field(None, gt=0, lt=1)
     """Keep a moving average of the weights, which is then validated, listened to and exported."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

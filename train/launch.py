@@ -131,7 +131,7 @@ def _opening(run: Run) -> str:
     chosen = "".join(f"; {name}: {choice}" for name, choice in run.task.describe().items())
     return (
         f"{run.task.name}: {_parameters(run) / 1e6:.2f} M parameters on {run.ranks.world} x {run.ranks.device.type}, "
-        f"{run.config.precision}{chosen}; clips: {clips}; steps {run.state.step} to {run.config.steps}"
+        f"{run.precision}{chosen}; clips: {clips}; steps {run.state.step} to {run.config.steps}"
     )
 
 

@@ -86,10 +86,10 @@ def mean_counts(run: Run, micro_batches: Sequence[dict[str, Any]]) -> dict[str, 
 
 def _diverged(run: Run, refused: int) -> InputError:
     config, state = run.config, run.state
-    remedy = f"--set lr={config.lr / 3:.2g}" + (" or --set precision=fp32" if config.precision != "fp32" else "")
+    remedy = f"--set lr={config.lr / 3:.2g}" + (" or --set precision=fp32" if run.precision != "fp32" else "")
     return InputError(
         f"run {run.folder}: step {state.step}: the gradients of {refused} updates in a row were not finite "
-        f"(lr {config.lr:g}, {config.precision}); start another --run with {remedy}; the last checkpoint here is kept",
+        f"(lr {config.lr:g}, {run.precision}); start another --run with {remedy}; the last checkpoint here is kept",
         "diverged",
     )
 
