@@ -3,7 +3,7 @@
 Shapes: S samples, T frames of WORLD (200 a second), K bins of its envelope.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,14 @@ class WorldVoice:
         made_S = np.pad(made_S, (0, max(0, self.num_samples - len(made_S))))
         sound_S: np.ndarray = made_S[: self.num_samples].astype(np.float32)
         return sound_S
+
+    @property
+    def frame_s(self) -> float:
+        return _FRAME_MS / 1000
+
+    def on(self, f0_hz_T: np.ndarray) -> "WorldVoice":
+        """The same spectra on another pitch, 0 where unvoiced."""
+        return replace(self, f0_hz_T=np.asarray(f0_hz_T, np.float64))
 
     def mean_log_envelope(self) -> np.ndarray:
         """dB_K, over the voiced frames, each with the mean 0 in the band of formants."""

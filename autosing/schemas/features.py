@@ -126,6 +126,19 @@ class ClipScore:
     """autosing.score.score.Score as JSON, on the clip's time."""
 
 
+@dataclass(frozen=True)
+class Speech:
+    """speech.parquet: what is heard in the clip's speech, its melody taken away, and when in it the clip's words are
+    spoken. Of a clip without speech its singing stands for it. `source` is spoken or sung."""
+
+    id: str
+    source: str
+    speech: Float16Frames
+    """50 frames a second of the speech."""
+    knots_s: Float32s
+    """autosing.speech.time_map.knots_of: K seconds of the clip, then K of the speech."""
+
+
 FEATURES = {
     feature.name: feature
     for feature in (
@@ -140,6 +153,9 @@ FEATURES = {
         ), asked_for=True),
         Feature("score", "words, syllables, phones and notes with their times", ClipScore, (
             Member("score", "score", str),
+        ), asked_for=True),
+        Feature("speech", "speech encoders' frames of the words spoken, and when each is", Speech, (
+            Member("speech", "speech", np.float16), Member("speech_knots", "knots_s", np.float32),
         ), asked_for=True),
         Feature("singer", "the voice as a unit vector (GE2E)", Singer, (
             Member("singer", "embedding", np.float32, width=(256,), unit=True),

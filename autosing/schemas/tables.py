@@ -23,6 +23,10 @@ class Song:
     licence: str | None = None
     score: str | None = None
     """autosing.score.score.Score as JSON, of a score file beside the song: on the song's time."""
+    speech: bytes | None = None
+    """The song's words spoken by its singer, as encoded audio."""
+    speech_times_s: Float32s | None = None
+    """Start and end of each word in the speech, one after the other, where they are known."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,9 @@ class Clip:
     words: list[Word]
     score: str | None = None
     """The song's score, cut to the clip."""
+    speech: Encoded | None = None
+    """The speech of the whole song."""
+    speech_times_s: Float32s | None = None
 
 
 @dataclass(frozen=True)

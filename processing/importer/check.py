@@ -59,8 +59,14 @@ def digests(song: Song) -> tuple[str, str]:
     """(of the audio, of the audio and the facts), 16 hex digits each. They do not depend on the id."""
     audio = hashlib.sha256(song.audio).hexdigest()[:16]
     facts = {name: value for name, value in vars(song).items() if name not in ("id", "audio")}
-    if facts["score"] is None:
-        del facts["score"]  # as in corpora from before there were scores
+    # What is not there is left out: so corpora from before there were scores and speech stay as they are.
+    for name in ("score", "speech", "speech_times_s"):
+        if facts[name] is None:
+            del facts[name]
+    if "speech" in facts:
+        facts["speech"] = hashlib.sha256(facts["speech"]).hexdigest()
+    if "speech_times_s" in facts:
+        facts["speech_times_s"] = [float(time_s) for time_s in facts["speech_times_s"]]
     text = json.dumps([audio, facts], sort_keys=True, ensure_ascii=False)
     return audio, hashlib.sha256(text.encode()).hexdigest()[:16]
 

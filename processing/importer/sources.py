@@ -19,6 +19,7 @@ from autosing.storage.tables import check_kinds, find_partitions, kind_of, open_
 from processing.importer.layouts import is_layout, known_recordings
 from processing.importer.lyrics import Facts, facts_in, facts_of, is_table, read_table
 from processing.importer.matching import Songs, assign
+from processing.importer.pairs import singer_of_pair, spoken_partners
 from processing.importer.scores import SCORE_SUFFIXES, is_score, score_beside
 from processing.importer.singers import SingersFrom, count_songs, looks_like_singers, singer_by_folder
 from processing.importer.walk import files_of, printable
@@ -109,6 +110,7 @@ class FolderSource(Source):
                 f"source {self.root}: no audio in it ({len(files)} files); need "
                 f"{', '.join(s.lstrip('.') for s in AUDIO_SUFFIXES[:5])} at any depth"
             )
+        self._speech = {} if only else self._paired()
         self._singers_from = self._choose_singers(singers_from)
         self._beside: dict[Path, dict[str, Path]] = {}
         for path in files:
@@ -139,15 +141,28 @@ class FolderSource(Source):
         for entry in entries:
             try:
                 data = self._songs[entry.name].read_bytes()
+                spoken = self._speech.get(entry.name)
+                speech = None if spoken is None else spoken.read_bytes()
             except OSError as error:
                 yield entry, Rejected(entry.wanted_id, "not_readable", f"{entry.name}: {error.strerror}")
                 continue
             facts = self._facts.get(entry.name, Facts()).over(self._facts_beside(entry.name))
+            if entry.name in self._speech:
+                facts = facts.over(Facts(artist=singer_of_pair(entry.name)))
             if self._singers_from == "folder":
                 facts = facts.over(Facts(artist=singer_by_folder(entry.name)))
             tags = _tags(data)
             facts = facts.over(replace(tags, artist=None) if self._singers_from == "none" else tags)
-            yield entry, Song(entry.wanted_id, data, **vars(facts))
+            yield entry, Song(entry.wanted_id, data, **vars(facts), speech=speech)
+
+    def _paired(self) -> dict[str, Path]:
+        """Sung recording -> the same words spoken; what is speech of others is no song. Adds a remark for each."""
+        partners = spoken_partners(self._songs)
+        found = {sung: self._songs[spoken] for sung, spoken in partners.items()}
+        for sung, spoken in partners.items():
+            self.remark(spoken, "speech", f"the words of {sung}, spoken")
+            self._songs.pop(spoken, None)
+        return found
 
     def _choose_singers(self, asked: SingersFrom | None) -> SingersFrom:
         """Where singers are taken from. Adds a remark for each folder that is one."""

@@ -13,6 +13,7 @@ from autosing.audio.io import Audio, AudioReader, encode
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.ids import clip_id
+from autosing.schemas.base import Float32s
 from autosing.schemas.tables import Clip, Line, LyricLine, Word
 from autosing.score.cut import cut
 from autosing.score.score import Score
@@ -62,6 +63,8 @@ class Aligned:
     artist: str | None
     licence: str | None
     score: str | None = None
+    speech: Encoded | None = None
+    speech_times_s: Float32s | None = None
 
 
 class Segment(Stage[Aligned, Clip]):
@@ -162,6 +165,8 @@ def _clip(
         lines=lines,
         words=words,
         score=None if score is None else cut(score, start_s, end_s).to_json().decode(),
+        speech=row.speech,
+        speech_times_s=row.speech_times_s,
     )
 
 

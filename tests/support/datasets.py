@@ -24,6 +24,11 @@ CONTENT_RECORD = FeatureRecord(
 _RECORDS = {
     "content": CONTENT_RECORD,
     "score": FeatureRecord(members={"score": MemberRecord(dtype="json")}, digest="4"),
+    "speech": FeatureRecord(
+        members={"speech": MemberRecord(dtype="float16"), "speech_knots": MemberRecord(dtype="float32")},
+        digest="5",
+        parts=(CONTENT,),
+    ),
 }
 GROUPS_MADE = ("meta", "semantic", "singer", "acoustic", "pitch", "audio")
 
@@ -94,6 +99,16 @@ def _files(
         "loudness.npy": write_array(np.full(int(duration_s * 100), -20.0, np.float32)),
         "content.npy": write_array(rng.standard_normal((int(duration_s * 50), CONTENT.width)).astype(np.float16)),
         "score.json": made_score(duration_s, 60 + k % 12).to_json(),
+        # Spoken in half of the time; of every second clip the singing stands for its speech.
+        "speech.npy": write_array(
+            rng.standard_normal((int(duration_s * 25 * (1 + k % 2)), CONTENT.width)).astype(np.float16)
+        ),
+        "speech_knots.npy": write_array(
+            np.array(
+                [0.05, 0.45, duration_s - 0.1, *(x * (1 + k % 2) / 2 for x in (0.05, 0.45, duration_s - 0.1))],
+                np.float32,
+            )
+        ),
         "vocals_codes.npy": codes(),
         "vocals.flac": noise() if "audio" in groups else b"",
     }
