@@ -107,18 +107,14 @@ class Visinger(nn.Module):
 
     def drawn_curves(self, content_BCF: Tensor, told: ScoreTold, singer_BE: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See Curves; its gradient is mostly kept from the content."""
-        content_BCF = _OWN_GRADIENT * content_BCF + (1 - _OWN_GRADIENT) * content_BCF.detach()
-        curves: tuple[Tensor, Tensor, Tensor] = self.curves(content_BCF, told, singer_BE)
+        curves: tuple[Tensor, Tensor, Tensor] = self.curves(kept_from(content_BCF), told, singer_BE)
         return curves
 
     @torch.no_grad()
     def melody(self, content_BCF: Tensor, told: ScoreTold, singer_BE: Tensor, vibrato: float = 1.0) -> Melody:
         """`vibrato`: its depth, in that of the singer's own."""
-        away_BF, voiced_BF, loudness_BF = self.drawn_curves(content_BCF, told, singer_BE)
-        swing_BF = vibrato * self.vibrato(told, singer_BE).at(told)
-        f0_hz_BF = 440 * 2 ** ((told.midi_BF + away_BF + swing_BF / 100 - 69) / 12)
-        gap = round(_VOICED_GAP_S * float(self.config.flow.space.rate_hz))
-        return Melody(f0_hz_BF, without_short_runs(voiced_BF > 0, gap), loudness_db(loudness_BF))
+        curves, swing_BF = self.drawn_curves(content_BCF, told, singer_BE), self.vibrato(told, singer_BE).at(told)
+        return melody_of(curves, told, vibrato * swing_BF, float(self.config.flow.space.rate_hz))
 
     @torch.no_grad()
     def timed(self, score: Score, singer_E: Tensor) -> Score:
@@ -129,6 +125,18 @@ class Visinger(nn.Module):
         told = lengths_told({name: tensor.to(singer_E.device) for name, tensor in batch.items()})
         seconds_P = self.lengths.seconds(told, singer_E[None])[0]
         return with_times(score, seconds_P[: len(score.phones)].tolist())
+
+
+def kept_from(content_BCF: Tensor) -> Tensor:
+    """Content whose gradient is mostly kept from what made it: phones are for sound first."""
+    return _OWN_GRADIENT * content_BCF + (1 - _OWN_GRADIENT) * content_BCF.detach()
+
+
+def melody_of(curves: tuple[Tensor, Tensor, Tensor], told: ScoreTold, swing_BF: Tensor, rate_hz: float) -> Melody:
+    """What Curves says of a score, and a vibrato in cents -> pitch in Hz, voicing without flickering, dB."""
+    away_BF, voiced_BF, loudness_BF = curves
+    f0_hz_BF = 440 * 2 ** ((told.midi_BF + away_BF + swing_BF / 100 - 69) / 12)
+    return Melody(f0_hz_BF, without_short_runs(voiced_BF > 0, round(_VOICED_GAP_S * rate_hz)), loudness_db(loudness_BF))
 
 
 def flow_config(space: SpaceSpec, content: int, values: dict[str, object]) -> SvcFlowConfig:
