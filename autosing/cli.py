@@ -27,11 +27,12 @@ COMMANDS = {
     "verify": ("dataset_builder.cli:verify", "Open every shard of a dataset and check it."),
     "train": (
         "train.cli:train",
-        "Train a task: codec, semantic, t2s, sm2a, svc_flow, svc_vits, visinger, vocoder or ctc_head.",
+        "Train a task: codec, semantic, t2s, sm2a, svc_flow, svc_vits, visinger, sts, vocoder or ctc_head.",
     ),
     "sing": ("inference.cli:sing", "Lyrics and a reference song -> singing."),
     "convert": ("inference.voice_cli:convert", "A recording sung again in another voice."),
     "render": ("inference.render_cli:render", "A score (MIDI, MusicXML ...) and a singer -> singing."),
+    "speech-to-singing": ("inference.speech_cli:speech_to_singing", "Speech and a score or a melody -> singing."),
     "voices": ("inference.voice_cli:voices", "Singers from wavs: enrol, list, mix."),
     "merge": ("inference.cli:merge", "Runs of one shape -> a model of their mean weights."),
     "evaluate": ("inference.evaluate_cli:evaluate", "Models on the same clips: all figures, and a page to listen to."),

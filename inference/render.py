@@ -29,7 +29,7 @@ from inference.score_file import lyric_lines, read_score
 from inference.voice.engine import EngineConfig, num_samples, render
 from inference.voice.load import check_voice, load_score_voice
 from inference.voice.pitch_csv import read_pitch_csv, write_pitch_csv
-from inference.voice.score_song import num_pitches, song_of
+from inference.voice.score_song import ScoreSong, num_pitches, song_of
 from inference.voice.singers import Voice
 
 MADE_BY = "autosing render"
@@ -100,10 +100,10 @@ class RenderFiles:
     made_by: str = MADE_BY
 
     @classmethod
-    def of(cls, out: Path, pitch: Path | None = None, mixed: bool = False) -> "RenderFiles":
+    def of(cls, out: Path, pitch: Path | None = None, made_by: str = MADE_BY, mixed: bool = False) -> "RenderFiles":
         own = out.with_suffix(".pitch.csv")
         kept = None if pitch is not None and own.exists() and own.samefile(pitch) else own
-        return cls(out, kept, vocals_of(out) if mixed else None)
+        return cls(out, kept, vocals_of(out) if mixed else None, made_by)
 
     @property
     def lyrics(self) -> Path:
@@ -155,11 +155,7 @@ def render_score(request: RenderRequest) -> dict[str, Any]:
         else:
             channels = 1
         _write(files.audio, blocks, channels, rate, under_way)
-        under_way.at(files.lyrics).write_text(lrc_of(sung.score), encoding="utf-8")
-        write_textgrid(sung.score, under_way.at(files.textgrid))
-        write_midi(sung.score, under_way.at(files.midi))
-        if files.pitch:
-            write_pitch_csv(sung.song.f0_hz_T, under_way.at(files.pitch))
+        write_sung(sung, files, under_way)
         row["wall_s"] = round(time.perf_counter() - started, 2)
         under_way.commit({
             "model": str(request.model), "config": config.dump(), **row, "remarks": list(remarks),
@@ -199,6 +195,15 @@ def _write(path: Path, blocks: Iterable[np.ndarray], channels: int, sample_rate_
     for block_CS in blocks:
         writer.write(block_CS)
     writer.finish()
+
+
+def write_sung(sung: ScoreSong, files: RenderFiles, under_way: Writing) -> None:
+    """What lies beside the sound: words, phones, notes and pitch."""
+    under_way.at(files.lyrics).write_text(lrc_of(sung.score), encoding="utf-8")
+    write_textgrid(sung.score, under_way.at(files.textgrid))
+    write_midi(sung.score, under_way.at(files.midi))
+    if files.pitch:
+        write_pitch_csv(sung.song.f0_hz_T, under_way.at(files.pitch))
 
 
 def chosen(score: Score, config: RenderConfig) -> Score:
@@ -246,7 +251,7 @@ def check_files(request: RenderRequest) -> RenderFiles:
             raise InputError(f"{option} {path}: no such file")
     if request.out.suffix.lower() not in FORMATS:
         raise InputError(f"--out {request.out}: ends in {request.out.suffix or 'nothing'!r}, need {', '.join(FORMATS)}")
-    files = RenderFiles.of(request.out, request.pitch, request.config.band)
+    files = RenderFiles.of(request.out, request.pitch, mixed=request.config.band)
     check_writable(request.out)
     check_inputs(files, request.inputs)
     check_owned(files, request.force)

@@ -7,15 +7,18 @@ from autosing.score.formats.options import ReadOptions
 from autosing.score.score import Score
 
 
-def read_score(path: Path, options: ReadOptions, lyrics: str | None = None) -> tuple[Score, tuple[str, ...]]:
-    """(the score, remarks). Phones that the file has keep their times; where it has none, words are looked up.
+def read_score(
+    path: Path, options: ReadOptions, lyrics: str | None = None, words: bool = True
+) -> tuple[Score, tuple[str, ...]]:
+    """(the score, remarks). Phones that the file has keep their times; where it has none, words are looked up. Without
+    `words` its words stay as they are: they will not be sung.
 
     Raises InputError: an unknown ending, no score, several voices at once (with the remedy), words without a
     pronunciation, lyrics that do not fit the notes.
     """
     read = files.read_score(path, options)
     score = read.score
-    if lyrics is not None or not score.phones:
+    if words and (lyrics is not None or (score.words and not score.phones)):
         score = _pronounced(score, lyrics, options.language)
     return score, read.remarks
 

@@ -1,4 +1,4 @@
-"""A run folder -> the voice model in it, of whichever family: what `convert` and `render` sing with."""
+"""A run folder -> the voice model in it, of whichever family, for `convert`, `render` and `speech-to-singing`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Literal, Protocol, TypeVar
 from autosing.checkpoint import describe_model
 from autosing.errors import InputError
 from autosing.models.acoustic import Vocoder
+from autosing.models.sts import StsVoice, load_sts
 from autosing.models.svc_flow import SvcFlowVoice, load_svc_flow
 from autosing.models.svc_vits import load_svc_vits
 from autosing.models.told import Sampling
@@ -15,7 +16,8 @@ from autosing.models.vocoder import load_vocoder
 from autosing.schemas.records import Part
 from inference.voice.engine import VoiceModel
 
-_InSpace = TypeVar("_InSpace", SvcFlowVoice, VisingerVoice)
+_InSpace = TypeVar("_InSpace", SvcFlowVoice, VisingerVoice, StsVoice)
+Command = Literal["convert", "render", "speech-to-singing"]
 
 
 class Singer(VoiceModel, Protocol):
@@ -57,14 +59,23 @@ def _visinger(folder: Path, device: str, vocoder: Path | None) -> VisingerVoice:
     return _in_space(load_visinger, folder, device, vocoder)
 
 
+def _sts(folder: Path, device: str, vocoder: Path | None) -> StsVoice:
+    return _in_space(load_sts, folder, device, vocoder)
+
+
 LOADERS: dict[str, Callable[[Path, str, Path | None], Singer]] = {"svc_flow": _svc_flow, "svc_vits": _svc_vits}
 """Kind of model that sings recordings again -> what loads it: (run, device, a vocoder's run)."""
 SCORE_LOADERS: dict[str, Callable[[Path, str, Path | None], VisingerVoice]] = {"visinger": _visinger}
 """Kind of model that sings scores -> what loads it, likewise."""
-_COMMANDS = {**dict.fromkeys(LOADERS, "convert"), **dict.fromkeys(SCORE_LOADERS, "render")}
+SPEECH_LOADERS: dict[str, Callable[[Path, str, Path | None], StsVoice]] = {"sts": _sts}
+"""Kind of model that sings speech -> what loads it, likewise."""
+_COMMANDS: dict[str, Command] = {
+    **dict.fromkeys(LOADERS, "convert"), **dict.fromkeys(SCORE_LOADERS, "render"),
+    **dict.fromkeys(SPEECH_LOADERS, "speech-to-singing"),
+}  # fmt: skip
 
 
-def check_voice(folder: Path, command: Literal["convert", "render"] = "convert") -> str:
+def check_voice(folder: Path, command: Command = "convert") -> str:
     """The kind of the model in a run folder. Raises InputError where there is none that `command` sings with."""
     kind = describe_model(folder).kind
     if _COMMANDS.get(kind) != command:
@@ -83,6 +94,11 @@ def load_voice(folder: Path, device: str = "cpu", vocoder: Path | None = None) -
 def load_score_voice(folder: Path, device: str = "cpu", vocoder: Path | None = None) -> VisingerVoice:
     """Raises InputError as `load_voice` does."""
     return SCORE_LOADERS[check_voice(folder, "render")](folder, device, vocoder)
+
+
+def load_speech_voice(folder: Path, device: str = "cpu", vocoder: Path | None = None) -> StsVoice:
+    """Raises InputError as `load_voice` does."""
+    return SPEECH_LOADERS[check_voice(folder, "speech-to-singing")](folder, device, vocoder)
 
 
 def check_sampling(folder: Path, model: Singer, sampling: Sampling) -> None:

@@ -56,6 +56,18 @@ def read_pitch_csv(path: Path, num_rows: int) -> np.ndarray:
     return f0_hz_T
 
 
+def count_rows(path: Path) -> int:
+    """Rows of the table. Raises InputError where it cannot be read, or has none."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = sum(1 for line in file if line.strip()) - 1
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--pitch {path}: cannot be read as CSV in UTF-8 ({error})") from None
+    if rows < 1:
+        raise InputError(f"--pitch {path}: no rows; need a header and rows of {', '.join(COLUMNS)}")
+    return rows
+
+
 def _hz(row: dict[str, str], at: int, line: str) -> float:
     """Of the row that is number `at`; 0 where unvoiced."""
     rate = float(PITCH_RATE_HZ)
