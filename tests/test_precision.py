@@ -8,6 +8,7 @@ import torch
 from support.datasets import GROUPS_MADE, make_dataset
 from tests.test_ctc_head import SpellingEars, spelt_states
 from tests.test_train_codec import SMALL
+from tests.test_train_sts import SMALL as STS
 from tests.test_train_svc_vits import VITS
 from tests.test_train_visinger import SMALL as VISINGER
 from tests.test_train_voice import SVC, VOCODER
@@ -26,6 +27,7 @@ WORDS = {
     "svc_flow": SVC,
     "svc_vits": VITS,
     "visinger": VISINGER,
+    "sts": STS,
     "ctc_head": ["task.hidden=8", "task.even_steps=1", "task.place_every=1"],
 }
 
@@ -48,7 +50,7 @@ def hearing(monkeypatch):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_trains_in_bf16(task, tmp_path, hearing):
-    make_dataset(tmp_path / "data", groups=(*GROUPS_MADE, "loudness", "content", "score"))
+    make_dataset(tmp_path / "data", groups=(*GROUPS_MADE, "loudness", "content", "score", "speech"))
     words = [*WORDS[task], "steps=3", "batch_size=4", "precision=bf16", "device=cpu", "log_every=1", "valid_every=3"]
     launch.train(task, tmp_path / "data", tmp_path / "run", overrides=words)
     rows = [row for row in read_metrics(tmp_path / "run") if "refused" in row]

@@ -14,6 +14,7 @@ TASKS: dict[str, str] = {
     "svc_flow": "train.tasks.svc_flow:TrainSvcFlow",
     "svc_vits": "train.tasks.svc_vits:TrainSvcVits",
     "visinger": "train.tasks.visinger:TrainVisinger",
+    "sts": "train.tasks.sts:TrainSts",
     "ctc_head": "train.tasks.ctc_head:TrainCTCHead",
 }
 

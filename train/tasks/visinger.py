@@ -3,8 +3,7 @@
 Losses (weights in the settings): prior, flow and sound as in svc_flow (train.losses.flow), the content being the
 score's; f0 beside the notes' pitch (L1, in semitones), voicing (cross-entropy), loudness (L1), vibrato as measured in
 each long note; lengths of consonants (L1 of logarithms); and CTC (Graves et al. 2006): a small recogniser learns the
-phones of true frames, and the frames that the flow points at must be read by it likewise (VISinger puts CTC on the
-latent of its posterior, which it trains; a codec's latent is as it is).
+phones of true frames, and the frames that the flow points at must be read by it likewise (train.losses.recogniser).
 
 Shapes: B crops, S samples, F frames of the space, T folded steps, D numbers a frame, N signs, P phones, M notes,
 L labels, E = 256 singer.
@@ -16,56 +15,32 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from autosing.audio.io import Audio, resample
+from autosing.audio.io import Audio
 from autosing.checkpoint import ModelFile, load_model, restore
 from autosing.codecs import BUNDLED
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.models.acoustic import Kind, MelConfig, load_space
-from autosing.models.melody import (
-    PHONES,
-    length_target,
-    loudness_unit,
-    measured_vibrato,
-    smoothed,
-    vibrato_cents,
-)
 from autosing.models.singers import KnownSinger, as_extra
-from autosing.models.sung_score import (
-    Item,
-    ScoreTold,
-    lengths_item,
-    lengths_told,
-    score_item,
-    score_told,
-    stacked,
-)
+from autosing.models.sung_score import ScoreTold, lengths_told, score_told, stacked
 from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
-from autosing.models.told import Sampling, Told, f0_at, frame_times, loudness_at
+from autosing.models.told import Sampling, Told
 from autosing.models.visinger import Visinger, VisingerConfig, content_part, flow_config
 from autosing.models.vocoder import load_vocoder
-from autosing.nn.convnext import ConvNeXt
 from autosing.nn.excitation import fill_gaps
 from autosing.nn.flow_matching import FlowConfig
 from autosing.schemas.sample import DatasetIndex, Sample
-from autosing.score.score import Score
 from autosing.storage.store import Place
 from train.losses.flow import FlowLosses, FlowLossSettings
+from train.losses.melody import melody_counts, melody_losses
+from train.losses.recogniser import Recogniser
+from train.score_crops import cut_crop, lengths_of
 from train.singers import singers_of
 from train.spaces import asked_space
 from train.task import Counts, Task, one_after_another
-
-_LOUDNESS_S = 0.15
-"""Loudness is told smoothed over so long."""
-_SILENT_DB = -80.0
-"""What is quieter is told as this."""
-_FARTHEST = 4.0
-"""Semitones from the note: a tracker's octave error, or another note than the score's; nothing is learnt from it."""
 
 
 class VisingerSettings(Config):
@@ -125,7 +100,7 @@ class TrainVisinger(Task):
             restore(self.model, load_model(folder, self.name), folder)
         fold = self.model_config.flow.fold
         self.num_frames = config.crop_frames - config.crop_frames % fold
-        self.recogniser = nn.Sequential(ConvNeXt(fold * spec.width, 128, 256, 2), nn.Conv1d(128, PHONES, 1))
+        self.recogniser = Recogniser(fold * spec.width)
         trained = nn.ModuleDict({"visinger": self.model, "recogniser": self.recogniser})
         vocoder = load_vocoder(Path(config.vocoder)) if config.vocoder else None
         self.space = load_space(spec, vocoder).requires_grad_(False)
@@ -147,45 +122,21 @@ class TrainVisinger(Task):
         self._means = {singer.name: singer.vector_E for singer in self.singers}
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any] | None:
-        score, spec = sample.score(), self.model_config.flow.space
-        if not score.timed:
+        settings, spec = self.settings, self.model_config.flow.space
+        crop = cut_crop(sample, rng, spec, self.num_frames, settings.loudness_shift_db)
+        if crop is None:
             return None
-        rate, count = float(spec.rate_hz), self.num_frames
-        vocals = sample.audio("vocals")
-        in_clip = max(count, int(np.ceil(vocals.duration_s * rate)))
-        # A crop holds a phone: made songs are silent for half of their time.
-        middle = score.phones[int(rng.integers(len(score.phones)))].start_s or 0.0
-        first = int(np.clip(round(middle * rate) - rng.integers(count), 0, in_clip - count))
-        cut = vocals.cut(first / rate, count / rate)
-        wanted = count * spec.hop_samples
-        audio_S = resample(cut.mono_S(), cut.sample_rate_hz, spec.sample_rate_hz)[:wanted]
-        audio_S = np.pad(audio_S, (0, wanted - len(audio_S)))
-        shift_db = self.settings.loudness_shift_db
-        gain_db = min(rng.uniform(-shift_db, shift_db), -20 * np.log10(float(np.abs(audio_S).max(initial=1e-3)) + 1e-6))
-        times_s_F = frame_times(0, in_clip, rate)
-        f0_hz_F = f0_at(sample.array("pitch"), times_s_F).astype(np.float32)
-        loudness_F = np.maximum(loudness_at(sample.array("loudness"), times_s_F), _SILENT_DB)
-        loudness_F = smoothed(loudness_F, rate, _LOUDNESS_S)
         own_E = np.asarray(sample.array("singer"), np.float32)
-        mean_E = self._means.get(sample.meta.singer) if rng.random() < self.settings.mean_singer_share else None
-        whole = score_item(score, spec.rate_hz, in_clip)
-        measured = _measured(whole, f0_hz_F)
-        crop = slice(first, first + count)
-        item = {name: array[..., crop] if name.endswith("F") else array for name, array in (whole | measured).items()}
-        return {
-            **item, **_lengths(score), "label_L": _labels(item),
-            "audio_S": audio_S.astype(np.float32) * np.float32(10 ** (gain_db / 20)), "f0_F": f0_hz_F[crop],
-            "loudness_F": loudness_F[crop], "gain_db_G": np.array([gain_db], np.float32),
-            "singer_E": own_E if mean_E is None else mean_E,
-        }  # fmt: skip
+        mean_E = self._means.get(sample.meta.singer) if rng.random() < settings.mean_singer_share else None
+        return {**crop.item, **lengths_of(crop.score), "singer_E": own_E if mean_E is None else mean_E}
 
     def collate(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
         return stacked(items)
 
     def counts(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         return {
-            "pitched": batch["pitched_BF"].sum(), "long_notes": batch["vibrato_B4M"][:, 3].sum(),
-            "consonants": batch["consonant_BP"].sum(), "labels": (batch["label_BL"] > 0).sum(),
+            **melody_counts(batch), "consonants": batch["consonant_BP"].sum(),
+            "labels": (batch["label_BL"] > 0).sum(),
         }  # fmt: skip
 
     def loss(self, batch: dict[str, Tensor], step: int, counts: Counts) -> tuple[Tensor, dict[str, Tensor]]:
@@ -196,7 +147,7 @@ class TrainVisinger(Task):
         flow_told = self._flow_told(batch, content_BCF)
         loss, parts, drawn = self.flow_losses(model.flow, flow_told, batch["audio_BS"], batch["f0_BF"], step)
         parts |= self._melody_losses(batch, told, content_BCF, counts)
-        parts["ctc"] = self._ctc(drawn.data_BDT, drawn.pointed_BDT, batch["label_BL"], counts)
+        parts["ctc"] = self.recogniser.loss(drawn.data_BDT, drawn.pointed_BDT, batch["label_BL"], counts["labels"])
         weights = {
             "pitch": settings.pitch_weight, "voicing": settings.voicing_weight, "loudness": settings.loudness_weight,
             "vibrato": settings.vibrato_weight, "length": settings.length_weight, "ctc": settings.ctc_weight,
@@ -217,38 +168,13 @@ class TrainVisinger(Task):
         self, batch: dict[str, Tensor], told: ScoreTold, content_BCF: Tensor, counts: Counts
     ) -> dict[str, Tensor]:
         model, singer_BE = self.model, batch["singer_BE"]
-        away_BF, voiced_BF, loudness_BF = model.drawn_curves(content_BCF, told, singer_BE)
-        pitched_BF = batch["pitched_BF"].float()
-        pitch = ((away_BF - batch["away_BF"]).abs() * pitched_BF).sum() / counts["pitched"]
-        cents_BM, rate_BM, phase_BM, long_BM = batch["vibrato_B4M"].unbind(1)
-        vibrato = model.vibrato(told, singer_BE)
-        swings_BM = long_BM * (cents_BM > 0)
-        direction_B2M = torch.stack([phase_BM.cos(), phase_BM.sin()], dim=1)
-        error_BM = (
-            (vibrato.cents_BM - cents_BM).abs() / 20 * long_BM + (vibrato.rate_hz_BM - rate_BM).abs() * swings_BM
-            + (vibrato.phase_B2M - direction_B2M).square().sum(1) * swings_BM
-        )  # fmt: skip
+        curves = model.drawn_curves(content_BCF, told, singer_BE)
         lengths_BP = model.lengths(lengths_told(batch), singer_BE).float()
         length_error_BP = (lengths_BP - batch["length_BP"]).abs() * batch["consonant_BP"]
         return {
-            "pitch": pitch,
-            "voicing": F.binary_cross_entropy_with_logits(voiced_BF, (batch["f0_BF"] > 0).float()),
-            "loudness": (loudness_BF - loudness_unit(batch["loudness_BF"])).abs().mean(),
-            "vibrato": error_BM.sum() / counts["long_notes"],
+            **melody_losses(batch, curves, model.vibrato(told, singer_BE), counts),
             "length": length_error_BP.sum() / counts["consonants"],
         }
-
-    def _ctc(self, data_BDT: Tensor, pointed_BDT: Tensor, label_BL: Tensor, counts: Counts) -> Tensor:
-        """A label's mean loss on the true frames, from which the recogniser learns, and on those pointed at, from which
-        the model does."""
-        frozen = {name: parameter.detach() for name, parameter in self.recogniser.named_parameters()}
-        labels_B = (label_BL > 0).sum(1)
-        steps_B = torch.full_like(labels_B, data_BDT.shape[2])
-        total = data_BDT.new_zeros(())
-        for logits_BVT in (self.recogniser(data_BDT), functional_call(self.recogniser, frozen, (pointed_BDT,))):
-            log_TBV = logits_BVT.float().log_softmax(1).permute(2, 0, 1)
-            total = total + F.ctc_loss(log_TBV, label_BL, steps_B, labels_B, reduction="sum", zero_infinity=True)
-        return total / counts["labels"]
 
     def listen(self, step: int) -> dict[str, Audio]:
         """Two clips of the valid split: as they are, sung on their own pitch, and sung from the score alone."""
@@ -307,35 +233,3 @@ def _begun(config: VisingerSettings) -> VisingerConfig | None:
             "leave task.model, task.flow_model and task.flow_from out, and task.space as it is there"
         )
     return begun
-
-
-def _measured(whole: Item, f0_hz_F: np.ndarray) -> Item:
-    """What the singer did on the notes: vibrato of each, and f0 beside it, in semitones, where it can be told."""
-    voiced_F = f0_hz_F > 0
-    away_F = 12 * np.log2(np.maximum(f0_hz_F, 20) / 440) + 69 - whole["midi_F"]
-    pitched_F = voiced_F & (np.abs(away_F) < _FARTHEST) & (whole["note_of_F"] >= 0)
-    held_F = (
-        np.interp(np.arange(len(away_F)), np.flatnonzero(pitched_F), away_F[pitched_F])
-        if pitched_F.any()
-        else 0 * away_F
-    )
-    args = (whole["note_of_F"], whole["since_F"], whole["swell_F"])
-    vibrato_4M = measured_vibrato(100 * held_F, pitched_F, *args, whole["note_KM"].shape[1])
-    slow_F = away_F - vibrato_cents(vibrato_4M, *args) / 100
-    return {
-        "vibrato_4M": vibrato_4M, "away_F": np.where(pitched_F, slow_F, 0).astype(np.float32), "pitched_F": pitched_F,
-    }  # fmt: skip
-
-
-def _lengths(score: Score) -> Item:
-    seconds_P = np.array([(p.end_s or 0.0) - (p.start_s or 0.0) for p in score.phones])
-    consonant_P = np.array([phone.place != "nucleus" for phone in score.phones])
-    return {**lengths_item(score), "length_P": length_target(seconds_P), "consonant_P": consonant_P.astype(np.float32)}
-
-
-def _labels(item: Item) -> np.ndarray:
-    """label_L: the phones that sound for two frames or more of the crop, in order."""
-    phones_N, places_N, _ = item["sign_3N"]
-    signs, frames = np.unique(item["sign_of_F"], return_counts=True)
-    kept = [sign for sign, count in zip(signs, frames, strict=True) if count >= 2 and places_N[sign] > 0]
-    return np.asarray(phones_N[kept], np.int64)
