@@ -46,6 +46,7 @@ def evaluate(
     given: dict[str, Any] = {
         "clips": clips, "seconds": seconds, "seed": seed, "split": split, "target": target, "rate_hz": rate,
         "language": language, "words": words, "shown": shown, "convert.device": device, "render.device": device,
+        "speech.device": device,
     }  # fmt: skip
 
     from autosing.config import load_config

@@ -167,8 +167,9 @@ def rendered(score: Score, voice: VisingerVoice, singer: Voice, config: RenderCo
     return Made(audio.samples_CS[0], sung.song.f0_hz_T)
 
 
-def stretched(lines: Lines) -> np.ndarray:
-    """audio_S of the clip: WORLD's frames of the spoken words, each laid over the time in which its word is sung."""
+def stretched(lines: Lines, f0_hz_T: np.ndarray | None = None) -> np.ndarray:
+    """audio_S of the clip: WORLD's frames of the spoken words, each laid over the time in which its word is sung. On
+    the true f0, or on another of the clip (at F0_RATE_HZ, without gaps)."""
     clip, truth = lines.clip, lines.truth
     speech = decode(clip.path.with_name("speech.flac")).resampled(RATE_HZ)
     spoken = WorldVoice.of(speech.mono_S(), RATE_HZ)
@@ -188,7 +189,8 @@ def stretched(lines: Lines) -> np.ndarray:
             source_T[inside_T] = np.round((of.start_s + share_T * (of.end_s - of.start_s)) * rate)
     silent_T = source_T < 0
     source_T = np.clip(source_T, 0, len(spoken.f0_hz_T) - 1)
-    asked_T = np.interp(at_s * float(F0_RATE_HZ), np.arange(len(truth.f0_hz)), _gapless(truth.f0_hz))
+    whole_T, from_s = (_gapless(truth.f0_hz), 0.0) if f0_hz_T is None else (f0_hz_T, clip.start_s)
+    asked_T = np.interp((at_s - from_s) * float(F0_RATE_HZ), np.arange(len(whole_T)), whole_T)
     voice = WorldVoice(
         np.where((spoken.f0_hz_T[source_T] > 0) & ~silent_T, asked_T, 0.0),
         np.where(silent_T[:, None], 1e-12, spoken.envelope_TK[source_T]),

@@ -33,6 +33,7 @@ from inference.evaluate.page import Exhibit, page_of
 from inference.evaluate.systems import FromFiles, HowToSing, Made, System, check_given, common_rate, load_system
 from inference.files import check_inputs, check_owned, check_writable, writing
 from inference.render import RenderConfig
+from inference.speech_to_singing import SpeechConfig
 from inference.voice.convert import ConvertConfig
 from inference.voice.singers import Voice
 
@@ -67,6 +68,8 @@ class EvaluateConfig(Config):
     """How conversion models sing. Without keep_features RTF counts reading the source, too."""
     render: RenderConfig = RenderConfig()
     """How models of scores sing."""
+    speech: SpeechConfig = SpeechConfig()
+    """How models of speech sing."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def evaluate(request: EvaluateRequest) -> dict[str, Any]:
     files = checked_files(request)
     with ExitStack() as stack:
         work = Path(stack.enter_context(TemporaryDirectory(prefix="autosing-")))
-        how = HowToSing(config.convert, config.render)
+        how = HowToSing(config.convert, config.render, config.speech)
         models = named(request.models)
         runs = {name: load_system(run, how, work) for name, run in models.items()}
         found = clips_of(request.data, work / "clips", config.seconds, config.language, config.split, config.seed)

@@ -15,16 +15,30 @@ from autosing.audio.io import Audio, decode, save
 from autosing.checkpoint import describe_model
 from autosing.device import device_here
 from autosing.errors import InputError
+from autosing.models.content import SAMPLE_RATE_HZ, load_content
 from autosing.pretrained.cache import home
+from autosing.score.change import transposed
+from autosing.score.score import Score
+from autosing.speech.listener import Listener
 from inference.evaluate.clips import Clip
 from inference.render import RenderConfig, chosen
+from inference.speech_to_singing import SpeechConfig
 from inference.voice.convert import ConvertConfig, in_key
 from inference.voice.engine import Song, render
 from inference.voice.features import Reader
-from inference.voice.load import LOADERS, SCORE_LOADERS, check_sampling, load_score_voice, load_voice
+from inference.voice.load import (
+    LOADERS,
+    SCORE_LOADERS,
+    SPEECH_LOADERS,
+    check_sampling,
+    load_score_voice,
+    load_speech_voice,
+    load_voice,
+)
 from inference.voice.retrieval import Retrieval
-from inference.voice.score_song import song_of
+from inference.voice.score_song import ScoreSong, song_of
 from inference.voice.singers import AUDIO_ENDINGS, Voice
+from inference.voice.speech_song import HeardSpeech, hear, song_of_speech, timed
 
 Takes = Literal["source", "score", "speech"]
 """source: the clip itself. score: its notes and phones. speech: its words spoken, and its score."""
@@ -120,17 +134,61 @@ class FromScore:
         return Made(at_rate(audio_S, self.sample_rate_hz, clip))
 
 
+class FromSpeech:
+    """A run that sings speech: the clip's words, spoken, on its notes and with the times that its phones were sung at,
+    in a voice. The pitch that is asked for is the clip's, whatever curve the model draws."""
+
+    takes: Takes = "speech"
+    costs = True
+
+    def __init__(self, run: Path, config: SpeechConfig) -> None:
+        """Raises InputError where the run is none of these, or cannot sound."""
+        device = device_here(config.device)
+        self.model, self._config = load_speech_voice(run, device, config.vocoder), config
+        self._content = load_content(self.model.content, config.content_files, device)
+        self._listener, self._device = Listener(config.listener, device), device
+
+    @property
+    def sample_rate_hz(self) -> int:
+        return self.model.spec.sample_rate_hz
+
+    def hear(self, clip: Clip, score: Score) -> HeardSpeech:
+        """The words are looked for, whatever else is known of the speech."""
+        assert clip.speech is not None, f"clip {clip.name} has no speech: check_given"
+        audio_S = clip.speech.mono_S(SAMPLE_RATE_HZ)
+        return hear(audio_S, self._listener.place(score, audio_S).score, self._content, self._device)
+
+    def sing_score(
+        self, score: Score, heard: HeardSpeech, voice: Voice, f0_hz_T: np.ndarray | None = None
+    ) -> ScoreSong:
+        """What is sung of a score, whose phones may have times."""
+        score = timed(transposed(score, self._config.shift), heard.spoken, self._config.consonants)
+        return song_of_speech(self.model, score, heard, voice.vector_E, self._config.vibrato, None, f0_hz_T)
+
+    def sound(self, sung: ScoreSong, clip: Clip) -> np.ndarray:
+        """audio_S at the clip's rate."""
+        audio_S = np.concatenate(list(render(self.model, sung.song, self._config.engine)))
+        return at_rate(audio_S, self.sample_rate_hz, clip)
+
+    def sing(self, clip: Clip, voice: Voice) -> Made:
+        assert clip.read_score is not None, f"clip {clip.name} has no score: check_given"
+        score = clip.read_score()
+        return Made(self.sound(self.sing_score(score, self.hear(clip, score), voice), clip))
+
+
 @dataclass(frozen=True)
 class HowToSing:
     """The settings of each command that sings."""
 
     convert: ConvertConfig
     render: RenderConfig
+    speech: SpeechConfig
 
 
 MODELS: dict[str, Callable[[Path, HowToSing, Path], System]] = {
     **dict.fromkeys(LOADERS, lambda run, how, work: FromSource(run, how.convert, work)),
     **dict.fromkeys(SCORE_LOADERS, lambda run, how, work: FromScore(run, how.render)),
+    **dict.fromkeys(SPEECH_LOADERS, lambda run, how, work: FromSpeech(run, how.speech)),
 }
 """Kind of model -> how it sings clips, by what it takes."""
 
