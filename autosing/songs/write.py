@@ -48,14 +48,18 @@ def write_made(out: Path, song: MadeSong, audio_format: str) -> Song:
     )
 
 
+def form_of(config: SongsConfig, index: int) -> Form:
+    """How song number `index` is built, and what is planted in it."""
+    if not config.trouble:
+        return Form((("verse", config.lines), ("chorus", config.lines)))
+    parts = troubled_parts(config.lines, config.trouble)
+    return Form(parts, planted=planted(parts, config.trouble, config.seed, index))
+
+
 def _sing(config: SongsConfig, index: int) -> MadeSong:
-    form = Form((("verse", config.lines), ("chorus", config.lines)))
-    cast = config.casting(index)
+    form, cast = form_of(config, index), config.casting(index)
     if cast.voice == "natural":
         return make_natural_song(config.seed, index, cast.singer, form)
-    if config.trouble:
-        parts = troubled_parts(config.lines, config.trouble)
-        form = replace(form, parts=parts, planted=planted(parts, config.trouble, config.seed, index))
     song = make_song(config.seed, index, SINGERS[cast.singer], cast.language, form)
     if not config.trouble:
         return song

@@ -126,7 +126,7 @@ class Align(Stage[SongToAlign, Lyrics]):
         with AudioReader(row.vocals, f"vocals of {row.id}") as vocals:
             if all(np.abs(block_CS).max(initial=0.0) < QUIET for block_CS in vocals.mono_blocks(SAMPLE_RATE_HZ)):
                 return Rejected(row.id, "no_voice", f"{vocals.read_s:.1f} s of vocals, all below -60 dBFS")
-        emissions = self._emissions(row)
+        emissions = self.hear(row)
         if not written:
             if not self.config.transcribe:
                 return Rejected(row.id, "no_lyrics", "no line with words in lrc_lyrics and raw_lyrics")
@@ -137,9 +137,10 @@ class Align(Stage[SongToAlign, Lyrics]):
             if not lines:
                 return Rejected(row.id, "no_words", f"no word recognised in {emissions.duration_s:.1f} s of voice")
             written = [transcribed(lines)]
-        return self._placed(row.id, source, language, written, emissions)
+        return self.placed(row.id, source, language, written, emissions)
 
-    def _emissions(self, row: SongToAlign) -> Emissions:
+    def hear(self, row: SongToAlign) -> Emissions:
+        """What the encoder hears in a song: nearly all of the time that a song takes."""
         with ExitStack() as files:
             vocals = files.enter_context(AudioReader(row.vocals, f"vocals of {row.id}"))
             voice = vocals.mono_blocks(SAMPLE_RATE_HZ)
@@ -148,9 +149,10 @@ class Align(Stage[SongToAlign, Lyrics]):
                 voice = mixed(voice, music.mono_blocks(SAMPLE_RATE_HZ), self.config.instrumental_share)
             return self.emit(voice)
 
-    def _placed(
+    def placed(
         self, song: str, source: str, language: str | None, readings: list[Reading], emissions: Emissions
     ) -> Lyrics:
+        """Where the lines of the likeliest reading are in what was heard."""
         config = self.config
         scoring = Scoring(
             config.prior_weight, config.mishearing, config.held_weight, config.pause_cost, config.between_cost
