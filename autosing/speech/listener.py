@@ -22,7 +22,7 @@ from autosing.clock import in_model
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.ids import seed_of
-from autosing.models.bundled import LETTERS, PHONES, phone_classes_folder
+from autosing.models.bundled import LETTERS, PHONES
 from autosing.score.score import Score
 from autosing.timebase import LETTER_RATE_HZ
 
@@ -61,7 +61,7 @@ class Listener:
         from autosing.models.phone_classes import load_phone_classes
 
         self._config, self._device = config, device
-        self._network, self._log_prior_C = load_phone_classes(str(phone_classes_folder(config.classes)))
+        self._network, self._log_prior_C = load_phone_classes(config.classes)
 
     @cached_property
     def _emit(self) -> EmissionModel:

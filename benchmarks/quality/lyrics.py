@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from processing.alignment.emissions import Emissions
 
 from autosing import console
 from autosing.config import load_config
@@ -33,7 +34,6 @@ from autosing.songs.settings import SongsConfig, song_id
 from autosing.songs.trouble import Trouble, WrittenLine
 from autosing.songs.write import form_of, with_troubles
 from autosing.storage.tables import partitions, read_rows, table_path
-from processing.alignment.emissions import Emissions
 from processing.alignment.lyrics import read_lyrics
 from processing.stages.align import Align, AlignConfig, SongToAlign
 from processing.stages.separate import Separate, SeparateConfig, SongAudio

@@ -17,9 +17,10 @@ _RATE_HZ = 16_000
 
 def made_sts(content: tuple[Part, ...]) -> Sts:
     """Random networks of the smallest size, which find all frames voiced."""
-    flow = SvcFlowConfig(
-        space=new_space("codec_latent"), content=content, width=16, hidden=16, encoder_blocks=1, blocks=1
-    )
+    flow = SvcFlowConfig.build({
+        "space": new_space("codec_latent").dump(), "content": [part.dump() for part in content], "width": 16,
+        "hidden": 16, "encoder_blocks": 1, "blocks": 1,
+    })  # fmt: skip
     torch.manual_seed(0)
     model = Sts(StsConfig.build({
         "flow": flow.dump(), "width": 16, "heads": 2, "layers": 1, "speech_blocks": 1, "frame_blocks": 1,
