@@ -8,25 +8,19 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-import torch
 
 from autosing.audio.io import save
-from autosing.checkpoint import save_model
 from autosing.errors import InputError
 from autosing.metrics.controls import WorldVoice, formant_ratio
 from autosing.metrics.kept import Kept
 from autosing.metrics.meter import Meter
-from autosing.models.acoustic import new_space
-from autosing.models.content import EncoderConfig, parts_of
-from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
 from autosing.songs import SINGERS, tiny_song
-from autosing.songs.truth import save_truth
 from inference.evaluate import clips
 from inference.evaluate.baselines import by_world, ratio_to
 from inference.evaluate.cast import Cast, assigned
 from inference.voice.pitch import Range
 from inference.voice.singers import Voice
-from tests.test_content import whisper_file
+from support.conversion import make_conversion
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SUNG = {"f0_correlation", "f0_rmse_cents", "voicing_error", "ffe", "chroma", "cosine_to_source"}
@@ -56,21 +50,7 @@ def meter():
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """(songs of three singers, two each, of 4 s; run of random networks, its encoder's file)."""
-    folder = tmp_path_factory.mktemp("made")
-    for number in range(6):
-        _, truth, stems = tiny_song(seed=number, seconds=4, singer=SINGERS[number % 3])
-        home = folder / "songs" / "truth" / f"song{number:04d}"
-        home.mkdir(parents=True)
-        save(stems.vocals_dry, home / "vocals_dry.flac")
-        save_truth(truth, home)
-    weights = whisper_file(folder / "whisper.pt")
-    parts = parts_of([EncoderConfig(name="whisper-own", layer=2)], {"whisper-own": str(weights)})
-    torch.manual_seed(0)
-    config = SvcFlowConfig(
-        space=new_space("codec_latent"), content=parts, width=16, hidden=16, encoder_blocks=1, blocks=1
-    )
-    save_model(folder / "run", "svc_flow", config.dump(), SvcFlow(config).state_dict())
-    return folder
+    return make_conversion(tmp_path_factory.mktemp("made"), songs=6, singers=3, seconds=4)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import re
 import sys
 import tempfile
 import types
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,7 @@ from autosing.pretrained.hubert import to_torchaudio
 from autosing.schemas.records import Part
 from processing.pipeline import PipelineConfig, build_stages, own_details
 from processing.stages.content import ClipVocals, ContentConfig, EncodeContent
+from support.conversion import whisper_file
 
 RATE = 16_000
 
@@ -46,17 +46,6 @@ def hubert(per_layer_norms: bool = False, aux: int | None = None) -> torch.nn.Mo
     return torchaudio.models.wav2vec2_model(
         mode, convs, per_layer_norms, 64, 0.1, 16, 4, 2, 1, 0.1, 96, 0.0, 0.1, per_layer_norms, 0.1, aux
     ).eval()
-
-
-def whisper_file(path: Path, blocks: int = 3) -> Path:
-    """A checkpoint of openai-whisper, random, of width 64."""
-    import whisper
-
-    torch.manual_seed(1)
-    dims = whisper.model.ModelDimensions(80, 1500, 64, 1, blocks, 20, 8, 64, 1, 1)
-    state = whisper.model.Whisper(dims).state_dict()
-    torch.save({"dims": asdict(dims), "model_state_dict": state}, path)
-    return path
 
 
 @pytest.fixture(scope="module")

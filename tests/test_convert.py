@@ -21,8 +21,8 @@ from autosing.models.vocoder import VocoderConfig, VocoderModel
 from autosing.songs import tiny_song
 from inference.voice.pitch_csv import read_pitch_csv
 from inference.voice.retrieval import Retrieval, write_index
+from support.conversion import whisper_file
 from support.datasets import make_dataset
-from tests.test_content import whisper_file
 
 
 @pytest.fixture(scope="module")

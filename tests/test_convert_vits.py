@@ -11,7 +11,7 @@ from autosing.checkpoint import save_model
 from autosing.cli import main
 from autosing.models.content import EncoderConfig, parts_of
 from autosing.songs import tiny_song
-from tests.test_content import whisper_file
+from support.conversion import whisper_file
 from tests.test_svc_vits import RATES, made
 
 
@@ -61,6 +61,7 @@ def test_a_file_is_sung_again_at_the_models_rate_and_twice_the_same(convert, run
 def test_what_one_pass_has_no_use_for_is_told(convert, tmp_path):
     assert "--steps 10" in convert("fast", "out.wav", "--steps", "10", code=2)
     assert "sings in one pass" in convert("fast", "out.wav", "--guidance", "2", code=2)
+    assert "--guidance-singer 2.0" in convert("fast", "out.wav", "--guidance-singer", "2", code=2)
     save_model(tmp_path / "codec", "codec", {}, {})
     said = convert("codec", "out.wav", code=2)
     assert "found a codec model, need svc_flow or svc_vits" in said

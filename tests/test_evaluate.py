@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from autosing.audio.io import Audio, decode, save
 from autosing.audio.pitch import load_tracker
@@ -25,13 +24,11 @@ from autosing.models.content import EncoderConfig, parts_of
 from autosing.models.speaker import load_speaker_encoder
 from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
 from autosing.models.visinger import Visinger, VisingerConfig, flow_config
-from autosing.songs import SINGERS, tiny_song
-from autosing.songs.truth import save_truth
 from inference.evaluate import page as page_module
 from inference.evaluate.clips import clips_of, made_clips
 from inference.evaluate.systems import check_given, common_rate
+from support.conversion import make_conversion
 from support.datasets import make_dataset
-from tests.test_content import whisper_file
 from tests.test_svc_vits import made as made_vits
 
 RATE_HZ = 24_000
@@ -40,21 +37,7 @@ RATE_HZ = 24_000
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """(songs of two singers, two each, of 3 s; a run of random networks, its encoder's file)."""
-    folder = tmp_path_factory.mktemp("made")
-    for number in range(4):
-        _, truth, stems = tiny_song(seed=number, seconds=3, singer=SINGERS[number % 2])
-        home = folder / "songs" / "truth" / f"song{number}"
-        home.mkdir(parents=True)
-        save(stems.vocals_dry, home / "vocals_dry.flac")
-        save_truth(truth, home)
-    weights = whisper_file(folder / "whisper.pt")
-    parts = parts_of([EncoderConfig(name="whisper-own", layer=2)], {"whisper-own": str(weights)})
-    torch.manual_seed(0)
-    config = SvcFlowConfig(
-        space=new_space("codec_latent"), content=parts, width=16, hidden=16, encoder_blocks=1, blocks=1
-    )
-    save_model(folder / "run", "svc_flow", config.dump(), SvcFlow(config).state_dict())
-    return folder
+    return make_conversion(tmp_path_factory.mktemp("made"), songs=4, singers=2, seconds=3)
 
 
 @pytest.fixture

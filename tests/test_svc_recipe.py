@@ -13,7 +13,7 @@ from autosing.models.content import load_content
 from autosing.schemas.sample import DatasetIndex
 from autosing.songs import tiny_song
 from autosing.storage.shards import read_shard
-from tests.test_content import whisper_file
+from support.conversion import whisper_file
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 

@@ -73,8 +73,17 @@ def test_a_run_begins_with_another_and_trains_every_part_of_it(data, tmp_path):
     assert all(torch.allclose(first[name], tuned[name], atol=0.05) for name in first)
     # The notes of these clips are too short for a vibrato to be measured.
     assert not [name for name in still if name.endswith("weight") and not name.startswith("vibrato")], still
-    with pytest.raises(InputError, match=r"begin_with.*leave task\.model"):
-        run(data, tmp_path / "other", 1, f"task.begin_with={tmp_path / 'first'}")
+    again = run(data, tmp_path / "again", 1, f"task.begin_with={tmp_path / 'first'}", "lr=1e-9")
+    assert all(torch.allclose(again[name], first[name]) for name in first), "numbers may be said again"
+    for other, says in (
+        ("task.model.content=32", r"its content is \d+, task\.model\.content asks for 32; leave it out"),
+        ("task.flow_model.width=48", r"task\.flow_model\.width asks for 48"),
+        ("task.flow.objective=cfm", r"give --set task\.flow\.objective=rectified"),
+        ("task.space=log_mel", "makes frames of codec_latent .* asks for log_mel"),
+        ("task.flow_from=x", "give one of them"),
+    ):
+        with pytest.raises(InputError, match=says):
+            run(data, tmp_path / "other", 1, f"task.begin_with={tmp_path / 'first'}", other)
 
 
 def test_the_flow_may_be_begun_with_that_of_a_conversion_run(data, tmp_path):

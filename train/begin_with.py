@@ -1,104 +1,128 @@
-"""What was trained before -> the networks that a run begins with: another run's, or those of a codec of ours."""
+"""A trained run, and what a new run asks for -> the config and the weights that the new run begins with.
 
-from dataclasses import dataclass
+One rule for every voice model: numbers of the networks that the new run does not give are the old run's. What would
+make the old weights mean something else is refused: other numbers, another acoustic space, other encoders of content,
+another objective.
+"""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
-from autosing.checkpoint import describe_model
-from autosing.codecs import load_codec
-from autosing.codecs.fitted import FittedCodec
+from autosing.checkpoint import describe_model, load_model
+from autosing.config import Config
 from autosing.errors import InputError
-from autosing.models.posterior import ConvNeXtPosterior, PosteriorConfig
-from autosing.models.svc_vits import SvcVits
-from autosing.nn.source_filter import SourceFilterConfig, SourceFilterGenerator
+from autosing.models.acoustic import SpaceSpec
+from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
+from autosing.nn.flow_matching import FlowConfig
+from autosing.schemas.records import Part
 from train.state import checkpoints, read_checkpoint
 
+C = TypeVar("C", bound=Config)
+FREE = frozenset({"dropout"})
+"""Numbers of the networks that change no weight's meaning."""
 
-def begin_with_run(modules: nn.ModuleDict, folder: Path, kind: str, config: dict[str, Any]) -> None:
+
+def begun_config(option: str, folder: Path, kind: str, asked: C, given: Mapping[str, Any]) -> C:
+    """The run's config; numbers of FREE that are given are as asked.
+
+    option: what named the folder, for errors. given: what the user set in task.model.
+    Raises InputError where the folder is no run of that kind, or has other numbers than those given.
+    """
+    known = type(asked).build(describe_model(folder, kind).config, origin=str(folder))
+    check_given(f"{option} {folder}", "task.model", known, asked, given)
+    return known.model_copy(update={key: getattr(asked, key) for key in FREE & given.keys()})
+
+
+def check_given(where: str, setting: str, known: Config, asked: Config, given: Mapping[str, Any]) -> None:
+    """Raises InputError where a number that the user gave, in a table or a table within, is another in the run."""
+    _compare(where, setting, "", known.dump(), asked.dump(), given)
+
+
+def _compare(
+    where: str, setting: str, path: str, held: Mapping[str, Any], wanted: Mapping[str, Any], given: Mapping[str, Any]
+) -> None:
+    for key in sorted(given.keys() - FREE):
+        name = f"{path}{key}"
+        if isinstance(given[key], Mapping):
+            _compare(where, setting, f"{name}.", held[key], wanted[key], given[key])
+        elif held[key] != wanted[key]:
+            raise InputError(
+                f"{where}: its {name} is {held[key]}, {setting}.{name} asks for {wanted[key]}; leave it out"
+            )
+
+
+def check_space(where: str, known: SpaceSpec, asked: SpaceSpec) -> None:
+    """The same frames; their normalisation is a matter of the run. Raises InputError where they are others."""
+    names = ("kind", "sample_rate_hz", "hop_samples", "width", "digest")
+    if any(getattr(known, name) != getattr(asked, name) for name in names):
+        raise InputError(
+            f"{where}: makes frames of {_space(known)}, task.space asks for {_space(asked)}; give the task.space, "
+            "task.codec and task.mel of that run"
+        )
+
+
+def check_content(where: str, known: Sequence[Part], asked: Sequence[Part]) -> None:
+    """Raises InputError where a run hears by other encoders than those of the dataset."""
+    if tuple(known) != tuple(asked):
+        raise InputError(
+            f"{where}: hears {_heard(known)}, the dataset's content is of {_heard(asked)}; build the dataset with the "
+            "same encoders and weights"
+        )
+
+
+def check_flow(where: str, known: FlowConfig, asked: FlowConfig) -> None:
+    """Raises InputError where a run learned another objective: its estimates would mean something else."""
+    if known != asked:
+        held, wanted = known.dump(), asked.dump()
+        other = " ".join(f"--set task.flow.{key}={held[key]}" for key in held if held[key] != wanted[key])
+        raise InputError(f"{where}: learned another flow than task.flow asks for; give {other}")
+
+
+def begin_every_part(option: str, modules: nn.ModuleDict, folder: Path) -> None:
     """Every trained part of a run's last checkpoint (the averages where it keeps them) into modules of the same
     numbers, those parts too that an exported model leaves out.
 
-    Raises InputError where the folder is no such run, its model has other numbers, or its checkpoints are gone.
+    Raises InputError where the run's checkpoints are gone, or its parts have other numbers.
     """
-    known = describe_model(folder, kind).config
-    other = sorted(key for key in known.keys() | config.keys() if known.get(key) != config.get(key))
-    if other:
-        raise InputError(
-            f"begin_with {folder}: its {other[0]} is {known.get(other[0])}, this run's {config.get(other[0])}; need "
-            "the same model and content"
-        )
     found = checkpoints(folder)
     if not found:
-        raise InputError(f"begin_with {folder}: no checkpoint in it; give the run's own folder, with checkpoints/")
+        raise InputError(f"{option} {folder}: no checkpoint in it; give the run's own folder, with checkpoints/")
     held = read_checkpoint(found[-1])
     state, own = {**held["modules"], **(held["ema"] or {})}, modules.state_dict()
     unlike = [n for n, value in own.items() if n not in state or state[n].shape != value.shape]
     if unlike:
         raise InputError(
-            f"begin_with {folder}: {unlike[0]} is not there or of another size; need the same posterior and "
+            f"{option} {folder}: {unlike[0]} is not there or of another size; need the same posterior and "
             "discriminators"
         )
     modules.load_state_dict({name: state[name] for name in own})
 
 
-def begin_with_codec(name: str) -> "CodecStart":
-    """Raises InputError where there is no such codec of ours."""
-    codec = load_codec(name)
-    if not isinstance(codec, FittedCodec) or codec.latent is None:
-        raise InputError(
-            f"begin_with_codec {name}: no codec of ours that knows its latents; need autosing-24khz or a run of "
-            "'autosing train codec'"
-        )
-    return CodecStart(name, codec)
+def known_flow(folder: Path) -> tuple[SvcFlowConfig, dict[str, Tensor]]:
+    """The flow of a run of svc_flow, or that within one of visinger. Raises InputError where it is neither."""
+    if describe_model(folder).kind == "visinger":
+        file = load_model(folder, "visinger")
+        state = {name.removeprefix("flow."): x for name, x in file.state.items() if name.startswith("flow.")}
+        return SvcFlowConfig.build(file.config["flow"], str(folder)), state
+    file = load_model(folder, "svc_flow")
+    return SvcFlowConfig.build(file.config, str(folder)), file.state
 
 
-@dataclass(frozen=True)
-class CodecStart:
-    """A codec's encoder and decoder as svc_vits's posterior and generator; latents have mean 0 and spread 1."""
+def begin_flow(flow: SvcFlow, folder: Path, parts: tuple[Part, ...]) -> None:
+    """All weights of such a flow; but of what it takes its content in with where its content is another."""
+    known, state = known_flow(folder)
+    entry = set() if known.content == parts else {name for name in flow.state_dict() if name.startswith("enter.")}
+    missing, strange = flow.load_state_dict({k: v for k, v in state.items() if k not in entry}, strict=False)
+    if set(missing) - entry or strange:
+        raise InputError(f"task.flow_from {folder}: its weights are not of this version's svc_flow; train it again")
 
-    name: str
-    codec: FittedCodec
 
-    def model_values(self, values: dict[str, Any]) -> dict[str, Any]:
-        """SvcVitsConfig's numbers with those that the codec brings. Raises InputError where one is given otherwise."""
-        config = self.codec.model.config
-        shape = SourceFilterConfig(
-            width=config.decoder_width, hidden=config.decoder_hidden, blocks=config.decoder_blocks,
-            filter_bands=config.filter_bands, window_samples=config.window,
-        )  # fmt: skip
-        brought = {
-            "sample_rate_hz": config.sample_rate_hz, "hop_samples": config.hop_samples, "latent": config.latent,
-            "generator": "source_filter", "source_filter": shape.dump(), "norm": False,
-        }  # fmt: skip
-        for key, value in brought.items():
-            if values.get(key, value) != value:
-                raise InputError(
-                    f"task.model.{key} {values[key]}: begin_with_codec {self.name} brings {value}; leave one out"
-                )
-        return {**values, **brought}
+def _space(space: SpaceSpec) -> str:
+    return f"{space.kind} {space.digest[:12]} ({space.width} numbers, {space.sample_rate_hz} Hz / {space.hop_samples})"
 
-    def posterior(self, config: PosteriorConfig) -> PosteriorConfig:
-        """The posterior's numbers; its first spread stays as it is given."""
-        own = self.codec.model.config
-        return PosteriorConfig(
-            kind="convnext", window_samples=own.mel_window, width=own.encoder_width, layers=own.encoder_blocks,
-            hidden=own.encoder_hidden, mel_bands=own.mel_bands, first_log_std=config.first_log_std,
-        )  # fmt: skip
 
-    def give(self, model: SvcVits, posterior: nn.Module) -> None:
-        """The codec's weights."""
-        assert isinstance(posterior, ConvNeXtPosterior) and isinstance(model.generator, SourceFilterGenerator)
-        assert self.codec.latent is not None
-        network = self.codec.model
-        for theirs, ours in (
-            (network.decoder, model.generator.decoder), (network.envelope, model.generator.envelope),
-            (network.head, model.generator.head), (network.encoder, posterior.encoder),
-            (network.to_latent, posterior.to_latent), (network.cepstrum, posterior.cepstrum),
-        ):  # fmt: skip
-            ours.load_state_dict(theirs.state_dict())
-        for part in (model, posterior):
-            part.mean_D1.copy_(torch.tensor(self.codec.latent["mean"])[:, None])
-            part.std_D1.copy_(torch.tensor(self.codec.latent["deviation"])[:, None])
+def _heard(parts: Sequence[Part]) -> str:
+    return ", ".join(f"{p.name} layer {p.layer} ({p.width} numbers, {p.digest[:12]})" for p in parts)

@@ -17,8 +17,9 @@ from autosing.config import Config
 from autosing.errors import InputError
 from autosing.models.svc_flow import SvcFlow
 from autosing.models.told import Told
-from autosing.nn.flow_matching import FlowConfig, drop_conditions, reflow_pairs
+from autosing.nn.flow_matching import FlowConfig, reflow_pairs
 from autosing.nn.solvers import OdeMethod
+from train.flow_drops import with_drops
 
 
 class TeacherConfig(Config):
@@ -55,11 +56,7 @@ class Teacher(nn.Module):
         """One pair for each clip. drop_*: how often singer, and content with pitch and loudness, are left out of what
         both are told."""
         model, config = self.model, self.config
-        h_BWT = model.tell(told)
-        singer_BE = drop_conditions(told.singer_BE, torch.zeros_like(told.singer_BE[0]), drop_singer)
-        mu_BDT = model.prior(h_BWT, singer_BE)
-        kept_B11 = (torch.rand(len(h_BWT), 1, 1, device=h_BWT.device) >= drop_content).to(h_BWT.dtype)
-        h_BWT, mu_BDT = h_BWT * kept_B11, mu_BDT * kept_B11
+        _, h_BWT, mu_BDT, singer_BE = with_drops(model, told, model.tell(told), drop_singer, drop_content)
         estimate = model.guided_estimator(h_BWT, mu_BDT, singer_BE, config.guidance)
         seed = int(torch.randint(2**62, ()))
         source_BDT, data_BDT = reflow_pairs(

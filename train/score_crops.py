@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autosing.audio.io import resample
 from autosing.models.acoustic import SpaceSpec
 from autosing.models.melody import length_target, measured_vibrato, smoothed, vibrato_cents
 from autosing.models.sung_score import Item, lengths_item, score_item
 from autosing.models.told import f0_at, frame_times, loudness_at
 from autosing.schemas.sample import Sample
 from autosing.score.score import Score
+from train.crops import unclipped_db, voice_from
 
 _LOUDNESS_S = 0.15
 """Loudness is told smoothed over so long."""
@@ -45,12 +45,8 @@ def cut_crop(
     # A crop holds a phone: made songs are silent for half of their time.
     middle = score.phones[int(rng.integers(len(score.phones)))].start_s or 0.0
     first = int(np.clip(round(middle * rate) - rng.integers(num_frames), 0, in_clip - num_frames))
-    cut = vocals.cut(first / rate, num_frames / rate)
-    wanted = num_frames * spec.hop_samples
-    audio_S = resample(cut.mono_S(), cut.sample_rate_hz, spec.sample_rate_hz)[:wanted]
-    audio_S = np.pad(audio_S, (0, wanted - len(audio_S)))
-    loudest = float(np.abs(audio_S).max(initial=1e-3)) + 1e-6
-    gain_db = min(rng.uniform(-loudness_shift_db, loudness_shift_db), -20 * np.log10(loudest))
+    audio_S = voice_from(vocals, first / rate, num_frames * spec.hop_samples, spec.sample_rate_hz)
+    gain_db = unclipped_db(rng.uniform(-loudness_shift_db, loudness_shift_db), audio_S)
     times_s_F = frame_times(0, in_clip, rate)
     f0_hz_F = f0_at(sample.array("pitch"), times_s_F).astype(np.float32)
     loudness_F = np.maximum(loudness_at(sample.array("loudness"), times_s_F), _SILENT_DB)

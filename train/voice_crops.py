@@ -18,7 +18,7 @@ from autosing.schemas.records import Part
 from autosing.schemas.sample import Sample
 from autosing.timebase import PITCH_RATE_HZ
 from train.augment import Disguise, disguised
-from train.crops import crop
+from train.crops import crop, unclipped_db
 from train.recast import RecastConfig, Recaster
 from train.singers import Singers
 
@@ -60,7 +60,7 @@ class VoiceCrops:
         if training and rng.random() < config.recast.share:
             voice = int(rng.integers(config.recast.voices))
             sung_S, singer_E = self._recast(sample, voice, sung_S, rate, cut.start_s) or (sung_S, singer_E)
-        gain_db = min(gain_db, -20 * np.log10(float(np.abs(sung_S).max(initial=1e-3)) + 1e-6))
+        gain_db = unclipped_db(gain_db, sung_S)
         gain = np.float32(10 ** (gain_db / 20))
         if training and rng.random() < config.disguise_share:
             heard_S = cut.audio_S * gain

@@ -106,9 +106,8 @@ def check_sampling(folder: Path, model: Singer, sampling: Sampling) -> None:
     usual, kind = Sampling(), check_voice(folder)
     for name in sorted(set(Sampling.model_fields) - model.takes):
         if getattr(sampling, name) != getattr(usual, name):
-            raise InputError(
-                f"--{name} {getattr(sampling, name)}: {folder} is a {kind} model, which sings in one pass; leave it out"
-            )
+            option = f"--{name.replace('_', '-')} {getattr(sampling, name)}"
+            raise InputError(f"{option}: {folder} is a {kind} model, which sings in one pass; leave it out")
 
 
 def _needs_none(folder: Path, kind: str, vocoder: Path | None) -> InputError:

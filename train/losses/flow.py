@@ -16,10 +16,11 @@ from torch import Tensor, nn
 
 from autosing.config import Config
 from autosing.models.acoustic import AcousticSpace
-from autosing.models.svc_flow import SINGER_WIDTH, SvcFlow
+from autosing.models.svc_flow import SvcFlow
 from autosing.models.told import Told
 from autosing.nn.convnext_flow import fold_frames, unfold_frames
-from autosing.nn.flow_matching import StraightFlow, drop_conditions
+from autosing.nn.flow_matching import StraightFlow
+from train.flow_drops import with_drops
 from train.losses.perceptual import PerceptualLoss
 from train.losses.spectral import SpectralLoss
 from train.losses.structure import structure_loss
@@ -85,14 +86,9 @@ class FlowLosses:
             x_BDF = self.space.frames(audio_BS, f0_hz_BF)
         data_BDT = fold_frames(x_BDF, model.config.fold)
         h_BWT = model.tell(told)
-        nobody_E = torch.zeros(SINGER_WIDTH, device=h_BWT.device)
-        singer_BE = drop_conditions(told.singer_BE, nobody_E, settings.drop_singer if model.training else 0.0)
-        mu_BDT = model.prior(h_BWT, singer_BE)
+        shares = (settings.drop_singer, settings.drop_content) if model.training else (0.0, 0.0)
+        mu_BDT, heard_BWT, known_BDT, singer_BE = with_drops(model, told, h_BWT, *shares)
         parts = {"prior": F.mse_loss(mu_BDT.float(), data_BDT)}
-        heard_BWT, known_BDT = h_BWT, mu_BDT.detach()
-        if model.training:
-            kept_B11 = (torch.rand(len(h_BWT), 1, 1, device=h_BWT.device) >= settings.drop_content).to(h_BWT.dtype)
-            heard_BWT, known_BDT = h_BWT * kept_B11, known_BDT * kept_B11
         objective, estimate = model.objective, model.estimator(heard_BWT, known_BDT, singer_BE)
         t_B = objective.draw_times(torch.rand(len(data_BDT), device=data_BDT.device))
         source_BDT = objective.source(known_BDT.float(), torch.randn_like(data_BDT))

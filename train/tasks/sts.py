@@ -21,7 +21,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from autosing.audio.io import Audio
-from autosing.checkpoint import ModelFile, describe_model, load_model, restore
+from autosing.checkpoint import ModelFile, load_model, restore
 from autosing.codecs import BUNDLED
 from autosing.config import Config
 from autosing.errors import InputError
@@ -30,7 +30,7 @@ from autosing.models.acoustic import Kind, MelConfig, load_space
 from autosing.models.singers import KnownSinger, as_extra
 from autosing.models.sts import Heard, Sts, StsConfig, speech_item, speech_told
 from autosing.models.sung_score import ScoreTold, score_told, stacked
-from autosing.models.svc_flow import SINGER_WIDTH, SvcFlow, SvcFlowConfig
+from autosing.models.svc_flow import SINGER_WIDTH, SvcFlowConfig
 from autosing.models.told import Sampling, Told, frame_times, loudness_told
 from autosing.models.vocoder import load_vocoder
 from autosing.nn.adversarial import GradientReversal, ReversalConfig
@@ -41,6 +41,7 @@ from autosing.schemas.records import Part
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.speech.time_map import is_own_speech, without_rhythm
 from autosing.storage.store import Place
+from train.begin_with import begin_flow, known_flow
 from train.losses.flow import FlowLosses, FlowLossSettings
 from train.losses.melody import melody_counts, melody_losses
 from train.losses.recogniser import Recogniser
@@ -121,7 +122,7 @@ class TrainSts(Task):
         spec, fold = self.model_config.flow.space, self.model_config.flow.fold
         self.model = Sts(self.model_config)
         if config.flow_from is not None:
-            _begin_flow(self.model.flow, Path(config.flow_from), feature.parts)
+            begin_flow(self.model.flow, Path(config.flow_from), feature.parts)
         if config.begin_with is not None:
             restore(self.model, load_model(Path(config.begin_with), self.name), Path(config.begin_with))
         self.num_frames = config.crop_frames - config.crop_frames % fold
@@ -293,25 +294,6 @@ def _model_config(config: StsSettings, parts: tuple[Part, ...]) -> StsConfig:
     else:
         if config.flow_model:
             raise InputError(f"task.flow_from {config.flow_from}: the flow is that run's; leave task.flow_model out")
-        known, _ = _known_flow(Path(config.flow_from))
+        known, _ = known_flow(Path(config.flow_from))
         flow = known.model_copy(update={"content": parts})
     return StsConfig.build({**config.model, "flow": flow.dump()}, "task.model")
-
-
-def _known_flow(folder: Path) -> tuple[SvcFlowConfig, dict[str, Tensor]]:
-    """The flow of a run of svc_flow, or that within one of visinger. Raises InputError where it is neither."""
-    if describe_model(folder).kind == "visinger":
-        file = load_model(folder, "visinger")
-        state = {name.removeprefix("flow."): x for name, x in file.state.items() if name.startswith("flow.")}
-        return SvcFlowConfig.build(file.config["flow"], str(folder)), state
-    file = load_model(folder, "svc_flow")
-    return SvcFlowConfig.build(file.config, str(folder)), file.state
-
-
-def _begin_flow(flow: SvcFlow, folder: Path, parts: tuple[Part, ...]) -> None:
-    """All weights of such a flow; but of what it takes its content in with where its content is another."""
-    known, state = _known_flow(folder)
-    entry = set() if known.content == parts else {name for name in flow.state_dict() if name.startswith("enter.")}
-    missing, strange = flow.load_state_dict({k: v for k, v in state.items() if k not in entry}, strict=False)
-    if set(missing) - entry or strange:
-        raise InputError(f"task.flow_from {folder}: its weights are not of this version's svc_flow; train it again")

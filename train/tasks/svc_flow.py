@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from autosing.audio.io import Audio
-from autosing.checkpoint import ModelFile
+from autosing.checkpoint import ModelFile, load_model, restore
 from autosing.codecs import BUNDLED
 from autosing.errors import InputError
 from autosing.models.acoustic import Kind, MelConfig, load_space
@@ -33,8 +33,8 @@ from autosing.schemas.records import Part
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.storage.store import Place
 from train.augment import Disguise
+from train.begin_with import begun_config, check_content, check_flow, check_space
 from train.crops import stacked
-from train.flow_start import begun_with, check_flow
 from train.flow_teacher import Teacher, TeacherConfig, check_teacher
 from train.losses.flow import FlowLosses, FlowLossSettings
 from train.recast import RecastConfig
@@ -194,16 +194,25 @@ def _beginning(settings: SvcFlowSettings, parts: Sequence[Part]) -> tuple[SvcFlo
     if settings.flow.steps is not None and not settings.teacher:
         raise InputError("task.flow.steps: a flow is distilled from another; name the trained run as task.teacher")
     if settings.begin_with:
-        folder = Path(settings.begin_with)
-        model = begun_with("task.begin_with", folder, asked, settings.model)
-        check_flow("task.begin_with", folder, model.config.flow, asked.flow)
+        model = _begun("task.begin_with", Path(settings.begin_with), asked, settings)
+        check_flow(f"task.begin_with {settings.begin_with}", model.config.flow, asked.flow)
         return model, None
     if settings.teacher:
         folder = Path(settings.teacher)
-        master = begun_with("task.teacher", folder, asked, settings.model)
+        master = _begun("task.teacher", folder, asked, settings)
         check_teacher(folder, master.config.flow, asked.flow)
         student = SvcFlow(master.config.model_copy(update={"flow": asked.flow}))
         student.load_state_dict(master.state_dict())
         student.requires_grad_(False).flow.requires_grad_(True)
         return student, Teacher(master, settings.teaching)
     return SvcFlow(asked), None
+
+
+def _begun(option: str, folder: Path, asked: SvcFlowConfig, settings: SvcFlowSettings) -> SvcFlow:
+    """The run's networks as it left them. The space's means and spreads are the run's own, too."""
+    known = begun_config(option, folder, "svc_flow", asked, settings.model)
+    check_space(f"{option} {folder}", known.space, asked.space)
+    check_content(f"{option} {folder}", known.content, asked.content)
+    model = SvcFlow(known)
+    restore(model, load_model(folder, "svc_flow"), folder)
+    return model

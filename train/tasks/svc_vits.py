@@ -37,7 +37,8 @@ from autosing.nn.excitation import pulses
 from autosing.nn.solvers import frame_noise
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.storage.store import Place
-from train.begin_with import begin_with_codec, begin_with_run
+from train.begin_with import begin_every_part, begun_config, check_content
+from train.codec_start import begin_with_codec
 from train.crops import stacked
 from train.losses.adversarial import GanLoss, discriminator_loss, judged
 from train.losses.divergence import flow_divergence
@@ -113,12 +114,17 @@ class TrainSvcVits(Task):
         feature = index.features.get("content")
         if feature is None or not feature.parts:
             raise InputError("dataset: does not say which encoders its content is of; build it again, with content")
-        values = {**config.model, "content": [part.dump() for part in feature.parts]}
+        values = dict(config.model)
         posterior = config.posterior
         if config.begin_with_codec is not None:
             codec = begin_with_codec(config.begin_with_codec)
             values, posterior = codec.model_values(values), codec.posterior(posterior)
-        self.model_config = SvcVitsConfig.build(values, "task.model")
+        content = [part.dump() for part in feature.parts]
+        self.model_config = SvcVitsConfig.build({**values, "content": content}, "task.model")
+        if config.begin_with is not None:
+            option, folder = "task.begin_with", Path(config.begin_with)
+            self.model_config = begun_config(option, folder, self.name, self.model_config, values)
+            check_content(f"{option} {folder}", self.model_config.content, feature.parts)
         rate, hop = self.model_config.sample_rate_hz, self.model_config.hop_samples
         self.model = SvcVits(self.model_config)
         self.posterior = build_posterior(posterior, self.model_config.latent, SINGER_WIDTH, rate, hop)
@@ -137,7 +143,7 @@ class TrainSvcVits(Task):
             "discriminator": self.discriminators, "spectral": self.spectral,
         })  # fmt: skip
         if config.begin_with is not None:
-            begin_with_run(self.modules, Path(config.begin_with), "svc_vits", self.model_config.dump())
+            begin_every_part("task.begin_with", self.modules, Path(config.begin_with))
         self.heard = None
         if config.heard_weight > 0:
             self.heard = self.modules["heard"] = PerceptualLoss(rate, config.listener)

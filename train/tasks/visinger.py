@@ -26,7 +26,6 @@ from autosing.errors import InputError
 from autosing.models.acoustic import Kind, MelConfig, load_space
 from autosing.models.singers import KnownSinger, as_extra
 from autosing.models.sung_score import ScoreTold, lengths_told, score_told, stacked
-from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
 from autosing.models.told import Sampling, Told
 from autosing.models.visinger import Visinger, VisingerConfig, content_part, flow_config
 from autosing.models.vocoder import load_vocoder
@@ -34,6 +33,7 @@ from autosing.nn.excitation import fill_gaps
 from autosing.nn.flow_matching import FlowConfig
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.storage.store import Place
+from train.begin_with import begin_flow, begun_config, check_flow, check_given, check_space, known_flow
 from train.losses.flow import FlowLosses, FlowLossSettings
 from train.losses.melody import melody_counts, melody_losses
 from train.losses.recogniser import Recogniser
@@ -76,8 +76,7 @@ class VisingerSettings(Config):
     """A run of svc_flow whose encoder, prior and flow this run's begin with: they know voices already, and its content
     alone is new to them. Sizes and space are that run's."""
     begin_with: str | None = None
-    """A run of this task whose weights the run begins with; every part of them goes on learning. Its model and space
-    are this run's too, whatever the settings say."""
+    """A run of this task, in the same space, that is trained on; every part of it goes on learning."""
 
 
 class TrainVisinger(Task):
@@ -90,11 +89,11 @@ class TrainVisinger(Task):
     def __init__(self, config: VisingerSettings, index: DatasetIndex) -> None:
         super().__init__(config, index)
         self.settings = config
-        self.model_config = _begun(config) or _model_config(config)
+        self.model_config = _begun(config)
         spec = self.model_config.flow.space
         self.model = Visinger(self.model_config)
         if config.flow_from is not None:
-            _begin_flow(self.model.flow, Path(config.flow_from))
+            begin_flow(self.model.flow, Path(config.flow_from), self.model_config.flow.content)
         if config.begin_with is not None:
             folder = Path(config.begin_with)
             restore(self.model, load_model(folder, self.name), folder)
@@ -207,29 +206,22 @@ def _model_config(config: VisingerSettings) -> VisingerConfig:
     else:
         if config.flow_model:
             raise InputError(f"task.flow_from {config.flow_from}: the flow is that run's; leave task.flow_model out")
-        begun = SvcFlowConfig.build(load_model(Path(config.flow_from), "svc_flow").config, config.flow_from)
-        flow = begun.model_copy(update={"content": (content_part(content),)})
+        known, _ = known_flow(Path(config.flow_from))
+        flow = known.model_copy(update={"content": (content_part(content),)})
     return VisingerConfig.build({**config.model, "flow": flow.dump()}, "task.model")
 
 
-def _begin_flow(flow: SvcFlow, folder: Path) -> None:
-    """All weights of a run of svc_flow but of what it takes its content in with."""
-    held = load_model(folder, "svc_flow").state
-    entry = {name for name in flow.state_dict() if name.startswith("enter.")}
-    missing, strange = flow.load_state_dict({k: v for k, v in held.items() if k not in entry}, strict=False)
-    if set(missing) - entry or strange:
-        raise InputError(f"task.flow_from {folder}: its weights are not of this version's svc_flow; train it again")
-
-
-def _begun(config: VisingerSettings) -> VisingerConfig | None:
-    """The config of the run that this one begins with. Raises InputError where settings ask for another model."""
+def _begun(config: VisingerSettings) -> VisingerConfig:
+    """The model's config: that of the run which this one begins with, or as the settings ask. Raises InputError where
+    settings ask for another model than that run's."""
+    if config.begin_with and config.flow_from:
+        raise InputError("task.begin_with and task.flow_from: the flow is that of one run; give one of them")
+    asked = _model_config(config)
     if config.begin_with is None:
-        return None
-    begun = VisingerConfig.build(load_model(Path(config.begin_with), "visinger").config, config.begin_with)
-    asked = {**config.model, **({"flow": config.flow_model} if config.flow_model else {})}
-    if asked or config.flow_from or config.space != begun.flow.space.kind:
-        raise InputError(
-            f"task.begin_with {config.begin_with}: the model is that run's, of the space {begun.flow.space.kind}; "
-            "leave task.model, task.flow_model and task.flow_from out, and task.space as it is there"
-        )
+        return asked
+    where = f"task.begin_with {config.begin_with}"
+    begun = begun_config("task.begin_with", Path(config.begin_with), "visinger", asked, config.model)
+    check_space(where, begun.flow.space, asked.flow.space)
+    check_given(where, "task.flow_model", begun.flow, asked.flow, config.flow_model)
+    check_flow(where, begun.flow.flow, asked.flow.flow)
     return begun
