@@ -33,7 +33,7 @@ def import_songs(
 
     report = import_corpus(source, corpus, table, partition_mb, singers_from, tell=note)
     facts = {"corpus": str(corpus), "partitions": report.partitions, "report": str(corpus / "_import.json")}
-    facts |= {"left_out": len(report.left_out), "remarks": len(report.remarks)}
+    facts |= {"left_out": len(report.left_out), "remarks": len(report.remarks), "passed_over": len(report.passed_over)}
     summary(f"import {source}", report.rows(), as_json, **facts, next=command("process", corpus))
 
 

@@ -14,8 +14,8 @@ from autosing.audio.io import Audio, encode
 from autosing.errors import InputError
 from autosing.schemas.tables import Song
 from autosing.storage.tables import partitions, read_rows, table_path
+from processing.importer.facts import facts_of
 from processing.importer.importer import ImportReport, import_corpus
-from processing.importer.lyrics import facts_of
 
 LRC = "[00:01.00]one\n[00:02.00]two"
 

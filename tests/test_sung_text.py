@@ -8,7 +8,7 @@ from autosing.text.lrc import LrcLine, LrcWord, parse_lrc, write_lrc
 from autosing.text.normalize import join_words, words_of
 from autosing.text.tokenizer import TimedText, decode
 from processing.alignment.lyrics import read_lyrics
-from processing.importer.lyrics import facts_of
+from processing.importer.facts import facts_of
 from processing.stages.segment import rebase
 
 MIXED = ["I love you 我爱你", "夜に Love, 咲く", "별이 Love 지는", "月亮照着小河，我", "oh yeah！我"]

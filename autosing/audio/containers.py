@@ -36,9 +36,10 @@ def mend(data: Encoded) -> Mend:
     """What must be changed so that libsndfile reads all of a file.
 
     If an MP3 of variable bitrate has no count of its frames, libsndfile estimates its length from the first frame's
-    bitrate and reads no further; it gets a frame with the count (Xing's). An MP3 without a tag gets an empty one, as
-    otherwise libsndfile first looks for a file named `._` in the working folder. Tags after a FLAC are cut off, as the
-    decoder takes them for broken frames. A WAV whose sizes were never written gets them.
+    bitrate and reads no further; it gets a frame with the count (Xing's), also instead of one that counts 0. An MP3
+    without a tag gets an empty one, as otherwise libsndfile first looks for a file named `._` in the working folder.
+    Tags after a FLAC are cut off, as the decoder takes them for broken frames. A WAV whose sizes were never written
+    gets them.
     """
     if data[:4] == b"RIFF":
         return _sized(data)
@@ -51,14 +52,17 @@ def mend(data: Encoded) -> Mend:
     if first is None:
         return Mend()
     missing = b"" if start else _NO_TAG
-    if not any(mark in data[start : start + first.size] for mark in (b"Xing", b"Info", b"VBRI")):
-        num_frames, bitrates = 0, set()
-        for frame in _frames(data, start):
-            num_frames += 1
-            bitrates.add(frame.kbits)
-        if len(bitrates) > 1:
-            missing += _count_frame(data[start : start + 4], num_frames)
-    return Mend(missing, start)
+    counted = _frames_counted(data[start : start + first.size])
+    if counted:
+        return Mend(missing, start)
+    skip = 0 if counted is None else first.size  # the frame with the count of 0 has no sound
+    num_frames, bitrates = 0, set()
+    for frame in _frames(data, start + skip):
+        num_frames += 1
+        bitrates.add(frame.kbits)
+    if len(bitrates) > 1 or skip:
+        missing += _count_frame(data[start : start + 4], num_frames)
+    return Mend(missing, start, skip)
 
 
 def why_incomplete(data: Encoded) -> tuple[str, str] | None:
@@ -155,6 +159,16 @@ def _frames(data: Encoded, at: int) -> Iterator[_Frame]:
             return
 
 
+def _frames_counted(frame: bytes) -> int | None:
+    """How many frames the first one says that there are, 0 where it says nothing; None if it is no such frame."""
+    for mark, has_flags, at in ((b"Xing", True, 8), (b"Info", True, 8), (b"VBRI", False, 14)):
+        found = frame.find(mark)
+        if found >= 0:
+            known = not has_flags or int.from_bytes(frame[found + 4 : found + 8], "big") & 1
+            return int.from_bytes(frame[found + at : found + at + 4], "big") if known else 0
+    return None
+
+
 def _goes_on(data: Encoded) -> bool:
     """Whether an MP3 has more frames than its first frame says (Xing's header, flags 1 and 2).
 
@@ -165,7 +179,7 @@ def _goes_on(data: Encoded) -> bool:
     if first is None:
         return False
     at = max(data.find(mark, start, start + first.size) for mark in (b"Xing", b"Info"))
-    if at < 0 or data[at + 7] & 3 != 3:
+    if at < 0 or data[at + 7] & 3 != 3 or data[at + 8 : at + 12] == bytes(4) or data[at + 12 : at + 16] == bytes(4):
         others = (frame for frame in _frames(data, start) if frame.rate_hz != first.rate_hz)
         return len(list(islice(others, _A_FEW_FRAMES))) == _A_FEW_FRAMES
     end = start + int.from_bytes(data[at + 12 : at + 16], "big")

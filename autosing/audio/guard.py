@@ -18,12 +18,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from autosing.audio.encoded import Descriptor, Encoded, FileBytes
-from autosing.audio.io import Inspected, inspect, read_tags
+from autosing.audio.io import Inspected, inspect
+from autosing.audio.tags import read_tags
 from autosing.errors import InputError
 
 _PROGRAM = "from autosing.audio.guard import serve; serve()"
-_MESSAGE_BYTES = 1 << 16
-_TAG_CHARS = 4096
+_MESSAGE_BYTES = 1 << 17
+_TAG_CHARS = 1024
+_LYRICS_BYTES = 48_000
+"""Of each of the two kinds of lyrics in UTF-8; longer ones are left out, as half of them would be wrong."""
 _ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 """When numpy is loaded, BLAS starts a thread for each core and reserves about 41 MB of address space for each: on 24
 cores that alone would reach `Limits.memory_mb`."""
@@ -187,7 +190,10 @@ def _answer(wanted: dict[str, Any], file: Descriptor) -> dict[str, Any]:
     _limit(resource.RLIMIT_AS, wanted["memory"])
     audio = FileBytes(file, wanted["start"], wanted["length"])
     if wanted["task"] == "tags":
-        return {key: text[:_TAG_CHARS] for key, text in read_tags(audio).items()}
+        tags = read_tags(audio)
+        lyrics = {key: text for key, text in tags.items() if key.endswith("lyrics")}
+        short = {key: text[:_TAG_CHARS] for key, text in tags.items() if key not in lyrics}
+        return short | {k: text for k, text in lyrics.items() if len(json.dumps(text).encode()) <= _LYRICS_BYTES}
     return vars(inspect(audio, wanted["name"]))
 
 

@@ -14,6 +14,7 @@ import soundfile as sf
 
 from autosing.audio.channels import MonoLevel, Opposition
 from autosing.audio.containers import mend, share_held
+from autosing.audio.decoders import NEEDED, DecodeError, open_decoder
 from autosing.audio.encoded import Encoded, EncodedFile, Stem
 from autosing.audio.ogg import zero_serial
 from autosing.clock import spent
@@ -29,8 +30,6 @@ MAX_CHANNELS = 8
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
 MAX_SAMPLES = 2 * 48_000 * MAX_DURATION_S
 """Of all channels: 5.5 GB of float32."""
-_UNKNOWN = 2**62
-"""libsndfile's count of frames is above this if the header has none (a FLAC written to a pipe)."""
 _FORMATS = {
     "wav": ("WAV", "PCM_16"),
     "flac": ("FLAC", "PCM_16"),
@@ -76,10 +75,9 @@ class AudioReader:
         self._data, self.name, self._max_samples = data, name, MAX_SAMPLES if max_samples is None else max_samples
         first, *self._others = data if isinstance(data, tuple) else (data,)
         self._open(first)
-        self.sample_rate_hz: int = self._file.samplerate
+        self.sample_rate_hz: int = self._file.sample_rate_hz
         self.channels: int = self._file.channels
-        frames: int = self._file.frames
-        self.promised = frames if frames < _UNKNOWN and not self._others else None
+        self.promised = None if self._others else self._file.frames
         """Samples a channel by the header; None where it does not say."""
         self.num_read = 0
         """Samples a channel so far."""
@@ -91,18 +89,13 @@ class AudioReader:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def tags(self) -> dict[str, str]:
-        """title, artist, album, license ...; empty ones left out."""
-        held: dict[str, str] = self._file.copy_metadata()
-        return {key: text.strip() for key, text in held.items() if text.strip()}
-
     def blocks(self, at_once: int = _BLOCK) -> Iterator[np.ndarray]:
         """samples_SC float32, in order, so many at a time; at least one."""
         for _ in self._parts():
             while len(block_SC := self._read(at_once)):
                 self.num_read += len(block_SC)
                 self._check_caps(self.num_read)
-                if not self._file.subtype.startswith("PCM_") and not np.isfinite(block_SC).all():
+                if not self._file.is_integer and not np.isfinite(block_SC).all():
                     raise InputError(f"{self.name}: holds NaN or infinite samples; export it again", "not_finite")
                 yield block_SC
         if self.num_read == 0:
@@ -140,7 +133,7 @@ class AudioReader:
         for data in self._others:
             self._file.close()
             self._open(data)
-            found, needed = (self._file.samplerate, self._file.channels), (self.sample_rate_hz, self.channels)
+            found, needed = (self._file.sample_rate_hz, self._file.channels), (self.sample_rate_hz, self.channels)
             if found != needed:
                 raise InputError(f"{self.name}: a part of (Hz, channels) {found} after one of {needed}", "damaged")
             yield
@@ -148,17 +141,15 @@ class AudioReader:
     def _open(self, data: Encoded) -> None:
         self._source = EncodedFile(data, *mend(data))
         try:
-            self._file = sf.SoundFile(io.BufferedReader(self._source, _BLOCK))
-        except sf.LibsndfileError as error:
+            self._file = open_decoder(self._source)
+        except DecodeError as error:
             raise self._source.failed or self._unreadable(error, "not_audio") from None
-        # Else soundfile would seek, after each block, to where it is: slow, and it fails where the length is unknown.
-        self._file.seekable = lambda: False
 
     def _read(self, at_once: int) -> np.ndarray:
         with spent("decode"):
             try:
-                block_SC: np.ndarray = self._file.read(at_once, dtype="float32", always_2d=True)
-            except sf.LibsndfileError as error:
+                block_SC = self._file.read(at_once)
+            except DecodeError as error:
                 raise self._source.failed or self._unreadable(error, "damaged") from None
             if self._source.failed:
                 raise self._source.failed
@@ -182,13 +173,12 @@ class AudioReader:
             needed = f"at most {MAX_DURATION_S} s and {self._max_samples:,} samples are read"
             raise InputError(f"{name}: {found}; {needed}; cut the file", "too_long")
 
-    def _unreadable(self, error: sf.LibsndfileError, reason: str) -> InputError:
-        found = f"not readable as audio ({error.error_string}); need wav, flac, ogg, opus or mp3"
-        return InputError(f"{self.name}: {found}", reason)
+    def _unreadable(self, error: DecodeError, reason: str) -> InputError:
+        return InputError(f"{self.name}: not readable as audio ({error}); need {NEEDED}", reason)
 
 
 def decode(source: Stem | Path, name: str = "audio", max_samples: int | None = None) -> Audio:
-    """Any format that libsndfile reads; at most `max_samples` of all channels together.
+    """Any format of `decoders`; at most `max_samples` of all channels together.
 
     Raises InputError (no such file, and what AudioReader refuses).
     """
@@ -246,15 +236,6 @@ def inspect(data: Encoded, name: str = "audio") -> Inspected:
     promised = round((held if reader.promised is None else reader.promised) / share_held(data))
     rms = (squares / held / reader.channels) ** 0.5
     return Inspected(reader.sample_rate_hz, reader.channels, held, promised, peak, rms, *mono.found())
-
-
-def read_tags(data: Encoded) -> dict[str, str]:
-    """The tags of an audio file (title, artist, album, license ...) that are not empty; {} if it is not audio."""
-    try:
-        with AudioReader(data) as reader:
-            return reader.tags()
-    except InputError:
-        return {}
 
 
 def rate_kept(sample_rate_hz: int, format: str) -> int:

@@ -62,6 +62,9 @@ def read_score(path: Path, options: ReadOptions = USUAL) -> ReadScore:
         return reader(path, options)
     except ModuleNotFoundError as error:
         raise _missing(path, error) from None
+    except OSError as error:
+        found = (error.strerror or str(error)).lower()
+        raise InputError(f"score {path}: cannot be read ({found}); give a file that you may read") from None
 
 
 def write_score(score: Score, path: Path) -> None:

@@ -100,20 +100,21 @@ def write_lrc(lines: Iterable[LrcLine]) -> str:
     """LRC with hundredths of a second, word stamps where a line has words; ends with a line break."""
     rows = []
     for line in lines:
-        stamp = "" if line.start_s is None else f"[{_clock(line.start_s)}]"
+        stamp = "" if line.start_s is None else f"[{clock(line.start_s)}]"
         if line.words:
             inner = "".join(
-                f"{joint(before.text, word.text) if before else ''}<{_clock(word.start_s)}>{word.text}"
+                f"{joint(before.text, word.text) if before else ''}<{clock(word.start_s)}>{word.text}"
                 for before, word in zip((None, *line.words), line.words, strict=False)
             )
-            end = "" if line.end_s is None else f" <{_clock(line.end_s)}>"
+            end = "" if line.end_s is None else f" <{clock(line.end_s)}>"
             rows.append(f"{stamp}{inner}{end}")
         else:
             rows.append(f"{stamp}{line.text}")
     return "".join(f"{row}\n" for row in rows)
 
 
-def _clock(time_s: float) -> str:
+def clock(time_s: float) -> str:
+    """`mm:ss.xx`; no earlier than 0."""
     hundredths = max(0, round(time_s * 100))
     return f"{hundredths // 6000:02d}:{hundredths // 100 % 60:02d}.{hundredths % 100:02d}"
 

@@ -17,7 +17,7 @@ from autosing.audio.guard import inspect_apart
 from autosing.errors import InputError
 from autosing.schemas.tables import Song
 from autosing.stage import Rejected
-from processing.importer.sources import Entry
+from processing.importer.source import Entry
 
 _TRUNCATED = 0.95
 """With less than this share of the promised samples, a file is truncated. (MP3 headers are a few frames off.)"""

@@ -18,7 +18,8 @@ from autosing.storage.store import Place, put_bytes
 from autosing.storage.tables import TableWriter, find_partitions, read_meta, read_rows, table_path
 from processing.importer.check import Checked, check_all, digests
 from processing.importer.singers import SingersFrom
-from processing.importer.sources import Entry, Source, open_source
+from processing.importer.source import Entry, Source
+from processing.importer.sources import open_source
 
 _VERSION = 1
 _FEW_PARTITIONS = 8
@@ -37,6 +38,10 @@ class ImportReport:
     """{file, reason, measurement}: not in the corpus."""
     remarks: list[dict[str, str]] = field(default_factory=list)
     """{file, reason, measurement}: in the corpus, or not a song, but worth mentioning."""
+    passed_over: list[dict[str, str]] = field(default_factory=list)
+    """{file, reason, measurement}: neither a song nor of use for one; the measurement says what to do."""
+    read_beside: int = 0
+    """How many files tell of songs: lyrics, scores and tables."""
     partitions: int = 0
     known: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_KNOWN, 0))
     """Fact -> number of the source's songs in the corpus for which it is known."""
@@ -53,7 +58,10 @@ class ImportReport:
         for outcome, names in (("new", self.new), ("changed", self.changed), ("kept", self.kept)):
             rows.append({"outcome": outcome, "songs": len(names), "files": _some(names)})
         rows += [{"outcome": f"known: {name}", "songs": count, "files": ""} for name, count in self.known.items()]
-        for kind, items in (("left out", self.left_out), ("remark", self.remarks)):
+        rows.append({"outcome": "read beside songs", "songs": self.read_beside, "files": ""})
+        for kind, items in (
+            ("left out", self.left_out), ("remark", self.remarks), ("passed over", self.passed_over),
+        ):  # fmt: skip
             for reason in sorted({item["reason"] for item in items}):
                 names = [item["file"] for item in items if item["reason"] == reason]
                 rows.append({"outcome": f"{kind}: {reason}", "songs": len(names), "files": _some(names)})
@@ -98,7 +106,8 @@ def import_corpus(
     tell(f"import: {len(entries)} songs in {source}, {len(held)} in {corpus}")
     opening = check_all(opened.load(entries), {song.audio for song in held.values()})
     checked = list(progress(opening, "import", len(entries)))
-    report = ImportReport(remarks=[_item(*remark) for remark in opened.remarks])
+    report = ImportReport(passed_over=[_item(*item) for item in opened.passed_over], read_beside=opened.read_beside)
+    report.remarks = [_item(*remark) for remark in opened.remarks]
     origin = str(opened.root.resolve())
     placed = _place(checked, held, origins, origin, report)
     if not held and not placed:
@@ -242,7 +251,8 @@ def _write_report(corpus: Place, report: ImportReport, origins: dict[str, list[s
 
 
 def _item(name: str, reason: str, measurement: str) -> dict[str, str]:
-    return {"file": name, "reason": reason, "measurement": measurement}
+    texts = {"file": name, "reason": reason, "measurement": measurement}
+    return {key: text.encode(errors="backslashreplace").decode() for key, text in texts.items()}
 
 
 def _some(names: Sequence[str]) -> str:

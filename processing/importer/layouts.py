@@ -13,8 +13,9 @@ GTSinger's JSON lies beside each recording, and is read there.
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,40 +26,59 @@ from autosing.score.formats.labels import midi_of
 from autosing.score.languages import language_code
 from autosing.score.score import Score
 from autosing.text.files import read_text_file
-from processing.importer.lyrics import Facts
+from processing.importer.facts import Facts
 
 
 @dataclass(frozen=True)
 class Known:
-    """Of one recording: its path in the source without its ending, and its facts, or why it has none."""
+    """Of one recording: its path in the source without its ending, its facts, why it has no score, and the files that
+    tell of it alone."""
 
     stem: str
     facts: Facts
     fault: str | None = None
+    files: tuple[Path, ...] = ()
 
 
-def is_layout(path: Path) -> bool:
-    """Whether a file by its name may describe a corpus; it is no table then."""
-    return path.name in ("transcriptions.txt", "transcriptions.csv") or (path.name == "meta.json" and _is_m4(path))
+@dataclass(frozen=True)
+class Layout:
+    """A file that describes a corpus; it is no table. `items`: those of M4Singer's list."""
+
+    path: Path
+    items: Sequence[Mapping[str, Any]] = ()
 
 
-def known_recordings(root: Path, files: Iterable[Path], names: Iterable[str]) -> Iterator[Known]:
-    """`files`: those found beside audio for which `is_layout` holds; `names`: the audio's paths from the root."""
-    for path in files:
+def layout_of(path: Path) -> Layout | None:
+    """None for a file that describes no corpus, by its name and, of a `meta.json`, by what it holds."""
+    if path.name in ("transcriptions.txt", "transcriptions.csv"):
+        return Layout(path)
+    items = _m4_items(path) if path.name == "meta.json" else []
+    return Layout(path, items) if items else None
+
+
+def known_recordings(root: Path, layouts: Iterable[Layout], names: Iterable[str]) -> Iterator[Known]:
+    """`layouts`: those found beside audio; `names`: the audio's paths from the root. A file that cannot be read is
+    yielded under its own name, with its fault."""
+    for layout in layouts:
+        path = layout.path
         folder = path.parent.relative_to(root).as_posix()
         base = "" if folder == "." else f"{folder}/"
-        if path.name == "transcriptions.txt":
-            yield from _opencpop(path, base)
-        elif path.name == "transcriptions.csv":
-            yield from _diffsinger(path, base)
-        elif path.name == "meta.json":
-            yield from _m4singer(path, base)
+        try:
+            if path.name == "transcriptions.txt":
+                yield from _opencpop(path, base)
+            elif path.name == "transcriptions.csv":
+                yield from _diffsinger(path, base)
+            else:
+                yield from _m4singer(layout, base)
+        except InputError as error:
+            yield Known(f"{base}{path.name}", Facts(), str(error))
     for name in names:
         stem = PurePosixPath(name)
         labels = root / stem.parent.parent / "csv" / f"{stem.stem}.csv"
         lyrics = root / stem.parent.parent / "lyric" / f"{stem.stem}.txt"
-        if stem.parent.name == "wav" and labels.is_file() and lyrics.is_file():
-            yield _csd(str(stem.with_suffix("")), labels, lyrics, language_code(stem.parent.parent.name))
+        if stem.parent.name == "wav" and os.path.isfile(labels) and os.path.isfile(lyrics):  # noqa: PTH113 (never raises)
+            known = _csd(str(stem.with_suffix("")), labels, lyrics, language_code(stem.parent.parent.name))
+            yield replace(known, files=(labels, lyrics))
 
 
 def _opencpop(path: Path, base: str) -> Iterator[Known]:
@@ -80,13 +100,14 @@ def _opencpop(path: Path, base: str) -> Iterator[Known]:
         yield _known(f"{base}wavs/{name}", score, Facts(raw_lyrics=text or None, artist="opencpop", language="zh"))
 
 
-def _m4singer(path: Path, base: str) -> Iterator[Known]:
-    for item in json.loads(read_text_file(path)[0]):
+def _m4singer(layout: Layout, base: str) -> Iterator[Known]:
+    path = layout.path
+    for item in layout.items:
         parts = str(item.get("item_name", "")).split("#")
         if len(parts) != 3:
             continue
 
-        def score(item: dict[str, Any] = item) -> Score:
+        def score(item: Mapping[str, Any] = item) -> Score:
             return score_of_phone_rows(
                 item["phs"], [float(x) for x in item["ph_dur"]], [float(n) or None for n in item["notes"]],
                 [bool(flag) for flag in item["is_slur"]], str(item["txt"]), "zh", f"{path.name} {item['item_name']}",
@@ -97,17 +118,15 @@ def _m4singer(path: Path, base: str) -> Iterator[Known]:
 
 
 def _diffsinger(path: Path, base: str) -> Iterator[Known]:
-    try:
-        phrases = read_transcriptions(path)
-    except InputError as error:
-        yield Known(f"{base}{path.name}", Facts(), str(error))
-        return
-    for phrase in phrases:
+    for phrase in read_transcriptions(path):
         yield Known(f"{base}wavs/{phrase.name}", Facts(score=phrase.score.to_json().decode()))
 
 
 def _csd(stem: str, labels: Path, lyrics: Path, language: str) -> Known:
-    text = read_text_file(lyrics)[0].strip()
+    try:
+        text = read_text_file(lyrics)[0].strip()
+    except InputError as error:
+        return Known(stem, Facts(artist="csd", language=language), str(error))
 
     def score() -> Score:
         rows = list(csv.DictReader(io.StringIO(read_text_file(labels)[0], newline="")))
@@ -122,13 +141,15 @@ def _known(stem: str, score: Any, facts: Facts) -> Known:
         return Known(stem, Facts(score=score().to_json().decode()).over(facts))
     except InputError as error:
         return Known(stem, facts, str(error))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         return Known(stem, facts, f"its labels are damaged ({type(error).__name__}: {error})")
 
 
-def _is_m4(path: Path) -> bool:
+def _m4_items(path: Path) -> list[dict[str, Any]]:
+    """Empty if it is another kind of JSON, or cannot be read."""
     try:
         values = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(values, list) and bool(values) and all(isinstance(v, dict) and "phs" in v for v in values)
+        return []
+    is_m4 = isinstance(values, list) and all(isinstance(v, dict) and "phs" in v for v in values)
+    return values if is_m4 else []

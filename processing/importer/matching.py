@@ -5,7 +5,7 @@ A table may come from another machine, so its paths need not exist here; then th
 
 import posixpath
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
@@ -67,6 +67,10 @@ class Songs:
             found = f"only {names[0]} has its name, in another folder; write the path relative to the source"
             return Missed("listed_elsewhere", found)
         return Found(names[0], False, longest)
+
+    def holds(self, folder: str) -> Callable[[str], bool]:
+        """Whether a name, written in a table of this folder, is one song's."""
+        return lambda written: isinstance(self.find(written, folder), Found)
 
     def _as_paths(self, written: str, folder: str) -> Iterable[str]:
         """The paths, relative to the root, that `written` may stand for."""

@@ -11,7 +11,7 @@ from autosing.score.formats.ultrastar import parse_ultrastar
 from autosing.score.score import Score
 from autosing.text.files import read_text_file
 from autosing.text.normalize import join_words
-from processing.importer.lyrics import Facts
+from processing.importer.facts import Facts
 
 SCORE_SUFFIXES = (".ustx", ".musicxml", ".mxl", ".mid", ".midi", ".kar", ".ds", ".textgrid")
 """Of several scores beside a song the first counts. UltraStar's .txt and labels in .json are scores too."""

@@ -54,7 +54,10 @@ def _taken(path: Path, root: Path, is_audio: Callable[[Path], bool], tell: Tell)
             name = printable("/".join(parts[: hidden + 1]))
             tell(name, "hidden", "its name begins with a dot; rename it to import it")
         return False
-    if path.is_file() or (path.is_symlink() and not path.exists()):
+    try:
+        if path.is_file() or (path.is_symlink() and not path.exists()):
+            return True
+    except OSError:  # in a folder that may be listed and not entered: opening it reports that
         return True
     tell(printable("/".join(parts)), "not_a_file", "a folder" if path.is_dir() else "neither a file nor a folder")
     return False

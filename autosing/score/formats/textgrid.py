@@ -68,7 +68,9 @@ def _opened(path: Path) -> Any:
         return textgrid.openTextgrid(
             str(path), includeEmptyIntervals=True, reportingMode="silence", duplicateNamesMode="rename"
         )
-    except (PraatioException, ValueError, IndexError, KeyError, TypeError, AttributeError, UnicodeError) as error:
+    except (
+        PraatioException, ValueError, IndexError, KeyError, TypeError, AttributeError, UnicodeError, RecursionError,
+    ) as error:  # fmt: skip
         raise InputError(f"{path}: not readable as a TextGrid ({error}); save it again in Praat") from None
 
 

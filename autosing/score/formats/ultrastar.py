@@ -17,6 +17,7 @@ from autosing.score.lyric_marks import read_marks
 from autosing.score.score import Score
 from autosing.score.tempo import Tempo, TempoMap
 from autosing.text.files import guess_remark, read_text_file
+from autosing.text.timed import TimedLine
 
 _TAG = re.compile(r"\s*#\s*(\w+)\s*:(.*)")
 _NOTE = re.compile(r"\s*([:*FRG])\s*(-?\d+)\s+(-?\d+)\s+(-?\d+) ?(.*)")
@@ -121,6 +122,22 @@ def read_ultrastar(path: Path, options: ReadOptions = USUAL) -> ReadScore:
     return ReadScore(assemble(voice, 0.0, tempo), (*remarks, *told))
 
 
+def stamped_lines(found: Karaoke, origin: Path | str = "UltraStar file") -> list[TimedLine]:
+    """Its lines with the time of each syllable, those of a duet's singers too. Raises InputError: no BPM."""
+    tempo = _tempo(found, origin)
+    held: dict[tuple[int, int], list[KaraokeNote]] = {}
+    for note in found.notes:
+        held.setdefault((note.singer, note.line), []).append(note)
+    lines = []
+    for notes in held.values():
+        pieces = [(n.text.replace("~", ""), tempo.seconds(n.unit / UNITS_A_BEAT)) for n in notes]
+        sung = [(text, start_s) for text, start_s in pieces if text.strip()]
+        end_s = tempo.seconds(max(n.unit + n.units for n in notes) / UNITS_A_BEAT)
+        if sung:
+            lines.append(TimedLine(sung[0][1], sung, end_s))
+    return lines
+
+
 def write_ultrastar(score: Score, path: Path, title: str = "", artist: str = "", audio: str = "") -> None:
     """A constant BPM, fine enough for a millisecond; the score's own first one, doubled as often as that takes.
 
@@ -164,7 +181,7 @@ def _fits(score: Score, gap_s: float, bpm: float) -> bool:
     return all(abs(time_s / unit_s - round(time_s / unit_s)) * unit_s < 1e-3 for time_s in times)
 
 
-def _tempo(found: Karaoke, path: Path) -> TempoMap:
+def _tempo(found: Karaoke, path: Path | str) -> TempoMap:
     bpm, gap_ms = (_tag_number(found, name, path) for name in ("bpm", "gap"))
     changes = {max(unit, 0.0) / UNITS_A_BEAT: value for unit, value in sorted(found.tempos)}
     if bpm is not None:
@@ -175,7 +192,7 @@ def _tempo(found: Karaoke, path: Path) -> TempoMap:
     return TempoMap(first_beat_s=(gap_ms or 0.0) / 1000, tempos=tempos)
 
 
-def _tag_number(found: Karaoke, name: str, path: Path) -> float | None:
+def _tag_number(found: Karaoke, name: str, path: Path | str) -> float | None:
     text = found.tags.get(name)
     if not text:
         return None

@@ -1,0 +1,1 @@
+"""Files of lyrics of other kinds than LRC -> LRC text, or facts."""
