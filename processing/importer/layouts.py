@@ -82,6 +82,7 @@ def known_recordings(root: Path, layouts: Iterable[Layout], names: Iterable[str]
 
 
 def _opencpop(path: Path, base: str) -> Iterator[Known]:
+    recordings = 0
     for number, row in enumerate(read_text_file(path)[0].splitlines(), start=1):
         fields = row.split("|")
         if not row.strip() or len(fields) < 7:
@@ -97,7 +98,10 @@ def _opencpop(path: Path, base: str) -> Iterator[Known]:
                 [flag == "1" for flag in slurs.split()], text, "zh", origin,
             )  # fmt: skip
 
+        recordings += 1
         yield _known(f"{base}wavs/{name}", score, Facts(raw_lyrics=text or None, artist="opencpop", language="zh"))
+    if not recordings:
+        raise InputError(f"{path}: no row of seven fields parted by |; need name|text|phones|notes|... as Opencpop has")
 
 
 def _m4singer(layout: Layout, base: str) -> Iterator[Known]:
