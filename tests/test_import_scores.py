@@ -54,7 +54,11 @@ def test_a_score_that_cannot_be_sung_is_remarked_and_the_lyrics_stay(tmp_path):
     (tmp_path / "s" / "a.txt").write_text("#TITLE:x\n#BPM:120\n: 0 8 0 la\n: 2 8 4  lo\nE\n")
     (tmp_path / "s" / "b.mid").write_bytes(b"MThd")
     rows, report = imported(tmp_path)
-    assert rows["a"].raw_lyrics == "la lo" and rows["a"].score is None and rows["b"].score is None
+    assert (
+        rows["a"].lrc_lyrics == "[00:00.00]<00:00.00>la <00:00.25>lo <00:01.25>"
+        and rows["a"].score is None
+        and rows["b"].score is None
+    )
     found = {item["file"]: item["measurement"] for item in report.remarks if item["reason"] == "score_not_readable"}
     assert "two notes at once" in found["a.wav"] and "not readable as MIDI" in found["b.wav"]
 
