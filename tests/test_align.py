@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autosing.alignment.chain import BETWEEN, CLASSES, NUM_CLASSES, PAUSE, Costs, LineToPlace, build_chain
+from autosing.alignment.chain import BETWEEN, CLASSES, NUM_CLASSES, PAUSE, SILENCE, Costs, LineToPlace, build_chain
 from autosing.alignment.emissions import Emissions, Scoring, change, class_scores, windows
 from autosing.alignment.offset import estimate_offset
 from autosing.alignment.place import Scores, SungLine, place_plain, place_stamped
@@ -16,7 +16,7 @@ from autosing.text.letters import letters
 from processing.alignment.lyrics import known_language, likely_language, read_lyrics
 from processing.stages.align import Align, AlignConfig, SongToAlign
 
-COSTS = Costs(silent_letter=3.0, absent_line=20.0)
+COSTS = Costs(silent_letter=3.0, absent_line=20.0, gap=10.0)
 PRIOR_L = np.full(27, -np.log(27))
 RATE_HZ = 50
 
@@ -60,7 +60,7 @@ def _heard(num_frames, words):
 
 
 def _scores(num_frames, words):
-    class_TC = class_scores(_heard(num_frames, words), PRIOR_L, Scoring(0.3, 0.02, 0.5, 0.3, 4.0))
+    class_TC = class_scores(_heard(num_frames, words), PRIOR_L, Scoring(0.3, 0.02, 0.5, 0.3, 4.0, 1.0))
     return Scores(class_TC, np.zeros(num_frames, np.float32))
 
 
@@ -129,8 +129,8 @@ def test_words_of_no_known_letter_still_have_a_place():
 
 def test_chain_has_a_state_for_each_letter_and_between_lines():
     lyrics = build_chain([LineToPlace(("ab", "c")), LineToPlace(("d",))], COSTS, 100)
-    assert lyrics.chain.class_S.tolist() == [BETWEEN, 1, 2, PAUSE, 3, BETWEEN, 4, BETWEEN]
-    assert lyrics.word_S.tolist() == [-1, 0, 0, -1, 1, -1, 2, -1]
+    assert lyrics.chain.class_S.tolist() == [BETWEEN, 1, 2, PAUSE, SILENCE, 3, BETWEEN, 4, BETWEEN]
+    assert lyrics.word_S.tolist() == [-1, 0, 0, -1, -1, 1, -1, 2, -1]
     assert BETWEEN == NUM_CLASSES - 1
 
 

@@ -8,15 +8,15 @@ import pytest
 from autosing.alignment.viterbi import NEVER, Chain, best_path
 
 
-def _chain(classes, starts=None, skip=None, leap_from=None, leap=None, first=None, end=None):
+def _chain(classes, starts=None, skip=None, enter=None, leap_from=None, leap=None, first=None, end=None):
     size = len(classes)
 
     def filled(values, default):
         return np.array([default] * size if values is None else values)
 
     return Chain(
-        np.array(classes), filled(starts, False), filled(skip, NEVER), filled(leap_from, -1), filled(leap, NEVER),
-        filled(first, 0), filled(end, 10**6),
+        np.array(classes), filled(starts, False), filled(enter, 0.0), filled(skip, NEVER),
+        filled(leap_from, -1), filled(leap, NEVER), filled(first, 0), filled(end, 10**6),
     )  # fmt: skip
 
 
@@ -33,7 +33,7 @@ def test_no_path_is_better():
     for _ in range(20):
         score_TC = rng.normal(size=(6, 3)).astype(np.float32)
         chain = _chain(
-            [0, 1, 2, 0, 1], starts=[0, 1, 0, 1, 0], skip=[NEVER, 0.3, 0.1, NEVER, NEVER],
+            [0, 1, 2, 0, 1], starts=[0, 1, 0, 1, 0], skip=[NEVER, 0.3, 0.1, NEVER, NEVER], enter=[0, 0, 0.6, 0, 0.2],
             leap_from=[-1, -1, -1, -1, 0],
             leap=[NEVER, NEVER, NEVER, NEVER, 0.7], first=[0, 0, 2, 0, 0], end=[9, 3, 9, 9, 9],
         )  # fmt: skip
@@ -53,8 +53,8 @@ def _score(score_TC, start_T, chain, path):
             return -np.inf
         total += score_TC[frame, chain.class_S[state]]
         before = path[frame - 1] if frame else state
-        if state != before and chain.starts_S[state]:
-            total += start_T[frame]
+        if state != before:
+            total += start_T[frame] * chain.starts_S[state] - chain.enter_S[state]
         ways = [-np.inf]
         if before <= state:
             ways.append(-sum(chain.skip_S[before + 1 : state]))

@@ -1,8 +1,9 @@
 """lines of words -> the chain of states that models their singing; a path through it -> when each word is sung.
 
-The chain is: between, line, between, line, ..., between. A line is its words' letters, with silences between the words
-that may be skipped. `between` emits silence, or singing that is not in the lyrics (ad libs, a chorus written once). A
-whole line may be jumped over at a cost.
+The chain is: between, line, between, line, ..., between. A line is its words' letters. Between two words are two states
+of silence, which may be skipped: a pause costs by the frame, a gap the same however long it lasts. So a held note is
+free, and what silence within a line costs grows to that of a gap. `between` emits silence, or singing that is not in
+the lyrics (ad libs, a chorus written once). A whole line may be jumped over at a cost.
 """
 
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ class Costs:
     """Skipping a letter that is written but not sung."""
     absent_line: float
     """Jumping over a line that is not sung."""
+    gap: float
+    """Silence between two words of a line, however long it lasts."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,6 @@ class LineToPlace:
     """A line's words, and the frames within which it must begin and end, if they are known."""
 
     words: Sequence[str]
-    stamped: bool = False
-    """Its place is known, so silence in it costs nothing."""
     earliest: int = 0
     latest: int | None = None
     """It begins before this frame (or is not sung)."""
@@ -63,6 +64,7 @@ class _State(NamedTuple):
     end: int
     word: int = -1
     starts: bool = False
+    enter: float = 0.0
     leap_from: int = -1
     leap: float = NEVER
 
@@ -77,9 +79,9 @@ def build_chain(lines: Sequence[LineToPlace], costs: Costs, num_frames: int) -> 
             bounds = line.word_bounds[k] if k < len(line.word_bounds) else None
             earliest, latest = (line.earliest, line_end) if bounds is None else bounds
             if k:
-                states.append(
-                    _State(SILENCE if line.stamped else PAUSE, 0.0, line.earliest, min(line_end, max(latest, 1)))
-                )
+                until = min(line_end, max(latest, 1))
+                states.append(_State(PAUSE, 0.0, line.earliest, until))
+                states.append(_State(SILENCE, 0.0, line.earliest, until, enter=costs.gap))
             for j, char in enumerate(letters(text) or UNKNOWN):
                 skip = costs.silent_letter if j else NEVER
                 states.append(_State(CLASSES[char], skip, max(line.earliest, earliest), line_end, word, j == 0))
@@ -88,8 +90,8 @@ def build_chain(lines: Sequence[LineToPlace], costs: Costs, num_frames: int) -> 
         end = _limit(following, num_frames)
         states.append(_State(BETWEEN, NEVER, 0, end, leap_from=before, leap=costs.absent_line))
     columns = [np.array(column) for column in zip(*states, strict=True)]
-    emits_S, skip_S, first_S, end_S, word_S, starts_S, leap_from_S, leap_S = columns
-    return LyricsChain(Chain(emits_S, starts_S, skip_S, leap_from_S, leap_S, first_S, end_S), word_S, word)
+    emits_S, skip_S, first_S, end_S, word_S, starts_S, enter_S, leap_from_S, leap_S = columns
+    return LyricsChain(Chain(emits_S, starts_S, enter_S, skip_S, leap_from_S, leap_S, first_S, end_S), word_S, word)
 
 
 def word_frames(path_T: np.ndarray, lyrics: LyricsChain) -> list[tuple[int, int] | None]:

@@ -125,9 +125,11 @@ class Scoring:
     held_weight: float
     """The weight of a frame in the middle of a held sound; where sounds change it is 1."""
     pause_cost: float
-    """Cost of silence between the words of a line without a stamp."""
+    """Cost of silence between the words of a line."""
     between_cost: float
-    """Cost of singing that belongs to no line."""
+    """Cost of singing that belongs to no line, whatever it sounds like."""
+    unlisted_cost: float
+    """Its cost beside the letter that it sounds most like. The cheaper of the two counts."""
 
 
 def start_scores(start_T: np.ndarray, weight: float) -> np.ndarray:
@@ -171,5 +173,8 @@ def _class_scores(letter_TL: np.ndarray, log_prior_L: np.ndarray, scoring: Scori
     scores_TC[:, 1:UNKNOWN_CLASS] = np.logaddexp(sound_TL, any_T1 + np.log(scoring.mishearing))
     scores_TC[:, UNKNOWN_CLASS] = scores_TC[:, 1:UNKNOWN_CLASS].max(axis=1) - 1.0
     scores_TC[:, PAUSE] = scores_TC[:, SILENCE] - scoring.pause_cost
-    scores_TC[:, BETWEEN] = np.maximum(scores_TC[:, SILENCE], any_T1[:, 0] - scoring.between_cost)
+    sung_T = np.maximum(
+        any_T1[:, 0] - scoring.between_cost, scores_TC[:, 1:UNKNOWN_CLASS].max(axis=1) - scoring.unlisted_cost
+    )
+    scores_TC[:, BETWEEN] = np.maximum(scores_TC[:, SILENCE], sung_T)
     return scores_TC

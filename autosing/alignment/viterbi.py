@@ -16,8 +16,8 @@ _compiled: Any = numba.njit(cache=True)
 
 NEVER = math.inf
 _NO = -1e300
-_MAX_STEP = 4
-"""At most three states in a row are skipped: silent letters, and the silence after a word."""
+_MAX_STEP = 5
+"""At most four states in a row are skipped: silent letters, and the two states between words."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Chain:
     """Which class of the scores the state emits."""
     starts_S: np.ndarray
     """Whether the state starts a word: entering it adds the frame's `start` score."""
+    enter_S: np.ndarray
+    """The cost of entering the state, however long it then lasts."""
     skip_S: np.ndarray
     """The cost of skipping the state (NEVER: it cannot be skipped)."""
     leap_from_S: np.ndarray
@@ -50,6 +52,7 @@ def best_path(score_TC: np.ndarray, start_T: np.ndarray, chain: Chain) -> tuple[
         np.ascontiguousarray(start_T, dtype=np.float32),
         chain.class_S.astype(np.int32),
         chain.starts_S.astype(np.bool_),
+        chain.enter_S.astype(np.float64),
         chain.skip_S.astype(np.float64),
         chain.leap_from_S.astype(np.int32),
         chain.leap_S.astype(np.float64),
@@ -80,9 +83,9 @@ def best_path(score_TC: np.ndarray, start_T: np.ndarray, chain: Chain) -> tuple[
 
 @_compiled
 def _advance(
-    score_TC: np.ndarray, start_T: np.ndarray, class_S: np.ndarray, starts_S: np.ndarray, skip_S: np.ndarray,
-    leap_from_S: np.ndarray, leap_S: np.ndarray, first_S: np.ndarray, end_S: np.ndarray, before_S: np.ndarray,
-    begin: int, end: int, trace: bool,
+    score_TC: np.ndarray, start_T: np.ndarray, class_S: np.ndarray, starts_S: np.ndarray, enter_S: np.ndarray,
+    skip_S: np.ndarray, leap_from_S: np.ndarray, leap_S: np.ndarray, first_S: np.ndarray, end_S: np.ndarray,
+    before_S: np.ndarray, begin: int, end: int, trace: bool,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Forward scores after the frames [begin, end), and from which state each was reached in each of them."""
     num_states = len(class_S)
@@ -90,8 +93,11 @@ def _advance(
     old_S, new_S = before_S.copy(), before_S.copy()
     for frame in range(begin, end):
         for s in range(num_states):
-            worth = start_T[frame] if starts_S[s] else 0.0
-            best, source = old_S[s] - worth, s  # staying earns no start score; all other transitions enter the state
+            if frame < first_S[s] or frame >= end_S[s]:
+                new_S[s] = _NO
+                continue
+            worth = (start_T[frame] if starts_S[s] else 0.0) - enter_S[s]
+            best, source = old_S[s] - worth, s  # staying has neither; all other transitions enter the state
             if s > 0 and old_S[s - 1] > best:
                 best, source = old_S[s - 1], s - 1
             cost, k = 0.0, s - 1
@@ -103,8 +109,7 @@ def _advance(
             leap = leap_from_S[s]
             if leap >= 0 and old_S[leap] - leap_S[s] > best:
                 best, source = old_S[leap] - leap_S[s], leap
-            inside = first_S[s] <= frame and frame < end_S[s]
-            new_S[s] = best + worth + score_TC[frame, class_S[s]] if inside and best > _NO / 2 else _NO
+            new_S[s] = best + worth + score_TC[frame, class_S[s]] if best > _NO / 2 else _NO
             if trace:
                 came_BS[frame - begin, s] = source
         old_S, new_S = new_S, old_S

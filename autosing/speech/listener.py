@@ -6,6 +6,7 @@ Used alike where clips are made for training and where speech is sung.
 Shapes: S samples at 16 kHz, T frames, C classes.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,9 +27,12 @@ from autosing.models.bundled import LETTERS, PHONES
 from autosing.score.score import Score
 from autosing.timebase import LETTER_RATE_HZ
 
-_SCORING = Scoring(prior_weight=0.3, mishearing=0.02, held_weight=1.0, pause_cost=0.1, between_cost=4.0)
-"""As the stage `align`, but no frame counts less than another: nothing is held in speech; and pauses are free."""
-_COSTS = Costs(silent_letter=3.0, absent_line=30.0)
+_SCORING = Scoring(
+    prior_weight=0.3, mishearing=0.02, held_weight=1.0, pause_cost=0.1, between_cost=4.0, unlisted_cost=math.inf
+)
+"""As the stage `align`, but no frame counts less than another: nothing is held in speech; pauses are nearly free; and
+all that is said is in the lyrics."""
+_COSTS = Costs(silent_letter=3.0, absent_line=30.0, gap=10.0)
 _START_WEIGHT = 0.5
 _SHORT_S = 0.05
 """So long at least is a word whose place is a guess."""

@@ -32,6 +32,7 @@ from autosing.stage import Rejected, Stage
 from autosing.text.normalize import written_in
 from autosing.timebase import LETTER_RATE_HZ
 from processing.alignment.backing import place_backing
+from processing.alignment.confidence import rated
 from processing.alignment.lines import Timing, backing_lines, lead_spans, table_lines
 from processing.alignment.lyrics import (
     LRC,
@@ -67,14 +68,18 @@ class AlignConfig(Config):
     """Cost per frame of silence within a line (nats)."""
     between_cost: float = Field(4.0, ge=0)
     """Cost per frame of singing that is not in the lyrics (nats)."""
+    unlisted_cost: float = Field(1.0, ge=0)
+    """Cost per frame of singing that is not in the lyrics, beside the letter that it sounds most like (nats)."""
+    gap_cost: float = Field(10.0, ge=0)
+    """Cost of silence between two words of a line, however long it lasts, where `pause_cost` is not less (nats)."""
     silent_letter_cost: float = Field(3.0, ge=0)
     """Cost of a letter that is written but not sung (nats)."""
     absent_line_cost: float = Field(30.0, ge=0)
     """Cost of a line that is not sung (nats)."""
     onset_shift_s: float = Field(0.0, ge=-0.5, le=0.5)
     """Added to each word's time."""
-    min_line_score: float = Field(0.15, ge=0, le=1)
-    """A line with a lower score is kept, but marked as not fitting."""
+    min_line_score: float = Field(0.55, ge=0, le=1)
+    """A line with a lower score is kept, but marked as not fitting. Of lines above the default, 95 % were in place."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ class Align(Stage[SongToAlign, Lyrics]):
     """Finds the best path through the letters of the lyrics, given how likely each letter is at each time."""
 
     name = "align"
-    version = 6
+    version = 7
     reads = ("separate", "index")
     takes = SongToAlign
     gives = Lyrics
@@ -155,17 +160,19 @@ class Align(Stage[SongToAlign, Lyrics]):
         """Where the lines of the likeliest reading are in what was heard."""
         config = self.config
         scoring = Scoring(
-            config.prior_weight, config.mishearing, config.held_weight, config.pause_cost, config.between_cost
-        )
+            config.prior_weight, config.mishearing, config.held_weight, config.pause_cost, config.between_cost,
+            config.unlisted_cost,
+        )  # fmt: skip
         class_TC = class_scores(emissions.letter_TL, self.emit.log_prior_L, scoring)
         scores = Scores(class_TC, start_scores(emissions.start_T, config.start_weight))
-        costs = Costs(config.silent_letter_cost, config.absent_line_cost)
+        costs = Costs(config.silent_letter_cost, config.absent_line_cost, config.gap_cost)
         reading = self._heard(readings, scores, costs)
         offset = None
         if source == PLAIN:
             lead, _ = place_plain(scores, reading.sung, costs, LETTER_RATE_HZ)
         else:
             lead, offset = place_stamped(scores, reading.sung, costs, LETTER_RATE_HZ)
+        lead = rated(lead, reading.sung)
         language = language or likely_language(emissions.languages, reading.script)
         shown = offset if source == LRC else None
         timing = Timing(
