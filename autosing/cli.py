@@ -36,6 +36,7 @@ COMMANDS = {
     "voices": ("inference.voice_cli:voices", "Singers from wavs: enrol, list, mix."),
     "merge": ("inference.cli:merge", "Runs of one shape -> a model of their mean weights."),
     "evaluate": ("inference.evaluate_cli:evaluate", "Models on the same clips: all figures, and a page to listen to."),
+    "inspect": ("inference.provenance_cli:inspect", "What made a sound: its tags, its watermark, its record."),
     "report": ("inference.cli:report", "One page to look at and listen to: counts, losses, songs."),
     "models": ("autosing.pretrained_cli:app", "Pretrained weights: list, fetch, where."),
 }

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from autosing.storage.store import place
+from inference.voice.options import Watermark
 
 Option = typer.Option
 
@@ -69,6 +70,7 @@ def sing(
     force: Annotated[bool, Option("--force", help="Also replace files that 'autosing sing' did not write.")] = False,
     codes_out: Annotated[bool, Option("--codes-out", help="Also write the codes, as out.npz.")] = False,
     remark: Annotated[str, Option(help="A line for out.json and the report.")] = "",
+    watermark: Watermark = None,
     config: Annotated[Path | None, Option(help="YAML of the same options; the command line overrides it.")] = None,
     set: Annotated[list[str] | None, Option(help="key=value of the config, e.g. acoustic.top_k=20.")] = None,
     json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
@@ -81,9 +83,9 @@ def sing(
     options: dict[str, Any] = {
         "start_s": start, "length_s": length, "seed": seed, "candidates": candidates, "keep": keep, "scale": scale,
         "singer_mix": singer_mix, "music": music, "music_gain_db": music_gain_db, "separator": separator,
-        "sample_rate_hz": rate, "device": device, "temperature": temperature, "top_k": top_k, "top_p": top_p,
-        "min_p": min_p, "guidance_text": guidance_text, "guidance_music": guidance_music,
-        "guidance_singer": guidance_singer,
+        "sample_rate_hz": rate, "device": device, "watermark": watermark, "temperature": temperature,
+        "top_k": top_k, "top_p": top_p, "min_p": min_p, "guidance_text": guidance_text,
+        "guidance_music": guidance_music, "guidance_singer": guidance_singer,
     }  # fmt: skip
 
     from autosing.console import command, summary

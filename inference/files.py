@@ -150,14 +150,6 @@ def writing(files: Outputs) -> Iterator[Writing]:
         yield Writing(files, stack)
 
 
-def put_all(files: Outputs, data: Mapping[Path, bytes], facts: Mapping[str, Any]) -> None:
-    """Write all files, held whole."""
-    with writing(files) as under_way:
-        for path, held in data.items():
-            under_way.at(path).write_bytes(held)
-        under_way.commit(facts)
-
-
 def read_record(mix: Path) -> dict[str, Any]:
     """The record of a mix: of out.wav, or of one of several candidates, out.1.wav.
 
@@ -174,14 +166,41 @@ def read_record(mix: Path) -> dict[str, Any]:
     raise InputError(f"{mix}: no such file, or no record of it ({names}) in its folder; make both with '{MADE_BY}'")
 
 
-def _read(path: Path, made_by: str) -> dict[str, Any] | None:
-    """A record of that command; None where there is no file, or another JSON file."""
+@dataclass(frozen=True)
+class Standing:
+    """What a record beside a file says of it."""
+
+    record: Path
+    made_by: str
+    finished: bool
+    same: bool
+    """Whether the file has the digest that the record holds."""
+
+
+def standing_of(path: Path) -> Standing | None:
+    """By the record of any command that lies beside a file and names it; None where there is none."""
+    stems = [path.stem]
+    while "." in stems[-1].lstrip("."):  # out.1.vocals.wav: out.1.json, out.json
+        stems.append(stems[-1].rpartition(".")[0])
+    for record in (path.with_name(f"{stem}.json") for stem in stems):
+        held = _read(record, None)
+        if held is not None and _key(record, path) in _digests(held):
+            return Standing(record, held["made_by"], not held.get("unfinished"), _stands(held, record, path))
+    return None
+
+
+def _read(path: Path, made_by: str | None) -> dict[str, Any] | None:
+    """A record of that command (None: of any that says so); None where there is no file, or another JSON file."""
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError):
         return None
     if not isinstance(held, dict):
         return None
+    if made_by is None:
+        tables = held.get("files"), held.get("replaces", {})
+        whole = all(isinstance(table, dict) for table in tables)
+        return held if whole and str(held.get("made_by", "")).startswith("autosing ") else None
     of_before = made_by == MADE_BY and {"sm2a", "lines", "candidates"} <= held.keys()
     return held if of_before or held.get("made_by") == made_by else None
 

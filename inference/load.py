@@ -1,6 +1,7 @@
 """Runs -> the models of one request, on one device. Runs with different codecs or codebooks are refused at once."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from autosing.models.semantic import SemanticTokenizer, load_semantic
 from autosing.models.separation import VocalsOf, load_separator
 from autosing.models.sm2a import SM2A, load_sm2a
 from autosing.models.t2s import T2S, load_t2s
-from inference.request import ResolvedRequest
+from inference.provenance.origin import UNKNOWN, digests_of
+from inference.request import ResolvedRequest, SingRequest
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Models:
     device: str
     load_s: float
     """Seconds that loading took."""
+    digests: Mapping[str, str]
+    """Kind of model -> the digest of its weights."""
 
 
 def load_models(resolved: ResolvedRequest) -> Models:
@@ -70,7 +74,15 @@ def load_models(resolved: ResolvedRequest) -> Models:
         scale=scale,
         device=device,
         load_s=round(time.monotonic() - started, 2),
+        digests={**_digests(request), "codec": ours["codec"]["digest"]},
     )
+
+
+def _digests(request: SingRequest) -> dict[str, str]:
+    """Of the runs; a model that was loaded before has no file."""
+    models = {"t2s": request.t2s, "sm2a": request.sm2a}
+    loaded = {kind: UNKNOWN for kind, model in models.items() if model is not None and not isinstance(model, Path)}
+    return {**loaded, **digests_of({kind: model for kind, model in models.items() if isinstance(model, Path)})}
 
 
 def name_of(model: Path | SM2A | T2S) -> str:

@@ -1,17 +1,17 @@
 """Sung -> files: out.wav (the mix), out.vocals.wav, out.lrc (the lyrics with times), out.json (models and options)."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from autosing.audio.io import encode
 from autosing.errors import InputError
-from inference.files import Files, check_inputs, check_owned, check_writable, put_all
+from inference.files import Files, check_inputs, check_owned, check_writable, writing
 from inference.load import name_of
 from inference.lyrics_plan import as_lrc
+from inference.provenance.origin import Origin
+from inference.provenance.sound import write_sound
 from inference.request import SingConfig
 from inference.result import Candidate, Sung
 
@@ -54,17 +54,20 @@ def check_rate(out: Path, sample_rate_hz: int | None) -> None:
 
 def write(sung: Sung, files: Files, remark: str = "") -> list[dict[str, Any]]:
     """Write all files of one request, at the paths of `check_out`. Returns a summary row for each candidate."""
-    data: dict[Path, bytes] = {}
-    for take, candidate in zip(files.takes, sung.candidates, strict=True):
-        for path, audio in ((take.mix, candidate.mix.mix), (take.vocals, candidate.mix.vocals)):
-            data[path] = encode(audio, path.suffix.lstrip(".").lower())
-        if take.codes:
-            held = io.BytesIO()
-            np.savez(held, semantic=candidate.semantic_N, acoustic=candidate.acoustic)
-            data[take.codes] = held.getvalue()
-    data[files.lyrics] = as_lrc(sung.resolved.lines).encode()
-    rows = [_row(take.mix, candidate) for take, candidate in zip(files.takes, sung.candidates, strict=True)]
-    put_all(files, data, _facts(sung) | {"remark": remark, "candidates": rows})
+    config, tags = sung.resolved.request.config, {}
+    origin = Origin(files.made_by, sung.models, config.seed)
+    with writing(files) as under_way:
+        for take, candidate in zip(files.takes, sung.candidates, strict=True):
+            for path, audio in ((take.mix, candidate.mix.mix), (take.vocals, candidate.mix.vocals)):
+                channels = len(audio.samples_CS)
+                blocks = iter([audio.samples_CS])
+                tags = write_sound(under_way.at(path), blocks, audio.sample_rate_hz, channels, origin, config.watermark)
+            if take.codes:
+                with under_way.at(take.codes).open("wb") as file:
+                    np.savez(file, semantic=candidate.semantic_N, acoustic=candidate.acoustic)
+        under_way.at(files.lyrics).write_bytes(as_lrc(sung.resolved.lines).encode())
+        rows = [_row(take.mix, candidate) for take, candidate in zip(files.takes, sung.candidates, strict=True)]
+        under_way.commit(_facts(sung) | {"remark": remark, "tags": tags, "candidates": rows})
     return rows
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from autosing.audio.io import Audio, Writer
+from autosing.audio.io import Audio
 from autosing.config import Config
 from autosing.device import device_here
 from autosing.errors import InputError
@@ -25,6 +25,8 @@ from autosing.text.lrc import LrcLine, LrcWord, write_lrc
 from inference.files import Writing, check_inputs, check_owned, check_writable, vocals_of, writing
 from inference.mix import Mix, lay_over
 from inference.output import FORMATS, check_rate
+from inference.provenance.origin import Origin, digests_of
+from inference.provenance.sound import write_sound
 from inference.score_file import lyric_lines, read_score
 from inference.voice.engine import EngineConfig, num_samples, render
 from inference.voice.load import check_voice, load_score_voice
@@ -55,6 +57,8 @@ class RenderConfig(Config):
     """Lay the voice over a band that plays the chords of the tune that was composed."""
     vocoder: Path | None = None
     """A run of 'autosing train vocoder', for a model in the space log_mel."""
+    watermark: bool = True
+    """Where its package is installed (see docs/provenance.md)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
@@ -146,19 +150,21 @@ def render_score(request: RenderRequest) -> dict[str, Any]:
         "words": len(score.words), "notes": len(score.notes), "seconds": round(score.duration_s, 3),
         "samples": num_samples(sung.song, model), "sample_rate_hz": rate,
     }  # fmt: skip
+    digests = digests_of({check_voice(request.model, "render"): request.model, "vocoder": config.vocoder})
+    origin = Origin(MADE_BY, digests, config.engine.sampling.seed)
     with writing(files) as under_way:
         blocks: Iterable[np.ndarray] = (block_S[None] for block_S in render(model, sung.song, config.engine))
+        channels = 1
         if files.vocals and tune:
             mixed = _with_band(np.concatenate(list(blocks), axis=1), rate, tune, config)
-            _write(files.vocals, [mixed.vocals.samples_CS], 1, rate, under_way)
+            alone = [mixed.vocals.samples_CS]
+            write_sound(under_way.at(files.vocals), alone, rate, 1, origin, config.watermark)
             blocks, channels = [mixed.mix.samples_CS], 2
-        else:
-            channels = 1
-        _write(files.audio, blocks, channels, rate, under_way)
+        tags = write_sound(under_way.at(files.audio), blocks, rate, channels, origin, config.watermark)
         write_sung(sung, files, under_way)
         row["wall_s"] = round(time.perf_counter() - started, 2)
         under_way.commit({
-            "model": str(request.model), "config": config.dump(), **row, "remarks": list(remarks),
+            "model": str(request.model), "config": config.dump(), **row, "remarks": list(remarks), "tags": tags,
             "singer_sha256": hashlib.sha256(request.voice.vector_E.tobytes()).hexdigest(),
         })  # fmt: skip
     return row | ({"remarks": "; ".join(remarks)} if remarks else {})
@@ -187,14 +193,6 @@ def _score(request: RenderRequest) -> tuple[Score, tuple[str, ...], Tune | None]
 def _with_band(vocals_CS: np.ndarray, rate: int, tune: Tune, config: RenderConfig) -> Mix:
     band = accompaniment(tune, rate, vocals_CS.shape[1], config.tempo_factor, config.engine.sampling.seed)
     return lay_over(Audio(vocals_CS, rate), band, None)
-
-
-def _write(path: Path, blocks: Iterable[np.ndarray], channels: int, sample_rate_hz: int, under_way: Writing) -> None:
-    """Blocks of samples_CS."""
-    writer = Writer(sample_rate_hz, channels, path.suffix.lstrip(".").lower(), under_way.at(path))
-    for block_CS in blocks:
-        writer.write(block_CS)
-    writer.finish()
 
 
 def write_sung(sung: ScoreSong, files: RenderFiles, under_way: Writing) -> None:

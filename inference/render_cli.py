@@ -16,6 +16,7 @@ from inference.voice.options import (
     SingerOverTime,
     Temperature,
     Vocoder,
+    Watermark,
 )
 
 Option = typer.Option
@@ -62,6 +63,7 @@ def render(
     guidance: Annotated[float | None, Option(help="How hard to follow score and singer; 1 is off.")] = None,
     seed: Seed = None,
     vocoder: Vocoder = None,
+    watermark: Watermark = None,
     device: Device = None,
     config: ConfigFile = None,
     set: Settings = None,
@@ -76,7 +78,7 @@ def render(
         "shift": shift, "tempo_factor": tempo_factor, "from_s": from_, "to_s": to, "vibrato": vibrato, "band": band,
         "device": device, "engine.sampling.steps": steps, "engine.sampling.temperature": temperature,
         "engine.sampling.guidance": guidance, "engine.sampling.seed": seed, "score.track": track,
-        "score.highest": highest, "score.language": language, "vocoder": vocoder,
+        "score.highest": highest, "score.language": language, "vocoder": vocoder, "watermark": watermark,
     }  # fmt: skip
 
     from autosing.config import load_config

@@ -63,6 +63,8 @@ class SingConfig(Config):
     """Shortest part of the reference around the window that is separated, to measure singer and balance."""
     sample_rate_hz: int | None = Field(default=None, ge=8000, le=192_000)
     """Sample rate of the files; None: the codec's."""
+    watermark: bool = True
+    """Of the files, where its package is installed (see docs/provenance.md)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where models, codec, tokeniser, separator and speaker encoder run; auto: on a GPU where there is one.
     `separation.device`, where it is not auto, overrides it for the separator."""

@@ -3,7 +3,8 @@
 Shapes: N semantic codes.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -35,3 +36,5 @@ class Sung:
     """cpu or cuda."""
     seconds: dict[str, float]
     """Seconds of each part."""
+    models: Mapping[str, str] = field(default_factory=dict)
+    """Kind of model -> the digest of its weights."""

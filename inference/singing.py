@@ -48,7 +48,7 @@ def perform(resolved: ResolvedRequest, models: Models) -> Sung:
     clock.lap("mix")
     if resolved.request.config.keep == "best" and len(candidates) > 1:
         candidates = [max(candidates, key=lambda candidate: candidate.agreement or 0.0)]
-    return Sung(resolved, candidates, models.device, clock.seconds)
+    return Sung(resolved, candidates, models.device, clock.seconds, models.digests)
 
 
 def _music_codes(models: Models, instrumental: Audio | None, length_s: float) -> list[np.ndarray] | None:

@@ -15,6 +15,7 @@ from inference.voice.options import (
     SingerOverTime,
     Temperature,
     Vocoder,
+    Watermark,
 )
 
 Option = typer.Option
@@ -46,6 +47,7 @@ def speech_to_singing(
     guidance: Annotated[float | None, Option(help="How hard to follow speech and singer; 1 is off.")] = None,
     seed: Seed = None,
     vocoder: Vocoder = None,
+    watermark: Watermark = None,
     device: Device = None,
     config: ConfigFile = None,
     set: Settings = None,
@@ -57,7 +59,8 @@ def speech_to_singing(
     Inputs are never replaced; files that 'autosing speech-to-singing' did not write are replaced only with --force.
     """
     given: dict[str, Any] = {
-        "shift": shift, "vibrato": vibrato, "consonants": consonants, "device": device,
+        "shift": shift, "vibrato": vibrato, "consonants": consonants, "watermark": watermark,
+        "device": device,
         "engine.sampling.steps": steps, "engine.sampling.temperature": temperature,
         "engine.sampling.guidance": guidance, "engine.sampling.seed": seed, "score.track": track,
         "score.highest": highest, "score.language": language, "vocoder": vocoder,

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from autosing.audio.io import Writer, decode
+from autosing.audio.io import decode
 from autosing.audio.pitch import load_tracker
 from autosing.config import Config
 from autosing.device import device_here
@@ -30,6 +30,8 @@ from autosing.timebase import PITCH_RATE_HZ
 from inference.files import check_inputs, check_owned, check_writable, writing
 from inference.lyrics_plan import read_lyrics
 from inference.output import FORMATS, check_rate
+from inference.provenance.origin import Origin, digests_of
+from inference.provenance.sound import write_sound
 from inference.render import RenderFiles, write_sung
 from inference.score_file import read_score
 from inference.voice.engine import EngineConfig, num_samples, render
@@ -61,6 +63,8 @@ class SpeechConfig(Config):
     """A run of 'autosing train vocoder', for a model in the space log_mel."""
     content_files: dict[str, str] = Field(default_factory=dict)
     """Content encoder -> its file of weights, where the model was trained with one of the user's own."""
+    watermark: bool = True
+    """Where its package is installed (see docs/provenance.md)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
@@ -126,15 +130,15 @@ def sing_speech(request: SpeechRequest) -> dict[str, Any]:
         "notes": len(score.notes), "seconds": round(score.duration_s, 3), "samples": num_samples(sung.song, model),
         "sample_rate_hz": rate,
     }  # fmt: skip
+    digests = digests_of({check_voice(request.model, "speech-to-singing"): request.model, "vocoder": config.vocoder})
+    origin = Origin(MADE_BY, digests, config.engine.sampling.seed)
     with writing(files) as under_way:
-        writer = Writer(rate, 1, request.out.suffix.lstrip(".").lower(), under_way.at(files.audio))
-        for block_S in render(model, sung.song, config.engine):
-            writer.write(block_S[None])
-        writer.finish()
+        blocks = (block_S[None] for block_S in render(model, sung.song, config.engine))
+        tags = write_sound(under_way.at(files.audio), blocks, rate, 1, origin, config.watermark)
         write_sung(sung, files, under_way)
         row["wall_s"] = round(time.perf_counter() - started, 2)
         under_way.commit({
-            "model": str(request.model), "config": config.dump(), **row, "remarks": remarks,
+            "model": str(request.model), "config": config.dump(), **row, "remarks": remarks, "tags": tags,
             "text": " / ".join(" ".join(word.text for word in line) for line in score.lines),
             "singer_sha256": hashlib.sha256(voice.vector_E.tobytes()).hexdigest(),
         })  # fmt: skip

@@ -16,6 +16,7 @@ from inference.voice.options import (
     SingerOverTime,
     Temperature,
     Vocoder,
+    Watermark,
 )
 
 Option = typer.Option
@@ -55,6 +56,7 @@ def convert(
     fade_ms: Annotated[float | None, Option(help="Fades at the edges of silence (20).")] = None,
     chunk_s: Annotated[float | None, Option(help="Seconds sung at once (10).")] = None,
     vocoder: Vocoder = None,
+    watermark: Watermark = None,
     device: Device = None,
     config: ConfigFile = None,
     set: Settings = None,
@@ -70,7 +72,7 @@ def convert(
         "engine.sampling.method": method, "engine.sampling.temperature": temperature,
         "engine.sampling.guidance": guidance, "engine.sampling.guidance_singer": guidance_singer,
         "engine.sampling.seed": seed, "engine.carry_pitch": carry_pitch, "engine.silence_db": silence_db,
-        "engine.fade_ms": fade_ms, "engine.chunk_s": chunk_s, "vocoder": vocoder,
+        "engine.fade_ms": fade_ms, "engine.chunk_s": chunk_s, "vocoder": vocoder, "watermark": watermark,
     }  # fmt: skip
 
     from autosing.config import load_config

@@ -23,7 +23,7 @@ NUM_SAMPLES = 24_017
 
 def sung(seed: int = 0, **options: object) -> Sung:
     """Noise, as many candidates as are kept."""
-    config = SingConfig.build(options)
+    config = SingConfig.build({"watermark": False, **options})
     request = SingRequest(Path("sm2a"), Path("t2s"), "song.mp3", "la", config=config)
     rng = np.random.default_rng(seed)
 

@@ -108,10 +108,15 @@ def as_long(blocks: Blocks, num_samples: int) -> Blocks:
 
 def resampled(blocks: Blocks, from_hz: int, to_hz: int, num_samples: int, channels: int = 2) -> Blocks:
     """The blocks at another rate, `num_samples` in total."""
-    return as_long(blocks if from_hz == to_hz else _moved(blocks, Resampler(from_hz, to_hz, channels)), num_samples)
+    return as_long(at_rate(blocks, from_hz, to_hz, channels), num_samples)
 
 
-def _moved(blocks: Blocks, resampler: Resampler) -> Blocks:
+def at_rate(blocks: Blocks, from_hz: int, to_hz: int, channels: int) -> Blocks:
+    """The blocks at another rate, round(S * to / from) samples in total."""
+    if from_hz == to_hz:
+        yield from blocks
+        return
+    resampler = Resampler(from_hz, to_hz, channels)
     for block_CS in blocks:
         yield resampler.push(block_CS)
     yield resampler.finish()

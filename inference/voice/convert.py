@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from autosing.audio.io import Writer
 from autosing.config import Config
 from autosing.device import device_here
 from autosing.errors import InputError
@@ -19,10 +18,12 @@ from autosing.models.separation import SeparatorConfig
 from autosing.pretrained.cache import home
 from inference.files import writing
 from inference.output import check_rate
+from inference.provenance.origin import Origin, digests_of
+from inference.provenance.sound import write_sound
 from inference.voice.engine import EngineConfig, Song, num_samples, render
 from inference.voice.features import Features, Reader
 from inference.voice.load import Singer, check_sampling, check_voice, load_voice
-from inference.voice.outputs import Converted, outputs_of
+from inference.voice.outputs import MADE_BY, Converted, outputs_of
 from inference.voice.over_music import Stems, lay_over, separate
 from inference.voice.pitch import Range, key_semitones, shifted
 from inference.voice.pitch_csv import read_pitch_csv, write_pitch_csv
@@ -51,6 +52,8 @@ class ConvertConfig(Config):
     """Features of sources are kept in $AUTOSING_HOME/features (2 GB at most), so that a second try is quick."""
     content_files: dict[str, str] = Field(default_factory=dict)
     """Content encoder -> its file of weights, where the model was trained with one of the user's own."""
+    watermark: bool = True
+    """Where its package is installed (see docs/provenance.md)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
@@ -134,28 +137,27 @@ def _convert_one(
         if stems is not None:
             row |= {"samples": stems.num_samples, "sample_rate_hz": stems.sample_rate_hz}
         with writing(files) as under_way:
-            _sing(model, song, config.engine, stems, work, under_way.at(files.audio))
+            tags = _sing(request, model, song, stems, work, under_way.at(files.audio))
             if files.pitch:
                 write_pitch_csv(f0_hz_T, under_way.at(files.pitch))
             row["wall_s"] = round(time.perf_counter() - started, 2)
             under_way.commit({
-                "model": str(request.model), "config": config.dump(), **row,
+                "model": str(request.model), "config": config.dump(), **row, "tags": tags,
                 "singer_sha256": hashlib.sha256(request.voice.vector_E.tobytes()).hexdigest(),
             })  # fmt: skip
     return row
 
 
-def _sing(model: Singer, song: Song, config: EngineConfig, stems: Stems | None, work: Path, path: Path) -> None:
-    """Into the file, block by block."""
-    rate = model.spec.sample_rate_hz
-    blocks, channels = render(model, song, config), 1
+def _sing(request: Request, model: Singer, song: Song, stems: Stems | None, work: Path, path: Path) -> dict[str, str]:
+    """Into the file, block by block; its tags."""
+    config, rate = request.config, model.spec.sample_rate_hz
+    blocks, channels = render(model, song, config.engine), 1
     made = (block_S[None] for block_S in blocks) if stems is None else lay_over(blocks, rate, stems, work)
     if stems is not None:
         rate, channels = stems.sample_rate_hz, stems.channels
-    writer = Writer(rate, channels, path.suffix.lstrip(".").lower(), path)
-    for block_CS in made:
-        writer.write(block_CS)
-    writer.finish()
+    digests = digests_of({check_voice(request.model): request.model, "vocoder": config.vocoder})
+    origin = Origin(MADE_BY, digests, config.engine.sampling.seed)
+    return write_sound(path, made, rate, channels, origin, config.watermark)
 
 
 def _pitch(request: Request, features: Features) -> tuple[np.ndarray, float]:

@@ -1,0 +1,1 @@
+"""Where a sound comes from: written into it, and found again."""
