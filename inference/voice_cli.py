@@ -1,5 +1,6 @@
 """`autosing convert` and `autosing voices`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -96,13 +97,21 @@ def convert(
 def enrol(
     name: Annotated[str, typer.Argument(help="Letters, digits, '_' and '-'.")],
     files: Annotated[list[Path], typer.Argument(help="Audio of the singer, alone; or folders of it.")],
+    consent: Annotated[str | None, Option(help="Who agreed, and to what (default: asked once, on a terminal).")] = None,
     json: AsJson = False,
 ) -> None:
-    """Keep a singer under a name: the mean voice of some recordings, and where it sings."""
+    """Keep a singer under a name: the mean voice of some recordings, where it sings, and who agreed to it.
+
+    The same recordings again under the same name keep the consent that is recorded.
+    """
     from autosing.console import summary
+    from inference.voice.singers import consent_given
     from inference.voice.singers import enrol as run
 
-    summary("enrolled", [_row(run(name, files))], as_json=json)
+    recorded = consent_given(name, files)
+    if consent is None:
+        consent = recorded or _asked_consent(name)
+    summary("enrolled", [_row(run(name, files, consent))], as_json=json)
 
 
 @voices.command("list")
@@ -148,10 +157,26 @@ def index(
     summary("index", [{"file": str(path), "frames": frames}], as_json=json)
 
 
+def _asked_consent(name: str) -> str:
+    """Raises InputError where there is no terminal to ask on."""
+    from autosing.errors import InputError
+    from inference.voice.singers import CONSENT_EXAMPLE
+
+    if not sys.stdin.isatty():
+        raise InputError(
+            f"voices enrol {name}: no consent given, and no terminal to ask on; give --consent with who agreed, and to "
+            f"what, as in {CONSENT_EXAMPLE!r}"
+        )
+    said: str = typer.prompt(f"Voices belong to people. Who agreed that {name} is enrolled, and to what?", err=True)
+    return said
+
+
 def _row(voice: Any) -> dict[str, Any]:
+    from inference.voice.singers import NOT_RECORDED
+
     span = voice.range
     return {
         "name": voice.name, "seconds": round(voice.seconds, 1), "files": len(voice.sources),
         "range_hz": f"{span.low_hz:.0f}-{span.high_hz:.0f}" if span else "",
-        "middle_hz": round(span.middle_hz, 1) if span else "",
+        "middle_hz": round(span.middle_hz, 1) if span else "", "consent": voice.consent or NOT_RECORDED,
     }  # fmt: skip

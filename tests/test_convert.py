@@ -91,9 +91,9 @@ def test_a_singer_of_the_run_is_named_without_being_enrolled(made, run, tmp_path
 
 
 def test_voices_are_enrolled_listed_mixed_and_sung_over_time(made, run, tmp_path):
-    row = run("voices", "enrol", "anna", made / "singer.wav", "--json")["rows"][0]
+    row = run("voices", "enrol", "anna", made / "singer.wav", "--consent", "Anna agreed", "--json")["rows"][0]
     assert row["files"] == 1 and row["range_hz"]
-    run("voices", "enrol", "bert", made / "second.wav", "--json")
+    run("voices", "enrol", "bert", made / "second.wav", "--consent", "Bert agreed", "--json")
     run("voices", "mix", "both", "anna=0.25", "bert=0.75", "--json")
     assert [voice["name"] for voice in run("voices", "list", "--json")["rows"]] == ["anna", "bert", "both"]
     blended = ("--singer", "anna=0.25", "--singer", "bert=0.75")

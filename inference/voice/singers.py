@@ -25,6 +25,8 @@ from autosing.storage.store import digest_of, write_whole
 from inference.voice.pitch import Range
 from inference.voice.retrieval import write_index
 
+CONSENT_EXAMPLE = "Anna Smith, by letter: conversions for our album"
+NOT_RECORDED = "not recorded"
 AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif")
 
 
@@ -40,6 +42,8 @@ class Voice:
     seconds: float = 0.0
     sources: tuple[str, ...] = ()
     """sha256 of the files it was taken from."""
+    consent: str | None = None
+    """Who agreed, to what; None where it was not recorded."""
 
     @property
     def vector_E(self) -> np.ndarray:
@@ -50,13 +54,30 @@ def voices_folder() -> Path:
     return home() / "voices"
 
 
-def enrol(name: str, files: Sequence[Path], device: str = "cpu") -> Voice:
+def enrol(name: str, files: Sequence[Path], consent: str, device: str = "cpu") -> Voice:
     """The mean voice of some files (folders: all audio in them), weighted by their length; written under its name.
+    `consent`: who agreed, to what.
 
-    Raises InputError: a bad name, no audio, nothing that sounds in any of the files.
+    Raises InputError: a bad name, no consent, no audio, nothing that sounds in any of the files.
     """
     check_id(name)
-    return keep(name, voice_of(name, files, device))
+    if not consent.strip():
+        raise InputError(f"--consent {consent!r}: need who agreed, and to what, as in {CONSENT_EXAMPLE!r}")
+    return keep(name, replace(voice_of(name, files, device), consent=" ".join(consent.split())))
+
+
+def consent_given(name: str, files: Sequence[Path]) -> str | None:
+    """What is recorded of the enrolled voice of this name, if it is of the same files.
+
+    Raises InputError as `enrol` does of name and files, before anything is asked.
+    """
+    check_id(name)
+    paths = [path for given in files for path in audio_in(given)]
+    path = voices_folder() / f"{name}.json"
+    held = _read(path) if path.is_file() else None
+    if held is None or held.consent is None or set(held.sources) != {digest_of(path) for path in paths}:
+        return None
+    return held.consent
 
 
 def keep(name: str, voice: Voice) -> Voice:
@@ -178,7 +199,10 @@ def blend(parts: Sequence[tuple[Voice, float]]) -> Voice:
         low, centre, high = np.exp(np.average(bounds, axis=0, weights=weights)).tolist()
         middle = Range(low, centre, high)
     name = "+".join(f"{voice.name}={weight:g}" for voice, weight in parts)
-    return Voice(name, tuple((vector_E / length).tolist()), middle)
+    consent = None
+    if any(voice.consent for voice, _ in parts):
+        consent = "; ".join(f"{voice.name}: {voice.consent or NOT_RECORDED}" for voice, _ in parts)
+    return Voice(name, tuple((vector_E / length).tolist()), middle, consent=consent)
 
 
 def parse_singers(texts: Sequence[str], device: str = "cpu", run: Path | None = None) -> Voice:
@@ -278,6 +302,8 @@ def _read(path: Path) -> Voice:
         held: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         found = held["range"]
         span = Range(**found) if found else None
-        return Voice(held["name"], tuple(held["vector"]), span, held["seconds"], tuple(held["sources"]))
+        return Voice(
+            held["name"], tuple(held["vector"]), span, held["seconds"], tuple(held["sources"]), held.get("consent")
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: no voice ({error}); enrol it again") from None
