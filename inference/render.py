@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -153,13 +153,13 @@ def render_score(request: RenderRequest) -> dict[str, Any]:
     digests = digests_of({check_voice(request.model, "render"): request.model, "vocoder": config.vocoder})
     origin = Origin(MADE_BY, digests, config.engine.sampling.seed)
     with writing(files) as under_way:
-        blocks: Iterable[np.ndarray] = (block_S[None] for block_S in render(model, sung.song, config.engine))
+        blocks: Iterator[np.ndarray] = (block_S[None] for block_S in render(model, sung.song, config.engine))
         channels = 1
         if files.vocals and tune:
             mixed = _with_band(np.concatenate(list(blocks), axis=1), rate, tune, config)
-            alone = [mixed.vocals.samples_CS]
+            alone = iter([mixed.vocals.samples_CS])
             write_sound(under_way.at(files.vocals), alone, rate, 1, origin, config.watermark)
-            blocks, channels = [mixed.mix.samples_CS], 2
+            blocks, channels = iter([mixed.mix.samples_CS]), 2
         tags = write_sound(under_way.at(files.audio), blocks, rate, channels, origin, config.watermark)
         write_sung(sung, files, under_way)
         row["wall_s"] = round(time.perf_counter() - started, 2)
