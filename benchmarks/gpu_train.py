@@ -54,6 +54,7 @@ CASES = {
     "svc_flow": Case({"heard_weight": 0.0}),
     "svc_vits": Case({"adversarial_from": 0}, 8),
     "visinger": Case({"losses": {"heard_weight": 0.0}}),
+    "sts": Case({"losses": {"heard_weight": 0.0}}),
 }
 """What differs from Case's defaults. Weights that would have to be fetched are left out where a task can do without."""
 _NARROW = {"width": 16, "hidden": 16, "blocks": 1, "encoder_blocks": 1}
@@ -66,6 +67,7 @@ TINY = {
     "svc_flow": Case({"heard_weight": 0.0, "crop_frames": 96, "model": _NARROW}, 2, 2.0),
     "svc_vits": Case({"adversarial_from": 0, "segment_frames": 16, "judged_frames": 16}, 2, 2.0),
     "visinger": Case({"losses": {"heard_weight": 0.0}, "crop_frames": 96, "flow_model": _NARROW}, 2, 2.0),
+    "sts": Case({"losses": {"heard_weight": 0.0}, "crop_frames": 96, "flow_model": _NARROW}, 2, 2.0),
 }
 """For a CPU's seconds."""
 
@@ -165,6 +167,10 @@ def made_index() -> DatasetIndex:
                 parts=(content,),
             ),
             "score": FeatureRecord(members={"score": MemberRecord(dtype="json")}, digest="3"),
+            "speech": FeatureRecord(
+                members={"speech": MemberRecord(dtype="float16"), "speech_knots": MemberRecord(dtype="float32")},
+                digest="4", parts=(content,),
+            ),
         },
     )  # fmt: skip
 
@@ -192,6 +198,8 @@ def made_sample(seed: int, seconds: float) -> Sample:
         "loudness.npy": np.full(int(seconds * 100), -20.0, np.float32),
         "content.npy": rng.standard_normal((int(seconds * 50), 512)).astype(np.float16),
         "score.json": made_score(seconds, 57).to_json(),
+        "speech.npy": rng.standard_normal((int(seconds * 25), 512)).astype(np.float16),
+        "speech_knots.npy": np.array([0.05, seconds - 0.1, 0.02, seconds / 2 - 0.1], np.float32),
         "vocals_codes.npy": codes(), "instrumental_codes.npy": codes(),
         "vocals.flac": Audio(buzz_S[None].astype(np.float32), rate),
         "instrumental.flac": Audio((0.1 * rng.standard_normal((1, len(t_S)))).astype(np.float32), rate),

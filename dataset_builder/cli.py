@@ -49,6 +49,7 @@ def next_command(dataset: Place) -> str:
     members = set(DatasetIndex.load(dataset).members)
     needs = {
         "t2s": {"semantic", "acoustic"}, "svc_flow": {"audio", "pitch", "loudness", "content", "singer"},
+        "sts": {"audio", "pitch", "loudness", "score", "speech", "singer"},
         "visinger": {"audio", "pitch", "loudness", "score", "singer"}, "semantic": {"audio"},
     }  # fmt: skip
     task = next((task for task, needed in needs.items() if needed <= members), None)

@@ -39,7 +39,7 @@ def speech_to_singing(
     language: Annotated[str | None, Option(help="ISO 639 of the words, where the score does not say.")] = None,
     shift: Shift = None,
     vibrato: Annotated[float | None, Option(help="Depth, in the singer's own; 0: none (default 1).")] = None,
-    consonants: Annotated[float | None, Option(help="So many times as long as spoken (default 1.3).")] = None,
+    consonants: Annotated[float | None, Option(help="So many times as long as spoken (default 1.25).")] = None,
     track: Annotated[str | None, Option(help="Of several tracks or parts: its name, or its number from 1.")] = None,
     highest: Annotated[bool | None, Option("--highest", help="Of chords, sing the highest note.")] = None,
     steps: Annotated[int | None, Option(help="Evaluations of the flow (default 4).")] = None,

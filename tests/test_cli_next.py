@@ -64,10 +64,13 @@ def test_each_command_names_the_next_one_filled_in(parses, tmp_path, monkeypatch
     assert "train svc_flow" in after_build(tmp_path / "svc")
     make_dataset(tmp_path / "score", groups=("meta", "audio", "pitch", "loudness", "score", "singer"))
     assert "train visinger" in after_build(tmp_path / "score")
+    make_dataset(tmp_path / "speech", groups=("meta", "audio", "pitch", "loudness", "score", "speech", "singer"))
+    assert "train sts" in after_build(tmp_path / "speech")
     following = {task: parses(after_train(task, tmp_path / "d", tmp_path / "runs" / task)) for task in TASKS}
     assert following == {
         "t2s": "train", "sm2a": "sing", "codec": "process", "semantic": "process", "vocoder": "train",
-        "svc_flow": "convert", "svc_vits": "convert", "visinger": "render", "ctc_head": "process",
+        "svc_flow": "convert", "svc_vits": "convert", "visinger": "render", "sts": "speech-to-singing",
+        "ctc_head": "process",
     }  # fmt: skip
 
 
@@ -79,7 +82,7 @@ def run(monkeypatch, *words: str) -> int:
 
 
 def test_the_tasks_in_help_are_those_there_are(monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("COLUMNS", "200")
     assert run(monkeypatch, "train", "--help") == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert f"<{'|'.join(TASKS)}>" in shown

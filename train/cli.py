@@ -12,10 +12,10 @@ from autosing.storage.store import place
 
 def train(
     task: Annotated[
-        Literal["t2s", "sm2a", "codec", "semantic", "vocoder", "svc_flow", "svc_vits", "visinger", "ctc_head"],
+        Literal["t2s", "sm2a", "codec", "semantic", "vocoder", "svc_flow", "svc_vits", "visinger", "sts", "ctc_head"],
         typer.Argument(
             help="Lyrics to semantic tokens, these to codec tokens, the tokenizers of the two, a vocoder, a voice "
-            "conversion model, a model that sings scores, or the aligner's head."
+            "conversion model, a model that sings scores or speech, or the aligner's head."
         ),
     ],
     data: Annotated[
@@ -65,6 +65,9 @@ def next_command(task: str, data: object, run: Path) -> str:
     if task == "visinger":
         options = ("--score", "song.mid", "--singer", "NAME", "--out", "out.wav")
         return console.command("render", "--model", run, *options)
+    if task == "sts":
+        options = ("--speech", "speech.wav", "--score", "song.mid", "--out", "out.wav")
+        return console.command("speech-to-singing", "--model", run, *options)
     if task == "vocoder":
         return console.command("train", "svc_flow", "--data", data, "--run", run.with_name("svc"))
     stages = {"codec": ("acoustic", "codec"), "semantic": ("semantic", "codebook"), "ctc_head": ("align", "head")}
