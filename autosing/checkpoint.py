@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
+FOLDED = "folded_weight_norms"
+"""In `extra` where weight norms lie folded in the weights."""
 _HEADER = "autosing"
 _PACKAGE, _NAMED = Path(__file__).parent / "weights", "autosing-"
 
@@ -94,6 +96,10 @@ def _read(folder: Path, kind: str | None, with_weights: bool) -> ModelFile:
 
 def restore(model: nn.Module, file: ModelFile, folder: Path) -> None:
     """Load the file's weights into a model of its config. Raises InputError if another version of autosing saved it."""
+    if file.extra.get(FOLDED):
+        from autosing.nn.folding import fold_weight_norms
+
+        fold_weight_norms(model)
     try:
         model.load_state_dict(file.state)
     except RuntimeError as error:

@@ -35,6 +35,7 @@ COMMANDS = {
     "speech-to-singing": ("inference.speech_cli:speech_to_singing", "Speech and a score or a melody -> singing."),
     "voices": ("inference.voice_cli:voices", "Singers from wavs: enrol, list, mix."),
     "merge": ("inference.cli:merge", "Runs of one shape -> a model of their mean weights."),
+    "export": ("inference.cli:export", "A run -> weights alone, ONNX graphs, or a singer for OpenUtau."),
     "evaluate": ("inference.evaluate_cli:evaluate", "Models on the same clips: all figures, and a page to listen to."),
     "inspect": ("inference.provenance_cli:inspect", "What made a sound: its tags, its watermark, its record."),
     "report": ("inference.cli:report", "One page to look at and listen to: counts, losses, songs."),

@@ -1,4 +1,4 @@
-"""`autosing sing`, `autosing merge` and `autosing report`."""
+"""`autosing sing`, `autosing merge`, `autosing export` and `autosing report`."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -149,6 +149,39 @@ def merge(
     except ValueError:
         raise InputError(f"--weights {weights}: need numbers with commas between, as in 0.7,0.3") from None
     summary("merged", [run(runs, out, numbers)], as_json=json)
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="A run or model; svc_vits, svc_flow or visinger but for safetensors.")],
+    out: Annotated[Path, Option(help="The folder that is written.")],
+    form: Annotated[
+        Literal["safetensors", "onnx", "openutau"],
+        Option("--as", help="Inference weights, ONNX graphs, or a singer for OpenUtau (visinger alone)."),
+    ] = "safetensors",
+    vocoder: Annotated[
+        Path | None, Option(help="A run of 'autosing train vocoder', for a model in the space log_mel.")
+    ] = None,
+    steps: Annotated[
+        int | None, Option(min=1, help="Steps of the flow (default 4, or those that it was distilled to).")
+    ] = None,
+    singer: Annotated[
+        list[str] | None, Option(help="openutau: who is in it: a name or a wav, or several (default: the run's).")
+    ] = None,
+    language: Annotated[
+        list[str] | None, Option(help="openutau: whose phones it has, e.g. en, or several (default en).")
+    ] = None,
+    json: Annotated[bool, Option("--json", help="The summary as JSON on stdout.")] = False,
+) -> None:
+    """Write a model for other programs; what a graph takes and gives stands in export.json beside it.
+
+    A second run writes the same again.
+    """
+    from autosing.console import summary
+    from inference.export.run import Wanted
+    from inference.export.run import export as write
+
+    rows = write(run, out, form, Wanted(vocoder, steps, singer or (), language or ()))
+    summary("exported", rows, as_json=json)
 
 
 def main() -> None:

@@ -18,11 +18,11 @@ from autosing.score.phones import BREATH, REST, language_id, phone_id
 from autosing.score.score import TOUCH_S, Note, Phone, Score
 
 SIGN_NUMBERS, LENGTH_NUMBERS, NOTE_NUMBERS, FRAME_NUMBERS = 7, 6, 8, 21
-_DECAYS_S = (0.03, 0.1, 0.3, 1.0)
+DECAYS_S = (0.03, 0.1, 0.3, 1.0)
 """A time t is told as exp(-t / d) for each of these."""
-_GLIDE_S = 0.1
+GLIDE_S = 0.1
 """The pitch of notes goes over from one to the next within this; what singers do beside that is learnt."""
-VIBRATO_FROM_S, _SWELL_S, _FADE_S = 0.2, 0.25, 0.06
+VIBRATO_FROM_S, SWELL_S, FADE_S = 0.2, 0.25, 0.06
 """When a vibrato sets in, how long it grows, and how long before its note's end it dies."""
 
 
@@ -87,7 +87,7 @@ def score_item(score: Score, rate_hz: Fraction, num_frames: int) -> Item:
         in_sign_F, *_decays(sign_since_F), *_decays(sign_until_F), *_decays(np.maximum(since_F, 0)),
         *_decays(until_F), has_note_F, told.slur_F, before_M[note_of_F], after_M[note_of_F],
     ])  # fmt: skip
-    swell_F = np.clip((since_F - VIBRATO_FROM_S) / _SWELL_S, 0, 1) * np.clip(until_F / _FADE_S, 0, 1)
+    swell_F = np.clip((since_F - VIBRATO_FROM_S) / SWELL_S, 0, 1) * np.clip(until_F / FADE_S, 0, 1)
     return {
         "sign_3N": np.stack([[_id(sign[2], score) for sign in signs], *_places(signs, score)]).astype(np.int64),
         "sign_KN": np.stack([_sign_numbers(score, *sign) for sign in signs], axis=1).astype(np.float32),
@@ -251,7 +251,7 @@ def _gliding(told: ScoreFrames, rate_hz: float) -> np.ndarray:
         return np.full(len(told.midi_F), 60.0, np.float32)
     last_F = np.searchsorted(pitched, np.arange(len(told.midi_F)), side="right") - 1
     held_F = told.midi_F[pitched[np.maximum(last_F, 0)]]
-    half = max(1, round(_GLIDE_S * rate_hz / 2))
+    half = max(1, round(GLIDE_S * rate_hz / 2))
     window_K = np.hanning(2 * half + 3)[1:-1]
     smooth_F = np.convolve(np.pad(held_F, half, mode="edge"), window_K / window_K.sum(), "valid")
     return smooth_F.astype(np.float32)
@@ -259,7 +259,7 @@ def _gliding(told: ScoreFrames, rate_hz: float) -> np.ndarray:
 
 def _decays(time_s_F: np.ndarray) -> list[np.ndarray]:
     # Below e^-12 nothing: numbers too small for float32 to hold in full make a convolution a hundred times slower.
-    return [np.where(time_s_F < 12 * decay_s, np.exp(-time_s_F / decay_s), 0.0) for decay_s in _DECAYS_S]
+    return [np.where(time_s_F < 12 * decay_s, np.exp(-time_s_F / decay_s), 0.0) for decay_s in DECAYS_S]
 
 
 def _octaves(time_s: float) -> float:

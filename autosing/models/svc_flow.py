@@ -137,7 +137,7 @@ class SvcFlow(nn.Module):
         frames, so chunks of one song fit together, whatever their sizes."""
         fold = self.config.fold
         assert first_frame % fold == 0, (first_frame, fold)
-        steps = self._steps(sampling)
+        steps = self.num_steps(sampling)
         h_BWT = self.tell(told)
         mu_BDT = self.prior(h_BWT, told.singer_BE)
         estimate = self.guided_estimator(h_BWT, mu_BDT, told.singer_BE, sampling.guidance, sampling.guidance_singer)
@@ -147,7 +147,8 @@ class SvcFlow(nn.Module):
         )  # fmt: skip
         return unfold_frames(x_BDT, fold, told.num_frames)
 
-    def _steps(self, sampling: Sampling) -> int:
+    def num_steps(self, sampling: Sampling) -> int:
+        """Raises InputError for those that a distilled model does not know."""
         own = self.config.flow.steps
         if own is None:
             return sampling.steps or USUAL_STEPS

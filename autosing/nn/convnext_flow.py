@@ -77,7 +77,7 @@ class ConvNeXtFlow(nn.Module):
         for block in self.blocks:
             y_BWT = block(y_BWT, steer_BW, mask_B1T)
         gain_B1W, shift_B1W = self.steer_out(steer_BW)[:, None].chunk(2, dim=2)
-        y_BTW = F.layer_norm(y_BWT.mT, y_BWT.shape[1:2]) * (1 + gain_B1W) + shift_B1W
+        y_BTW = F.layer_norm(y_BWT.mT, (self.config.width,)) * (1 + gain_B1W) + shift_B1W
         y_BDT = self.out(y_BTW).mT
         return y_BDT if mask_B1T is None else y_BDT * mask_B1T
 
@@ -88,7 +88,7 @@ class SteeredBlock(nn.Module):
 
     def __init__(self, config: ConvNeXtFlowConfig) -> None:
         super().__init__()
-        width = config.width
+        width = self.width = config.width
         self.depthwise = nn.Conv1d(width, width, config.kernel, padding=config.kernel // 2, groups=width)
         self.up = nn.Linear(width, config.hidden)
         self.down = nn.Linear(config.hidden, width)
@@ -100,7 +100,7 @@ class SteeredBlock(nn.Module):
     def forward(self, x_BWT: Tensor, steer_BW: Tensor, mask_B1T: Tensor | None) -> Tensor:
         gain_B1W, shift_B1W, gate_B1W = self.steer(steer_BW)[:, None].chunk(3, dim=2)
         y_BTW = self.depthwise(x_BWT if mask_B1T is None else x_BWT * mask_B1T).mT
-        y_BTW = F.layer_norm(y_BTW, y_BTW.shape[2:]) * (1 + gain_B1W) + shift_B1W
+        y_BTW = F.layer_norm(y_BTW, (self.width,)) * (1 + gain_B1W) + shift_B1W
         y_BTW = self.down(self.dropout(F.gelu(self.up(y_BTW)))) * gate_B1W
         return x_BWT + y_BTW.mT
 

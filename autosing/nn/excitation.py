@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-_NOISE_SAMPLES = 1 << 16
+NOISE_SAMPLES = 1 << 16
 """The noise repeats after so many samples (2.7 s at 24 kHz), so that every clip and every call has the same."""
 
 
@@ -35,22 +35,25 @@ def pulses(
     (see `turns`; within it f0 may differ, since its neighbour is not seen); with both, a song's chunks go on from one
     another.
     The sum over k of cos(k phase) in closed form (Winham & Steiglitz 1970). log f0 is interpolated linearly between the
-    frames' middles. The phase is summed in float64: with float32 at 24 kHz it would be a cent off after a minute.
+    frames' middles. All in float64: with float32 at 24 kHz the phase would be a cent off after a minute, and beside a
+    pulse, where the closed form is a quotient of small numbers, the sound would depend on whose sine is taken.
     """
     if voiced_BF is None:
         voiced_BF, f0_hz_BF = f0_hz_BF > 0, fill_gaps(f0_hz_BF)
-    voiced_BS = to_samples(voiced_BF.float(), hop_samples)
-    f0_BS = to_samples(f0_hz_BF.log(), hop_samples).exp()
-    turns_BS = (f0_BS.double() / sample_rate_hz).cumsum(1)
+    voiced_BS = _exactly_to_samples(voiced_BF.double(), hop_samples)
+    f0_BS = _exactly_to_samples(f0_hz_BF.double().log(), hop_samples).exp()
+    turns_BS = (f0_BS / sample_rate_hz).cumsum(1)
     if turns_B is not None:
         turns_BS = turns_BS + (turns_B.double() - turns_BS[:, hop_samples - 1])[:, None]
-    phase_BS = turns_BS.remainder(1.0).float() * math.pi
-    harmonics_BS = (sample_rate_hz / 2 / f0_BS).floor()
+    phase_BS = turns_BS.remainder(1.0) * math.pi
+    # Below half the rate, and not on it by the last bit.
+    harmonics_BS = ((1 - 1e-9) * sample_rate_hz / 2 / f0_BS).floor()
     sine_BS = phase_BS.sin()
     # Where the denominator vanishes the sum is the number of harmonics.
-    ratio_BS = ((2 * harmonics_BS + 1) * phase_BS).sin() / torch.where(sine_BS.abs() < 1e-4, 1.0, sine_BS)
-    sum_BS = torch.where(sine_BS.abs() < 1e-4, harmonics_BS, (ratio_BS - 1) / 2)
-    return sum_BS * (2 / harmonics_BS).sqrt() * voiced_BS
+    vanishes_BS = sine_BS.abs() < 1e-6
+    ratio_BS = ((2 * harmonics_BS + 1) * phase_BS).sin() / torch.where(vanishes_BS, torch.ones_like(sine_BS), sine_BS)
+    sum_BS = torch.where(vanishes_BS, harmonics_BS, (ratio_BS - 1) / 2)
+    return (sum_BS * (2 / harmonics_BS).sqrt() * voiced_BS).float()
 
 
 def turns(f0_hz_F: Tensor, hop_samples: int, sample_rate_hz: int, at_once: int = 4096) -> Tensor:
@@ -58,7 +61,7 @@ def turns(f0_hz_F: Tensor, hop_samples: int, sample_rate_hz: int, at_once: int =
     counts = []
     for first in range(0, len(f0_hz_F), at_once):
         start, end = max(0, first - 1), min(len(f0_hz_F), first + at_once + 1)
-        f0_BS = to_samples(f0_hz_F[start:end].log()[None], hop_samples).exp().double()
+        f0_BS = _exactly_to_samples(f0_hz_F[start:end].double().log()[None], hop_samples).exp()
         per_frame_F = f0_BS.unflatten(1, (-1, hop_samples)).sum(2)[0] / sample_rate_hz
         counts.append(per_frame_F[first - start :][:at_once])
     return torch.cat(counts).cumsum(0).remainder(1.0)
@@ -88,14 +91,24 @@ def excitations(
 
 def noise(num_samples: int, device: torch.device, first_sample: int = 0) -> Tensor:
     """noise_S, white, the same whenever asked: one seeded stretch, repeated, from `first_sample` of a song on."""
-    stretch_S = torch.randn(_NOISE_SAMPLES, generator=torch.Generator().manual_seed(0))
-    first = first_sample % _NOISE_SAMPLES
-    return stretch_S.repeat(1 + -(-num_samples // _NOISE_SAMPLES))[first : first + num_samples].to(device)
+    stretch_S = torch.randn(NOISE_SAMPLES, generator=torch.Generator().manual_seed(0))
+    first = first_sample % NOISE_SAMPLES
+    return stretch_S.repeat(1 + -(-num_samples // NOISE_SAMPLES))[first : first + num_samples].to(device)
 
 
 def to_samples(x_BF: Tensor, hop_samples: int) -> Tensor:
     """x_BS: interpolated linearly between the middles of the frames, constant beyond the first and last."""
     return torch.nn.functional.interpolate(x_BF[:, None], scale_factor=hop_samples, mode="linear")[:, 0]
+
+
+def _exactly_to_samples(x_BF: Tensor, hop_samples: int) -> Tensor:
+    """`to_samples` in the type of x, by operations that ONNX has in float64, too."""
+    num_frames = x_BF.shape[1]
+    at_S = (torch.arange(num_frames * hop_samples, device=x_BF.device).double() + 0.5) / hop_samples - 0.5
+    low_S = at_S.floor().clamp(min=0).long()
+    high_S = (at_S.floor() + 1).long().clamp(max=num_frames - 1)
+    share_S = (at_S - at_S.floor()).to(x_BF.dtype)
+    return x_BF[:, low_S] * (1 - share_S) + x_BF[:, high_S] * share_S
 
 
 F0_FEATURES = 14

@@ -19,7 +19,9 @@ from torch.nn import functional as F
 
 from autosing.config import Config
 from autosing.errors import InputError
-from autosing.nn.positions import rotate, rotation
+
+Turn = tuple[Tensor, Tensor]
+"""Cosines and sines [T, 1, 1, W / 2] of the angles by which pairs of channels are turned."""
 
 
 class LocalEncoderConfig(Config):
@@ -63,7 +65,7 @@ class LocalEncoder(nn.Module):
         seen_TT = away_TT.abs() <= self.config.reach if self.config.reach else torch.ones_like(away_TT).bool()
         # A frame of the padding sees itself, so that its softmax is finite.
         seen_B1TT = (seen_TT & mask_BT[:, None] | (away_TT == 0))[:, None]
-        turn = rotation(at_T[None], self.config.width // self.config.heads)
+        turn = _turn(at_T, self.config.width // self.config.heads)
         mask_B1T = mask_BT[:, None].to(x_BDT.dtype)
         x_BDT = x_BDT * mask_B1T
         for block in self.blocks:
@@ -80,7 +82,7 @@ class _Block(nn.Module):
         self.norm_attention, self.norm_convs = nn.LayerNorm(config.width), nn.LayerNorm(config.width)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x_BDT: Tensor, mask_B1T: Tensor, seen_B1TT: Tensor, away_TT: Tensor, turn: Tensor) -> Tensor:
+    def forward(self, x_BDT: Tensor, mask_B1T: Tensor, seen_B1TT: Tensor, away_TT: Tensor, turn: Turn) -> Tensor:
         y_BTD = self.attention(x_BDT.mT, seen_B1TT, away_TT, turn)
         x_BDT = self.norm_attention(x_BDT.mT + self.dropout(y_BTD)).mT * mask_B1T
         y_BDT = self.down(self.dropout(F.relu(self.up(x_BDT))) * mask_B1T)
@@ -102,11 +104,11 @@ class LocalAttention(nn.Module):
             self.keys_OW = nn.Parameter(spread * torch.randn(2 * config.window + 1, head_width))
             self.values_OW = nn.Parameter(spread * torch.randn(2 * config.window + 1, head_width))
 
-    def forward(self, x_BTD: Tensor, seen_B1TT: Tensor, away_TT: Tensor, turn: Tensor) -> Tensor:
+    def forward(self, x_BTD: Tensor, seen_B1TT: Tensor, away_TT: Tensor, turn: Turn) -> Tensor:
         clips, frames, _ = x_BTD.shape
         qkv_BT3HW = self.qkv(x_BTD).view(clips, frames, 3, self.heads, -1)
         if self.keys_OW is None:
-            qk_BT2HW, v_BTHW = rotate(qkv_BT3HW[:, :, :2], turn), qkv_BT3HW[:, :, 2]
+            qk_BT2HW, v_BTHW = _turned(qkv_BT3HW[:, :, :2], turn), qkv_BT3HW[:, :, 2]
             q_BHTW, k_BHTW = qk_BT2HW.permute(2, 0, 3, 1, 4)
             drop = self.dropout.p if self.training else 0.0
             y_BHTW = F.scaled_dot_product_attention(q_BHTW, k_BHTW, v_BTHW.transpose(1, 2), seen_B1TT, drop)
@@ -125,9 +127,24 @@ class LocalAttention(nn.Module):
         score_BHTT = q_BHTW @ k_BHTW.mT + by_offset_BHTO.gather(3, there).masked_fill(~near_TT, 0.0)
         share_BHTT = self.dropout(score_BHTT.float().masked_fill(~seen_B1TT, float("-inf")).softmax(3))
         share_BHTT = share_BHTT.to(v_BHTW.dtype)
-        at_T = torch.arange(len(away_TT), device=away_TT.device)
+        at_T = torch.arange(away_TT.shape[0], device=away_TT.device)
         place_TO = at_T[:, None] + torch.arange(-self.window, self.window + 1, device=away_TT.device)
-        inside_TO = (place_TO >= 0) & (place_TO < len(at_T))
-        where = place_TO.clamp(0, len(at_T) - 1).expand(*q_BHTW.shape[:2], -1, -1)
+        inside_TO = (place_TO >= 0) & (place_TO < away_TT.shape[0])
+        where = place_TO.clamp(0, away_TT.shape[0] - 1).expand(*q_BHTW.shape[:2], -1, -1)
         share_BHTO = share_BHTT.gather(3, where).masked_fill(~inside_TO, 0.0)
         return share_BHTT @ v_BHTW + share_BHTO @ self.values_OW.to(v_BHTW.dtype)
+
+
+def _turn(at_T: Tensor, head_width: int, base: float = 10_000.0) -> Turn:
+    """As autosing.nn.positions.rotation, in real numbers, which ONNX knows."""
+    half = head_width // 2
+    speed_H = base ** (-torch.arange(half, device=at_T.device, dtype=torch.float32) / half)
+    angle_T11H = at_T.float()[:, None, None, None] * speed_H
+    return angle_T11H.cos(), angle_T11H.sin()
+
+
+def _turned(x_BTnHW: Tensor, turn: Turn) -> Tensor:
+    """Neighbouring channels turned; in fp32, whatever the type of x."""
+    cosine, sine = turn
+    even, odd = x_BTnHW.float().unflatten(-1, (-1, 2)).unbind(-1)
+    return torch.stack([even * cosine - odd * sine, even * sine + odd * cosine], dim=-1).flatten(-2).to(x_BTnHW.dtype)

@@ -16,7 +16,7 @@ class SingerNorm(nn.Module):
 
     def __init__(self, width: int, singer: int, normalise: bool = True) -> None:
         super().__init__()
-        self.normalise = normalise
+        self.width, self.normalise = width, normalise
         self.tell = nn.Linear(singer, 2 * width)
         nn.init.zeros_(self.tell.weight)
         nn.init.zeros_(self.tell.bias)
@@ -24,5 +24,5 @@ class SingerNorm(nn.Module):
     def forward(self, x_BDT: Tensor, singer_BE: Tensor) -> Tensor:
         gain_BD1, shift_BD1 = self.tell(singer_BE)[..., None].chunk(2, dim=1)
         if self.normalise:
-            x_BDT = F.layer_norm(x_BDT.mT, x_BDT.shape[1:2]).mT
+            x_BDT = F.layer_norm(x_BDT.mT, (self.width,)).mT
         return x_BDT * (1 + gain_BD1) + shift_BD1

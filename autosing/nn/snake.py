@@ -52,11 +52,11 @@ class AntiAliasedSnake(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.snake = Snake(channels)
+        self.snake, self.channels = Snake(channels), channels
         self.register_buffer("filter_K", low_pass(), persistent=False)
 
     def forward(self, x_BCT: Tensor) -> Tensor:
-        channels, half = x_BCT.shape[1], _TAPS // 2
+        channels, half = self.channels, _TAPS // 2
         filter_C1K = self.filter_K.to(x_BCT.dtype).expand(channels, 1, -1)
         edged_BCT = F.pad(x_BCT, (half // 2 + 1, half // 2 + 1), mode="replicate")
         doubled_BCT = 2 * F.conv_transpose1d(edged_BCT, filter_C1K, stride=2, groups=channels)

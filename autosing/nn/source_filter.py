@@ -83,13 +83,13 @@ class SourceFilter(nn.Module):
         noise_BKF = self.curves_KM @ (noise_BMF + gains_BGF[:, self.bands :])
         phase_BKF = self.curves_KM @ phase_BMF
         free_gain_BKF, real_BKF, imaginary_BKF = y_BDF[:, 3 * self.bands :].unflatten(1, (3, self.bins)).unbind(1)
-        filter_BKF = torch.polar(_gain(pulse_BKF), phase_BKF)
+        filter_BKF = torch.polar(gain(pulse_BKF), phase_BKF)
         spectrum_BKF = stft(pulses_BS, self.window, self.hop) * filter_BKF
-        spectrum_BKF = spectrum_BKF + stft(noise_BS, self.window, self.hop) * _gain(noise_BKF)
-        spectrum_BKF = spectrum_BKF + torch.complex(real_BKF, imaginary_BKF) * _gain(free_gain_BKF)
+        spectrum_BKF = spectrum_BKF + stft(noise_BS, self.window, self.hop) * gain(noise_BKF)
+        spectrum_BKF = spectrum_BKF + torch.complex(real_BKF, imaginary_BKF) * gain(free_gain_BKF)
         return istft(spectrum_BKF, self.window, self.hop)
 
 
-def _gain(log_gain: Tensor) -> Tensor:
+def gain(log_gain: Tensor) -> Tensor:
     """exp, from -140 dB to +40 dB."""
     return log_gain.clamp(-16.0, 4.6).exp()

@@ -18,7 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from autosing.audio.io import Audio
-from autosing.checkpoint import ModelFile
+from autosing.checkpoint import FOLDED, ModelFile, describe_model
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.models.acoustic import load_space, new_space
@@ -65,6 +65,10 @@ class TrainVocoder(Task):
         self.settings, self.mel = config, config.model.mel
         self.generator = VocoderModel(config.model)
         if config.begin_with is not None:
+            if describe_model(Path(config.begin_with), self.name).extra.get(FOLDED):
+                raise InputError(
+                    f"begin_with {config.begin_with}: was exported without its weight norms; give the run it came from"
+                )
             known = load_vocoder(Path(config.begin_with))
             if known.config != config.model:
                 raise InputError(f"begin_with {config.begin_with}: its config differs from task.model")

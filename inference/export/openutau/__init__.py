@@ -1,0 +1,1 @@
+"""A visinger model -> a singer that OpenUtau's DiffSinger renderer loads."""
