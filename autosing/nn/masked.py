@@ -21,9 +21,9 @@ class MaskedInstanceNorm(nn.Module):
         self.bias_D = nn.Parameter(torch.zeros(width))
 
     def forward(self, x_BDT: Tensor, mask_BT: Tensor | None = None) -> Tensor:
-        mask_B1T = _weights(x_BDT, mask_BT)
+        mask_B1T = None if mask_BT is None else mask_BT[:, None].to(x_BDT.dtype)
         y_BDT = _standardised(x_BDT, mask_B1T, (2,)) * self.gain_D[:, None] + self.bias_D[:, None]
-        return y_BDT * mask_B1T
+        return _kept(y_BDT, mask_BT)
 
 
 class MaskedGroupNorm(nn.GroupNorm):
@@ -55,21 +55,21 @@ class ContentPrenet(nn.Module):
         nn.init.zeros_(self.project.bias)
 
     def forward(self, content_BCT: Tensor, mask_BT: Tensor | None = None) -> Tensor:
-        mask_B1T = _weights(content_BCT, mask_BT)
         x_BDT = content_BCT
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            x_BDT = self.dropout(F.relu(norm(conv(x_BDT * mask_B1T), mask_BT)))
-        return self.project(x_BDT) * mask_B1T
+            x_BDT = self.dropout(F.relu(norm(conv(_kept(x_BDT, mask_BT)), mask_BT)))
+        return _kept(self.project(x_BDT), mask_BT)
 
 
-def _weights(x_BDT: Tensor, mask_BT: Tensor | None) -> Tensor:
-    if mask_BT is None:
-        return x_BDT.new_ones(len(x_BDT), 1, x_BDT.shape[2])
-    return mask_BT[:, None].to(x_BDT.dtype)
+def _kept(x_BDT: Tensor, mask_BT: Tensor | None) -> Tensor:
+    return x_BDT if mask_BT is None else x_BDT * mask_BT[:, None].to(x_BDT.dtype)
 
 
-def _standardised(x: Tensor, mask: Tensor, over: tuple[int, ...]) -> Tensor:
+def _standardised(x: Tensor, mask: Tensor | None, over: tuple[int, ...]) -> Tensor:
     """Mean 0 and variance 1 over the dimensions `over`, counting entries where the mask (broadcast to x) is one."""
+    if mask is None:
+        away = x - x.mean(over, keepdim=True)
+        return away * (away.square().mean(over, keepdim=True) + _EPS).rsqrt()
     weight = mask.expand_as(x)
     count = weight.sum(over, keepdim=True).clamp(min=1)
     mean = (x * weight).sum(over, keepdim=True) / count
