@@ -20,8 +20,6 @@ REMARK = (
 )
 LYRICS = "the lantern on the water\\nremembers every sailor"
 """Sung unless the newcomer gives others; in no training set."""
-CONVERTED_BY = "Luca Ellis"
-"""A singer of the model that comes with autosing."""
 
 
 def plan(out: Path, configs: Path = CONFIGS, lyrics: str = LYRICS) -> list[Step]:
@@ -30,7 +28,7 @@ def plan(out: Path, configs: Path = CONFIGS, lyrics: str = LYRICS) -> list[Step]
         raise InputError(f"demo: no configs at {configs}; run it from a clone of the repository (pip install -e .)")
     corpus, dataset, runs = out / "corpus", out / "dataset", out / "runs"
     t2s, sm2a, sung = runs / "t2s", runs / "sm2a", out / "sung.wav"
-    song, converted = out / "song.wav", out / "converted.wav"
+    song = out / "song.wav"
 
     def config(room: str, name: str = "demo") -> tuple[str, str]:
         return ("--config", str(configs / room / f"{name}.yaml"))
@@ -103,22 +101,12 @@ def plan(out: Path, configs: Path = CONFIGS, lyrics: str = LYRICS) -> list[Step]
             writes=("song.wav", "song.vocals.wav", "song.lrc", "song.mid", "song.pitch.csv"),
         ),
         Step(
-            "convert",
-            "Sing that song again in another voice",
-            (
-                *("convert", "--source", str(song.with_suffix(".vocals.wav")), "--singer", CONVERTED_BY),
-                *("--key", "auto", "--out", str(converted), "--force"),
-            ),
-            reads=("song.vocals.wav",),
-            writes=("converted.wav",),
-        ),
-        Step(
             "report",
             "Write the page",
             (
                 *("report", str(out / "report.html"), "--corpus", str(corpus), "--dataset", str(dataset)),
                 *("--run", str(t2s), "--run", str(sm2a), "--sung", str(sung), "--steps", str(out / LEDGER)),
-                *("--sound", str(song), "--sound", str(converted)),
+                *("--sound", str(song)),
             ),
             reads=(
                 "corpus/*/*.parquet",
@@ -126,7 +114,6 @@ def plan(out: Path, configs: Path = CONFIGS, lyrics: str = LYRICS) -> list[Step]
                 "runs/*/metrics.jsonl",
                 "sung.json",
                 "song.wav",
-                "converted.wav",
             ),
             writes=("report.html",),
         ),

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from autosing.models.bundled import SVC_FLOW
 from inference.voice.options import (
     AsJson,
     ConfigFile,
@@ -25,11 +24,9 @@ voices = typer.Typer(no_args_is_help=True, help="Singers from wavs: enrol, list,
 
 
 def convert(
+    model: Annotated[Path, Option(help="A run of 'autosing train svc_flow' or 'svc_vits'.")],
     source: Annotated[Path, Option(help="Singing: a file, or a folder of files.")],
     out: Annotated[Path, Option(help="The .wav, .flac, .ogg or .mp3 to write; a folder for a folder.")],
-    model: Annotated[
-        Path, Option(help="A run of 'autosing train svc_flow' or 'svc_vits', or the model that comes with autosing.")
-    ] = Path(SVC_FLOW),
     singer: Annotated[
         list[str] | None,
         Option(help="An enrolled voice, a singer of the run, a wav, or a blend: several times, a=0.5 b=0.5."),

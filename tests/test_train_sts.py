@@ -85,13 +85,16 @@ def test_the_flow_may_be_begun_with_that_of_a_trained_run(data, tmp_path, kind, 
         save_model(tmp_path / "svc", "visinger", {"flow": config.dump()}, held)
     else:
         save_model(tmp_path / "svc", "svc_flow", config.dump(), state)
-    begin = [word for word in SMALL if word != FLOW] + [f"task.flow_from={tmp_path / 'svc'}"]
+    begin = [word for word in SMALL if word != FLOW] + [
+        f"task.flow_from={tmp_path / 'svc'}",
+        "task.flow_model={dropout: 0.0}",
+    ]
     state = run(data, tmp_path / "run", 1, "lr=1e-9", small=begin)
     alike = {name: torch.allclose(state[f"flow.{name}"], tensor) for name, tensor in known.state_dict().items()}
     entered = [alike[name] for name in alike if name.startswith("enter.") and name.endswith("weight")]
     assert all(equal for name, equal in alike.items() if not name.startswith("enter."))
     assert entered == [same]
-    with pytest.raises(InputError, match=r"leave task\.flow_model out"):
+    with pytest.raises(InputError, match=r"leave task\.flow_model\.blocks out"):
         run(data, tmp_path / "other", 1, f"task.flow_from={tmp_path / 'svc'}")
 
 

@@ -93,12 +93,15 @@ def test_the_flow_may_be_begun_with_that_of_a_conversion_run(data, tmp_path):
     )
     known = SvcFlow(config)
     save_model(tmp_path / "svc", "svc_flow", config.dump(), known.state_dict())
-    begin = [word for word in SMALL if "flow_model" not in word] + [f"task.flow_from={tmp_path / 'svc'}"]
+    begin = [word for word in SMALL if "flow_model" not in word] + [
+        f"task.flow_from={tmp_path / 'svc'}",
+        "task.flow_model={dropout: 0.0}",
+    ]
     state = run(data, tmp_path / "run", 1, "lr=1e-9", small=begin)
     for name, tensor in known.state_dict().items():
         if not name.startswith("enter."):
             torch.testing.assert_close(state[f"flow.{name}"], tensor)
-    with pytest.raises(InputError, match=r"leave task\.flow_model out"):
+    with pytest.raises(InputError, match=r"leave task\.flow_model\.blocks out"):
         run(data, tmp_path / "other", 1, f"task.flow_from={tmp_path / 'svc'}")
 
 

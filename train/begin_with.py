@@ -111,6 +111,17 @@ def known_flow(folder: Path) -> tuple[SvcFlowConfig, dict[str, Tensor]]:
     return SvcFlowConfig.build(file.config, str(folder)), file.state
 
 
+def begun_flow(folder: Path, content: tuple[Part, ...], given: Mapping[str, Any]) -> SvcFlowConfig:
+    """The flow of a run that task.flow_from names, with another content. given: what the user set in task.flow_model.
+
+    Raises InputError where that asks for other numbers, or as `known_flow` does.
+    """
+    if other := sorted(given.keys() - FREE):
+        raise InputError(f"task.flow_from {folder}: the flow is that run's; leave task.flow_model.{other[0]} out")
+    known, _ = known_flow(folder)
+    return known.model_copy(update={"content": content, **{key: given[key] for key in FREE & given.keys()}})
+
+
 def begin_flow(flow: SvcFlow, folder: Path, parts: tuple[Part, ...]) -> None:
     """All weights of such a flow; but of what it takes its content in with where its content is another."""
     known, state = known_flow(folder)

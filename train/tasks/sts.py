@@ -41,7 +41,7 @@ from autosing.schemas.records import Part
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.speech.time_map import is_own_speech, without_rhythm
 from autosing.storage.store import Place
-from train.begin_with import begin_flow, known_flow
+from train.begin_with import begin_flow, begun_flow
 from train.losses.flow import FlowLosses, FlowLossSettings
 from train.losses.melody import melody_counts, melody_losses
 from train.losses.recogniser import Recogniser
@@ -292,8 +292,5 @@ def _model_config(config: StsSettings, parts: tuple[Part, ...]) -> StsConfig:
             "flow": config.flow.dump(),
         })  # fmt: skip
     else:
-        if config.flow_model:
-            raise InputError(f"task.flow_from {config.flow_from}: the flow is that run's; leave task.flow_model out")
-        known, _ = known_flow(Path(config.flow_from))
-        flow = known.model_copy(update={"content": parts})
+        flow = begun_flow(Path(config.flow_from), parts, config.flow_model)
     return StsConfig.build({**config.model, "flow": flow.dump()}, "task.model")

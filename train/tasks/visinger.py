@@ -33,7 +33,7 @@ from autosing.nn.excitation import fill_gaps
 from autosing.nn.flow_matching import FlowConfig
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.storage.store import Place
-from train.begin_with import begin_flow, begun_config, check_flow, check_given, check_space, known_flow
+from train.begin_with import begin_flow, begun_config, begun_flow, check_flow, check_given, check_space
 from train.losses.flow import FlowLosses, FlowLossSettings
 from train.losses.melody import melody_counts, melody_losses
 from train.losses.recogniser import Recogniser
@@ -204,10 +204,7 @@ def _model_config(config: VisingerSettings) -> VisingerConfig:
         spec = asked_space(config.space, config.codec, config.mel, config.vocoder)
         flow = flow_config(spec, content, {**config.flow_model, "flow": config.flow.dump()})
     else:
-        if config.flow_model:
-            raise InputError(f"task.flow_from {config.flow_from}: the flow is that run's; leave task.flow_model out")
-        known, _ = known_flow(Path(config.flow_from))
-        flow = known.model_copy(update={"content": (content_part(content),)})
+        flow = begun_flow(Path(config.flow_from), (content_part(content),), config.flow_model)
     return VisingerConfig.build({**config.model, "flow": flow.dump()}, "task.model")
 
 
