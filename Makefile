@@ -7,11 +7,15 @@ READY := .venv/.ready
 export RAY_AUTH_MODE ?= disabled
 export RAY_USAGE_STATS_ENABLED ?= 0
 
-.PHONY: demo test lint format lock clean
+.PHONY: demo weights test lint format lock clean
 
 # make demo LYRICS="any words" sings these.
 demo: $(READY)
 	$(BIN)/autosing demo --out demo $(if $(LYRICS),--lyrics "$(LYRICS)")
+
+# The models that come with autosing, from nothing: hours.
+weights: $(READY)
+	$(BIN)/python -m train.weights runs/weights
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile

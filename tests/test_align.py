@@ -3,21 +3,20 @@
 import numpy as np
 import pytest
 
-from autosing.alignment.chain import BETWEEN, CLASSES, NUM_CLASSES, PAUSE, SILENCE, Costs, LineToPlace, build_chain
-from autosing.alignment.emissions import Emissions, Scoring, change, class_scores, windows
+from autosing.alignment.chain import BETWEEN, NUM_CLASSES, PAUSE, SILENCE, Costs, LineToPlace, build_chain
+from autosing.alignment.emissions import Emissions, change, windows
 from autosing.alignment.offset import estimate_offset
-from autosing.alignment.place import Scores, SungLine, place_plain, place_stamped
+from autosing.alignment.place import SungLine, place_plain, place_stamped
 from autosing.audio.io import Audio, encode
 from autosing.metrics.alignment import onset_errors
 from autosing.schemas.base import from_row
 from autosing.schemas.tables import LyricLine
 from autosing.stage import Rejected
-from autosing.text.letters import letters
 from processing.alignment.lyrics import known_language, likely_language, read_lyrics
 from processing.stages.align import Align, AlignConfig, SongToAlign
+from support.heard import LINES, PRIOR_L, SONG, heard, scores_of, starts
 
 COSTS = Costs(silent_letter=3.0, absent_line=20.0, gap=10.0)
-PRIOR_L = np.full(27, -np.log(27))
 RATE_HZ = 50
 
 
@@ -47,48 +46,21 @@ def test_where_no_two_lines_agree_one_line_is_its_own_inlier():
     assert found.offset_s == 5.0
 
 
-def _heard(num_frames, words):
-    """letter_TL in which each (word, start, end) in frames is heard letter by letter, and silence elsewhere."""
-    letter_TL = np.full((num_frames, 27), np.log(1e-3))
-    letter_TL[:, 0] = np.log(0.9)
-    for word, start, end in words:
-        sound = letters(word)
-        for frame in range(start, end):
-            letter_TL[frame, 0] = np.log(1e-3)
-            letter_TL[frame, CLASSES[sound[(frame - start) * len(sound) // (end - start)]]] = np.log(0.9)
-    return letter_TL
-
-
-def _scores(num_frames, words):
-    class_TC = class_scores(_heard(num_frames, words), PRIOR_L, Scoring(0.3, 0.02, 0.5, 0.3, 4.0, 1.0))
-    return Scores(class_TC, np.zeros(num_frames, np.float32))
-
-
-SONG = [("river", 50, 80), ("stone", 90, 130), ("golden", 300, 350), ("moon", 350, 420), ("river", 600, 630),
-        ("stone", 640, 680)]  # fmt: skip
-LINES = [SungLine("river stone", ("river", "stone")), SungLine("golden moon", ("golden", "moon")),
-         SungLine("river stone", ("river", "stone"))]  # fmt: skip
-
-
-def _starts(placed):
-    return [None if line.words is None else [word.start_s for word in line.words] for line in placed]
-
-
 def test_plain_lyrics_find_their_words_and_a_chorus_its_own_place():
-    placed, _ = place_plain(_scores(750, SONG), LINES, COSTS, RATE_HZ)
-    assert _starts(placed) == [[1.0, 1.8], [6.0, 7.0], [12.0, 12.8]]
+    placed, _ = place_plain(scores_of(750, SONG), LINES, COSTS, RATE_HZ)
+    assert starts(placed) == [[1.0, 1.8], [6.0, 7.0], [12.0, 12.8]]
     assert all(line.score > 0.9 for line in placed)
 
 
 def test_a_line_that_is_not_sung_is_told_and_moves_no_other():
     absent = SungLine("whisper thunder", ("whisper", "thunder"))
-    placed, _ = place_plain(_scores(750, SONG), [LINES[0], absent, *LINES[1:], absent], COSTS, RATE_HZ)
-    assert _starts(placed) == [[1.0, 1.8], None, [6.0, 7.0], [12.0, 12.8], None]
+    placed, _ = place_plain(scores_of(750, SONG), [LINES[0], absent, *LINES[1:], absent], COSTS, RATE_HZ)
+    assert starts(placed) == [[1.0, 1.8], None, [6.0, 7.0], [12.0, 12.8], None]
 
 
 def test_singing_that_the_lyrics_do_not_hold_moves_no_line():
-    placed, _ = place_plain(_scores(900, [*SONG, ("banana", 700, 860)]), LINES, COSTS, RATE_HZ)
-    assert _starts(placed) == [[1.0, 1.8], [6.0, 7.0], [12.0, 12.8]]
+    placed, _ = place_plain(scores_of(900, [*SONG, ("banana", 700, 860)]), LINES, COSTS, RATE_HZ)
+    assert starts(placed) == [[1.0, 1.8], [6.0, 7.0], [12.0, 12.8]]
 
 
 def _stamped(*starts_s):
@@ -96,33 +68,33 @@ def _stamped(*starts_s):
 
 
 def test_stamps_are_followed_after_their_offset_is_found():
-    placed, offset = place_stamped(_scores(750, SONG), _stamped(4.0, 9.0, 15.0), COSTS, RATE_HZ)
+    placed, offset = place_stamped(scores_of(750, SONG), _stamped(4.0, 9.0, 15.0), COSTS, RATE_HZ)
     assert offset.offset_s == pytest.approx(-3.0)
     assert offset.inlier_ratio == 1.0
-    assert _starts(placed) == [[1.0, 1.8], [6.0, 7.0], [12.0, 12.8]]
+    assert starts(placed) == [[1.0, 1.8], [6.0, 7.0], [12.0, 12.8]]
 
 
 def test_a_stamp_tells_which_of_two_equal_choruses_is_meant():
     lines = [SungLine("river stone", ("river", "stone"), 12.0)]
-    scores = _scores(750, SONG)
+    scores = scores_of(750, SONG)
     placed, _ = place_stamped(scores, [SungLine("golden moon", ("golden", "moon"), 6.0), *lines], COSTS, RATE_HZ)
-    assert _starts(placed)[1] == [12.0, 12.8]
+    assert starts(placed)[1] == [12.0, 12.8]
 
 
 def test_stamps_of_another_recording_are_not_believed():
-    placed, offset = place_stamped(_scores(750, SONG), _stamped(2.0, 12.0, 31.0), COSTS, RATE_HZ)
+    placed, offset = place_stamped(scores_of(750, SONG), _stamped(2.0, 12.0, 31.0), COSTS, RATE_HZ)
     assert offset.inlier_ratio < 0.5
-    assert _starts(placed) == [[1.0, 1.8], [6.0, 7.0], [12.0, 12.8]]
+    assert starts(placed) == [[1.0, 1.8], [6.0, 7.0], [12.0, 12.8]]
 
 
 def test_lyrics_that_do_not_fit_in_the_song_leave_no_line_out():
     many = [SungLine("river stone", ("river", "stone"))] * 60
-    placed, _ = place_plain(_scores(40, []), many, COSTS, RATE_HZ)
+    placed, _ = place_plain(scores_of(40, []), many, COSTS, RATE_HZ)
     assert len(placed) == 60
 
 
 def test_words_of_no_known_letter_still_have_a_place():
-    scores = _scores(200, [("abc", 50, 100)])
+    scores = scores_of(200, [("abc", 50, 100)])
     placed, _ = place_plain(scores, [SungLine("21", ("21",))], COSTS, RATE_HZ)
     assert placed[0].words[0].start_s == pytest.approx(1.0, abs=0.1)
 
@@ -179,7 +151,7 @@ class _Ears:
     def __call__(self, voice):
         voice_S = np.concatenate(list(voice), axis=1)[0]
         loud = np.abs(voice_S).max() > 1e-3
-        return Emissions(_heard(750, SONG), np.full(750, -3.0), {"en": 1.0} if loud else {}, len(voice_S) / 16_000)
+        return Emissions(heard(750, SONG), np.full(750, -3.0), {"en": 1.0} if loud else {}, len(voice_S) / 16_000)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -37,3 +38,28 @@ def test_a_weight_that_half_precision_cannot_hold_is_refused(tmp_path):
     with pytest.raises(InputError, match="weight holds numbers that half precision cannot"):
         ship(tmp_path / "run", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_shipped_model_sings_words_on_the_notes_of_their_tune():
+    from autosing.audio.pitch import load_tracker
+    from autosing.models.bundled import VISINGER
+    from autosing.songs.compose import compose
+    from inference.voice.engine import EngineConfig, render
+    from inference.voice.load import load_score_voice
+    from inference.voice.score_song import song_of
+    from inference.voice.singers import voices_of_run
+
+    model, singer = load_score_voice(Path(VISINGER)), voices_of_run(Path(VISINGER))[0]
+    assert singer.range is not None
+    tune = compose(["the lantern on the water"], "en", singer.range.middle_hz, 1)
+    sung = song_of(model, tune.score, singer.vector_E)
+    audio_S = np.concatenate(list(render(model, sung.song, EngineConfig())))
+    rate = model.spec.sample_rate_hz
+    assert len(audio_S) == pytest.approx(tune.score.duration_s * rate, abs=1)
+    f0_hz_T = load_tracker("fcpe")(audio_S, rate)
+    at_s = np.arange(len(f0_hz_T)) / 100
+    near = []
+    for note in tune.score.notes:
+        inside_T = (at_s > note.start_s + 0.06) & (at_s < note.end_s - 0.06) & (f0_hz_T > 0)
+        near += list(np.abs(69 + 12 * np.log2(f0_hz_T[inside_T] / 440) - note.midi) < 0.5)
+    assert len(near) > 100 and np.mean(near) > 0.9
