@@ -6,7 +6,7 @@ import pytest
 
 from autosing.alignment.chain import Costs
 from autosing.alignment.place import SungLine, place_plain, place_stamped
-from support.heard import LINES, SONG, starts
+from support.heard import LINES, SONG, scores_of, starts
 
 COSTS = Costs(silent_letter=3.0, absent_line=20.0, gap=10.0)
 RATE_HZ = 50
