@@ -10,7 +10,7 @@ import typer
 
 from autosing.errors import InputError
 from autosing.models.separation import SeparatorConfig, load_separator
-from inference import cli, evaluate_cli, render_cli, voice_cli
+from inference import cli, evaluate_cli, provenance_cli, render_cli, speech_cli, voice_cli
 
 HOUSE = Path(__file__).parents[1]
 
@@ -39,9 +39,13 @@ def test_what_a_command_advises_are_options_of_its_own() -> None:
     for path, text in texts("inference"):
         named[path in voice] |= set(re.findall(r"--[a-z][a-z0-9-]*", text))
     assert len(named[False]) > 15 and len(named[True]) > 10
-    others = (cli.sing, cli.report, cli.merge, render_cli.render, evaluate_cli.evaluate)
-    assert named[False] <= options_of(*others)
-    assert named[True] <= options_of(voice_cli.convert, voice_cli.index)
+    others = (
+        cli.sing, cli.report, cli.merge, cli.export, render_cli.render, evaluate_cli.evaluate,
+        speech_cli.speech_to_singing, provenance_cli.inspect,
+    )  # fmt: skip
+    of_pip = {"--force-reinstall"}
+    assert named[False] - of_pip <= options_of(*others)
+    assert named[True] <= options_of(voice_cli.convert, voice_cli.index, voice_cli.enrol)
 
 
 def test_what_several_commands_share_advises_no_option_of_one_of_them() -> None:

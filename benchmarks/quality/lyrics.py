@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from processing.alignment.emissions import Emissions
 
 from autosing import console
+from autosing.alignment.emissions import Emissions
 from autosing.config import load_config
 from autosing.errors import InputError
 from autosing.ids import seed_of
