@@ -1,16 +1,18 @@
 """A song of a few words as the aligner hears it: scores of frames, its lines, and where words were placed."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from autosing.alignment.chain import CLASSES
 from autosing.alignment.emissions import Scoring, class_scores
-from autosing.alignment.place import Scores, SungLine
+from autosing.alignment.place import PlacedLine, Scores, SungLine
 from autosing.text.letters import letters
 
 PRIOR_L = np.full(27, -np.log(27))
 
 
-def heard(num_frames, words):
+def heard(num_frames: int, words: Sequence[tuple[str, int, int]]) -> np.ndarray:
     """letter_TL in which each (word, start, end) in frames is heard letter by letter, and silence elsewhere."""
     letter_TL = np.full((num_frames, 27), np.log(1e-3))
     letter_TL[:, 0] = np.log(0.9)
@@ -22,7 +24,7 @@ def heard(num_frames, words):
     return letter_TL
 
 
-def scores_of(num_frames, words):
+def scores_of(num_frames: int, words: Sequence[tuple[str, int, int]]) -> Scores:
     class_TC = class_scores(heard(num_frames, words), PRIOR_L, Scoring(0.3, 0.02, 0.5, 0.3, 4.0, 1.0))
     return Scores(class_TC, np.zeros(num_frames, np.float32))
 
@@ -33,5 +35,5 @@ LINES = [SungLine("river stone", ("river", "stone")), SungLine("golden moon", ("
          SungLine("river stone", ("river", "stone"))]  # fmt: skip
 
 
-def starts(placed):
+def starts(placed: Sequence[PlacedLine]) -> list[list[float] | None]:
     return [None if line.words is None else [word.start_s for word in line.words] for line in placed]
