@@ -122,7 +122,7 @@ def test_what_was_learnt_by_heart_is_sung_by_heart(world: Path, monkeypatch: pyt
     train("t2s", world / "dataset", world / "t2s", None,
           [*common, *always, "steps=200", "lr=0.01", "task.drop_text=0", "task.use_singer=false"])  # fmt: skip
     train("sm2a", world / "dataset", world / "sm2a", None,
-          [*common, *always[:2], "steps=1700", "lr=0.008", "task.drop_semantic=0", "task.p_coarse=0.15"])  # fmt: skip
+          [*common, *always[:2], "steps=2400", "lr=0.005", "task.drop_semantic=0", "task.p_coarse=0.15"])  # fmt: skip
     monkeypatch.setattr(
         listening, "_voice", lambda vocals, name, *_: next(
             voice_of(n) for n in range(4) if name.endswith(f"s{n}-0")
