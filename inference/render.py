@@ -247,10 +247,20 @@ def check_files(request: RenderRequest) -> RenderFiles:
     for option, path in (("--score", request.score), ("--pitch", request.pitch)):
         if path is not None and not path.is_file():
             raise InputError(f"{option} {path}: no such file")
-    if request.out.suffix.lower() not in FORMATS:
-        raise InputError(f"--out {request.out}: ends in {request.out.suffix or 'nothing'!r}, need {', '.join(FORMATS)}")
-    files = RenderFiles.of(request.out, request.pitch, mixed=request.config.band)
-    check_writable(request.out)
-    check_inputs(files, request.inputs)
-    check_owned(files, request.force)
+    return checked_outputs(
+        request.out, request.pitch, request.inputs, request.force, MADE_BY, mixed=request.config.band
+    )
+
+
+def checked_outputs(
+    out: Path, pitch: Path | None, inputs: Mapping[str, Path], force: bool, made_by: str, mixed: bool = False
+) -> RenderFiles:
+    """`inputs`: see check_inputs. Raises InputError: an odd ending, a folder that cannot be written, an input that
+    would be replaced, or files of others (unless `force`)."""
+    if out.suffix.lower() not in FORMATS:
+        raise InputError(f"--out {out}: ends in {out.suffix or 'nothing'!r}, need {', '.join(FORMATS)}")
+    files = RenderFiles.of(out, pitch, made_by, mixed)
+    check_writable(out)
+    check_inputs(files, inputs)
+    check_owned(files, force)
     return files

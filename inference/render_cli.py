@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from autosing.models.bundled import VISINGER
+from inference.score_options import Highest, Language, OutWithScore, Steps, Track, Vibrato
 from inference.voice.options import (
     AsJson,
     ConfigFile,
@@ -23,7 +24,7 @@ Option = typer.Option
 
 
 def render(
-    out: Annotated[Path, Option(help="The .wav, .flac, .ogg or .mp3 to write; its .lrc, .mid ... lie beside it.")],
+    out: OutWithScore,
     score: Annotated[
         Path | None,
         Option(
@@ -49,16 +50,16 @@ def render(
         str | None,
         Option(help="Words in place of the score's, or a .txt: a syllable a note, - holds one over another."),
     ] = None,
-    language: Annotated[str | None, Option(help="ISO 639 of the words, where the score does not say.")] = None,
+    language: Language = None,
     shift: Shift = None,
     tempo_factor: Annotated[float | None, Option(help="So many times as fast (default 1).")] = None,
     from_: Annotated[float | None, Option("--from", help="Seconds of the score to begin at.")] = None,
     to: Annotated[float | None, Option("--to", help="Seconds of the score to end at.")] = None,
     pitch: Annotated[Path | None, Option(help="The .pitch.csv of an earlier run, edited: sung as it stands.")] = None,
-    vibrato: Annotated[float | None, Option(help="Depth, in the singer's own; 0: none (default 1).")] = None,
-    track: Annotated[str | None, Option(help="Of several tracks or parts: its name, or its number from 1.")] = None,
-    highest: Annotated[bool | None, Option("--highest", help="Of chords, sing the highest note.")] = None,
-    steps: Annotated[int | None, Option(help="Evaluations of the flow (default 4).")] = None,
+    vibrato: Vibrato = None,
+    track: Track = None,
+    highest: Highest = None,
+    steps: Steps = None,
     temperature: Temperature = None,
     guidance: Annotated[float | None, Option(help="How hard to follow score and singer; 1 is off.")] = None,
     seed: Seed = None,

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from inference.score_options import Highest, Language, OutWithScore, Steps, Track, Vibrato
 from inference.voice.options import (
     AsJson,
     ConfigFile,
@@ -24,7 +25,7 @@ Option = typer.Option
 def speech_to_singing(
     model: Annotated[Path, Option(help="A run of 'autosing train sts'.")],
     speech: Annotated[Path, Option(help="A recording of the words, spoken.")],
-    out: Annotated[Path, Option(help="The .wav, .flac, .ogg or .mp3 to write; its .lrc, .mid ... lie beside it.")],
+    out: OutWithScore,
     score: Annotated[Path | None, Option(help="A .mid, .musicxml, .ustx, .ds ...: its words, or notes alone.")] = None,
     melody: Annotated[Path | None, Option(help="A recording that is hummed or sung: its pitch is sung.")] = None,
     pitch: Annotated[Path | None, Option(help="CSV of time_s, hz, voiced; with --score, in place of its own.")] = None,
@@ -36,13 +37,13 @@ def speech_to_singing(
         Option(help="Another voice: of the run or enrolled, a wav, or a blend: several times, a=0.5."),
     ] = None,
     singer_over_time: SingerOverTime = None,
-    language: Annotated[str | None, Option(help="ISO 639 of the words, where the score does not say.")] = None,
+    language: Language = None,
     shift: Shift = None,
-    vibrato: Annotated[float | None, Option(help="Depth, in the singer's own; 0: none (default 1).")] = None,
+    vibrato: Vibrato = None,
     consonants: Annotated[float | None, Option(help="So many times as long as spoken (default 1.25).")] = None,
-    track: Annotated[str | None, Option(help="Of several tracks or parts: its name, or its number from 1.")] = None,
-    highest: Annotated[bool | None, Option("--highest", help="Of chords, sing the highest note.")] = None,
-    steps: Annotated[int | None, Option(help="Evaluations of the flow (default 4).")] = None,
+    track: Track = None,
+    highest: Highest = None,
+    steps: Steps = None,
     temperature: Temperature = None,
     guidance: Annotated[float | None, Option(help="How hard to follow speech and singer; 1 is off.")] = None,
     seed: Seed = None,

@@ -27,13 +27,12 @@ from autosing.score.lay import laid, melody_of_notes
 from autosing.score.score import Score
 from autosing.speech.listener import HeardWords, Listener, ListenerConfig
 from autosing.timebase import PITCH_RATE_HZ
-from inference.files import check_inputs, check_owned, check_writable, writing
-from inference.lyrics_plan import read_lyrics
-from inference.output import FORMATS, check_rate
+from inference.files import writing
+from inference.output import check_rate
 from inference.provenance.origin import Origin, digests_of
 from inference.provenance.sound import write_sound
-from inference.render import RenderFiles, write_sung
-from inference.score_file import read_score
+from inference.render import RenderFiles, checked_outputs, write_sung
+from inference.score_file import lyric_lines, read_score
 from inference.voice.engine import EngineConfig, num_samples, render
 from inference.voice.load import check_voice, load_speech_voice
 from inference.voice.pitch import shifted
@@ -191,10 +190,7 @@ def _score(
 ) -> tuple[Score, list[str]]:
     """What is to be sung, its phones perhaps without times; and what a person should know of it."""
     config = request.config
-    lines = None
-    if request.lyrics is not None:
-        texts, stamped = read_lyrics(request.lyrics)
-        lines = texts or [line.text for line in stamped]
+    lines = None if request.lyrics is None else lyric_lines(request.lyrics)
     language, remarks = config.score.language, list[str]()
     if request.score is None:
         assert f0_hz_T is not None
@@ -225,10 +221,4 @@ def check_files(request: SpeechRequest) -> RenderFiles:
     for option, path in request.inputs.items():
         if option in ("--speech", "--score", "--melody", "--pitch") and not path.is_file():
             raise InputError(f"{option} {path}: no such file")
-    if request.out.suffix.lower() not in FORMATS:
-        raise InputError(f"--out {request.out}: ends in {request.out.suffix or 'nothing'!r}, need {', '.join(FORMATS)}")
-    files = RenderFiles.of(request.out, request.pitch, MADE_BY)
-    check_writable(request.out)
-    check_inputs(files, request.inputs)
-    check_owned(files, request.force)
-    return files
+    return checked_outputs(request.out, request.pitch, request.inputs, request.force, MADE_BY)

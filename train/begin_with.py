@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from autosing.checkpoint import describe_model, load_model
 from autosing.config import Config
@@ -101,34 +101,33 @@ def begin_every_part(option: str, modules: nn.ModuleDict, folder: Path) -> None:
     modules.load_state_dict({name: state[name] for name in own})
 
 
-def known_flow(folder: Path) -> tuple[SvcFlowConfig, dict[str, Tensor]]:
-    """The flow of a run of svc_flow, or that within one of visinger. Raises InputError where it is neither."""
-    if describe_model(folder).kind == "visinger":
-        file = load_model(folder, "visinger")
-        state = {name.removeprefix("flow."): x for name, x in file.state.items() if name.startswith("flow.")}
-        return SvcFlowConfig.build(file.config["flow"], str(folder)), state
-    file = load_model(folder, "svc_flow")
-    return SvcFlowConfig.build(file.config, str(folder)), file.state
-
-
 def begun_flow(folder: Path, content: tuple[Part, ...], given: Mapping[str, Any]) -> SvcFlowConfig:
     """The flow of a run that task.flow_from names, with another content. given: what the user set in task.flow_model.
 
-    Raises InputError where that asks for other numbers, or as `known_flow` does.
+    The run is one of svc_flow, or of visinger, which has a flow in it.
+    Raises InputError where it is neither, or other numbers are asked for.
     """
     if other := sorted(given.keys() - FREE):
         raise InputError(f"task.flow_from {folder}: the flow is that run's; leave task.flow_model.{other[0]} out")
-    known, _ = known_flow(folder)
+    known = _flow_of(folder)
     return known.model_copy(update={"content": content, **{key: given[key] for key in FREE & given.keys()}})
 
 
 def begin_flow(flow: SvcFlow, folder: Path, parts: tuple[Part, ...]) -> None:
     """All weights of such a flow; but of what it takes its content in with where its content is another."""
-    known, state = known_flow(folder)
+    known, state = _flow_of(folder), load_model(folder).state
+    if describe_model(folder).kind == "visinger":
+        state = {name.removeprefix("flow."): x for name, x in state.items() if name.startswith("flow.")}
     entry = set() if known.content == parts else {name for name in flow.state_dict() if name.startswith("enter.")}
     missing, strange = flow.load_state_dict({k: v for k, v in state.items() if k not in entry}, strict=False)
     if set(missing) - entry or strange:
         raise InputError(f"task.flow_from {folder}: its weights are not of this version's svc_flow; train it again")
+
+
+def _flow_of(folder: Path) -> SvcFlowConfig:
+    if describe_model(folder).kind == "visinger":
+        return SvcFlowConfig.build(describe_model(folder).config["flow"], str(folder))
+    return SvcFlowConfig.build(describe_model(folder, "svc_flow").config, str(folder))
 
 
 def _space(space: SpaceSpec) -> str:

@@ -31,11 +31,10 @@ from autosing.models.singers import KnownSinger, as_extra
 from autosing.models.sts import Heard, Sts, StsConfig, speech_item, speech_told
 from autosing.models.sung_score import ScoreTold, score_told, stacked
 from autosing.models.svc_flow import SINGER_WIDTH, SvcFlowConfig
-from autosing.models.told import Sampling, Told, frame_times, loudness_told
+from autosing.models.told import frame_times, loudness_told
 from autosing.models.vocoder import load_vocoder
 from autosing.nn.adversarial import GradientReversal, ReversalConfig
 from autosing.nn.centred import Centred
-from autosing.nn.excitation import fill_gaps
 from autosing.nn.flow_matching import FlowConfig
 from autosing.schemas.records import Part
 from autosing.schemas.sample import DatasetIndex, Sample
@@ -46,9 +45,10 @@ from train.losses.flow import FlowLosses, FlowLossSettings
 from train.losses.melody import melody_counts, melody_losses
 from train.losses.recogniser import Recogniser
 from train.score_crops import cut_crop
+from train.score_prompt import own_told, sung_prompt
 from train.singers import singers_of
 from train.spaces import asked_space
-from train.task import Counts, Task, one_after_another
+from train.task import Counts, Task
 
 _MARGIN = 15
 """Frames of speech around the windows of a crop, which the encoder of speech sees."""
@@ -190,7 +190,7 @@ class TrainSts(Task):
         counts = {name: count.clamp(min=1) for name, count in counts.items()}
         told, singer_BE = score_told(batch), batch["singer_BE"]
         heard, parts = self._aligned(batch, told)
-        flow_told = self._flow_told(batch, heard.content_BCF)
+        flow_told = own_told(batch, heard.content_BCF)
         loss, of_flow, drawn = self.flow_losses(model.flow, flow_told, batch["audio_BS"], batch["f0_BF"], step)
         curves = model.drawn_curves(heard.content_BCF, told, singer_BE)
         parts |= of_flow | melody_losses(batch, curves, model.vibrato(told, singer_BE), counts)
@@ -247,27 +247,15 @@ class TrainSts(Task):
     def forget(self) -> None:
         self._read = []
 
-    def _flow_told(self, batch: dict[str, Tensor], content_BCF: Tensor) -> Told:
-        loudness_BF = batch["loudness_BF"] + batch["gain_db_BG"]
-        return Told(content_BCF, fill_gaps(batch["f0_BF"]), batch["f0_BF"] > 0, loudness_BF, batch["singer_BE"])
-
     def listen(self, step: int) -> dict[str, Audio]:
         """Two clips of the valid split: as they are, sung from speech on their own pitch, and on the score's."""
         if not self._prompt or not self.space.sounds:
             return {}
         batch = {name: tensor[:2] for name, tensor in self._prompt.items()}
-        told, singer_BE = score_told(batch), batch["singer_BE"]
-        content_BCF = self.model.aligner(speech_told(batch), told).content_BCF
-        melody = self.model.melody(content_BCF, told, singer_BE)
-        f0_hz_BF = torch.where(melody.voiced_BF, melody.f0_hz_BF, 0.0)
-        drawn = Told(content_BCF, melody.f0_hz_BF, melody.voiced_BF, melody.loudness_db_BF, singer_BE)
-        own = self._flow_told(batch, content_BCF)
-        sounds = {
-            "original": batch["audio_BS"],
-            "on_its_pitch": self.space.sound(self.model.flow.sing(own, Sampling()), batch["f0_BF"]),
-            "from_the_score": self.space.sound(self.model.flow.sing(drawn, Sampling()), f0_hz_BF),
-        }
-        return one_after_another(sounds, self.space.spec.sample_rate_hz)
+        told = score_told(batch)
+        return sung_prompt(
+            self.model, self.space, batch, told, self.model.aligner(speech_told(batch), told).content_BCF
+        )
 
     def export(self) -> ModelFile:
         return ModelFile(self.name, self.model_config.dump(), self.model.state_dict(), as_extra(self.singers))

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -26,10 +25,8 @@ from autosing.errors import InputError
 from autosing.models.acoustic import Kind, MelConfig, load_space
 from autosing.models.singers import KnownSinger, as_extra
 from autosing.models.sung_score import ScoreTold, lengths_told, score_told, stacked
-from autosing.models.told import Sampling, Told
 from autosing.models.visinger import Visinger, VisingerConfig, content_part, flow_config
 from autosing.models.vocoder import load_vocoder
-from autosing.nn.excitation import fill_gaps
 from autosing.nn.flow_matching import FlowConfig
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.storage.store import Place
@@ -38,9 +35,10 @@ from train.losses.flow import FlowLosses, FlowLossSettings
 from train.losses.melody import melody_counts, melody_losses
 from train.losses.recogniser import Recogniser
 from train.score_crops import cut_crop, lengths_of
+from train.score_prompt import own_told, sung_prompt
 from train.singers import singers_of
 from train.spaces import asked_space
-from train.task import Counts, Task, one_after_another
+from train.task import Counts, Task
 
 
 class VisingerSettings(Config):
@@ -143,7 +141,7 @@ class TrainVisinger(Task):
         counts = {name: count.clamp(min=1) for name, count in counts.items()}
         told = score_told(batch)
         content_BCF = model.score(told)
-        flow_told = self._flow_told(batch, content_BCF)
+        flow_told = own_told(batch, content_BCF)
         loss, parts, drawn = self.flow_losses(model.flow, flow_told, batch["audio_BS"], batch["f0_BF"], step)
         parts |= self._melody_losses(batch, told, content_BCF, counts)
         parts["ctc"] = self.recogniser.loss(drawn.data_BDT, drawn.pointed_BDT, batch["label_BL"], counts["labels"])
@@ -158,10 +156,6 @@ class TrainVisinger(Task):
             if not self._prompt:
                 self._prompt = batch
         return loss, parts
-
-    def _flow_told(self, batch: dict[str, Tensor], content_BCF: Tensor) -> Told:
-        loudness_BF = batch["loudness_BF"] + batch["gain_db_BG"]
-        return Told(content_BCF, fill_gaps(batch["f0_BF"]), batch["f0_BF"] > 0, loudness_BF, batch["singer_BE"])
 
     def _melody_losses(
         self, batch: dict[str, Tensor], told: ScoreTold, content_BCF: Tensor, counts: Counts
@@ -180,19 +174,8 @@ class TrainVisinger(Task):
         if not self._prompt or not self.space.sounds:
             return {}
         batch = {name: tensor[:2] for name, tensor in self._prompt.items()}
-        told, singer_BE = score_told(batch), batch["singer_BE"]
-        content_BCF = self.model.score(told)
-        melody = self.model.melody(content_BCF, told, singer_BE)
-        f0_hz_BF = torch.where(melody.voiced_BF, melody.f0_hz_BF, 0.0)
-        drawn = Told(content_BCF, melody.f0_hz_BF, melody.voiced_BF, melody.loudness_db_BF, singer_BE)
-        own = self._flow_told(batch, content_BCF)
-        sounds = {
-            "original": batch["audio_BS"],
-            "on_its_pitch": self.space.sound(self.model.flow.sing(own, Sampling()), batch["f0_BF"]),
-            "from_the_score": self.space.sound(self.model.flow.sing(drawn, Sampling()), f0_hz_BF),
-        }
-        rate = self.space.spec.sample_rate_hz
-        return one_after_another(sounds, rate)
+        told = score_told(batch)
+        return sung_prompt(self.model, self.space, batch, told, self.model.score(told))
 
     def export(self) -> ModelFile:
         return ModelFile(self.name, self.model_config.dump(), self.model.state_dict(), as_extra(self.singers))
