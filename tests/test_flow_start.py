@@ -12,6 +12,7 @@ from autosing.nn.flow_matching import FlowConfig, sample
 from autosing.schemas.sample import DatasetIndex
 from support.datasets import CONTENT, make_dataset
 from support.models import stir
+from support.runs import make_visinger
 from tests.test_train_voice import SVC, VOICE
 from train.launch import train
 from train.tasks.svc_flow import SvcFlowSettings, TrainSvcFlow
@@ -51,6 +52,26 @@ def test_fine_tuning_moves_every_part_from_the_first_step_and_takes_other_singer
     assert not still
     assert max(float((tensor - after.state[name]).abs().max()) for name, tensor in before.state.items()) < 0.01
     assert [singer["name"] for singer in after.extra["singers"]] == ["train-singer0"]
+
+
+def test_the_flow_of_a_score_model_is_begun_with_and_hears_through_an_entry_of_its_own(data, tmp_path):
+    make_visinger(tmp_path / "visinger")
+    settings = [word for word in SVC if not word.startswith("task.model")]
+    begin = f"task.flow_from={tmp_path / 'visinger'}"
+    train("svc_flow", data, tmp_path / "new", None, [*settings, begin, "steps=1", "lr=1e-9"], False)
+    before, after = load_model(tmp_path / "visinger", "visinger").state, load_model(tmp_path / "new", "svc_flow")
+    for name, tensor in after.state.items():
+        if not name.startswith("enter."):
+            torch.testing.assert_close(tensor, before[f"flow.{name}"])
+    assert after.config["content"] == [CONTENT.dump()]
+    for other, says in (
+        ({"model": {"width": 8}}, r"leave task\.model\.width out"),
+        ({"begin_with": "x"}, r"leave task\.begin_with and task\.teacher out"),
+        ({"flow": FlowConfig(objective="cfm")}, r"give --set task\.flow\.objective=rectified"),
+        ({"space": "log_mel"}, "makes frames of codec_latent"),
+    ):
+        with pytest.raises(InputError, match=says):
+            TrainSvcFlow(SvcFlowSettings(flow_from=str(tmp_path / "visinger"), **other), index(data))
 
 
 @pytest.mark.parametrize(

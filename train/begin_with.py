@@ -101,14 +101,16 @@ def begin_every_part(option: str, modules: nn.ModuleDict, folder: Path) -> None:
     modules.load_state_dict({name: state[name] for name in own})
 
 
-def begun_flow(folder: Path, content: tuple[Part, ...], given: Mapping[str, Any]) -> SvcFlowConfig:
-    """The flow of a run that task.flow_from names, with another content. given: what the user set in task.flow_model.
+def begun_flow(
+    folder: Path, content: tuple[Part, ...], given: Mapping[str, Any], setting: str = "task.flow_model"
+) -> SvcFlowConfig:
+    """The flow of a run that task.flow_from names, with another content. given: what the user set in `setting`.
 
     The run is one of svc_flow, or of visinger, which has a flow in it.
     Raises InputError where it is neither, or other numbers are asked for.
     """
     if other := sorted(given.keys() - FREE):
-        raise InputError(f"task.flow_from {folder}: the flow is that run's; leave task.flow_model.{other[0]} out")
+        raise InputError(f"task.flow_from {folder}: the flow is that run's; leave {setting}.{other[0]} out")
     known = _flow_of(folder)
     return known.model_copy(update={"content": content, **{key: given[key] for key in FREE & given.keys()}})
 

@@ -19,7 +19,7 @@ _WINDOW, _HOP = 400, 160
 _BANDS = 40
 _PARTIAL, _STEP = 160, 77
 """Partials of 1.6 s begin 0.77 s apart, as published."""
-_LEVEL = 10 ** (-30 / 20)
+LEVEL = 10 ** (-30 / 20)
 """The network gets powers, not their logs, so a voice is scaled to -30 dBFS, the level of its training."""
 _BELOW_LOUD = 1e-3
 """Frames 30 dB below the loud ones do not count as voice."""
@@ -66,7 +66,7 @@ class SpeakerEncoder(nn.Module):
         if active_s < MIN_ACTIVE_S:
             raise InputError(f"voice: {active_s:.2f} s of sound, need {MIN_ACTIVE_S} s", "no_voice")
         sounding_S = audio_S[np.repeat(active_T.cpu().numpy(), _HOP)[: len(audio_S)]]
-        mel_TM = mel_TM[active_T] * (_LEVEL**2 / float(np.mean(sounding_S.astype(np.float64) ** 2)))
+        mel_TM = mel_TM[active_T] * (LEVEL**2 / float(np.mean(sounding_S.astype(np.float64) ** 2)))
         partials_NE = self(_partials(mel_TM))
         return F.normalize(partials_NE.mean(0), dim=0).cpu().numpy()
 

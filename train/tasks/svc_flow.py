@@ -3,7 +3,10 @@
 Losses (weights in the settings): prior, flow and sound (train.losses.flow), and who sings, told from the encoder's
 states behind a reversed gradient (Ganin 2015).
 
-`begin_with`: fine-tuning, every part from the first step, by other singers too. `teacher`: the flow alone learns, on
+`exchange`: some crops are also sung in another's voice, which a speaker encoder hears (train.exchange).
+
+`begin_with`: fine-tuning, every part from the first step, by other singers too. `flow_from`: the flow of a run, of this
+task or of visinger, with another content. `teacher`: the flow alone learns, on
 pairs of noise and frames that a trained run joins (train.flow_teacher): reflow, or with `flow.steps` distillation.
 
 Shapes: B crops, S samples, F frames of the space, T folded steps, N content frames, E = 256 singer.
@@ -28,15 +31,17 @@ from autosing.models.told import Sampling, Told
 from autosing.models.vocoder import load_vocoder
 from autosing.nn.adversarial import GradientReversal, ReversalConfig
 from autosing.nn.centred import Centred
-from autosing.nn.flow_matching import FlowConfig
+from autosing.nn.flow_matching import FlowConfig, StraightFlow
 from autosing.schemas.records import Part
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.storage.store import Place
 from train.augment import Disguise
-from train.begin_with import begun_config, check_content, check_flow, check_space
+from train.begin_with import begin_flow, begun_config, begun_flow, check_content, check_flow, check_space
 from train.crops import stacked
+from train.exchange import ExchangeConfig, exchange_loss
 from train.flow_teacher import Teacher, TeacherConfig, check_teacher
 from train.losses.flow import FlowLosses, FlowLossSettings
+from train.losses.voice import VoiceLoss
 from train.recast import RecastConfig
 from train.singers import Mode, Singers
 from train.spaces import asked_space
@@ -59,6 +64,9 @@ class SvcFlowSettings(FlowLossSettings):
     """What differs from SvcFlowConfig's defaults, or from the run that this one begins with: width, blocks ..."""
     begin_with: str | None = None
     """A run of this task that is trained on, in the same space, by the same encoders of content."""
+    flow_from: str | None = None
+    """A run of this task, or of visinger, whose encoder, prior and flow are begun with. Sizes, space and the singers'
+    centre are that run's. What it takes its content in with is taken, too, where the encoders of content are the same."""
     teacher: str | None = None
     """A run of this task whose flow is followed for pairs to learn from. This one begins as it; encoder and prior stay,
     and of the losses below there is none."""
@@ -75,6 +83,8 @@ class SvcFlowSettings(FlowLossSettings):
     disguise: Disguise = Disguise()
     recast: RecastConfig = RecastConfig()
     """Clips sung by other voices than their content is heard from (train.recast)."""
+    exchange: ExchangeConfig = ExchangeConfig()
+    """Crops sung in another's voice, which must be reached (train.exchange)."""
     loudness_shift_db: float = Field(6.0, ge=0)
     """Crops are made louder or quieter by up to so much."""
     files: dict[str, str] = Field(default_factory=dict)
@@ -111,6 +121,12 @@ class TrainSvcFlow(Task):
         else:
             self.flow_losses = FlowLosses(config, self.space)
             self.modules.update(self.flow_losses.modules)
+        self.voice: VoiceLoss | None = None
+        if config.exchange.weight and self.teacher is None:
+            if not isinstance(self.model.objective, StraightFlow):
+                raise InputError("task.exchange.weight: one step makes the frames, which needs a straight flow; give 0")
+            self.space.check_sounds("by task.vocoder")
+            self.voice = self.modules["voice"] = VoiceLoss(spec.sample_rate_hz)
         self.singers = Singers(config.singer)
         crops = CropConfig(
             frames=self.num_frames, loudness_shift_db=config.loudness_shift_db, disguise_share=config.disguise_share,
@@ -128,7 +144,7 @@ class TrainSvcFlow(Task):
 
     def survey(self, dataset: Place) -> None:
         self.singers.survey(dataset, self.index)
-        fresh = not (self.settings.begin_with or self.settings.teacher)
+        fresh = not (self.settings.begin_with or self.settings.flow_from or self.settings.teacher)
         if fresh and isinstance(self.model.who, Centred):
             self.model.who.fit([singer.vector_E for singer in self.singers.known])
 
@@ -150,6 +166,9 @@ class TrainSvcFlow(Task):
             told_BE = self.singer_head(self.reversal(drawn.h_BWT.float().mean(2), step))
             parts["singer"] = 1 - F.cosine_similarity(told_BE, told.singer_BE).mean()
             loss = loss + settings.singer_weight * parts["singer"]
+        if self.voice is not None and len(batch["f0"]) > 1:
+            parts["voice"] = exchange_loss(settings.exchange, model, self.space, self.voice, told)
+            loss = loss + settings.exchange.weight * parts["voice"]
         return loss, parts
 
     def _loss_of_pairs(self, teacher: Teacher, told: Told) -> tuple[Tensor, dict[str, Tensor]]:
@@ -191,6 +210,8 @@ def _beginning(settings: SvcFlowSettings, parts: Sequence[Part]) -> tuple[SvcFlo
     })  # fmt: skip
     if settings.begin_with and settings.teacher:
         raise InputError("task.begin_with and task.teacher: a student begins as its teacher; give one of them")
+    if settings.flow_from and (settings.begin_with or settings.teacher):
+        raise InputError("task.flow_from: the flow is that of one run; leave task.begin_with and task.teacher out")
     if settings.flow.steps is not None and not settings.teacher:
         raise InputError("task.flow.steps: a flow is distilled from another; name the trained run as task.teacher")
     if settings.begin_with:
@@ -205,6 +226,14 @@ def _beginning(settings: SvcFlowSettings, parts: Sequence[Part]) -> tuple[SvcFlo
         student.load_state_dict(master.state_dict())
         student.requires_grad_(False).flow.requires_grad_(True)
         return student, Teacher(master, settings.teaching)
+    if settings.flow_from:
+        folder = Path(settings.flow_from)
+        known = begun_flow(folder, asked.content, settings.model, "task.model")
+        check_space(f"task.flow_from {folder}", known.space, spec)
+        check_flow(f"task.flow_from {folder}", known.flow, asked.flow)
+        model = SvcFlow(known)
+        begin_flow(model, folder, known.content)
+        return model, None
     return SvcFlow(asked), None
 
 
