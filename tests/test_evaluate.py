@@ -84,7 +84,7 @@ def test_figures_are_those_of_the_packages_and_stay_the_same_when_kept(made, run
             }  # fmt: skip
             found = told["systems"][system]
             more = {"rtf"} if system == "world" else set()
-            assert set(found) == {*wanted, "cer", "nearest", "cosine_to_source"} | more
+            assert set(found) == {*wanted, "cer", "nearest", "nearest_spectrum", "cosine_to_source"} | more
             for name, value in wanted.items():
                 assert found[name] == pytest.approx(value, abs=1e-4), (system, name)
         assert told["systems"]["truth"] == told["systems"]["source"]

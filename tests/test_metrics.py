@@ -18,6 +18,7 @@ from autosing.metrics.recognition import error_rates, hear, recognised, spelled
 from autosing.metrics.speaker import cosine, speaker_scores
 from autosing.metrics.spectral import log_mel_db, lsd_db, mcd_db, mel_cepstra, mel_distance_db
 from autosing.metrics.speed import measure_speed
+from autosing.metrics.timbre import average_spectrum_db, nearest_by_spectrum
 
 RATE_HZ = 24_000
 
@@ -301,3 +302,18 @@ def test_the_interval_of_an_error_rate_draws_clips_with_their_words():
     assert found.value == pytest.approx(60 / 600) and 0.05 < found.low < 0.1 < found.high < 0.16
     same = bootstrap_interval([1] * 10, [7] * 10, statistic=ratio_of_sums)
     assert same.low == same.high == pytest.approx(1 / 7)
+
+
+def test_an_average_spectrum_hears_formants_but_neither_level_nor_pauses():
+    singers = {"low": voice(0, 2.0), "high": voice(6, 2.0)}
+    spectra = {name: average_spectrum_db(audio_S, RATE_HZ) for name, audio_S in singers.items()}
+    for name, audio_S in singers.items():
+        other_S = np.concatenate([np.zeros(RATE_HZ), 0.1 * audio_S[: RATE_HZ // 2], np.zeros(RATE_HZ)])
+        assert nearest_by_spectrum(average_spectrum_db(other_S, RATE_HZ), name, spectra), name
+        np.testing.assert_allclose(average_spectrum_db(0.5 * audio_S, RATE_HZ), spectra[name], atol=0.1)
+    assert not nearest_by_spectrum(spectra["low"], "high", spectra)
+    assert not nearest_by_spectrum(spectra["low"], "low", {"low": spectra["low"], "twin": spectra["low"]}), "a tie"
+    with pytest.raises(InputError, match="nothing sounds"):
+        average_spectrum_db(np.zeros(RATE_HZ), RATE_HZ)
+    with pytest.raises(InputError, match="need it among two singers"):
+        nearest_by_spectrum(spectra["low"], "low", {"low": spectra["low"]})

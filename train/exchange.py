@@ -41,9 +41,7 @@ def exchanged(told: Told, count: int) -> Told:
     )  # fmt: skip
 
 
-def exchange_loss(
-    config: ExchangeConfig, model: SvcFlow, space: AcousticSpace, voice: VoiceLoss, told: Told
-) -> Tensor:
+def exchange_loss(config: ExchangeConfig, model: SvcFlow, space: AcousticSpace, voice: VoiceLoss, told: Told) -> Tensor:
     """One Euler step from noise makes the frames, which are decoded from a random frame on.
 
     Raises IndexError for a batch of no crop.

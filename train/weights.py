@@ -1,7 +1,8 @@
 """python -m train.weights OUT: the voice models that come with autosing, from nothing (`make weights`).
 
-Songs of known truth are made, become a dataset of recordings (for `convert`) and one of scores (for `render`), and both
-models are trained and brought to half precision in OUT/shipped/<name>: copy these to autosing/weights. After a kill,
+Songs of known truth are made and become datasets of scores (for `render`), of recordings (for `convert`), and of spoken
+and sung lines (for `speech-to-singing`). The model of each is trained, the second and the third beginning with the
+flow of the first, and brought to half precision in OUT/shipped/<name>: copy these to autosing/weights. After a kill,
 the same command goes on where it stopped. Hours and figures are in the models' cards.
 """
 
@@ -23,17 +24,20 @@ def plan(out: Path, songs: int = SONGS, singers: int = SINGERS, without: tuple[s
     """The work in order, the longest last."""
     made, recordings, corpus, data = out / "songs", out / "singers", out / "svc/corpus", out / "svc/data"
     scores, sung = out / "visinger/corpus", out / "visinger/data"
+    lines, spoken = out / "sts/corpus", out / "sts/data"
 
     def config(room: str, name: str) -> tuple[str, str]:
         return ("--config", str(CONFIGS / room / f"{name}.yaml"))
 
-    def trained(task: str, index: str, dataset: Path) -> list[Step]:
+    def trained(task: str, index: str, dataset: Path, begins: str | None = None) -> list[Step]:
         run, held = out / task / "run", f"{task}/run/model.safetensors"
+        begin = ("--set", f"task.flow_from={out / begins / 'run'}") if begins else ()
         return [
             Step(
                 f"train-{task}", f"Train {task}",
-                ("train", task, "--data", str(dataset), "--run", str(run), "--resume", *config("train", task)),
-                reads=(index,), writes=(held,), starts_anew=f"{task}/run",
+                ("train", task, "--data", str(dataset), "--run", str(run), "--resume", *config("train", task), *begin),
+                reads=(index, f"{begins}/run/model.safetensors") if begins else (index,),
+                writes=(held,), starts_anew=f"{task}/run",
             ),
             Step(
                 f"ship-{task}", "Bring it to half precision", (str(run), str(out / "shipped" / task)),
@@ -85,8 +89,24 @@ def plan(out: Path, songs: int = SONGS, singers: int = SINGERS, without: tuple[s
             ("build", str(scores), str(sung), *config("dataset_builder", "visinger"), "--set", "apart=songs"),
             reads=("visinger/corpus/*/*.parquet",), writes=("visinger/data/index.json",),
         ),
+        Step(
+            "lines", "The same songs, each sung line beside the line as it is spoken",
+            (str(made), str(lines), "--lines"),
+            reads=("songs/*/index.parquet",), writes=("sts/corpus/*/index.parquet",), module="train.corpora.dry",
+        ),
+        Step(
+            "sts-process", "Clips, pitch, loudness, scores, speech, singers",
+            ("process", str(lines), *config("processing", "sts")),
+            reads=("sts/corpus/*/index.parquet",), writes=("sts/corpus/*/speech.parquet",),
+        ),
+        Step(
+            "sts-build", "Write shards",
+            ("build", str(lines), str(spoken), *config("dataset_builder", "sts"), "--set", "apart=songs"),
+            reads=("sts/corpus/*/*.parquet",), writes=("sts/data/index.json",),
+        ),
         *trained("visinger", "visinger/data/index.json", sung),
-        *trained("svc_flow", "svc/data/index.json", data),
+        *trained("svc_flow", "svc/data/index.json", data, "visinger"),
+        *trained("sts", "sts/data/index.json", spoken, "visinger"),
     ]  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Sounds -> their figures by the packages: pitch, voice, words, spectra. Each is measured once (see `kept`).
 
-Shapes: S samples, T values of pitch at 100 Hz, E = 256 numbers of a voice.
+Shapes: S samples, T values of pitch at 100 Hz, E = 256 numbers of a voice, M mel bands.
 """
 
 from dataclasses import asdict
@@ -9,7 +9,7 @@ import numpy as np
 
 from autosing.audio.pitch import load_tracker, tracker_version
 from autosing.errors import InputError
-from autosing.metrics import pitch, recognition, spectral
+from autosing.metrics import pitch, recognition, spectral, timbre
 from autosing.metrics.kept import Kept
 from autosing.metrics.pitch import PitchErrors
 from autosing.models.speaker import load_speaker_encoder
@@ -46,6 +46,18 @@ class Meter:
 
         found_E = self.kept.array("voice", {"weights": digest("ge2e"), "rate": self.rate_hz}, [audio_S], work)
         return found_E if len(found_E) else None
+
+    def spectrum(self, audio_S: np.ndarray) -> np.ndarray | None:
+        """spectrum_M by autosing.metrics.timbre; None where nothing sounds."""
+
+        def work() -> np.ndarray:
+            try:
+                return timbre.average_spectrum_db(audio_S, self.rate_hz)
+            except InputError:
+                return np.zeros(0)
+
+        found_M = self.kept.array("spectrum", {"version": VERSION, "rate": self.rate_hz}, [audio_S], work)
+        return found_M if len(found_M) else None
 
     def pitch_errors(self, asked_hz_T: np.ndarray, made_S: np.ndarray) -> PitchErrors:
         """Of a sound against the f0 that was asked for, at 100 Hz."""

@@ -27,7 +27,9 @@ class Scores:
     lsd_db: float | None = None
     cosine_to_target: float | None = None
     nearest: float | None = None
-    """1 where the target is nearer than all other singers."""
+    """1 where the target is nearer than all other singers, by GE2E."""
+    nearest_spectrum: float | None = None
+    """The same by the average spectrum (autosing.metrics.timbre)."""
     cosine_to_source: float | None = None
     rtf: float | None = None
     lines: tuple[Recognised, ...] = ()
@@ -76,6 +78,7 @@ FIGURES: dict[str, Figure] = {
     "found_again": Figure("words heard again", "high"),
     "cosine_to_target": Figure("cosine to singer", "high"),
     "nearest": Figure("singer nearest", "high"),
+    "nearest_spectrum": Figure("singer nearest by spectrum", "high"),
     "cosine_to_source": Figure("cosine to source", "neither"),
     "rtf": Figure("RTF", "neither"),
 }

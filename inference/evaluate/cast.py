@@ -1,9 +1,9 @@
 """The singers of some clips -> what a model is told of each of them, and what its sound is judged by.
 
-Shapes: S samples, E = 256 numbers of a voice.
+Shapes: S samples, E = 256 numbers of a voice, M mel bands.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -72,16 +72,25 @@ class Cast:
         """Whether there is another song of that singer to judge by, and another singer."""
         return len(self.singers) > 1 and any(clip.song != without for clip in self._clips.get(singer, []))
 
-    def centroids(self, target: str, without: str) -> dict[str, np.ndarray]:
+    def voices(self, target: str, without: str) -> dict[str, np.ndarray]:
         """Of all singers, the mean voice_E without one song; of the target also without what is told of it, where it
         has other songs."""
+        return self._means(target, without, self._meter.voice)
+
+    def spectra(self, target: str, without: str) -> dict[str, np.ndarray]:
+        """The same of their spectrum_M."""
+        return self._means(target, without, self._meter.spectrum)
+
+    def _means(
+        self, target: str, without: str, measure: Callable[[np.ndarray], np.ndarray | None]
+    ) -> dict[str, np.ndarray]:
         found = {}
         for singer in self.singers:
             own = self._clips[singer]
             told = {clip.song for clip in self._telling(singer, "")} if singer == target else set()
             rest = [clip for clip in own if clip.song != without] or own
             others = [clip for clip in rest if clip.song not in told] or rest
-            found[singer] = np.mean([voice_E for c in others if (voice_E := self.voice(c)) is not None], axis=0)
+            found[singer] = np.mean([value for c in others if (value := measure(c.audio_S)) is not None], axis=0)
         return found
 
     def _telling(self, singer: str, without: str) -> list[Clip]:

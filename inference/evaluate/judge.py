@@ -3,12 +3,15 @@
 Shapes: S samples at the clips' rate, T values of pitch at 100 Hz, E = 256 numbers of a voice.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from autosing.metrics.meter import Meter
 from autosing.metrics.recognition import Recognised, found_again, recognised
 from autosing.metrics.scores import Scores
 from autosing.metrics.speaker import cosine, speaker_scores
+from autosing.metrics.timbre import nearest_by_spectrum
 from inference.evaluate.cast import Cast
 from inference.evaluate.clips import Clip
 
@@ -40,8 +43,8 @@ class Judge:
         made_S = np.pad(made_S, (0, max(0, len(clip.audio_S) - len(made_S))))[: len(clip.audio_S)]
         pitch = meter.pitch_errors(asked_hz_T, made_S)
         made_E, source_E = meter.voice(made_S), self._cast.voice(clip)
-        nearest, near = self._nearness(clip, made_E, target)
-        return Scores(
+        return replace(
+            self._nearness(clip, made_S, target),
             f0_rmse_cents=pitch.rmse_cents,
             f0_correlation=pitch.correlation,
             voicing_error=pitch.voicing_error,
@@ -50,8 +53,6 @@ class Judge:
             mel_distance_db=meter.mel_distance_db(clip.audio_S, made_S) if rebuilt else None,
             mcd_db=meter.mcd_db(clip.audio_S, made_S) if rebuilt else None,
             lsd_db=meter.lsd_db(clip.audio_S, made_S) if rebuilt else None,
-            cosine_to_target=near,
-            nearest=nearest,
             cosine_to_source=0.0 if made_E is None or source_E is None else cosine(made_E, source_E),
             rtf=rtf,
             lines=self._lines(clip, made_S),
@@ -60,18 +61,19 @@ class Judge:
 
     def own(self, clip: Clip) -> Scores:
         """How near the clip itself is to its own singer: as near as a conversion can be asked to come."""
-        nearest, near = self._nearness(clip, self._cast.voice(clip), clip.singer)
-        return Scores(nearest=nearest, cosine_to_target=near)
+        return self._nearness(clip, clip.audio_S, clip.singer)
 
-    def _nearness(self, clip: Clip, made_E: np.ndarray | None, target: str) -> tuple[float | None, float | None]:
-        """(whether the target is nearer than all others, cosine to it). What does not sound is nobody's; None where no
-        other song of the target says what it sounds like."""
+    def _nearness(self, clip: Clip, made_S: np.ndarray, target: str) -> Scores:
+        """Whether the target is nearer than all others, by GE2E and by spectrum, and the cosine to it. What does not
+        sound is nobody's; nothing is said where no other song of the target says what it sounds like."""
         if not self._cast.is_known(target, clip.song):
-            return None, None
-        if made_E is None:
-            return 0.0, 0.0
-        judged = speaker_scores([made_E], [target], self._cast.centroids(target, clip.song))
-        return judged.nearest_rate, judged.cosine
+            return Scores()
+        made_E, made_M = self._meter.voice(made_S), self._meter.spectrum(made_S)
+        if made_E is None or made_M is None:
+            return Scores(nearest=0.0, cosine_to_target=0.0, nearest_spectrum=0.0)
+        judged = speaker_scores([made_E], [target], self._cast.voices(target, clip.song))
+        by_spectrum = nearest_by_spectrum(made_M, target, self._cast.spectra(target, clip.song))
+        return Scores(nearest=judged.nearest_rate, cosine_to_target=judged.cosine, nearest_spectrum=float(by_spectrum))
 
     def _lines(self, clip: Clip, made_S: np.ndarray) -> tuple[Recognised, ...]:
         if not self._words or clip.lines is None:

@@ -58,7 +58,7 @@ _TABLES = {
     "Pitch": ("f0_rmse_cents", "f0_correlation", "voicing_error", "ffe", "chroma"),
     "Sound": ("mel_distance_db", "mcd_db", "lsd_db"),
     "Words": ("wer", "cer", "found_again"),
-    "Singer and cost": ("cosine_to_target", "nearest", "cosine_to_source", "rtf"),
+    "Singer and cost": ("cosine_to_target", "nearest", "nearest_spectrum", "cosine_to_source", "rtf"),
 }
 """All figures, in tables that are not too wide."""
 

@@ -66,7 +66,7 @@ class SvcFlowSettings(FlowLossSettings):
     """A run of this task that is trained on, in the same space, by the same encoders of content."""
     flow_from: str | None = None
     """A run of this task, or of visinger, whose encoder, prior and flow are begun with. Sizes, space and the singers'
-    centre are that run's. What it takes its content in with is taken, too, where the encoders of content are the same."""
+    centre are that run's; what it takes its content in with, too, where the encoders of content are the same."""
     teacher: str | None = None
     """A run of this task whose flow is followed for pairs to learn from. This one begins as it; encoder and prior stay,
     and of the losses below there is none."""
