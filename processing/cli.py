@@ -25,13 +25,14 @@ def import_songs(
         Literal["folder", "tags", "none"] | None,
         typer.Option(help="folder (SOURCE/<singer>/...), tags or none; by default folder if every song lies in one."),
     ] = None,
+    singer: Annotated[str | None, typer.Option(help="Who sings all of it, whatever folders and tags say.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Songs of any kind -> a corpus of balanced partitions. A second run keeps what is there and adds what is new."""
     from autosing.console import command, note, summary
     from processing.importer.importer import import_corpus
 
-    report = import_corpus(source, corpus, table, partition_mb, singers_from, tell=note)
+    report = import_corpus(source, corpus, table, partition_mb, singers_from, singer, tell=note)
     facts = {"corpus": str(corpus), "partitions": report.partitions, "report": str(corpus / "_import.json")}
     facts |= {"left_out": len(report.left_out), "remarks": len(report.remarks), "passed_over": len(report.passed_over)}
     summary(f"import {source}", report.rows(), as_json, **facts, next=command("process", corpus))

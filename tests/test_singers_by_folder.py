@@ -81,6 +81,19 @@ def test_a_table_knows_better_than_a_folder(tmp_path):
     assert sorted(filter(None, artists(tmp_path / "c").values())) == ["Ann", "Anna", "Bö B", "Bö B", "Bö B"]
 
 
+def test_one_singer_may_be_named_whatever_folders_tags_and_tables_say(tmp_path):
+    source = folder(tmp_path / "s", *SINGERS)
+    (source / "list.csv").write_text("file,singer\nAnn/a1.wav,Anna\n")
+    assert not remarks(import_corpus(source, tmp_path / "c", singer="Dora"))
+    assert list(artists(tmp_path / "c").values()) == ["Dora"] * 5
+    import_corpus(source / "Ann" / "a1.wav", tmp_path / "one", singer="Dora")
+    assert list(artists(tmp_path / "one").values()) == ["Dora"]
+    with pytest.raises(InputError, match=r"--singer Dora: sings everything, .* give one of them"):
+        import_corpus(source, tmp_path / "d", singers_from="folder", singer="Dora")
+    with pytest.raises(InputError, match=r"--singer Dora: .* is a corpus, .* leave it out"):
+        import_corpus(tmp_path / "c", tmp_path / "d", singer="Dora")
+
+
 def test_singers_by_folder_of_what_has_no_folders_is_refused(tmp_path):
     source = folder(tmp_path / "s", "1.wav", "2.wav")
     with pytest.raises(InputError, match=r"--singers-from folder: no song of .* lies in a folder"):

@@ -38,14 +38,16 @@ class FolderSource(Source):
 
     Facts about a song are taken in this order: from the given table, from tables that are found, from files beside it,
     from its folder, from its tags. Folders are singers if `singers_from` is "folder", or if it is None and the layout
-    says so. With "none", tags name no singer either.
+    says so. With "none", tags name no singer either. `singer` is named in place of all that these say.
     """
 
     def __init__(
-        self, root: Path, table: Path | None = None, only: Path | None = None, singers_from: SingersFrom | None = None
-    ) -> None:
+        self, root: Path, table: Path | None = None, only: Path | None = None,
+        singers_from: SingersFrom | None = None, singer: str | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(root)
         self._only = only
+        self._singer = singer
         files = _around(only) if only else files_of(root, is_audio, _is_beside, self.remark)
         audio = [path for path in files if is_audio(path) or (path == only and path.suffix.lower() != _ROWS)]
         self._songs = {self._name(path): path for path in audio if only in (None, path)}
@@ -60,7 +62,7 @@ class FolderSource(Source):
             name: [Entry(f"{name}/{row.number}", row.wanted_id) for row in rows.entries()]
             for name, rows in self._rows.items()
         }
-        self._singers_from = self._choose_singers(singers_from)
+        self._singers_from = self._choose_singers("none" if singer else singers_from)
         self._singers = singers_by_folder(self._songs)
         layouts = {path: layout for path in files if (layout := layout_of(path))}
         self._facts: dict[str, Facts] = {}
@@ -128,6 +130,8 @@ class FolderSource(Source):
         facts, halved = without_half_characters(facts)
         for why in halved:
             self.remark(entry.name, "lyrics_not_readable", why)
+        if self._singer is not None:
+            facts = replace(facts, artist=self._singer)
         return Song(entry.wanted_id, data, **vars(facts))
 
     def _tags(self, name: str, data: bytes) -> Facts:

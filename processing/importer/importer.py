@@ -91,13 +91,15 @@ def import_corpus(
     table: Path | None = None,
     partition_mb: float = 64.0,
     singers_from: SingersFrom | None = None,
+    singer: str | None = None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> ImportReport:
-    """Read SOURCE into CORPUS. Deterministic: the same files give the same bytes. `singers_from`: see FolderSource.
+    """Read SOURCE into CORPUS. Deterministic: the same files give the same bytes. `singers_from` and
+    `singer`: see FolderSource.
 
     Raises InputError: no such folder, no song in it, a table or columns that cannot be used, nothing readable.
     """
-    opened = open_source(source, table, singers_from)
+    opened = open_source(source, table, singers_from, singer)
     if opened.root.resolve() == corpus.resolve():
         raise InputError(f"import {source}: source and corpus are one folder; give another folder for the corpus")
     entries = opened.entries()
