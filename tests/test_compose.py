@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autosing.errors import InputError
+from autosing.score.g2p.bind import with_phones
 from autosing.score.g2p.words import Spoken, pronounce
 from autosing.score.score import Score
 from autosing.score.timing import with_times
@@ -46,6 +47,20 @@ def test_every_word_is_sung_a_note_a_syllable(lines, seed):
     assert all(later.start_s >= note.end_s - 1e-9 for note, later in pairwise(score.notes))
     assert all(note.duration_s >= 60 / BPM[1] / 4 - 1e-6 for note in score.notes)
     assert with_times(score).timed, "consonants find room before their beats"
+
+
+def test_each_word_is_pronounced_once(monkeypatch):
+    asked: list[str] = []
+
+    def counted(words):
+        asked.extend(word.text for word in words)
+        return pronounce(words)
+
+    for module in ("autosing.songs.compose", "autosing.score.g2p.bind"):
+        monkeypatch.setattr(f"{module}.pronounce", counted)
+    score = compose(LINES, "en", 220.0, 1).score
+    assert asked == [word for line in LINES for word in line.split()]
+    assert with_phones(score) == score, "as reading the score anew would have it"
 
 
 def test_it_lies_where_the_singer_is_at_ease():

@@ -15,7 +15,7 @@ from autosing.audio.io import Audio, resample
 from autosing.errors import InputError
 from autosing.ids import seed_of
 from autosing.score.assemble import SungNote, assemble
-from autosing.score.g2p.bind import with_phones
+from autosing.score.g2p.bind import bind
 from autosing.score.g2p.words import Spoken, pronounce
 from autosing.score.lyrics import cut_word
 from autosing.score.score import Score
@@ -83,7 +83,8 @@ def compose(lines: Sequence[str], language: str = "und", middle_hz: float | None
                                   line=number, language=language))  # fmt: skip
         played += chords
     played.append(loop[0])
-    score = with_phones(assemble(notes, tempo.seconds(len(played) * BEATS_A_BAR), tempo))
+    score = assemble(notes, tempo.seconds(len(played) * BEATS_A_BAR), tempo)
+    score = bind(score, [found for _, spoken in sung for found in spoken])
     return Tune(score, tuple(played), key)
 
 

@@ -22,32 +22,37 @@ def with_phones(score: Score) -> Score:
 
     Raises InputError naming the word that cannot be pronounced.
     """
+    spoken: list[list[SungSyllable]] = []
+    for first, last in _lines(score):
+        words = score.words[first:last]
+        try:
+            spoken += pronounce([Spoken(word.text, word.language) for word in words])
+        except InputError as error:
+            raise InputError(f"line {' '.join(word.text for word in words)!r}: {error}") from None
+    return bind(score, spoken)
+
+
+def bind(score: Score, spoken: Sequence[Sequence[SungSyllable]]) -> Score:
+    """The same, of words that are pronounced already: for each word its syllables."""
     syllables: list[Syllable] = []
     phones: list[Phone] = []
     moved: dict[int, int] = {}
     own_notes = _notes_by_word(score)
     firsts = {syllable.word: k for k, syllable in reversed(list(enumerate(score.syllables)))}
-    for first, last in _lines(score):
-        words = score.words[first:last]
-        try:
-            spoken = pronounce([Spoken(word.text, word.language) for word in words])
-        except InputError as error:
-            raise InputError(f"line {' '.join(word.text for word in words)!r}: {error}") from None
-        for number, sung in enumerate(spoken, start=first):
-            notes = own_notes[number]
-            written = [s.text for s in score.syllables if s.word == number] if number in firsts else []
-            starts = _starts(score, notes)
-            fitted = _fitted(sung, max(len(notes), 1) if notes else len(sung))
-            heads = _heads(len(fitted), starts, len(notes))
-            for k, syllable in enumerate(fitted):
-                text = written[k] if len(written) == len(fitted) else ""
-                syllables.append(Syllable(word=number, text=text))
-                phones += [
-                    Phone(symbol=symbol, place=place, syllable=len(syllables) - 1)
-                    for symbol, place in zip(syllable.symbols, syllable.places, strict=True)
-                ]
-                end = heads[k + 1] if k + 1 < len(heads) else len(notes)
-                moved |= dict.fromkeys(notes[heads[k] : end] if heads else [], len(syllables) - 1)
+    for number, (sung, notes) in enumerate(zip(spoken, own_notes, strict=True)):
+        written = [s.text for s in score.syllables if s.word == number] if number in firsts else []
+        starts = _starts(score, notes)
+        fitted = _fitted(sung, max(len(notes), 1) if notes else len(sung))
+        heads = _heads(len(fitted), starts, len(notes))
+        for k, syllable in enumerate(fitted):
+            text = written[k] if len(written) == len(fitted) else ""
+            syllables.append(Syllable(word=number, text=text))
+            phones += [
+                Phone(symbol=symbol, place=place, syllable=len(syllables) - 1)
+                for symbol, place in zip(syllable.symbols, syllable.places, strict=True)
+            ]
+            end = heads[k + 1] if k + 1 < len(heads) else len(notes)
+            moved |= dict.fromkeys(notes[heads[k] : end] if heads else [], len(syllables) - 1)
     notes_out = tuple(
         Note(start_s=note.start_s, end_s=note.end_s, midi=note.midi, syllable=moved.get(k))
         for k, note in enumerate(score.notes)
