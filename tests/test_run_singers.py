@@ -12,7 +12,7 @@ from inference.voice.singers import enrolled, find_voice, keep, parse_singers, v
 from support.datasets import make_dataset
 from tests.test_train_voice import SVC, VOICE
 from train.launch import train
-from train.singers import singers_of
+from train.singers import Singers, singers_of
 from train.tasks.svc_flow import SvcFlowSettings, TrainSvcFlow
 
 
@@ -52,6 +52,17 @@ def test_training_tells_the_clips_own_vector_or_its_singers_mean(data, told):
             wanted_E = means.get(sample.meta.singer, own_E) if told == "mean" else own_E
             np.testing.assert_array_equal(item["singer"], wanted_E)
             assert np.allclose(item["singer"], own_E) == (told == "clip" or split == "valid")
+
+
+def test_a_share_of_the_draws_tells_the_mean(data):
+    singers = Singers("mean")
+    singers.survey(data, DatasetIndex.load(data))
+    sample, rng = samples_of(data, "train")[0], np.random.default_rng(0)
+    drawn = [singers.drawn(sample, rng, 0.3) for _ in range(200)]
+    means = sum(np.array_equal(drawn_E, singers.of(sample)) for drawn_E in drawn)
+    assert 40 <= means <= 80 and all(np.array_equal(singers.drawn(sample, rng, 1), singers.of(sample)) for _ in "ab")
+    owns = sum(np.array_equal(drawn_E, sample.array("singer")) for drawn_E in drawn)
+    assert means + owns == 200
 
 
 def test_a_run_keeps_its_singers_whatever_the_workers_and_they_are_named_like_enrolled_voices(

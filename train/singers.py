@@ -45,11 +45,19 @@ class Singers:
     def of(self, sample: Sample) -> np.ndarray:
         """singer_E. A clip without a name, and one of a singer who is not in the train split, has its own."""
         mean_E = self._means.get(sample.meta.singer) if self._means else None
-        return np.asarray(sample.array("singer"), np.float32) if mean_E is None else mean_E
+        return _own(sample) if mean_E is None else mean_E
+
+    def drawn(self, sample: Sample, rng: np.random.Generator, share: float) -> np.ndarray:
+        """singer_E as `of` gives it in that share of the draws, else the clip's own."""
+        return self.of(sample) if rng.random() < share else _own(sample)
 
     def extra(self) -> dict[str, Any]:
         """For ModelFile.extra."""
         return as_extra(self.known)
+
+
+def _own(sample: Sample) -> np.ndarray:
+    return np.asarray(sample.array("singer"), np.float32)
 
 
 @dataclass

@@ -27,7 +27,6 @@ from autosing.config import Config
 from autosing.errors import InputError
 from autosing.ids import seed_of
 from autosing.models.acoustic import Kind, MelConfig, load_space
-from autosing.models.singers import KnownSinger, as_extra
 from autosing.models.sts import Heard, Sts, StsConfig, speech_item, speech_told
 from autosing.models.sung_score import ScoreTold, score_told, stacked
 from autosing.models.svc_flow import SINGER_WIDTH, SvcFlowConfig
@@ -46,7 +45,7 @@ from train.losses.melody import melody_counts, melody_losses
 from train.losses.recogniser import Recogniser
 from train.score_crops import cut_crop
 from train.score_prompt import own_told, sung_prompt
-from train.singers import singers_of
+from train.singers import Singers
 from train.spaces import asked_space
 from train.task import Counts, Task
 
@@ -136,9 +135,7 @@ class TrainSts(Task):
         self.space = load_space(spec, vocoder).requires_grad_(False)
         self.flow_losses = FlowLosses(config.losses, self.space)
         self.modules = nn.ModuleDict({"model": nn.ModuleDict(trained), **self.flow_losses.modules})
-        self.singers: tuple[KnownSinger, ...] = ()
-        """Of the train split; see `survey`."""
-        self._means: dict[str | None, np.ndarray] = {}
+        self.singers = Singers("mean")
         self._read: list[Tensor] = []
         """latent_BDJ of this step's micro-batches."""
         self._prompt: dict[str, Tensor] = {}
@@ -148,15 +145,14 @@ class TrainSts(Task):
         content = ", ".join(f"{part.name} layer {part.layer}" for part in flow.content)
         return {
             "space": flow.space.kind, "speech": content, "objective": flow.flow.objective,
-            "singers": str(len(self.singers)),
+            "singers": str(len(self.singers.known)),
         }  # fmt: skip
 
     def survey(self, dataset: Place) -> None:
-        self.singers = singers_of(dataset, self.index)
-        self._means = {singer.name: singer.vector_E for singer in self.singers}
+        self.singers.survey(dataset, self.index)
         fresh = not (self.settings.begin_with or self.settings.flow_from)
         if fresh and isinstance(self.model.flow.who, Centred):
-            self.model.flow.who.fit([singer.vector_E for singer in self.singers])
+            self.model.flow.who.fit([singer.vector_E for singer in self.singers.known])
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any] | None:
         settings, spec = self.settings, self.model_config.flow.space
@@ -172,11 +168,9 @@ class TrainSts(Task):
             moved_K = knots_2K[1] + settings.jitter_s * rng.standard_normal(count)[np.arange(count) // 2]
             knots_2K = np.stack([knots_2K[0], np.maximum.accumulate(moved_K)])
         times_s_F = frame_times(crop.first, self.num_frames, float(spec.rate_hz))
-        own_E = np.asarray(sample.array("singer"), np.float32)
-        mean_E = self._means.get(sample.meta.singer) if rng.random() < settings.mean_singer_share else None
         return {
             **crop.item, **speech_item(speech_ND, knots_2K, times_s_F, self.model_config.reach + _MARGIN),
-            "singer_E": own_E if mean_E is None else mean_E,
+            "singer_E": self.singers.drawn(sample, rng, settings.mean_singer_share),
         }  # fmt: skip
 
     def collate(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
@@ -258,7 +252,7 @@ class TrainSts(Task):
         )
 
     def export(self) -> ModelFile:
-        return ModelFile(self.name, self.model_config.dump(), self.model.state_dict(), as_extra(self.singers))
+        return ModelFile(self.name, self.model_config.dump(), self.model.state_dict(), self.singers.extra())
 
 
 def _model_config(config: StsSettings, parts: tuple[Part, ...]) -> StsConfig:

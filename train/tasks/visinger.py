@@ -23,7 +23,6 @@ from autosing.codecs import BUNDLED
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.models.acoustic import Kind, MelConfig, load_space
-from autosing.models.singers import KnownSinger, as_extra
 from autosing.models.sung_score import ScoreTold, lengths_told, score_told, stacked
 from autosing.models.visinger import Visinger, VisingerConfig, content_part, flow_config
 from autosing.models.vocoder import load_vocoder
@@ -36,7 +35,7 @@ from train.losses.melody import melody_counts, melody_losses
 from train.losses.recogniser import Recogniser
 from train.score_crops import cut_crop, lengths_of
 from train.score_prompt import own_told, sung_prompt
-from train.singers import singers_of
+from train.singers import Singers
 from train.spaces import asked_space
 from train.task import Counts, Task
 
@@ -103,29 +102,25 @@ class TrainVisinger(Task):
         self.space = load_space(spec, vocoder).requires_grad_(False)
         self.flow_losses = FlowLosses(config.losses, self.space)
         self.modules = nn.ModuleDict({"model": trained, **self.flow_losses.modules})
-        self.singers: tuple[KnownSinger, ...] = ()
-        """Of the train split; see `survey`."""
-        self._means: dict[str | None, np.ndarray] = {}
+        self.singers = Singers("mean")
         self._prompt: dict[str, Tensor] = {}
 
     def describe(self) -> dict[str, str]:
         flow = self.model_config.flow
         return {
-            "space": flow.space.kind, "objective": flow.flow.objective, "singers": str(len(self.singers)),
+            "space": flow.space.kind, "objective": flow.flow.objective, "singers": str(len(self.singers.known)),
         }  # fmt: skip
 
     def survey(self, dataset: Place) -> None:
-        self.singers = singers_of(dataset, self.index)
-        self._means = {singer.name: singer.vector_E for singer in self.singers}
+        self.singers.survey(dataset, self.index)
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any] | None:
         settings, spec = self.settings, self.model_config.flow.space
         crop = cut_crop(sample, rng, spec, self.num_frames, settings.loudness_shift_db)
         if crop is None:
             return None
-        own_E = np.asarray(sample.array("singer"), np.float32)
-        mean_E = self._means.get(sample.meta.singer) if rng.random() < settings.mean_singer_share else None
-        return {**crop.item, **lengths_of(crop.score), "singer_E": own_E if mean_E is None else mean_E}
+        singer_E = self.singers.drawn(sample, rng, settings.mean_singer_share)
+        return {**crop.item, **lengths_of(crop.score), "singer_E": singer_E}
 
     def collate(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
         return stacked(items)
@@ -178,7 +173,7 @@ class TrainVisinger(Task):
         return sung_prompt(self.model, self.space, batch, told, self.model.score(told))
 
     def export(self) -> ModelFile:
-        return ModelFile(self.name, self.model_config.dump(), self.model.state_dict(), as_extra(self.singers))
+        return ModelFile(self.name, self.model_config.dump(), self.model.state_dict(), self.singers.extra())
 
 
 def _model_config(config: VisingerSettings) -> VisingerConfig:
