@@ -1,10 +1,13 @@
 """Training from speech: a run resumes, it may be begun with, its codebook begins, and what it refuses."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from autosing.checkpoint import load_model, save_model
+from autosing.config import read_yaml
 from autosing.errors import InputError
 from autosing.models.acoustic import new_space
 from autosing.models.sts import load_sts
@@ -67,8 +70,30 @@ def test_a_run_begins_with_another_and_trains_every_part_of_it(data, tmp_path):
     still = [name for name in first if name.endswith("weight") and torch.equal(first[name], tuned[name])]
     # The notes of these clips are too short for a vibrato to be measured.
     assert not [name for name in still if not name.startswith("vibrato")], still
-    with pytest.raises(InputError, match=r"begin_with.*leave task\.model"):
-        run(data, tmp_path / "other", 1, f"task.begin_with={tmp_path / 'first'}")
+    same = run(data, tmp_path / "same", 1, f"task.begin_with={tmp_path / 'first'}")
+    assert same.keys() == first.keys(), "its own numbers may be said"
+    for other, said in (
+        ("task.model.width=24", "its width is 16, task.model.width asks for 24; leave it out"),
+        ("task.flow_model.blocks=2", "its blocks is 1, task.flow_model.blocks asks for 2; leave it out"),
+        ("task.flow.objective=cfm", "learned another flow"),
+        (f"task.flow_from={tmp_path / 'first'}", "the flow is that of one run; give one of them"),
+    ):
+        with pytest.raises(InputError, match=said):
+            run(data, tmp_path / "other", 1, f"task.begin_with={tmp_path / 'first'}", other, small=SIZES)
+
+
+def test_the_recipe_of_the_repository_trains_a_run_on_and_its_dropout_counts(data, tmp_path):
+    run(data, tmp_path / "first", 1, "task.flow_model.dropout=0.3")
+    recipe = read_yaml(Path(__file__).parents[1] / "configs" / "train" / "sts.yaml")["task"]
+    recipe["losses"]["heard_weight"] = 0
+    given = {**recipe, "begin_with": str(tmp_path / "first")}
+    index = DatasetIndex.load(data)
+    task = TrainSts(StsSettings.build(given), index)
+    assert task.model_config.flow.dropout == 0.0 and task.model_config.flow.width == 16
+    deeper = index.features["speech"].model_copy(update={"parts": (CONTENT.model_copy(update={"layer": 1}),)})
+    other = index.model_copy(update={"features": {**index.features, "speech": deeper}})
+    with pytest.raises(InputError, match="build the dataset with the same encoders"):
+        TrainSts(StsSettings.build(given), other)
 
 
 @pytest.mark.parametrize(("kind", "same"), [("svc_flow", True), ("svc_flow", False), ("visinger", False)])

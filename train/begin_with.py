@@ -15,12 +15,15 @@ from autosing.checkpoint import describe_model, load_model
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.models.acoustic import SpaceSpec
+from autosing.models.sts import StsConfig
 from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
+from autosing.models.visinger import VisingerConfig
 from autosing.nn.flow_matching import FlowConfig
 from autosing.schemas.records import Part
 from train.state import checkpoints, read_checkpoint
 
 C = TypeVar("C", bound=Config)
+WithFlow = TypeVar("WithFlow", VisingerConfig, StsConfig)
 FREE = frozenset({"dropout"})
 """Numbers of the networks that change no weight's meaning."""
 
@@ -34,6 +37,22 @@ def begun_config(option: str, folder: Path, kind: str, asked: C, given: Mapping[
     known = type(asked).build(describe_model(folder, kind).config, origin=str(folder))
     check_given(f"{option} {folder}", "task.model", known, asked, given)
     return known.model_copy(update={key: getattr(asked, key) for key in FREE & given.keys()})
+
+
+def begun_with_flow(
+    folder: Path, kind: str, asked: WithFlow, given: Mapping[str, Any], given_flow: Mapping[str, Any]
+) -> WithFlow:
+    """The same for a model that has a flow in it. given, given_flow: what the user set in task.model, task.flow_model.
+
+    Raises InputError as `begun_config` does, and where the flow makes other frames, or learned another objective.
+    """
+    where = f"task.begin_with {folder}"
+    begun = begun_config("task.begin_with", folder, kind, asked, given)
+    check_space(where, begun.flow.space, asked.flow.space)
+    check_given(where, "task.flow_model", begun.flow, asked.flow, given_flow)
+    check_flow(where, begun.flow.flow, asked.flow.flow)
+    free = {key: getattr(asked.flow, key) for key in FREE & given_flow.keys()}
+    return begun.model_copy(update={"flow": begun.flow.model_copy(update=free)})
 
 
 def check_given(where: str, setting: str, known: Config, asked: Config, given: Mapping[str, Any]) -> None:

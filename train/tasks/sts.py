@@ -39,7 +39,7 @@ from autosing.schemas.records import Part
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.speech.time_map import is_own_speech, without_rhythm
 from autosing.storage.store import Place
-from train.begin_with import begin_flow, begun_flow
+from train.begin_with import begin_flow, begun_flow, begun_with_flow, check_content
 from train.losses.flow import FlowLosses, FlowLossSettings
 from train.losses.melody import melody_counts, melody_losses
 from train.losses.recogniser import Recogniser
@@ -71,7 +71,7 @@ class StsSettings(Config):
     """A run of svc_flow, or of visinger, whose encoder, prior and flow this run's begin with. Sizes and space are that
     run's. What it takes its content in with is taken, too, where the encoders of content are the same."""
     begin_with: str | None = None
-    """A run of this task that is trained on, every part of it. Its model and space are this run's."""
+    """A run of this task, in the same space and by the same encoders, that is trained on, every part of it."""
     losses: FlowLossSettings = FlowLossSettings()
     crop_frames: int = Field(default=240, ge=32)
     """Length of a training crop, in frames of the space (240: 2.56 s in the codec's latent)."""
@@ -117,7 +117,7 @@ class TrainSts(Task):
         feature = index.features.get("speech")
         if feature is None or not feature.parts:
             raise InputError("dataset: does not say which encoders its speech is of; build it again, with speech")
-        self.model_config = _model_config(config, feature.parts)
+        self.model_config = _begun(config, feature.parts)
         spec, fold = self.model_config.flow.space, self.model_config.flow.fold
         self.model = Sts(self.model_config)
         if config.flow_from is not None:
@@ -256,17 +256,6 @@ class TrainSts(Task):
 
 
 def _model_config(config: StsSettings, parts: tuple[Part, ...]) -> StsConfig:
-    """Raises InputError where settings ask for another model than that of a run which is named."""
-    if config.begin_with is not None:
-        begun = StsConfig.build(load_model(Path(config.begin_with), "sts").config, config.begin_with)
-        if config.model or config.flow_model or config.flow_from or config.space != begun.flow.space.kind:
-            raise InputError(
-                f"task.begin_with {config.begin_with}: the model is that run's, of the space {begun.flow.space.kind}; "
-                "leave task.model, task.flow_model and task.flow_from out, and task.space as it is there"
-            )
-        if begun.flow.content != parts:
-            raise InputError(f"task.begin_with {config.begin_with}: hears speech by other encoders than the dataset's")
-        return begun
     if config.flow_from is None:
         spec = asked_space(config.space, config.codec, config.mel, config.vocoder)
         flow = SvcFlowConfig.build({
@@ -276,3 +265,16 @@ def _model_config(config: StsSettings, parts: tuple[Part, ...]) -> StsConfig:
     else:
         flow = begun_flow(Path(config.flow_from), parts, config.flow_model)
     return StsConfig.build({**config.model, "flow": flow.dump()}, "task.model")
+
+
+def _begun(config: StsSettings, parts: tuple[Part, ...]) -> StsConfig:
+    """The model's config: that of the run which this one begins with, or as the settings ask. Raises InputError where
+    settings ask for another model than that run's."""
+    if config.begin_with and config.flow_from:
+        raise InputError("task.begin_with and task.flow_from: the flow is that of one run; give one of them")
+    asked = _model_config(config, parts)
+    if config.begin_with is None:
+        return asked
+    begun = begun_with_flow(Path(config.begin_with), "sts", asked, config.model, config.flow_model)
+    check_content(f"task.begin_with {config.begin_with}", begun.flow.content, parts)
+    return begun

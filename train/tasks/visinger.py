@@ -29,7 +29,7 @@ from autosing.models.vocoder import load_vocoder
 from autosing.nn.flow_matching import FlowConfig
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.storage.store import Place
-from train.begin_with import begin_flow, begun_config, begun_flow, check_flow, check_given, check_space
+from train.begin_with import begin_flow, begun_flow, begun_with_flow
 from train.losses.flow import FlowLosses, FlowLossSettings
 from train.losses.melody import melody_counts, melody_losses
 from train.losses.recogniser import Recogniser
@@ -194,9 +194,4 @@ def _begun(config: VisingerSettings) -> VisingerConfig:
     asked = _model_config(config)
     if config.begin_with is None:
         return asked
-    where = f"task.begin_with {config.begin_with}"
-    begun = begun_config("task.begin_with", Path(config.begin_with), "visinger", asked, config.model)
-    check_space(where, begun.flow.space, asked.flow.space)
-    check_given(where, "task.flow_model", begun.flow, asked.flow, config.flow_model)
-    check_flow(where, begun.flow.flow, asked.flow.flow)
-    return begun
+    return begun_with_flow(Path(config.begin_with), "visinger", asked, config.model, config.flow_model)
