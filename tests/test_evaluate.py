@@ -1,5 +1,6 @@
 """`autosing evaluate`: models and other systems on the same clips; its figures are the packages' own, and kept."""
 
+import base64
 import json
 import re
 import sys
@@ -24,9 +25,11 @@ from autosing.models.content import EncoderConfig, parts_of
 from autosing.models.speaker import load_speaker_encoder
 from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
 from autosing.models.visinger import Visinger, VisingerConfig, flow_config
+from autosing.storage.store import digest_of
 from inference.evaluate import page as page_module
 from inference.evaluate.clips import clips_of, made_clips
 from inference.evaluate.systems import check_given, common_rate
+from inference.provenance.tags import read_tags, write_tags
 from support.conversion import make_conversion
 from support.datasets import make_dataset
 from tests.test_svc_vits import made as made_vits
@@ -115,7 +118,9 @@ def test_the_page_names_models_and_clips_the_worst_first(made, run, tmp_path):
     for number, clip in enumerate(made_clips(made / "songs", 15.0)):
         noise_S = np.random.default_rng(0).normal(0, 0.3, len(clip.audio_S)).astype(np.float32)
         save(Audio((noise_S if number == 2 else clip.audio_S)[None], RATE_HZ), theirs / f"{clip.name}.wav")
-    facts = run("--model", made / "run", "--against", theirs, "--no-words", "--shown", 3)
+    write_tags(theirs / "song2.wav", {"AUTOSING_COMMAND": "autosing convert"}, "")
+    kept = ("--sounds", tmp_path / "sounds")
+    facts = run("--model", made / "run", "--against", theirs, "--no-words", "--shown", 3, *kept)
     assert list(facts["systems"]) == ["truth", "source", "resynthesis", "world", "run", "theirs"]
     assert "rtf" not in facts["systems"]["theirs"] and "wer" not in facts["systems"]["run"]
     names = [clip["name"] for clip in facts["clips"]]
@@ -128,6 +133,16 @@ def test_the_page_names_models_and_clips_the_worst_first(made, run, tmp_path):
     titles = re.findall(r"<figcaption><b>([^<]*)</b>", page)
     shown = ("truth", "resynthesis", "world", "run", "theirs")
     assert titles == [f"{name}: {system}" for name in names[:3] for system in shown]
+    digest = digest_of(made / "run" / "model.safetensors")
+    sound = re.findall(r'src="data:audio/mpeg;base64,([^"]+)"', page)
+    for number, system in enumerate(shown):
+        (tmp_path / "player.mp3").write_bytes(base64.b64decode(sound[number]))
+        tags = read_tags(tmp_path / "player.mp3")
+        assert tags == read_tags(tmp_path / "sounds" / system / "song2.wav")
+        if system == "run":
+            assert tags["AUTOSING_COMMAND"] == "autosing evaluate" and tags["AUTOSING_MODELS"] == f"svc_flow={digest}"
+        else:
+            assert tags == ({"AUTOSING_COMMAND": "autosing convert"} if system == "theirs" else {}), system
     for label in (FIGURES[name].label for name in facts["systems"]["theirs"] if name != "clips"):
         assert page.count(f">{label}</th>") == 1 + 3, "over all clips, and of each that is shown"
     assert page.count("<audio ") == len(titles) and page.count('class="pitch"') > 0 and '<div class="words">' in page

@@ -17,6 +17,8 @@ from autosing.errors import InputError
 from autosing.schemas.tables import Clip, Line, Pitch, Semantic, Song, Word
 from autosing.stage import Rejected
 from autosing.storage.tables import TableWriter, rejects_path, table_path
+from inference.provenance.origin import Origin
+from inference.provenance.tags import read_tags, write_tags
 from inference.report.figures import curve_svg, marks, pitch_path, spectrogram_png
 from inference.report.write import write_page
 
@@ -137,8 +139,15 @@ def test_what_render_and_convert_wrote_is_heard_with_its_words(tmp_path: Path, m
     (tmp_path / "song.lrc").write_text("[00:00.20]<00:00.20>golden <00:00.90>river<00:01.40>\n")
     (tmp_path / "song.json").write_text(json.dumps({"made_by": "autosing render", "singer": "Rosa & Tom"}))
     (tmp_path / "converted.json").write_text(json.dumps({"made_by": "autosing convert"}))
+    tags = Origin("autosing convert", {"svc_flow": "a" * 64}, 7).tags("perth")
+    write_tags(converted, tags, "said")
     assert write_page(tmp_path / "page.html", sounded=[song, converted])["sounds"] == 3
     page = (tmp_path / "page.html").read_text()
+    found = []
+    for sound in re.findall(r'src="data:audio/mpeg;base64,([^"]+)"', page):
+        (tmp_path / "player.mp3").write_bytes(base64.b64decode(sound))
+        found.append(read_tags(tmp_path / "player.mp3"))
+    assert found == [{}, {}, tags], "a player's sound says what its file says"
     assert "song.wav: autosing render" in page and "converted.wav: autosing convert" in page
     assert "golden" in page and "Rosa &amp; Tom" in page
     (tmp_path / "converted.json").write_text("{}")

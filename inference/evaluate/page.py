@@ -11,6 +11,7 @@ from autosing.metrics.meter import Meter
 from autosing.metrics.scores import FIGURES
 from autosing.timebase import PITCH_RATE_HZ
 from inference.evaluate.clips import Clip
+from inference.provenance.tags import read_tags
 from inference.report.figures import marks, pitch_path
 from inference.report.html import page, shown, table, take
 
@@ -112,5 +113,5 @@ def _exhibit(exhibit: Exhibit, facts: Mapping[str, Any], meter: Meter) -> list[s
         f0_hz_T = meter.f0_hz(audio.samples_CS[0])
         over = marks(spans, audio.duration_s)
         track = pitch_path(f0_hz_T, float(PITCH_RATE_HZ), audio)
-        parts.append(take(f"{clip.name}: {name}", caption, audio, over, track))
+        parts.append(take(f"{clip.name}: {name}", caption, audio, over, track, read_tags(path)))
     return [*parts, "</div>"]

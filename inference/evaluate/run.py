@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from autosing.audio.io import Audio, decode, save
+from autosing.checkpoint import describe_model
 from autosing.config import Config
 from autosing.console import progress
 from autosing.device import device_here
@@ -32,6 +33,8 @@ from inference.evaluate.judge import Judge
 from inference.evaluate.page import Exhibit, page_of
 from inference.evaluate.systems import FromFiles, HowToSing, Made, System, check_given, common_rate, load_system
 from inference.files import check_inputs, check_owned, check_writable, writing
+from inference.provenance.origin import NO_WATERMARK, Origin, digests_of, sentence_of
+from inference.provenance.tags import write_tags
 from inference.render import RenderConfig
 from inference.speech_to_singing import SpeechConfig
 from inference.voice.convert import ConvertConfig
@@ -136,7 +139,9 @@ def evaluate(request: EvaluateRequest) -> dict[str, Any]:
             "world": World(cast, meter, config.convert, dict(zip(names, targets, strict=True)) if other else {}),
         }  # fmt: skip
         sounds = request.sounds or work / "sounds"
-        measured = Measured(clips, targets, cast, Judge(cast, meter, config.words), meter, sounds, device != "cpu")
+        tags = {name: tags_of(models[name], how.of(system.takes)) for name, system in runs.items()}
+        judge = Judge(cast, meter, config.words)
+        measured = Measured(clips, targets, cast, judge, meter, sounds, tags, device != "cpu")
         scores = measured.all({**controls, **runs, **theirs})
         bad_N = badness({name: scores[name] for name in (*runs, *theirs)})
         order = sorted(range(len(clips)), key=lambda n: (-bad_N[n], n))
@@ -165,11 +170,11 @@ class Measured:
 
     def __init__(
         self, clips: Sequence[Clip], targets: Sequence[str], cast: Cast, judge: Judge, meter: Meter, sounds: Path,
-        by_wall: bool,
+        tags: Mapping[str, Mapping[str, str]], by_wall: bool,
     ) -> None:  # fmt: skip
-        """`by_wall`: time is that of the clock, since the work is not the processor's."""
+        """`tags`: of each model's sounds. `by_wall`: time is that of the clock, as the work is not the processor's."""
         self._clips, self._targets, self._cast, self._judge = clips, targets, cast, judge
-        self._meter, self._sounds, self._by_wall = meter, sounds, by_wall
+        self._meter, self._sounds, self._tags, self._by_wall = meter, sounds, tags, by_wall
 
     def all(self, systems: Mapping[str, System]) -> dict[str, list[Scores]]:
         """System -> the scores of all clips, in their order."""
@@ -179,19 +184,22 @@ class Measured:
             told = self._cast.told(target, without=clip.song)
             for name, system in systems.items():
                 made, rtf = self._sung(system, clip, told, first=number == 0)
-                made_S = self._filed(name, clip, made.audio_S)
+                made_S = self._filed(name, clip, made)
                 asked_hz_T = self._meter.f0_hz(clip.audio_S) if made.asked_hz_T is None else made.asked_hz_T
                 aim = clip.singer if name == "truth" else target
                 rebuilt = aim == clip.singer
                 found[name].append(self._judge.scores(clip, made_S, asked_hz_T, aim, rebuilt, rtf))
         return found
 
-    def _filed(self, name: str, clip: Clip, made_S: np.ndarray) -> np.ndarray:
-        """The sound as its file holds it, so that --against a folder of such files gives the same figures."""
-        if not np.isfinite(made_S).all():
+    def _filed(self, name: str, clip: Clip, made: Made) -> np.ndarray:
+        """The sound as its file holds it, so that --against a folder of such files gives the same figures. What a model
+        made says so in its tags."""
+        if not np.isfinite(made.audio_S).all():
             raise InputError(f"{name}, clip {clip.name}: sings what is no number (NaN or infinite); leave it out")
         path = sound_path(self._sounds, name, clip)
-        save(Audio(made_S[None], clip.rate_hz), path)
+        save(Audio(made.audio_S[None], clip.rate_hz), path)
+        if tags := self._tags.get(name, made.tags):
+            write_tags(path, tags, sentence_of(tags))
         filed_S: np.ndarray = decode(path).samples_CS[0]
         return filed_S
 
@@ -203,6 +211,12 @@ class Measured:
         if not system.costs:
             return made[-1], None
         return made[-1], (speed.wall_s / speed.audio_s if self._by_wall else speed.rtf)
+
+
+def tags_of(run: Path, config: ConvertConfig | RenderConfig | SpeechConfig) -> dict[str, str]:
+    """Of the sounds of a run. They bear no watermark, which figures would be measured with."""
+    digests = digests_of({describe_model(run).kind: run, "vocoder": config.vocoder})
+    return Origin(MADE_BY, digests, config.engine.sampling.seed).tags(NO_WATERMARK)
 
 
 def sound_path(sounds: Path, system: str, clip: Clip) -> Path:

@@ -3,8 +3,8 @@
 Shapes: S samples at the clips' rate, T values of pitch at 100 Hz.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Literal, Protocol
@@ -21,6 +21,7 @@ from autosing.score.change import transposed
 from autosing.score.score import Score
 from autosing.speech.listener import Listener
 from inference.evaluate.clips import Clip
+from inference.provenance.tags import read_tags
 from inference.render import RenderConfig, chosen
 from inference.speech_to_singing import SpeechConfig
 from inference.voice.convert import ConvertConfig, in_key
@@ -52,6 +53,8 @@ class Made:
 
     audio_S: np.ndarray
     asked_hz_T: np.ndarray | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """What the file of another system's sound says of its origin."""
 
 
 class System(Protocol):
@@ -184,6 +187,12 @@ class HowToSing:
     render: RenderConfig
     speech: SpeechConfig
 
+    def of(self, takes: Takes) -> ConvertConfig | RenderConfig | SpeechConfig:
+        """The settings of a run that takes this."""
+        if takes == "source":
+            return self.convert
+        return self.render if takes == "score" else self.speech
+
 
 MODELS: dict[str, Callable[[Path, HowToSing, Path], System]] = {
     **dict.fromkeys(LOADERS, lambda run, how, work: FromSource(run, how.convert, work)),
@@ -218,7 +227,9 @@ class FromFiles:
             self._read(clip)
 
     def sing(self, clip: Clip, voice: Voice) -> Made:
-        return Made(at_rate(*self._read(clip), clip))
+        path = self._find(clip)
+        assert path is not None, clip.name
+        return Made(at_rate(*self._read(clip), clip), tags=read_tags(path))
 
     def _read(self, clip: Clip) -> tuple[np.ndarray, int]:
         """(audio_S, its rate) of the clip alone."""

@@ -14,7 +14,7 @@ VOICE, VERSION, COMMAND, MODELS, SEED, WATERMARK = (
 SYNTHETIC = "synthetic voice"
 NO_WATERMARK = "none"
 UNKNOWN = "unknown"
-"""The digest of a model that was given loaded."""
+"""The digest of a model that was given loaded; what a file's tags lack."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Origin:
 
     @property
     def sentence(self) -> str:
-        """For programs that show a file's comment."""
-        return f"Synthetic voice, made by '{self.made_by}' {autosing.__version__}"
+        """See `sentence_of`."""
+        return sentence_of(self.tags(NO_WATERMARK))
 
     def tags(self, watermark: str) -> dict[str, str]:
         """None is empty. `watermark`: its name, or NO_WATERMARK."""
@@ -43,6 +43,11 @@ class Origin:
             WATERMARK: watermark,
         }
         return {key: text for key, text in found.items() if text}
+
+
+def sentence_of(tags: Mapping[str, str]) -> str:
+    """For programs that show a file's comment."""
+    return f"Synthetic voice, made by '{tags.get(COMMAND, UNKNOWN)}' {tags.get(VERSION, UNKNOWN)}"
 
 
 def digests_of(runs: Mapping[str, Path | None]) -> dict[str, str]:

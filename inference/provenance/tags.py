@@ -4,6 +4,7 @@ A wav's chunk `id3 ` is read by ffmpeg and by editors; its older INFO chunk, whi
 of keys and holds the comment alone.
 """
 
+import io
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import mutagen
 from mutagen.flac import FLAC
 from mutagen.id3 import COMM, ID3, TXXX, Encoding
+from mutagen.mp3 import MP3
 from mutagen.oggopus import OggOpus
 from mutagen.oggvorbis import OggVorbis
 from mutagen.wave import WAVE
@@ -25,6 +27,23 @@ def write_tags(path: Path, tags: Mapping[str, str], comment: str) -> None:
     """Into a finished file, in place. The samples stay, and the same tags give the same bytes."""
     file = mutagen.File(path)
     assert file is not None, path
+    _put(file, tags, comment)
+    file.save()
+    if isinstance(file, WAVE):
+        _add_info(path, comment)
+
+
+def tagged_mp3(data: bytes, tags: Mapping[str, str], comment: str) -> bytes:
+    """The same of an mp3 that lies in no file."""
+    sound = io.BytesIO(data)
+    file = MP3(sound)
+    _put(file, tags, comment)
+    sound.seek(0)
+    file.save(sound)
+    return sound.getvalue()
+
+
+def _put(file: mutagen.FileType, tags: Mapping[str, str], comment: str) -> None:
     if file.tags is None:
         file.add_tags()
     if isinstance(file.tags, ID3):
@@ -34,9 +53,6 @@ def write_tags(path: Path, tags: Mapping[str, str], comment: str) -> None:
     else:
         for key, text in {_COMMENT: comment, **tags}.items():
             file.tags[key] = [text]
-    file.save()
-    if isinstance(file, WAVE):
-        _add_info(path, comment)
 
 
 def read_tags(path: Path) -> dict[str, str]:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from autosing.audio.io import Audio, encode
+from inference.provenance.origin import sentence_of
+from inference.provenance.tags import tagged_mp3
 from inference.report.figures import Mark, spectrogram_png
 
 
@@ -38,9 +40,14 @@ def table(rows: Sequence[Mapping[str, Any]], warn: Sequence[str] = ()) -> str:
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
 
 
-def take(title: str, fact: str, audio: Audio, words: Sequence[Mark] = (), pitch: str = "") -> str:
-    """A player with its audio embedded, and the spectrogram with words and pitch."""
-    sound = base64.b64encode(encode(audio, "mp3")).decode()
+def take(
+    title: str, fact: str, audio: Audio, words: Sequence[Mark] = (), pitch: str = "",
+    tags: Mapping[str, str] | None = None,
+) -> str:  # fmt: skip
+    """A player with its audio embedded, and the spectrogram with words and pitch. `tags`: of the sound's own file,
+    which say where it comes from."""
+    data = encode(audio, "mp3")
+    sound = base64.b64encode(tagged_mp3(data, tags, sentence_of(tags)) if tags else data).decode()
     picture = base64.b64encode(spectrogram_png(audio)).decode()
     over = f'<svg viewBox="0 0 1 1" preserveAspectRatio="none"><path class="pitch" d="{pitch}"/></svg>' if pitch else ""
     spans = "".join(f'<span style="left:{100 * mark.left:.2f}%">{escape(mark.text)}</span>' for mark in words)

@@ -11,6 +11,7 @@ from autosing.errors import InputError
 from autosing.text.lrc import parse_lrc
 from autosing.timebase import PITCH_RATE_HZ
 from inference.files import vocals_of
+from inference.provenance.tags import read_tags
 from inference.report.figures import marks, pitch_path
 from inference.report.html import take
 
@@ -33,9 +34,9 @@ def _shown(path: Path) -> list[str]:
     voice = decode(alone) if alone.is_file() else heard
     drawn = marks(_lines(path.with_suffix(".lrc")), heard.duration_s)
     title = f"{path.name}: {facts['made_by']}"
-    parts = [take(title, fact, heard, drawn, "" if alone.is_file() else tracked(voice))]
+    parts = [take(title, fact, heard, drawn, "" if alone.is_file() else tracked(voice), read_tags(path))]
     if alone.is_file():
-        parts.append(take(f"{alone.name}: its voice", "with its pitch", voice, drawn, tracked(voice)))
+        parts.append(take(f"{alone.name}: its voice", "with its pitch", voice, drawn, tracked(voice), read_tags(alone)))
     return parts
 
 

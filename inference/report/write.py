@@ -12,6 +12,7 @@ from autosing.storage.counts import StageCount
 from autosing.storage.store import Place, place, write_whole
 from autosing.timebase import PITCH_RATE_HZ
 from inference.files import read_record, vocals_of
+from inference.provenance.tags import read_tags
 from inference.report.collect import Exhibit, codes_given_back, exhibits, metrics, split_rows, stage_counts
 from inference.report.figures import curve_svg, marks, pitch_path
 from inference.report.html import page, table, take
@@ -95,9 +96,10 @@ def _sung(sung: Path, facts: dict[str, Any]) -> list[str]:
             parts.append(
                 f"<p>From the clip's words and times, instrumental and singer, the models generated {found}.</p>"
             )
-    parts.append(take("Sung vocals", _seconds(vocals), vocals, over, tracked(vocals)))
+    tags = read_tags(vocals_of(sung))
+    parts.append(take("Sung vocals", _seconds(vocals), vocals, over, tracked(vocals), tags))
     if reference["name"]:
-        parts.append(take("Mix out", _seconds(mix), mix, over))
+        parts.append(take("Mix out", _seconds(mix), mix, over, tags=read_tags(sung)))
     return parts
 
 
