@@ -6,7 +6,6 @@ Only typer and the standard library are imported here. A room is imported only w
 
 import difflib
 import importlib
-import os
 import sys
 from typing import Annotated, Any, NoReturn
 
@@ -51,26 +50,26 @@ class _LazyCommands(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, name: str) -> Any:
-        if name not in COMMANDS:
-            if ctx.resilient_parsing:
-                return None
-            near = difflib.get_close_matches(name, COMMANDS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(COMMANDS)}"
-            raise InputError(f"no command {name!r}; {hint}")
-        door, line = COMMANDS[name]
-        # When a shell completes a line, the command in it is imported.
-        named = os.environ.get("COMP_WORDS", "").split()
-        shut = name not in named if ctx.resilient_parsing else _lists_commands()
-        if shut:
-            return typer.main.get_command(_app(lambda: None, name, line))
-        module, _, attribute = door.partition(":")
-        target = getattr(importlib.import_module(module), attribute)
-        return typer.main.get_command(target if isinstance(target, typer.Typer) else _app(target, name, None))
+        """What lists of commands show of it."""
+        return typer.main.get_command(_app(lambda: None, name, COMMANDS[name][1])) if name in COMMANDS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that is to run, or whose options a shell completes."""
+        name, *others = args
+        if name in COMMANDS:
+            return name, loaded(name), others
+        if ctx.resilient_parsing:
+            return None, None, others
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(COMMANDS)}"
+        raise InputError(f"no command {name!r}; {hint}")
 
 
-def _lists_commands() -> bool:
-    """Whether the program shows its own help, so that no command will run."""
-    return len(sys.argv) < 2 or sys.argv[1] in ("--help", "-h")
+def loaded(name: str) -> Any:
+    """A command of COMMANDS, whose module is imported."""
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    target = getattr(importlib.import_module(module), attribute)
+    return typer.main.get_command(target if isinstance(target, typer.Typer) else _app(target, name, None))
 
 
 def _app(function: Any, name: str, line: str | None) -> typer.Typer:
@@ -110,10 +109,11 @@ def autosing(
 
 def main() -> None:
     """Run one command. Bad input, or a full disk, is one clear line on stderr and exit code 2."""
-    if QUIET in sys.argv[2:]:  # also accepted behind a command, which does not declare it
-        sys.argv = [sys.argv[0], QUIET, *(word for word in sys.argv[1:] if word != QUIET)]
+    words = sys.argv[1:]
+    if QUIET in words:  # also accepted behind a command, which does not declare it
+        words = [QUIET, *(word for word in words if word != QUIET)]
     try:
-        app()
+        app(words)
     except InputError as error:
         _stop(str(error))
     except OSError as error:

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from autosing.cli import COMMANDS, main
+from autosing.cli import COMMANDS, app, main
 
 
 def run(monkeypatch, *words: object) -> int:
@@ -48,6 +49,25 @@ def test_help_of_every_command_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", script, *COMMANDS], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("words", [["--help"], [], ["--quiet", "--help"], ["-h", "import"]])
+def test_a_list_of_all_commands_imports_none_of_their_rooms(words):
+    script = (
+        "import sys; from autosing.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "rooms = {'processing', 'dataset_builder', 'train', 'inference'} & set(sys.modules)\n"
+        "assert not rooms, rooms\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True)
+    assert done.returncode == 0 and "speech-to-singing" in done.stdout + done.stderr, done.stderr
+
+
+def test_a_command_is_found_by_the_words_that_it_is_given_not_by_those_of_the_process(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["autosing"])
+    result = CliRunner().invoke(app, ["verify", "--help"])
+    assert result.exit_code == 0 and "--json" in result.output, result.output
 
 
 @pytest.fixture

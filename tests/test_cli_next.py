@@ -4,13 +4,11 @@ import json
 import shlex
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
-import typer
 
 from autosing import console
-from autosing.cli import app, main
+from autosing.cli import loaded, main
 from autosing.config import load_config
 from autosing.errors import InputError
 from autosing.pretrained import REGISTRY
@@ -26,16 +24,13 @@ from train.tasks import TASKS
 
 
 @pytest.fixture
-def parses(monkeypatch):
+def parses():
     """A line that was said -> the command that takes it, its options known."""
-    monkeypatch.setattr(sys, "argv", ["autosing", "any"])
-    program = typer.main.get_command(app)
 
     def parse(line: str) -> str:
         called, name, *words = shlex.split(line)
         assert called == "autosing"
-        command = program.get_command(SimpleNamespace(resilient_parsing=False), name)
-        command.make_context(name, words)
+        loaded(name).make_context(name, words)
         return name
 
     return parse

@@ -13,14 +13,12 @@ import tomllib
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 import pytest
-import typer
 from packaging.requirements import Requirement
 
-from autosing.cli import COMMANDS, app
+from autosing.cli import COMMANDS, loaded
 
 HOUSE = Path(__file__).parents[1]
 ROOMS = ("autosing", "processing", "dataset_builder", "train", "inference")
@@ -31,13 +29,11 @@ PAGES = {
 
 
 @pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def opened() -> dict[str, Any]:
     """Every command, by the words that call it."""
-    monkeypatch.setattr(sys, "argv", ["autosing", "any"])  # else the doors stay shut, for --help's sake
-    program = typer.main.get_command(app)
     found: dict[str, Any] = {}
     for name in COMMANDS:
-        command = program.get_command(SimpleNamespace(resilient_parsing=False), name)  # type: ignore[attr-defined]
+        command = loaded(name)
         own = getattr(command, "commands", None)
         found |= {f"{name} {part}": one for part, one in own.items()} if own else {name: command}
     return found

@@ -64,8 +64,7 @@ def folder(tmp_path_factory) -> Path:
     return root
 
 
-def test_a_mixed_folder_gives_one_summary_in_which_every_file_is_counted(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["autosing", "import"])  # it decides whether commands are loaded
+def test_a_mixed_folder_gives_one_summary_in_which_every_file_is_counted(folder, tmp_path):
     done = CliRunner().invoke(app, ["import", str(folder), str(tmp_path / "c"), "--json"])
     assert done.exit_code == 0, done.output
     report = json.loads((tmp_path / "c" / "_import.json").read_text())
