@@ -30,6 +30,7 @@ COMMANDS = {
     ),
     "sing": ("inference.cli:sing", "Lyrics and a reference song -> singing."),
     "convert": ("inference.voice_cli:convert", "A recording sung again in another voice."),
+    "adapt": ("inference.adapt_cli:adapt", "Recordings of one person -> a model that sings in that voice."),
     "render": ("inference.render_cli:render", "A score (MIDI, MusicXML ...) and a singer -> singing."),
     "speech-to-singing": ("inference.speech_cli:speech_to_singing", "Speech and a score or a melody -> singing."),
     "voices": ("inference.voice_cli:voices", "Singers from wavs: enrol, list, mix."),

@@ -107,7 +107,7 @@ def enrol(
 
     recorded = consent_given(name, files)
     if consent is None:
-        consent = recorded or _asked_consent(name)
+        consent = recorded or asked_consent(f"voices enrol {name}", name)
     summary("enrolled", [_row(run(name, files, consent))], as_json=json)
 
 
@@ -154,14 +154,14 @@ def index(
     summary("index", [{"file": str(path), "frames": frames}], as_json=json)
 
 
-def _asked_consent(name: str) -> str:
-    """Raises InputError where there is no terminal to ask on."""
+def asked_consent(asks: str, name: str) -> str:
+    """What is typed. `asks`: the command, for errors. Raises InputError where there is no terminal to ask on."""
     from autosing.errors import InputError
     from inference.voice.singers import CONSENT_EXAMPLE
 
     if not sys.stdin.isatty():
         raise InputError(
-            f"voices enrol {name}: no consent given, and no terminal to ask on; give --consent with who agreed, and to "
+            f"{asks}: no consent given, and no terminal to ask on; give --consent with who agreed, and to "
             f"what, as in {CONSENT_EXAMPLE!r}"
         )
     said: str = typer.prompt(f"Voices belong to people. Who agreed that {name} is enrolled, and to what?", err=True)

@@ -10,7 +10,10 @@ import typer
 
 from autosing.errors import InputError
 from autosing.models.separation import SeparatorConfig, load_separator
-from inference import cli, evaluate_cli, provenance_cli, render_cli, speech_cli, voice_cli
+from dataset_builder.cli import build
+from inference import adapt_cli, cli, evaluate_cli, provenance_cli, render_cli, speech_cli, voice_cli
+from processing.cli import import_songs, process
+from train.cli import train
 
 HOUSE = Path(__file__).parents[1]
 
@@ -36,8 +39,10 @@ def options_of(*functions: object) -> set[str]:
 def test_what_a_command_advises_are_options_of_its_own() -> None:
     voice = {path for path, _ in texts("inference/voice")} | {HOUSE / "inference" / "voice_cli.py"}
     named: dict[bool, set[str]] = {True: set(), False: set()}
+    adapting: set[str] = set()
     for path, text in texts("inference"):
-        named[path in voice] |= set(re.findall(r"--[a-z][a-z0-9-]*", text))
+        found = adapting if path.stem in ("adapt", "adapt_cli") else named[path in voice]
+        found |= set(re.findall(r"--[a-z][a-z0-9-]*", text))
     assert len(named[False]) > 15 and len(named[True]) > 10
     others = (
         cli.sing, cli.report, cli.merge, cli.export, render_cli.render, evaluate_cli.evaluate,
@@ -46,6 +51,8 @@ def test_what_a_command_advises_are_options_of_its_own() -> None:
     of_pip = {"--force-reinstall"}
     assert named[False] - of_pip <= options_of(*others)
     assert named[True] <= options_of(voice_cli.convert, voice_cli.index, voice_cli.enrol)
+    called = (import_songs, process, build, train, voice_cli.convert, render_cli.render)
+    assert adapting and adapting <= options_of(adapt_cli.adapt, *called)
 
 
 def test_what_several_commands_share_advises_no_option_of_one_of_them() -> None:

@@ -99,6 +99,7 @@ def bad(tmp_path) -> Path:
         ("songs {bad}/S -n 0", "0"),
         ("songs {bad}/S --languages xx", "xx"),
         ("models fetch whisper-huge", "whisper-huge"),
+        ("adapt --voice {bad}/empty --out {bad}/R", "no audio in it"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_exit_code_2(monkeypatch, capsys, bad, words, says):

@@ -20,6 +20,8 @@ PHONES = "autosing-phones"
 """The classifier of phones that comes with the package (autosing/weights/phones, see its card)."""
 VISINGER = "autosing-visinger"
 """What `render` sings with unless it is told (autosing/weights/visinger, see its card)."""
+SVC_FLOW = "autosing-svc_flow"
+"""What `adapt` begins with unless it is told."""
 
 
 def letters_digest(name: str = LETTERS) -> str:

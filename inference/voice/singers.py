@@ -27,7 +27,7 @@ from inference.voice.retrieval import write_index
 
 CONSENT_EXAMPLE = "Anna Smith, by letter: conversions for our album"
 NOT_RECORDED = "not recorded"
-AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif")
+AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif", ".m4a", ".webm")
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,15 @@ def enrol(name: str, files: Sequence[Path], consent: str, device: str = "cpu") -
     Raises InputError: a bad name, no consent, no audio, nothing that sounds in any of the files.
     """
     check_id(name)
-    if not consent.strip():
-        raise InputError(f"--consent {consent!r}: need who agreed, and to what, as in {CONSENT_EXAMPLE!r}")
-    return keep(name, replace(voice_of(name, files, device), consent=" ".join(consent.split())))
+    consent = checked_consent(consent)
+    return keep(name, replace(voice_of(name, files, device), consent=consent))
+
+
+def checked_consent(said: str) -> str:
+    """In one line. Raises InputError where nothing is said."""
+    if not said.strip():
+        raise InputError(f"--consent {said!r}: need who agreed, and to what, as in {CONSENT_EXAMPLE!r}")
+    return " ".join(said.split())
 
 
 def consent_given(name: str, files: Sequence[Path]) -> str | None:
