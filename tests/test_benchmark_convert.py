@@ -113,6 +113,11 @@ def test_the_report_on_recordings_counts_words_that_are_heard_again(run, made, t
     assert report["clips"] == 2 and "unseen" not in report["ways"]
     assert report["ways"]["seen"]["found_again"] == {"mean": 1.0, "interval": [1.0, 1.0], "of": 2}
     assert "wer" not in report["ways"]["seen"]
+    one = run(
+        "convert", "--real", tmp_path / "real", "--seen", SINGERS[0].name, "--clips", 4, "--sounds", tmp_path / "s"
+    )
+    assert one["clips"] == 2 and one["seen"] == 1, "the only target's own clips are left out"
+    assert all(path.name.startswith(SINGERS[1].name.split()[0]) for path in (tmp_path / "s").iterdir())
 
 
 def test_singers_of_one_song_and_names_that_nobody_has_are_refused(benchmark, made, meter, tmp_path):

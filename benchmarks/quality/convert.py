@@ -87,7 +87,8 @@ def main() -> None:
         cast = Cast([*more, *clips], meter)
         cast.check_all_known()
         seen, unseen = sides(cast, given.seen, given.unseen)
-        chosen = spread([clip for clip in clips if cast.voice(clip) is not None], given.clips)
+        aimed = [clip for clip in clips if all({*names} - {clip.singer} for names in (seen, unseen) if names)]
+        chosen = spread([clip for clip in aimed if cast.voice(clip) is not None], given.clips)
         judge = Judge(cast, meter, words=not given.no_words)
         scores = judged(
             chosen, cast, judge, FromSource(given.run, config, work), meter, given.sounds or work, seen, unseen
