@@ -66,6 +66,59 @@ def test_a_file_that_is_cut_is_left_out(tmp_path, ending):
     ]
 
 
+def _cut_m4a(how: str) -> bytes:
+    """FFmpeg writes ftyp, free, mdat, moov, in this order."""
+    data = media(tone(3.0), "alac.m4a")
+    index = data.find(b"moov") - 4
+    return {
+        "in its samples": data[: len(data) // 2], "before its index": data[:index], "in its index": data[: index + 300],
+        "in its head": data[:20], "and filled with zeros": data[:index] + bytes(len(data) - index),
+        "by a recorder that did not end": data[: (at := data.find(b"mdat")) - 4] + bytes(4) + data[at:index],
+    }[how]  # fmt: skip
+
+
+@pytest.mark.parametrize("how", [
+    "in its samples", "before its index", "in its index", "in its head", "and filled with zeros",
+    "by a recorder that did not end",
+])  # fmt: skip
+def test_an_m4a_that_is_cut_is_damaged_audio_and_it_is_told_what_to_do(tmp_path, how):
+    """It was called no audio, and other formats were asked for."""
+    with pytest.raises(InputError, match="again") as caught:
+        inspect(_cut_m4a(how))
+    assert caught.value.reason == "truncated" and "need wav" not in str(caught.value)
+    assert caught.value.reason == _import_beside_good(tmp_path, {"cut.m4a": _cut_m4a(how)})["cut.m4a"]["reason"]
+
+
+@pytest.mark.parametrize("end", [0.5, 0.93])
+def test_a_streamed_m4a_that_is_cut_in_a_piece_is_left_out(tmp_path, end):
+    """Its header does not say how long it is: it was taken without its end."""
+    data = media(tone(6.0), "m4a", options={"movflags": "empty_moov+default_base_moof+frag_every_frame"})
+    assert inspect(data).num_samples == pytest.approx(6 * 48_000, abs=4100)
+    at = data.rfind(b"mdat", 0, round(len(data) * end)) + 40
+    assert _import_beside_good(tmp_path, {"cut.m4a": data[:at]})["cut.m4a"]["reason"] == "truncated"
+
+
+def test_an_m4a_whose_padding_is_cut_is_whole():
+    data = media(tone(), "m4a")
+    assert inspect(data + (99).to_bytes(4, "big") + b"free" + bytes(9)) == inspect(data)
+    assert why_incomplete(data + (99).to_bytes(4, "big") + b"free" + bytes(9)) is None
+
+
+@pytest.mark.parametrize("ending", ["mka", "wv"])
+def test_a_file_that_is_cut_before_its_first_sample_is_not_called_empty(ending):
+    with pytest.raises(InputError, match=r"0 of \d+ samples are there; copy or download the file again") as caught:
+        inspect(media(tone(3.0), ending)[:1000])
+    assert caught.value.reason == "truncated"
+
+
+def _import_beside_good(folder, files: dict[str, bytes]) -> dict[str, dict[str, str]]:
+    """The outcome of files that are left out."""
+    (folder / "s").mkdir()
+    for name, data in {"good.wav": song("good"), **files}.items():
+        (folder / "s" / name).write_bytes(data)
+    return {item["file"]: item for item in import_corpus(folder / "s", folder / "c").left_out}
+
+
 def test_files_of_people_are_taken_whatever_their_ending(tmp_path):
     (tmp_path / "s").mkdir()
     for ending in ("m4a", "aac", "mka", "wv", "mp2"):

@@ -21,6 +21,8 @@ _HEADER_BYTES = 1 << 20
 """The samples of a RIFF file begin no later."""
 _BEGIN, _END = 2, 4
 """Flags of an Ogg page: the first and the last of a stream."""
+_BOXES = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"uuid", b"sidx", b"meta", b"mfra")
+"""Outer boxes of MP4 and QuickTime files: samples are in `mdat`; `moov` says where, or `moof` for the next `mdat`."""
 
 
 class Mend(NamedTuple):
@@ -66,7 +68,10 @@ def mend(data: Encoded) -> Mend:
 
 
 def why_incomplete(data: Encoded) -> tuple[str, str] | None:
-    """(reason, what was found) if an Ogg file is truncated, or a file holds several songs of which only one is read."""
+    """(reason, what was found) if an Ogg or MP4 file is truncated, or a file holds several songs of which only one is
+    read. Of an MP4 that has its index, whether all samples are there is told by their number."""
+    if data[4:8] in _BOXES:
+        return _without_its_end(data)
     if data[:4] != b"OggS":
         return _CHAINED if _goes_on(data) or _another_begins(data) else None
     flags, end, links = 0, 0, 0
@@ -195,6 +200,26 @@ def _another_begins(data: Encoded) -> bool:
     size = int.from_bytes(data[4:8], "little")
     end = 8 + size + size % 2
     return data[end : end + 4] == b"RIFF"
+
+
+def _without_its_end(data: Encoded) -> tuple[str, str] | None:
+    names, at = list[bytes](), 0
+    while at + 8 <= len(data) and data[at + 4 : at + 8] in _BOXES:
+        names.append(data[at + 4 : at + 8])
+        size = int.from_bytes(data[at : at + 4], "big")
+        if size == 1:
+            size = int.from_bytes(data[at + 8 : at + 16], "big")
+        at = at + size if size >= 8 else len(data)  # 0: up to the end
+    missing, last = at - len(data), names[-1]
+    in_pieces = b"moof" in names and last in (b"moof", b"mdat")
+    if missing > 0 and (b"moov" not in names[:-1] or in_pieces):
+        return "truncated", f"it ends {missing} bytes before its {last.decode()} does; copy or download it again"
+    if b"mdat" in names and b"moov" not in names:
+        return "truncated", (
+            "its index (moov), which is written last, is missing; copy or download it again, or repair it with the "
+            "program that recorded it"
+        )
+    return None
 
 
 def _count_frame(header: bytes, frames: int) -> bytes:

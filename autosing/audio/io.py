@@ -13,7 +13,7 @@ import numpy as np
 import soundfile as sf
 
 from autosing.audio.channels import MonoLevel, Opposition
-from autosing.audio.containers import mend, share_held
+from autosing.audio.containers import mend, share_held, why_incomplete
 from autosing.audio.decoders import NEEDED, DecodeError, open_decoder
 from autosing.audio.encoded import Encoded, EncodedFile, Stem
 from autosing.audio.ogg import zero_serial
@@ -30,6 +30,7 @@ MAX_CHANNELS = 8
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
 MAX_SAMPLES = 2 * 48_000 * MAX_DURATION_S
 """Of all channels: 5.5 GB of float32."""
+MISSING_SAMPLES = "samples are there; copy or download the file again"
 _FORMATS = {
     "wav": ("WAV", "PCM_16"),
     "flac": ("FLAC", "PCM_16"),
@@ -68,7 +69,7 @@ class AudioReader:
     """Encoded audio, opened and checked against the limits, read block by block; audio in parts is read as one.
 
     Raises InputError by reason: not_audio, too_long, too_many_channels, odd_rate; while reading: damaged, no_samples,
-    not_finite, too_long. Raises OSError if it is in a file that cannot be read.
+    not_finite, too_long; both: truncated, chained. Raises OSError if it is in a file that cannot be read.
     """
 
     def __init__(self, data: Stem, name: str = "audio", max_samples: int | None = None) -> None:
@@ -98,6 +99,8 @@ class AudioReader:
                 if not self._file.is_integer and not np.isfinite(block_SC).all():
                     raise InputError(f"{self.name}: holds NaN or infinite samples; export it again", "not_finite")
                 yield block_SC
+        if self.num_read == 0 and self.promised:
+            raise InputError(f"{self.name}: 0 of {self.promised} {MISSING_SAMPLES}", "truncated")
         if self.num_read == 0:
             raise InputError(f"{self.name}: holds no samples; need at least one", "no_samples")
 
@@ -139,6 +142,7 @@ class AudioReader:
             yield
 
     def _open(self, data: Encoded) -> None:
+        self._encoded = data
         self._source = EncodedFile(data, *mend(data))
         try:
             self._file = open_decoder(self._source)
@@ -174,7 +178,10 @@ class AudioReader:
             raise InputError(f"{name}: {found}; {needed}; cut the file", "too_long")
 
     def _unreadable(self, error: DecodeError, reason: str) -> InputError:
-        return InputError(f"{self.name}: not readable as audio ({error}); need {NEEDED}", reason)
+        """A decoder also calls a file damaged if it is cut, or if a second file is appended to it."""
+        unreadable = reason, f"not readable as audio ({error}); need {NEEDED}"
+        reason, found = why_incomplete(self._encoded) or unreadable
+        return InputError(f"{self.name}: {found}", reason)
 
 
 def decode(source: Stem | Path, name: str = "audio", max_samples: int | None = None) -> Audio:

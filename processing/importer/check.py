@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from autosing.audio.containers import why_incomplete
 from autosing.audio.guard import inspect_apart
+from autosing.audio.io import MISSING_SAMPLES
 from autosing.errors import InputError
 from autosing.schemas.tables import Song
 from autosing.stage import Rejected
@@ -81,13 +82,11 @@ def _check(entry: Entry, song: Song | Rejected, known_audio: set[str]) -> Checke
         try:
             found = inspect_apart(song.audio, entry.name)
         except InputError as error:
-            # A decoder calls a file damaged if a second file is appended to it.
-            joined = why_incomplete(song.audio) if error.reason in ("damaged", "not_audio") else None
-            return Checked(entry, *(joined or (error.reason, str(error))))
+            return Checked(entry, error.reason, str(error))
         if incomplete := why_incomplete(song.audio):
             return Checked(entry, *incomplete)
         if found.num_samples < _TRUNCATED * found.promised_samples:
-            held = f"{found.num_samples} of {found.promised_samples} samples are there"
-            return Checked(entry, "truncated", f"{held}; copy or download the file again")
+            held = f"{found.num_samples} of {found.promised_samples}"
+            return Checked(entry, "truncated", f"{held} {MISSING_SAMPLES}")
     known = frozenset(name for name, value in vars(song).items() if value)
     return Checked(entry, None, "", audio, row, len(song.audio), known)

@@ -17,13 +17,15 @@ MADE = {
 _RATE_HZ = 48_000
 
 
-def media(samples_CS: np.ndarray, ending: str, tags: dict[str, str] | None = None) -> bytes:
-    """A file of audio at 48 kHz."""
+def media(
+    samples_CS: np.ndarray, ending: str, tags: dict[str, str] | None = None, options: dict[str, str] | None = None
+) -> bytes:
+    """A file of audio at 48 kHz; `options`: of FFmpeg's writer."""
     import av
 
     container, codec = MADE[ending]
     sink = io.BytesIO()
-    with av.open(sink, "w", format=container) as out:
+    with av.open(sink, "w", format=container, options=options or {}) as out:
         out.metadata.update(tags or {})
         layout = "stereo" if len(samples_CS) == 2 else "mono"
         track: Any = out.add_stream(codec, rate=_RATE_HZ, layout=layout)
