@@ -39,8 +39,9 @@ class AdaptConfig(Config):
 
     steps: int = Field(default=300, ge=1)
     """Of training."""
-    early_steps: int = Field(default=40, ge=1)
-    """After so many of them a first sound is made."""
+    early_steps: int = Field(default=20, ge=1)
+    """After so many of them a first sound is made. The rate rises until then, so that what is learnt in all is what it
+    would be without that stop."""
     minutes: float | None = Field(default=None, gt=0)
     """About so long the whole may take: of the steps after the early ones only as many are made as fit."""
     separate: bool = False

@@ -15,6 +15,8 @@ import yaml
 from autosing.audio.io import Audio, decode, save
 from autosing.checkpoint import describe_model, load_model, save_model
 from autosing.cli import COMMANDS, app, main
+from autosing.config import load_config
+from autosing.demo import CONFIGS
 from autosing.errors import InputError
 from autosing.models.acoustic import MelConfig, new_space
 from autosing.models.singers import singers_of_run
@@ -28,6 +30,8 @@ from inference.voice.singers import enrolled
 from support.conversion import make_conversion
 from support.datasets import make_dataset
 from support.runs import make_visinger
+from train.config import TrainConfig
+from train.schedules import lr_factor
 
 SAID = "Anna agreed by letter"
 
@@ -190,7 +194,17 @@ def test_minutes_leave_out_the_steps_that_do_not_fit(made, tmp_path):
     ledger = {name: {"seconds": seconds} for name, seconds in took.items()} | {"train": {"code": "begun"}}
     (tmp_path / LEDGER).write_text(json.dumps(ledger))
     for minutes, steps in ((3, 40 + 40), (30, 300), (1, 40), (None, 300)):
-        assert fitting_steps(request(made, tmp_path, minutes=minutes)) == steps
+        assert fitting_steps(request(made, tmp_path, minutes=minutes, early_steps=40)) == steps
+
+
+def test_the_stop_for_the_early_sound_changes_nothing_of_what_is_learnt():
+    config = load_config(TrainConfig, CONFIGS / "train" / "svc_flow_tune.yaml")
+    early = AdaptConfig().early_steps
+
+    def rates(steps: int) -> list[float]:
+        return [lr_factor(k, steps, config.schedule, config.warmup_steps, config.final_lr_ratio) for k in range(early)]
+
+    assert rates(early) == rates(config.steps) and config.steps == AdaptConfig().steps
 
 
 def test_consent_that_was_given_is_not_asked_for_again(made, tmp_path, monkeypatch):
