@@ -4,6 +4,7 @@ import io
 
 import pytest
 
+from autosing.audio import guard
 from autosing.audio.guard import tags_apart
 from autosing.audio.tags import read_tags
 from processing.importer.importer import import_corpus
@@ -59,7 +60,7 @@ def m4a(**tags) -> bytes:
 def test_id3_gives_facts_and_lyrics():
     from mutagen.id3 import USLT
 
-    assert read_tags(tagged_mp3(*id3_frames(), USLT(3, "eng", "", "la\nlu"))) == WANTED | {"lyrics": "la\nlu"}
+    assert read_tags(tagged_mp3(*id3_frames(), USLT(3, "eng", "", "la\nlu"))).texts == WANTED | {"lyrics": "la\nlu"}
 
 
 @pytest.mark.parametrize("entries", [
@@ -70,7 +71,7 @@ def test_id3_gives_facts_and_lyrics():
 def test_sylt_gives_lines_with_their_times(entries):
     from mutagen.id3 import SYLT
 
-    tags = read_tags(tagged_mp3(SYLT(3, "eng", 2, 1, "", entries)))
+    tags = read_tags(tagged_mp3(SYLT(3, "eng", 2, 1, "", entries))).texts
     from autosing.text.lrc import parse_lrc
 
     assert [(x.text, x.start_s) for x in parse_lrc(tags["synced_lyrics"]).lines] == [
@@ -82,7 +83,9 @@ def test_sylt_gives_lines_with_their_times(entries):
 def test_sylt_that_counts_frames_is_not_taken_for_milliseconds():
     from mutagen.id3 import SYLT
 
-    assert read_tags(tagged_mp3(SYLT(3, "eng", 1, 1, "", [("la", 40)]))) == {}
+    found = read_tags(tagged_mp3(SYLT(3, "eng", 1, 1, "", [("la", 40)]), SYLT(3, "fra", 1, 1, "", [("lu", 40)])))
+    assert not found.texts and [reason for reason, _ in found.remarks] == ["lyrics_not_used"]
+    assert "MPEG frames" in found.remarks[0][1]
 
 
 def test_comments_of_flac_and_ogg_give_facts_and_lyrics():
@@ -91,26 +94,26 @@ def test_comments_of_flac_and_ogg_give_facts_and_lyrics():
 
     tags = {"artist": "Ann", "title": "Tïtle", "language": "eng", "license": "CC0", "SYNCEDLYRICS": LRC, "LYRICS": "la"}
     for data in (flac(**tags), saved(OggVorbis, song("x", "ogg"), **tags), saved(OggOpus, song("x", "opus"), **tags)):
-        assert read_tags(data) == WANTED | {"synced_lyrics": LRC, "lyrics": "la"}
+        assert read_tags(data).texts == WANTED | {"synced_lyrics": LRC, "lyrics": "la"}
 
 
 def test_mp4_gives_facts_and_lyrics():
     tags = {"\xa9ART": "Ann", "\xa9nam": "Tïtle", "cprt": "CC0", "\xa9lyr": "la\nlu"}
     data = m4a(**tags, **{"----:com.apple.iTunes:LANGUAGE": b"eng"})
-    assert read_tags(data) == WANTED | {"lyrics": "la\nlu"}
+    assert read_tags(data).texts == WANTED | {"lyrics": "la\nlu"}
 
 
 def test_other_containers_give_facts():
-    assert read_tags(media(tone(), "mka", {"title": "T", "artist": "A", "lyrics": "la"})) == {
+    assert read_tags(media(tone(), "mka", {"title": "T", "artist": "A", "lyrics": "la"})).texts == {
         "title": "T", "artist": "A", "lyrics": "la",
     }  # fmt: skip
-    assert read_tags(media(tone(), "wv")) == {} and read_tags(song("wav")) == {}
+    assert read_tags(media(tone(), "wv")).texts == {} and read_tags(song("wav")).texts == {}
 
 
 def test_the_album_artist_stands_in_and_nobody_is_no_artist():
-    assert read_tags(flac(albumartist="Bo"))["artist"] == "Bo"
-    assert read_tags(flac(artist="Ann", albumartist="Bo"))["artist"] == "Ann"
-    assert "artist" not in read_tags(flac(artist="Unknown Artist", albumartist="Various Artists"))
+    assert read_tags(flac(albumartist="Bo")).texts["artist"] == "Bo"
+    assert read_tags(flac(artist="Ann", albumartist="Bo")).texts["artist"] == "Ann"
+    assert "artist" not in read_tags(flac(artist="Unknown Artist", albumartist="Various Artists")).texts
 
 
 BROKEN = (
@@ -121,7 +124,7 @@ BROKEN = (
 
 @pytest.mark.parametrize("data", BROKEN)
 def test_what_is_broken_has_no_tags(data):
-    assert read_tags(data) == {} and tags_apart(data) == {}
+    assert read_tags(data).texts == {} and tags_apart(data).texts == {}
 
 
 def test_lyrics_in_tags_count_where_no_file_has_any(tmp_path):
@@ -145,7 +148,45 @@ def test_lyrics_in_tags_count_where_no_file_has_any(tmp_path):
     assert rows(tmp_path / "c")["stamped"].licence == "CC0" and report.known["LRC"] == 2
 
 
-def test_long_lyrics_come_through_the_decoding_process():
-    words = "\n".join(f"строка номер {k}" for k in range(400))
-    assert tags_apart(flac(LYRICS=words))["lyrics"] == words
-    assert "lyrics" not in tags_apart(flac(LYRICS="la\n" * 40_000)), "too long to be lyrics"
+@pytest.mark.parametrize("words", ["строка номер\n" * 400, "月亮在河上慢慢升起来了，" * 1200])
+def test_long_lyrics_come_through_the_decoding_process(words):
+    """Chinese was measured by twice its bytes, and dropped."""
+    assert tags_apart(tagged_mp3(*uslt(words))) == ({"lyrics": words.strip()}, [])
+
+
+def uslt(*words: str):
+    from mutagen.id3 import USLT
+
+    return [USLT(3, f"x{k:02}", "", text) for k, text in enumerate(words)]
+
+
+@pytest.mark.parametrize("make", [
+    lambda: flac(LYRICS="la\n" * 40_000), lambda: flac(SYNCEDLYRICS=LRC * 2000),
+    lambda: m4a(**{"\xa9lyr": "la\n" * 40_000}),
+])  # fmt: skip
+def test_lyrics_that_are_too_long_are_told_of(tmp_path, make):
+    (tmp_path / "s").mkdir()
+    data = make()
+    (tmp_path / "s" / ("a.m4a" if data[4:8] == b"ftyp" else "a.flac")).write_bytes(data)
+    report = import_corpus(tmp_path / "s", tmp_path / "c")
+    ((row, said),) = zip(rows(tmp_path / "c").values(), report.remarks, strict=True)
+    assert row.lrc_lyrics is None and row.raw_lyrics is None and said["reason"] == "lyrics_not_used"
+    assert "at most 48,000 are read; put them into a file beside the song" in said["measurement"]
+
+
+def test_other_lyrics_than_the_first_and_what_is_cut_are_told_of():
+    found = tags_apart(tagged_mp3(*uslt("la", "lu", "li", "la")))
+    assert found.texts == {"lyrics": "la"}
+    assert found.remarks == [("lyrics_not_used", "uslt in its tags: several, of which the first is read")]
+    found = tags_apart(flac(title="T" * 5000))
+    assert found.texts == {"title": "T" * 1024}
+    assert found.remarks == [("tag_cut", "title of 5,000 characters, of which 1,024 are kept")]
+
+
+def test_tags_that_take_too_much_are_told_of(monkeypatch):
+    """The song itself may be whole: it was taken without its lyrics."""
+    told = "import autosing.audio.guard as g\ndef read(data): raise MemoryError\ng.read_tags = read\ng.serve()"
+    monkeypatch.setattr(guard, "_PROGRAM", told)
+    monkeypatch.setattr(guard, "_idle", [])
+    ((reason, found),) = tags_apart(flac(title="T")).remarks
+    assert reason == "tags_not_readable" and "takes more memory" in found

@@ -19,14 +19,11 @@ from typing import Any, NoReturn
 
 from autosing.audio.encoded import Descriptor, Encoded, FileBytes
 from autosing.audio.io import Inspected, inspect
-from autosing.audio.tags import read_tags
+from autosing.audio.tags import FoundTags, read_tags
 from autosing.errors import InputError
 
 _PROGRAM = "from autosing.audio.guard import serve; serve()"
 _MESSAGE_BYTES = 1 << 17
-_TAG_CHARS = 1024
-_LYRICS_BYTES = 48_000
-"""Of each of the two kinds of lyrics in UTF-8; longer ones are left out, as half of them would be wrong."""
 _ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 """When numpy is loaded, BLAS starts a thread for each core and reserves about 41 MB of address space for each: on 24
 cores that alone would reach `Limits.memory_mb`."""
@@ -66,12 +63,13 @@ class Guard:
     def inspect(self, audio: Encoded, name: str = "audio") -> Inspected:
         return Inspected(**self._ask("inspect", audio, name))
 
-    def tags(self, audio: Encoded) -> dict[str, str]:
-        """Empty for data that is not audio, or that crashes or hangs the decoder."""
+    def tags(self, audio: Encoded) -> FoundTags:
+        """Without texts for data that is not audio, or that crashes or hangs the decoder; the latter is a remark."""
         try:
-            return self._ask("tags", audio, "audio")
-        except InputError:
-            return {}
+            said = self._ask("tags", audio, "its tags")
+        except InputError as error:
+            return FoundTags({}, [("tags_not_readable", str(error))])
+        return FoundTags(said["texts"], [(reason, found) for reason, found in said["remarks"]])
 
     def close(self) -> None:
         if self._process is not None:
@@ -155,7 +153,7 @@ def inspect_apart(audio: Encoded, name: str = "audio") -> Inspected:
         return guard.inspect(audio, name)
 
 
-def tags_apart(audio: Encoded) -> dict[str, str]:
+def tags_apart(audio: Encoded) -> FoundTags:
     """`read_tags` for untrusted bytes, in a decoding process."""
     with idle_guard() as guard:
         return guard.tags(audio)
@@ -181,7 +179,7 @@ def serve() -> None:
                 answer = {"reason": "decoder_memory", "message": said}
             except OSError as error:
                 answer = {"errno": error.errno, "message": f"{wanted['name']}: {error.strerror}"}
-            channel.send(json.dumps(answer).encode())
+            channel.send(json.dumps(answer, ensure_ascii=False).encode(errors="surrogatepass"))
 
 
 def _answer(wanted: dict[str, Any], file: Descriptor) -> dict[str, Any]:
@@ -190,10 +188,7 @@ def _answer(wanted: dict[str, Any], file: Descriptor) -> dict[str, Any]:
     _limit(resource.RLIMIT_AS, wanted["memory"])
     audio = FileBytes(file, wanted["start"], wanted["length"])
     if wanted["task"] == "tags":
-        tags = read_tags(audio)
-        lyrics = {key: text for key, text in tags.items() if key.endswith("lyrics")}
-        short = {key: text[:_TAG_CHARS] for key, text in tags.items() if key not in lyrics}
-        return short | {k: text for k, text in lyrics.items() if len(json.dumps(text).encode()) <= _LYRICS_BYTES}
+        return read_tags(audio)._asdict()
     return vars(inspect(audio, wanted["name"]))
 
 

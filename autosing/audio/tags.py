@@ -11,9 +11,10 @@
 """
 
 import io
+import json
 import struct
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import soundfile as sf
 
@@ -31,40 +32,79 @@ _NAMES = {
     "synced_lyrics": ("sylt", "syncedlyrics", "synced lyrics", "wm/lyrics_synchronised"),
 }  # fmt: skip
 """Column -> names of its tags in lower case; of several the first counts."""
+_LYRICS = (*_NAMES["lyrics"], *_NAMES["synced_lyrics"])
 _NOBODY = ("various artists", "various", "unknown artist", "unknown", "va")
 _ITUNES = "----:com.apple.itunes:"
 _IN_MS = 2
 """SYLT's format whose times are milliseconds; the other counts MPEG frames."""
+_MAX_CHARS = 1024
+_MAX_LYRICS_BYTES = 48_000
+"""Of each of the two kinds of lyrics; longer ones are left out, as half of them would be wrong."""
 _FAULTS = (ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, OverflowError, struct.error)
 """What broken tags raise besides mutagen's own error."""
 
 
-def read_tags(data: Encoded) -> dict[str, str]:
-    """column -> text, for columns with a value; {} if there are no tags, or they cannot be read."""
+class FoundTags(NamedTuple):
+    """`texts`: column -> text, for columns with a value. `remarks`: (reason, what is there, but not in `texts`)."""
+
+    texts: dict[str, str]
+    remarks: list[tuple[str, str]]
+
+
+def read_tags(data: Encoded) -> FoundTags:
+    """No texts if there are no tags, or they cannot be read."""
     held: dict[str, str] = {}
-    for key, text in (*_by_mutagen(data), *_by_decoder(data)):
+    remarks: list[tuple[str, str]] = []
+    for key, text in (*_by_mutagen(data, remarks), *_by_decoder(data)):
         key = key.lower().removeprefix(_ITUNES)
         if text.strip() and not (key in _NAMES["artist"] and text.strip().lower() in _NOBODY):
+            if key in _LYRICS and held.get(key, text.strip()) != text.strip():
+                _remark(remarks, f"{key} in its tags: several, of which the first is read")
             held.setdefault(key, text.strip())
     found = {column: next((held[n] for n in names if n in held), "") for column, names in _NAMES.items()}
-    return {column: text for column, text in found.items() if text}
+    return FoundTags(
+        {column: short for column, text in found.items() if (short := _short(column, text, remarks))}, remarks
+    )
 
 
-def _by_mutagen(data: Encoded) -> Iterator[tuple[str, str]]:
+def _short(column: str, text: str, remarks: list[tuple[str, str]]) -> str:
+    """The text; of long lyrics nothing, of others that are long the beginning."""
+    if not column.endswith("lyrics"):
+        if len(text) > _MAX_CHARS:
+            remarks.append(("tag_cut", f"{column} of {len(text):,} characters, of which {_MAX_CHARS:,} are kept"))
+        return text[:_MAX_CHARS]
+    num_bytes = len(json.dumps(text, ensure_ascii=False).encode(errors="surrogatepass"))
+    if num_bytes <= _MAX_LYRICS_BYTES:
+        return text
+    found = f"{column} in its tags: {num_bytes:,} bytes, at most {_MAX_LYRICS_BYTES:,} are read"
+    _remark(remarks, f"{found}; put them into a file beside the song")
+    return ""
+
+
+def _remark(remarks: list[tuple[str, str]], found: str) -> None:
+    """Of lyrics; once, however many such tags there are."""
+    if ("lyrics_not_used", found) not in remarks:
+        remarks.append(("lyrics_not_used", found))
+
+
+def _by_mutagen(data: Encoded, remarks: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     import mutagen
 
     try:
         opened = mutagen.File(io.BufferedReader(EncodedFile(data)))
-        yield from _pairs(opened.tags if opened is not None else None)
+        yield from _pairs(opened.tags if opened is not None else None, remarks)
     except (mutagen.MutagenError, *_FAULTS):
         return
 
 
-def _pairs(tags: Any) -> Iterator[tuple[str, str]]:
+def _pairs(tags: Any, remarks: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     for key, value in tags.items() if tags is not None else ():
         name = str(key).split(":")[0] if not str(key).startswith("----") else str(key)
         if name == "SYLT":
-            if value.format == _IN_MS and (lyrics := _synced(value.text)):
+            if value.format != _IN_MS:
+                found = "SYLT in its tags: its times count MPEG frames, need milliseconds"
+                _remark(remarks, f"{found}; put the lyrics as LRC beside the song")
+            elif lyrics := _synced(value.text):
                 yield name, lyrics
         elif name == "USLT":
             yield name, str(value.text)

@@ -135,8 +135,11 @@ class FolderSource(Source):
         return Song(entry.wanted_id, data, **vars(facts))
 
     def _tags(self, name: str, data: bytes) -> Facts:
+        found = tags_apart(data)
+        for reason, why in found.remarks:
+            self.remark(name, reason, why)
         try:
-            tags = facts_of(tags_apart(data))
+            tags = facts_of(found.texts)
         except InputError as error:
             self.remark(name, "lyrics_not_readable", f"in its tags: {error}")
             return Facts()
@@ -183,7 +186,7 @@ class FolderSource(Source):
     def _tagged(self) -> bool:
         """Whether the first song of any folder has an artist in its tags: then folders are albums or something else."""
         first = {str(PurePosixPath(name).parent): path for name, path in reversed(self._songs.items())}
-        return any(facts_of(tags_apart(_bytes(path))).artist for path in first.values())
+        return any(facts_of(tags_apart(_bytes(path)).texts).artist for path in first.values())
 
     def _read_layouts(self, layouts: Iterable[Layout]) -> set[Path]:
         """What a corpus of known layout says of its recordings. Gives the files that tell of a recording alone."""
