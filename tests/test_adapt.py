@@ -1,7 +1,11 @@
 """`autosing adapt`: one person's recordings become a run that sings as that person; and what is refused."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,6 +38,7 @@ from train.config import TrainConfig
 from train.schedules import lr_factor
 
 SAID = "Anna agreed by letter"
+STEPS = ("import", "process", "build", "begin", "early", "train", "sung")
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +63,14 @@ def run(made, monkeypatch, capsys, tmp_path):
         "--source": made / "songs" / "truth" / "song2" / "vocals_dry.flac",
     }  # fmt: skip
 
-    def call(*words: object, code: int = 0, **given: object) -> dict | str:
+    def typed(*words: object, **given: object) -> list[str]:
         options = {**usual, **{f"--{key}": value for key, value in given.items()}}
         said = [str(word) for key, value in options.items() if value is not None for word in (key, value)]
         files = f"content_files={{whisper-own: {made / 'whisper.pt'}}}"
-        monkeypatch.setattr(sys, "argv", ["autosing", "adapt", *said, "--set", files, *map(str, words), "--json"])
+        return ["adapt", *said, "--set", files, *map(str, words), "--json"]
+
+    def call(*words: object, code: int = 0, **given: object) -> dict | str:
+        monkeypatch.setattr(sys, "argv", ["autosing", *typed(*words, **given)])
         with pytest.raises(SystemExit) as stop:
             main()
         heard = capsys.readouterr()
@@ -70,6 +78,7 @@ def run(made, monkeypatch, capsys, tmp_path):
         assert "Traceback" not in heard.err
         return heard.err if code else json.loads(heard.out)
 
+    call.typed = typed
     return call
 
 
@@ -78,14 +87,29 @@ def request(made: Path, out: Path, **given: object) -> AdaptRequest:
     return AdaptRequest(made / "anna", out, "anna", made / "run", config=config)
 
 
+def killed_in_training(words: list[str], run: Path, step: int) -> None:
+    """The command as a process, killed with all its own once its training has saved so many steps."""
+    process = subprocess.Popen([sys.executable, "-m", "autosing", *words], start_new_session=True)
+    try:
+        while not any(int(path.stem[-9:]) >= step for path in (run / "checkpoints").glob("step-*.pt")):
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.05)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 @pytest.mark.slow
 def test_recordings_become_a_voice_that_converts_and_the_same_command_goes_on(made, run, tmp_path):
     tiny = ("--set", "least_s=5", "--set", "early_steps=2", "--set", "training.batch_size=2", "--set",
-            "training.task={heard_weight: 0, crop_frames: 32}")  # fmt: skip
-    said = run(*tiny, steps=3)
-    assert [(row["step"], row["done"]) for row in said["rows"]] == [
-        (name, "run") for name in ("import", "process", "build", "begin", "early", "train", "sung")
-    ]
+            "training.task={heard_weight: 0, crop_frames: 32}", "--set", "training.save_every=4")  # fmt: skip
+    killed_in_training(run.typed(*tiny, steps=24), tmp_path / "run", step=4)
+    assert not enrolled()
+    said = run(*tiny, steps=24, consent=None)
+    done = [("run" if name in ("train", "sung") else "kept", name) for name in STEPS]
+    assert [(row["done"], row["step"]) for row in said["rows"]] == done
+    ledger = json.loads((tmp_path / "run" / LEDGER).read_text())
+    assert ledger["train"]["summary"]["rows"][0]["status"] == "resumed"
     out, source = tmp_path / "run", made / "songs" / "truth" / "song2" / "vocals_dry.flac"
     assert said["singer"] == "anna" and said["next"].startswith(f"autosing convert --model {out}")
     (singer,), (voice,) = singers_of_run(out), enrolled()
@@ -95,15 +119,15 @@ def test_recordings_become_a_voice_that_converts_and_the_same_command_goes_on(ma
         assert abs(decode(out / f"{name}.wav").duration_s - decode(source).duration_s) < 0.01
         assert read_tags(out / f"{name}.wav")["AUTOSING_COMMAND"] == "autosing convert"
     base, tuned = load_model(made / "run"), load_model(out)
-    assert tuned.extra["training"]["step"] == 3 and tuned.config["content"] == base.config["content"]
+    assert tuned.extra["training"]["step"] == 24 and tuned.config["content"] == base.config["content"]
     assert any(not torch.equal(tensor, base.state[name]) for name, tensor in tuned.state.items())
 
     early = (out / "early.wav").read_bytes()
-    again = run(*tiny, steps=3, consent=None)
+    again = run(*tiny, steps=24, consent=None)
     assert {row["done"] for row in again["rows"]} == {"kept"} and enrolled()[0].consent == SAID
-    more = run(*tiny, steps=4, consent=None)
+    more = run(*tiny, steps=25, consent=None)
     assert [row["step"] for row in more["rows"] if row["done"] == "run"] == ["train", "sung"]
-    assert describe_model(out).extra["training"]["step"] == 4 and (out / "early.wav").read_bytes() == early
+    assert describe_model(out).extra["training"]["step"] == 25 and (out / "early.wav").read_bytes() == early
     other = tmp_path / "bert"
     other.mkdir()
     (other / "a.flac").write_bytes((made / "anna" / "take0.flac").read_bytes())
