@@ -43,6 +43,11 @@ def located(model: Path | str) -> Path:
     return folder if name.startswith(_NAMED) and "/" not in name and (folder / WEIGHTS).is_file() else Path(model)
 
 
+def shipped() -> list[str]:
+    """The names of the models that come with autosing."""
+    return sorted(f"{_NAMED}{held.parent.name}" for held in _PACKAGE.glob(f"*/{WEIGHTS}"))
+
+
 def save_model(
     folder: Path, kind: str, config: dict[str, Any], state: dict[str, Tensor], extra: dict[str, Any] | None = None
 ) -> None:
@@ -74,10 +79,9 @@ def _read(folder: Path, kind: str | None, with_weights: bool) -> ModelFile:
 
     path = located(folder) / WEIGHTS
     if not path.is_file():
-        shipped = ", ".join(sorted(f"{_NAMED}{held.parent.name}" for held in _PACKAGE.glob(f"*/{WEIGHTS}")))
         raise InputError(
             f"model {folder}: no {WEIGHTS} in it; give a run folder of 'autosing train', or one that comes with "
-            f"autosing: {shipped}"
+            f"autosing: {', '.join(shipped())}"
         )
     try:
         with safe_open(path, framework="pt" if with_weights else "numpy") as file:

@@ -39,6 +39,7 @@ COMMANDS = {
     "evaluate": ("inference.evaluate_cli:evaluate", "Models on the same clips: all figures, and a page to listen to."),
     "inspect": ("inference.provenance_cli:inspect", "What made a sound: its tags, its watermark, its record."),
     "report": ("inference.cli:report", "One page to look at and listen to: counts, losses, songs."),
+    "ui": ("inference.ui_cli:ui", "A page in this computer's browser: sing, convert, render, enrol."),
     "models": ("autosing.pretrained_cli:app", "Pretrained weights: list, fetch, where."),
 }
 """name -> the function (or typer app) of the command, and its line in --help."""

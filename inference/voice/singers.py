@@ -23,7 +23,6 @@ from autosing.schemas.sample import DatasetIndex
 from autosing.storage.shards import read_shard
 from autosing.storage.store import digest_of, write_whole
 from inference.voice.pitch import Range
-from inference.voice.retrieval import write_index
 
 CONSENT_EXAMPLE = "Anna Smith, by letter: conversions for our album"
 NOT_RECORDED = "not recorded"
@@ -140,6 +139,8 @@ def index_singer(name: str, dataset: Path, singer: str) -> tuple[Path, int]:
 
     Raises InputError: no such dataset, no content in it, nobody of that name.
     """
+    from inference.voice.retrieval import write_index
+
     index = DatasetIndex.load(dataset)
     if "content" not in index.members:
         raise InputError(f"dataset {dataset}: has members {', '.join(index.members)}; need content")
