@@ -218,11 +218,12 @@ def parse_singers(texts: Sequence[str], device: str = "cpu", run: Path | None = 
         return find_voice(texts[0], device, run)
     parts = []
     for text in texts:
-        name, _, weight = text.rpartition("=")
+        name, _, said = text.rpartition("=")
         try:
-            parts.append((find_voice(name, device, run), float(weight)))
+            weight = float(said)
         except ValueError:
             raise InputError(f"--singer {text}: need NAME=WEIGHT where several are given, as in a=0.5 b=0.5") from None
+        parts.append((find_voice(name, device, run), weight))
     return blend(parts)
 
 
