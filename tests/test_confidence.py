@@ -28,6 +28,16 @@ def test_what_is_heard_badly_squeezed_or_beside_wrong_lines_is_less_likely_in_it
     assert max(_scores(*(_line(t, closeness=0.6, evidence=0.5) for t in (1.0, 5.0, 9.0)))) < 0.5
 
 
+def test_one_word_that_is_heard_clearly_does_not_vouch_for_the_others():
+    """A wrong line that begins or ends with a word that is sung was told to be in place, at 0.98 and more."""
+    song = [_line(), _line(5.0), _line(9.0)]
+    words = song[1].words
+    lucky = PlacedLine((replace(words[0], evidence=30.0), replace(words[1], evidence=-1.0)))
+    assert lucky.score == song[1].score
+    assert _scores(song[0], lucky, song[2])[1] < _scores(*song)[1], "it was higher"
+    assert _scores(song[0], _line(5.0, evidence=9.0), song[2]) == _scores(song[0], _line(5.0, evidence=30.0), song[2])
+
+
 def test_a_line_that_was_not_found_stays_at_zero_and_a_song_without_any_has_no_scores():
     assert _scores(_line(), PlacedLine(None))[1] == 0.0
     assert _scores(PlacedLine(None)) == [0.0]

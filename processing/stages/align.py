@@ -78,8 +78,8 @@ class AlignConfig(Config):
     """Cost of a line that is not sung (nats)."""
     onset_shift_s: float = Field(0.0, ge=-0.5, le=0.5)
     """Added to each word's time."""
-    min_line_score: float = Field(0.55, ge=0, le=1)
-    """A line with a lower score is kept, but marked as not fitting. Of lines above the default, 95 % were in place."""
+    min_line_score: float = Field(0.7, ge=0, le=1)
+    """A line with a lower score is kept, but marked as not fitting. Of lines above the default, 96 % were in place."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Align(Stage[SongToAlign, Lyrics]):
     """Finds the best path through the letters of the lyrics, given how likely each letter is at each time."""
 
     name = "align"
-    version = 7
+    version = 8
     reads = ("separate", "index")
     takes = SongToAlign
     gives = Lyrics
