@@ -1,4 +1,4 @@
-"""A folder -> songs, corpus, dataset, two trained models, a sung line and a page: the main job as a list of commands.
+"""A folder -> songs, corpus, dataset, two trained models, sung lines and a page: the main job as a list of commands.
 
 Each step is one `autosing ...` command in its own process, so the demo shows what a person would type (see steps.py).
 """
@@ -20,6 +20,8 @@ REMARK = (
 )
 LYRICS = "the lantern on the water\\nremembers every sailor"
 """Sung unless the newcomer gives others; in no training set."""
+ANOTHER = "Jonas Brook"
+"""Who sings the new song again: a singer of the model that comes with autosing."""
 
 
 def plan(out: Path, configs: Path = CONFIGS, lyrics: str = LYRICS) -> list[Step]:
@@ -28,7 +30,7 @@ def plan(out: Path, configs: Path = CONFIGS, lyrics: str = LYRICS) -> list[Step]
         raise InputError(f"demo: no configs at {configs}; run it from a clone of the repository (pip install -e .)")
     corpus, dataset, runs = out / "corpus", out / "dataset", out / "runs"
     t2s, sm2a, sung = runs / "t2s", runs / "sm2a", out / "sung.wav"
-    song = out / "song.wav"
+    song, converted = out / "song.wav", out / "converted.wav"
 
     def config(room: str, name: str = "demo") -> tuple[str, str]:
         return ("--config", str(configs / room / f"{name}.yaml"))
@@ -101,12 +103,22 @@ def plan(out: Path, configs: Path = CONFIGS, lyrics: str = LYRICS) -> list[Step]
             writes=("song.wav", "song.vocals.wav", "song.lrc", "song.mid", "song.pitch.csv"),
         ),
         Step(
+            "convert",
+            "Sing the new song's voice again in another, with the model that comes with autosing",
+            (
+                *("convert", "--source", str(out / "song.vocals.wav"), "--singer", ANOTHER, "--key", "auto"),
+                *("--out", str(converted), "--force"),
+            ),
+            reads=("song.vocals.wav",),
+            writes=("converted.wav",),
+        ),
+        Step(
             "report",
             "Write the page",
             (
                 *("report", str(out / "report.html"), "--corpus", str(corpus), "--dataset", str(dataset)),
                 *("--run", str(t2s), "--run", str(sm2a), "--sung", str(sung), "--steps", str(out / LEDGER)),
-                *("--sound", str(song)),
+                *("--sound", str(song), "--sound", str(converted)),
             ),
             reads=(
                 "corpus/*/*.parquet",
@@ -114,6 +126,7 @@ def plan(out: Path, configs: Path = CONFIGS, lyrics: str = LYRICS) -> list[Step]
                 "runs/*/metrics.jsonl",
                 "sung.json",
                 "song.wav",
+                "converted.wav",
             ),
             writes=("report.html",),
         ),

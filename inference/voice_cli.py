@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from autosing.models.bundled import SVC_FLOW
 from inference.voice.options import (
     AsJson,
     ConfigFile,
@@ -24,9 +25,11 @@ voices = typer.Typer(no_args_is_help=True, help="Singers from wavs: enrol, list,
 
 
 def convert(
-    model: Annotated[Path, Option(help="A run of 'autosing train svc_flow' or 'svc_vits'.")],
     source: Annotated[Path, Option(help="Singing: a file, or a folder of files.")],
     out: Annotated[Path, Option(help="The .wav, .flac, .ogg or .mp3 to write; a folder for a folder.")],
+    model: Annotated[
+        Path, Option(help="A run of 'autosing train svc_flow' or 'svc_vits', or the model that comes with autosing.")
+    ] = Path(SVC_FLOW),
     singer: Annotated[
         list[str] | None,
         Option(help="An enrolled voice, a singer of the run, a wav, or a blend: several times, a=0.5 b=0.5."),
@@ -40,12 +43,14 @@ def convert(
         bool | None, Option("--over-music", help="Separate the song, convert its voice, mix again.")
     ] = None,
     steps: Annotated[
-        int | None, Option(help="Steps of the flow (default 4, or those that it was distilled to).")
+        int | None, Option(help="Steps of the flow (default: the model's usual ones, or those it was distilled to).")
     ] = None,
     method: Annotated[str | None, Option(help="Solver: euler, heun, midpoint, dpm++1 to 3, ml-sde.")] = None,
     temperature: Temperature = None,
     guidance: Annotated[float | None, Option(help="How hard to follow content and singer; 1 is off.")] = None,
-    guidance_singer: Annotated[float | None, Option(help="How hard to follow the singer alone; 1 is off.")] = None,
+    guidance_singer: Annotated[
+        float | None, Option(help="How hard to follow the singer alone; 1 is off (default: as is usual of the model).")
+    ] = None,
     seed: Seed = None,
     carry_pitch: Annotated[
         bool | None, Option("--carry-pitch/--no-carry-pitch", help="Pitch through unvoiced frames (USP).")

@@ -11,7 +11,7 @@ import typer
 from autosing.errors import InputError
 from autosing.models.separation import SeparatorConfig, load_separator
 from dataset_builder.cli import build
-from inference import adapt_cli, cli, evaluate_cli, provenance_cli, render_cli, speech_cli, voice_cli
+from inference import adapt_cli, cli, evaluate_cli, provenance_cli, render_cli, speech_cli, ui_cli, voice_cli
 from processing.cli import import_songs, process
 from train.cli import train
 
@@ -46,7 +46,7 @@ def test_what_a_command_advises_are_options_of_its_own() -> None:
     assert len(named[False]) > 15 and len(named[True]) > 10
     others = (
         cli.sing, cli.report, cli.merge, cli.export, render_cli.render, evaluate_cli.evaluate,
-        speech_cli.speech_to_singing, provenance_cli.inspect,
+        speech_cli.speech_to_singing, provenance_cli.inspect, ui_cli.ui,
     )  # fmt: skip
     of_pip = {"--force-reinstall"}
     assert named[False] - of_pip <= options_of(*others)

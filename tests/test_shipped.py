@@ -63,3 +63,37 @@ def test_the_shipped_model_sings_words_on_the_notes_of_their_tune():
         inside_T = (at_s > note.start_s + 0.06) & (at_s < note.end_s - 0.06) & (f0_hz_T > 0)
         near += list(np.abs(69 + 12 * np.log2(f0_hz_T[inside_T] / 440) - note.midi) < 0.5)
     assert len(near) > 100 and np.mean(near) > 0.9
+
+
+def test_the_shipped_conversion_model_sings_the_pitch_that_it_is_told_and_each_singer_sounds_like_none_but_himself():
+    from autosing.audio.pitch import load_tracker
+    from autosing.metrics.timbre import average_spectrum_db, nearest_by_spectrum
+    from autosing.models.bundled import SVC_FLOW
+    from autosing.models.svc_flow import load_svc_flow
+    from autosing.models.told import Sampling, Told
+    from inference.voice.singers import voices_of_run
+
+    voice, frames = load_svc_flow(Path(SVC_FLOW)), 280
+    rate, spec = voice.spec.sample_rate_hz, voice.space.spec
+    asked_hz_F = 200 * 2 ** (2 * torch.sin(torch.linspace(0, 12, frames)) / 12)
+
+    def sung_S(singer_E, seed):
+        content_BCF = torch.randn(1, voice.content[0].width, frames, generator=torch.Generator().manual_seed(seed))
+        told = Told(
+            content_BCF, asked_hz_F[None], torch.ones(1, frames, dtype=torch.bool), torch.full((1, frames), -25.0),
+            torch.tensor(singer_E)[None],
+        )  # fmt: skip
+        return voice.space.sound(voice.sing(told, Sampling()), told.f0_hz_BF)[0].numpy()
+
+    singers = [
+        singer for singer in voices_of_run(Path(SVC_FLOW)) if singer.range and 150 < singer.range.middle_hz < 250
+    ]
+    known = {singer.name: average_spectrum_db(sung_S(singer.vector_E, 0), rate) for singer in singers[:4]}
+    assert len(known) == 4
+    for singer in singers[:4]:
+        audio_S = sung_S(singer.vector_E, 1)
+        found_hz_T = load_tracker("fcpe")(audio_S, rate)
+        at_F = (np.arange(frames) + 0.5) / float(spec.rate_hz)
+        away_T = 1200 * np.log2(found_hz_T / np.interp(np.arange(len(found_hz_T)) / 100, at_F, asked_hz_F.numpy()))
+        assert np.sqrt(np.mean(away_T**2)) < 20, singer.name
+        assert nearest_by_spectrum(average_spectrum_db(audio_S, rate), singer.name, known), singer.name

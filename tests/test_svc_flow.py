@@ -100,6 +100,18 @@ def test_guidance_of_one_is_none_and_more_moves_away(voice):
     assert np.abs(plain_S - guided_S).max() > 1e-4
 
 
+def test_what_is_usual_of_a_model_is_what_it_does_unasked(voice):
+    config = voice.model.config.model_copy(update={"usual_steps": 2, "usual_guidance_singer": 3.0})
+    model = SvcFlow(config).eval()
+    model.load_state_dict(voice.model.state_dict())
+    usual, source = SvcFlowVoice(model, voice.space), features(1.0)
+    asked = {"steps": 2, "guidance_singer": 3.0}
+    np.testing.assert_array_equal(sung(usual, source), sung(voice, source, sampling=asked))
+    plain = {"steps": 4, "guidance_singer": 1.0}
+    np.testing.assert_array_equal(sung(usual, source, sampling=plain), sung(voice, source))
+    assert np.abs(sung(usual, source) - sung(voice, source)).max() > 1e-3
+
+
 def test_the_default_model_costs_less_than_three_gmac_a_second_with_four_evaluations():
     torch.manual_seed(0)
     space = load_space(new_space("codec_latent"))

@@ -24,7 +24,7 @@ from train.state import checkpoints, read_checkpoint
 
 C = TypeVar("C", bound=Config)
 WithFlow = TypeVar("WithFlow", VisingerConfig, StsConfig)
-FREE = frozenset({"dropout"})
+FREE = frozenset({"dropout", "usual_steps", "usual_guidance_singer"})
 """Numbers of the networks that change no weight's meaning."""
 
 

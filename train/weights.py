@@ -1,9 +1,9 @@
 """python -m train.weights OUT: the voice models that come with autosing, from nothing (`make weights`).
 
-Songs of known truth are made and become datasets of scores (for `render`), of recordings (for `convert`), and of spoken
-and sung lines (for `speech-to-singing`). The model of each is trained, the second and the third beginning with the
-flow of the first, and brought to half precision in OUT/shipped/<name>: copy these to autosing/weights. After a kill,
-the same command goes on where it stopped. Hours and figures are in the models' cards.
+Songs of known truth are made and become two datasets: recordings (for `convert`), and lines with their scores and their
+speech (for `render` and `speech-to-singing`). Three models are trained, svc_flow and sts beginning with the flow of
+visinger, and brought to half precision in OUT/shipped/<name>: copy these to autosing/weights. After a kill, the same
+command goes on where it stopped. Hours and figures are in the models' cards.
 """
 
 import sys
@@ -23,8 +23,7 @@ UNSEEN = ("Ines Fabian", "Jonas Fabian", "Kaya Fabian", "Luca Fabian")
 def plan(out: Path, songs: int = SONGS, singers: int = SINGERS, without: tuple[str, ...] = UNSEEN) -> list[Step]:
     """The work in order, the longest last."""
     made, recordings, corpus, data = out / "songs", out / "singers", out / "svc/corpus", out / "svc/data"
-    scores, sung = out / "visinger/corpus", out / "visinger/data"
-    lines, spoken = out / "sts/corpus", out / "sts/data"
+    lines, sung = out / "lines/corpus", out / "lines/data"
 
     def config(room: str, name: str) -> tuple[str, str]:
         return ("--config", str(CONFIGS / room / f"{name}.yaml"))
@@ -76,37 +75,23 @@ def plan(out: Path, songs: int = SONGS, singers: int = SINGERS, without: tuple[s
             reads=("svc/corpus/*/*.parquet",), writes=("svc/data/index.json",),
         ),
         Step(
-            "dry", "Songs without room and band, with their scores", (str(made), str(scores)),
-            reads=("songs/*/index.parquet",), writes=("visinger/corpus/*/index.parquet",), module="train.corpora.dry",
-        ),
-        Step(
-            "visinger-process", "Clips, pitch, loudness, scores, singers",
-            ("process", str(scores), *config("processing", "visinger"), "--set", f"score.truth={made}"),
-            reads=("visinger/corpus/*/index.parquet",), writes=("visinger/corpus/*/score.parquet",),
-        ),
-        Step(
-            "visinger-build", "Write shards",
-            ("build", str(scores), str(sung), *config("dataset_builder", "visinger"), "--set", "apart=songs"),
-            reads=("visinger/corpus/*/*.parquet",), writes=("visinger/data/index.json",),
-        ),
-        Step(
-            "lines", "The same songs, each sung line beside the line as it is spoken",
+            "lines", "The same songs, each line with its score, beside the line as it is spoken",
             (str(made), str(lines), "--lines"),
-            reads=("songs/*/index.parquet",), writes=("sts/corpus/*/index.parquet",), module="train.corpora.dry",
+            reads=("songs/*/index.parquet",), writes=("lines/corpus/*/index.parquet",), module="train.corpora.dry",
         ),
         Step(
-            "sts-process", "Clips, pitch, loudness, scores, speech, singers",
+            "lines-process", "Clips, pitch, loudness, scores, speech, singers",
             ("process", str(lines), *config("processing", "sts")),
-            reads=("sts/corpus/*/index.parquet",), writes=("sts/corpus/*/speech.parquet",),
+            reads=("lines/corpus/*/index.parquet",), writes=("lines/corpus/*/speech.parquet",),
         ),
         Step(
-            "sts-build", "Write shards",
-            ("build", str(lines), str(spoken), *config("dataset_builder", "sts"), "--set", "apart=songs"),
-            reads=("sts/corpus/*/*.parquet",), writes=("sts/data/index.json",),
+            "lines-build", "Write shards",
+            ("build", str(lines), str(sung), *config("dataset_builder", "sts"), "--set", "apart=songs"),
+            reads=("lines/corpus/*/*.parquet",), writes=("lines/data/index.json",),
         ),
-        *trained("visinger", "visinger/data/index.json", sung),
+        *trained("visinger", "lines/data/index.json", sung),
         *trained("svc_flow", "svc/data/index.json", data, "visinger"),
-        *trained("sts", "sts/data/index.json", spoken, "visinger"),
+        *trained("sts", "lines/data/index.json", sung, "visinger"),
     ]  # fmt: skip
 
 

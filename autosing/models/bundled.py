@@ -21,7 +21,7 @@ PHONES = "autosing-phones"
 VISINGER = "autosing-visinger"
 """What `render` sings with unless it is told (autosing/weights/visinger, see its card)."""
 SVC_FLOW = "autosing-svc_flow"
-"""What `adapt` begins with unless it is told."""
+"""What `convert` sings with and `adapt` begins with unless they are told (autosing/weights/svc_flow, see its card)."""
 
 
 def letters_digest(name: str = LETTERS) -> str:

@@ -33,7 +33,6 @@ from autosing.nn.unet import UNet, UNetConfig
 from autosing.schemas.records import Part
 
 SINGER_WIDTH = 256
-USUAL_STEPS = 4
 
 
 class SvcFlowConfig(Config):
@@ -56,6 +55,10 @@ class SvcFlowConfig(Config):
     width: int = Field(256, ge=8, multiple_of=8)
     hidden: int = Field(768, ge=8)
     dropout: float = Field(0.1, ge=0, lt=1)
+    usual_steps: int = Field(4, ge=1)
+    """By so many it is sung unless asked otherwise; see `flow.steps` for a distilled one."""
+    usual_guidance_singer: float = Field(1.0, ge=0)
+    """So hard the singer is followed unless asked otherwise; 1: no guidance, and half the cost."""
 
     @property
     def content_width(self) -> int:
@@ -140,7 +143,9 @@ class SvcFlow(nn.Module):
         steps = self.num_steps(sampling)
         h_BWT = self.tell(told)
         mu_BDT = self.prior(h_BWT, told.singer_BE)
-        estimate = self.guided_estimator(h_BWT, mu_BDT, told.singer_BE, sampling.guidance, sampling.guidance_singer)
+        by_singer = sampling.guidance_singer
+        by_singer = self.config.usual_guidance_singer if by_singer is None else by_singer
+        estimate = self.guided_estimator(h_BWT, mu_BDT, told.singer_BE, sampling.guidance, by_singer)
         x_BDT = sample(
             self.objective, estimate, mu_BDT, sampling.seed, None, sampling.method, steps,
             sampling.temperature, first_frame // fold,
@@ -151,7 +156,7 @@ class SvcFlow(nn.Module):
         """Raises InputError for those that a distilled model does not know."""
         own = self.config.flow.steps
         if own is None:
-            return sampling.steps or USUAL_STEPS
+            return sampling.steps or self.config.usual_steps
         steps = sampling.steps or own
         if own % steps or sampling.method != "euler":
             fit = " or ".join(str(k) for k in range(1, own + 1) if own % k == 0)

@@ -42,13 +42,14 @@ class Sampling(Config):
     """How what is sung is drawn."""
 
     steps: int | None = Field(default=None, ge=1, le=1000)
-    """None: 4, or those that the model was distilled to."""
+    """None: the model's usual ones, or those that it was distilled to."""
     method: Method = "euler"
     temperature: float = Field(default=1.0, ge=0, le=2)
     guidance: float = Field(default=1.0, ge=0)
     """How far away from what is made without content and singer; 1: not at all, and half the cost."""
-    guidance_singer: float = Field(default=1.0, ge=0)
-    """The same, away from what is made of the same content for nobody."""
+    guidance_singer: float | None = Field(default=None, ge=0)
+    """The same, away from what is made of the same content for nobody. None: the model's usual one, 1 where it has
+    none."""
     seed: int = Field(default=0, ge=0)
 
 
