@@ -167,7 +167,7 @@ def _names(source: Path) -> frozenset[str]:
     """What a module defines, imports and assigns."""
     found: set[str] = set()
     for node in ast.walk(TREES[source]):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(node.name)
         elif isinstance(node, ast.Import | ast.ImportFrom):
             found |= {alias.asname or alias.name for alias in node.names}
