@@ -4,7 +4,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -81,6 +81,19 @@ def progress(items: Iterable[Item], label: str, total: int | None = None) -> Ite
         if now - said >= 10:
             said = now
             note(f"{label}: {count}{f'/{total}' if total else ''} in {now - started:.0f} s")
+
+
+def counting(label: str, unit: str = "steps") -> Callable[[int, int], None]:
+    """A callback (done, total) that says a line about every ten seconds."""
+    said = started = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal said
+        if time.monotonic() - said >= 10:
+            said = time.monotonic()
+            note(f"{label}: {done}/{total} {unit} in {said - started:.0f} s")
+
+    return tell
 
 
 def _show(value: Any) -> str:

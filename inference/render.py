@@ -12,6 +12,7 @@ from pydantic import Field
 
 from autosing.audio.io import Audio
 from autosing.config import Config
+from autosing.console import counting
 from autosing.device import device_here
 from autosing.errors import InputError
 from autosing.score.change import in_tempo, transposed, without_times
@@ -153,7 +154,9 @@ def render_score(request: RenderRequest) -> dict[str, Any]:
     digests = digests_of({check_voice(request.model, "render"): request.model, "vocoder": config.vocoder})
     origin = Origin(MADE_BY, digests, config.engine.sampling.seed)
     with writing(files) as under_way:
-        blocks: Iterator[np.ndarray] = (block_S[None] for block_S in render(model, sung.song, config.engine))
+        blocks: Iterator[np.ndarray] = (
+            block_S[None] for block_S in render(model, sung.song, config.engine, counting("sung", "s"))
+        )
         channels = 1
         if files.vocals and tune:
             mixed = _with_band(np.concatenate(list(blocks), axis=1), rate, tune, config)

@@ -5,12 +5,11 @@ Shapes: C channels, S samples, N semantic codes.
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from autosing.audio.io import Audio, resample
-from autosing.console import note
+from autosing.console import counting
 from autosing.generation.acoustic import generate_acoustic
 from autosing.generation.semantic import generate_semantic
 from autosing.ids import seed_of
@@ -73,7 +72,7 @@ def _content(
     sampling = config.semantic.model_copy(update={"seed": seed_of(config.seed, "semantic", config.semantic.seed)})
     return generate_semantic(
         models.t2s, as_timed_text(resolved.lines), music, singer, resolved.length_s, sampling, config.candidates,
-        progress=_progress("semantic codes"),
+        progress=counting("semantic codes"),
     )  # fmt: skip
 
 
@@ -89,7 +88,7 @@ def _sound(
     sampling = config.acoustic.model_copy(update={"seed": seed_of(config.seed, "acoustic", config.acoustic.seed)})
     found = generate_acoustic(
         models.sm2a, semantic, music, singer, resolved.length_s, sampling, scale=models.scale,
-        progress=_progress("codec codes"),
+        progress=counting("codec codes"),
     )  # fmt: skip
     return [models.codec.spec.flatten(levels) for levels in found]
 
@@ -139,16 +138,3 @@ class _Clock:
         now = time.monotonic()
         self.seconds[name] = round(now - self._last, 2)
         self._last = now
-
-
-def _progress(label: str) -> Any:
-    """A callback for generation: a line about every ten seconds."""
-    said = started = time.monotonic()
-
-    def tell(done: int, total: int) -> None:
-        nonlocal said
-        if time.monotonic() - said >= 10:
-            said = time.monotonic()
-            note(f"{label}: {done}/{total} steps in {said - started:.0f} s")
-
-    return tell

@@ -17,6 +17,7 @@ from pydantic import Field
 from autosing.audio.io import decode
 from autosing.audio.pitch import load_tracker
 from autosing.config import Config
+from autosing.console import counting
 from autosing.device import device_here
 from autosing.errors import InputError
 from autosing.models.content import SAMPLE_RATE_HZ, load_content
@@ -133,7 +134,7 @@ def sing_speech(request: SpeechRequest) -> dict[str, Any]:
     digests = digests_of({check_voice(request.model, "speech-to-singing"): request.model, "vocoder": config.vocoder})
     origin = Origin(MADE_BY, digests, config.engine.sampling.seed)
     with writing(files) as under_way:
-        blocks = (block_S[None] for block_S in render(model, sung.song, config.engine))
+        blocks = (block_S[None] for block_S in render(model, sung.song, config.engine, counting("sung", "s")))
         tags = write_sound(under_way.at(files.audio), blocks, rate, 1, origin, config.watermark)
         write_sung(sung, files, under_way)
         row["wall_s"] = round(time.perf_counter() - started, 2)

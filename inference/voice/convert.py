@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from autosing.config import Config
+from autosing.console import counting
 from autosing.device import device_here
 from autosing.errors import InputError
 from autosing.models.separation import SeparatorConfig
@@ -151,7 +152,7 @@ def _convert_one(
 def _sing(request: Request, model: Singer, song: Song, stems: Stems | None, work: Path, path: Path) -> dict[str, str]:
     """Into the file, block by block; its tags."""
     config, rate = request.config, model.spec.sample_rate_hz
-    blocks, channels = render(model, song, config.engine), 1
+    blocks, channels = render(model, song, config.engine, counting("sung", "s")), 1
     made = (block_S[None] for block_S in blocks) if stems is None else lay_over(blocks, rate, stems, work)
     if stems is not None:
         rate, channels = stems.sample_rate_hz, stems.channels

@@ -99,9 +99,14 @@ def num_samples(song: Song, model: Sounding) -> int:
 
 
 @torch.no_grad()
-def render(model: VoiceModel, song: Song, config: EngineConfig) -> Iterator[np.ndarray]:
+def render(
+    model: VoiceModel, song: Song, config: EngineConfig, tell: Callable[[int, int], None] | None = None
+) -> Iterator[np.ndarray]:
     """Blocks of audio_S at the model's rate, in order. The same inputs give the same samples; another size of chunks
-    changes them only as far as a second of context does not tell the model all (see the tests)."""
+    changes them only as far as a second of context does not tell the model all (see the tests).
+
+    `tell`: after each chunk, called with the seconds that are sung, and all.
+    """
     spec, features = model.spec, song.features
     rate, hop, total = float(spec.rate_hz), spec.hop_samples, num_samples(song, model)
     num_frames = spec.num_frames(total)
@@ -133,6 +138,8 @@ def render(model: VoiceModel, song: Song, config: EngineConfig) -> Iterator[np.n
         block_S = joiner.push(chunk, audio_BS[0].float().cpu().numpy())
         yield block_S * gate.gain(done, len(block_S), spec.sample_rate_hz)
         done += len(block_S)
+        if tell:
+            tell(done // spec.sample_rate_hz, total // spec.sample_rate_hz)
 
 
 def _gapless(f0_hz_T: np.ndarray, times_s_F: np.ndarray) -> np.ndarray:
