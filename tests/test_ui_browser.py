@@ -45,7 +45,7 @@ def test_words_are_typed_and_a_song_plays(tmp_path, monkeypatch):
         await tab.run("document.querySelector('[data-form=render] [name=lyrics]').value = 'a river of gold'")
         await tab.run("document.querySelector('[data-form=render] button[type=submit]').click()")
         await tab.until("document.querySelector('#job-1.running .state')?.textContent.startsWith('at work')")
-        await tab.until("document.querySelector('#job-1.done, #job-1.failed')", 1200)
+        await tab.until("document.querySelector('#job-1.done, #job-1.failed')", 3000)
         assert not await tab.run("document.querySelector('#job-1 .error')?.textContent")
         assert await tab.until("document.querySelectorAll('#job-1 figure.take').length") == 2  # the mix and its voice
         words = "[...document.querySelectorAll('#job-1 .words')[0].children].map((one) => one.textContent)"

@@ -159,25 +159,32 @@ const showVoices = async () => {
   else box.append(make("div", { className: "scroll" }, make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows))));
 };
 
+const addTab = (name, wide, ...children) => {
+  const tabs = document.getElementById("tabs"), panels = document.getElementById("panels");
+  const panel = make("div", { role: "tabpanel", hidden: true, ariaLabel: name }, ...children);
+  const tab = make("button", { type: "button", role: "tab", textContent: name });
+  tab.addEventListener("click", () => {
+    for (const other of panels.children) other.hidden = other !== panel;
+    for (const other of tabs.children) other.setAttribute("aria-selected", other === tab);
+    document.querySelector(".desk").classList.toggle("wide", wide);
+  });
+  tabs.append(tab);
+  panels.append(panel);
+};
+
 const start = async () => {
   here.models = await ask("models");
   const { forms } = await ask("forms");
   here.forms = new Map(forms.map((form) => [form.name, form]));
-  const tabs = document.getElementById("tabs"), panels = document.getElementById("panels");
   for (const name of new Set(forms.map((form) => form.tab))) {
-    const panel = make("div", { role: "tabpanel", hidden: true }, ...forms.filter((form) => form.tab === name).map(formOf));
-    if (panel.querySelector("[data-form=enrol]")) panel.append(make("div", { className: "voices" }));
-    panel.setAttribute("aria-label", name);
-    const tab = make("button", { type: "button", role: "tab", textContent: name });
-    tab.addEventListener("click", () => {
-      for (const other of panels.children) other.hidden = other !== panel;
-      for (const other of tabs.children) other.setAttribute("aria-selected", other === tab);
-    });
-    tabs.append(tab);
-    panels.append(panel);
+    const own = forms.filter((form) => form.tab === name).map(formOf);
+    addTab(name, false, ...own, ...(own[0].dataset.form === "enrol" ? [make("div", { className: "voices" })] : []));
   }
-  tabs.firstChild.click();
+  document.querySelector("#tabs button").click();
   showVoices();
+  const corpus = await ask("corpus").catch((problem) => ({ error: problem.message }));
+  if (corpus?.error) addTab("Corpus", true, make("p", { className: "error", textContent: corpus.error }));
+  else if (corpus) addTab("Corpus", true, corpusPanel(corpus));
   watch();
 };
 

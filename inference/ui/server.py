@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
+from pydantic import ValidationError
 
 from autosing.errors import InputError
-from autosing.storage.store import is_full
+from autosing.storage.store import Place, is_full
 from inference.ui.asked import models, singers, words_of
+from inference.ui.corpus import Starts, correct, drawn, listed
 from inference.ui.forms import FORMS
 from inference.ui.jobs import PICTURE, Job, Jobs, clear
 from inference.ui.uploads import Limits, TooMuchError, filled
@@ -24,6 +26,7 @@ HOST = "127.0.0.1"
 _HERE = Path(__file__).parent
 _STATIC = {
     "": _HERE / "page.html", "ui.css": _HERE / "page.css", "ui.js": _HERE / "page.js",
+    "corpus.js": _HERE / "corpus.js",
     "report.css": _HERE.parent / "report" / "page.css", "report.js": _HERE.parent / "report" / "page.js",
 }  # fmt: skip
 _POLICY = (
@@ -42,6 +45,10 @@ class Settings:
     runs: Path
     """Where trained models are looked for."""
     limits: Limits
+    corpus: Place | None = None
+    """What is looked at."""
+    corrected: Path = Path("corrected")
+    """Where words' times set by hand are kept, as LRC."""
 
 
 def application(jobs: Jobs, settings: Settings) -> web.Application:
@@ -51,7 +58,9 @@ def application(jobs: Jobs, settings: Settings) -> web.Application:
     app.add_routes([
         web.get("/forms", _forms), web.get("/models", _models), web.get("/singers", _singers),
         web.get("/jobs", _list), web.post("/jobs/{form}", _add), web.delete("/jobs/{number}", _cancel),
-        web.get("/jobs/{number}/{file}", _file), web.get("/{name:[a-z.]*}", _static),
+        web.get("/jobs/{number}/{file}", _file), web.get("/corpus", _corpus),
+        web.get("/corpus/{partition:[0-9]+}/{id}", _clip), web.post("/corpus/{partition:[0-9]+}/{id}", _correct),
+        web.get("/{name:[a-z.]*}", _static),
     ])  # fmt: skip
     app.cleanup_ctx.append(_working)
     return app
@@ -154,6 +163,31 @@ async def _file(request: web.Request) -> web.StreamResponse:
     if not path.is_file():
         raise web.HTTPNotFound
     return web.FileResponse(path)
+
+
+async def _corpus(request: web.Request) -> web.StreamResponse:
+    corpus = request.app[_SETTINGS].corpus
+    return web.json_response(None if corpus is None else await asyncio.to_thread(listed, corpus))
+
+
+async def _clip(request: web.Request) -> web.StreamResponse:
+    return web.json_response(await asyncio.to_thread(drawn, *_asked_clip(request)))
+
+
+async def _correct(request: web.Request) -> web.StreamResponse:
+    try:
+        starts_s = Starts.model_validate_json(await request.text()).starts_s
+    except ValidationError:
+        raise InputError("need starts_s: a list of seconds") from None
+    path = await asyncio.to_thread(correct, *_asked_clip(request), starts_s)
+    return web.json_response({"file": str(path)})
+
+
+def _asked_clip(request: web.Request) -> tuple[Place, int, str, Path]:
+    settings, asked = request.app[_SETTINGS], request.match_info
+    if settings.corpus is None:
+        raise InputError("no corpus is shown; start with --corpus")
+    return settings.corpus, int(asked["partition"]), asked["id"], settings.corrected
 
 
 def serve(folder: Path, port: int, settings: Settings, ready: Callable[[str], None]) -> None:

@@ -37,7 +37,7 @@ class Tab:
         number = next(self._numbers)
         await self._socket.send_json({"id": number, "method": method, "params": params})
         while True:
-            said = await self._socket.receive_json(timeout=120)
+            said = await self._socket.receive_json(timeout=600)
             if said.get("id") == number:
                 if "error" in said:
                     raise RuntimeError(said["error"]["message"])
@@ -65,7 +65,7 @@ class Tab:
             raise RuntimeError(json.dumps(said["exceptionDetails"]))
         return said["result"].get("value")
 
-    async def until(self, script: str, patience_s: float = 120) -> Any:
+    async def until(self, script: str, patience_s: float = 600) -> Any:
         """Its value, once that is true. Raises TimeoutError, with what the page shows."""
         end = time.monotonic() + patience_s
         while time.monotonic() < end:
@@ -99,7 +99,7 @@ async def chromium(folder: Path) -> AsyncIterator[Tab]:
     )  # fmt: skip
     try:
         port = folder / "DevToolsActivePort"
-        end = time.monotonic() + 120
+        end = time.monotonic() + 600
         while not (port.is_file() and port.read_text().strip()):
             assert time.monotonic() < end and browser.returncode is None, "Chromium did not start"
             await asyncio.sleep(0.1)
