@@ -22,6 +22,7 @@ from autosing.score.timing import with_times
 from autosing.text.lrc import parse_lrc
 from inference.voice.load import check_voice
 from inference.voice.pitch_csv import read_pitch_csv
+from inference.voice.score_song import num_pitches
 from support.scores import star_score
 
 SECONDS = 4.0
@@ -101,6 +102,25 @@ def test_the_pitch_that_was_written_is_sung_again_and_may_be_edited(run, tmp_pat
     assert (tmp_path / "out.wav").read_bytes() == again.read_bytes(), "edited in its place"
     said = run("--singer", "rosa", "--out", tmp_path / "out.wav", code=2)
     assert "out.pitch.csv" in said and "--force" in said, "what was edited is the user's"
+
+
+def test_nothing_sounds_in_a_rest_and_a_voice_has_room_around_its_words(made, run, tmp_path):
+    """Models that learnt lines without long rests hum through them."""
+    timed = with_times(star_score())
+    last_s = max(phone.end_s for phone in timed.phones)
+    longer = timed.model_copy(update={"duration_s": last_s + 3.0})
+    (tmp_path / "longer.json").write_bytes(longer.to_json())
+    run("--score", tmp_path / "longer.json", "--singer", "rosa", "--out", tmp_path / "out.wav", score=None)
+    audio = decode(tmp_path / "out.wav")
+    assert audio.duration_s == pytest.approx(last_s + 3.0, abs=1e-3)
+    rate, sung_S = audio.sample_rate_hz, audio.mono_S()
+    rest_S, ended_S = (
+        sung_S[round((last_s + 0.5) * rate) :],
+        sung_S[round(last_s * rate) : round((last_s + 0.2) * rate)],
+    )
+    assert np.abs(rest_S).max() < 1e-4 < np.abs(ended_S).max()
+    f0_hz_T = read_pitch_csv(tmp_path / "out.pitch.csv", num_pitches(longer.duration_s))
+    assert not np.any(f0_hz_T[round((last_s + 0.5) * 100) :] > 0)
 
 
 def test_chunks_fit_together(run, tmp_path):

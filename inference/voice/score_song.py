@@ -15,6 +15,11 @@ from autosing.timebase import PITCH_RATE_HZ, num_frames_to_cover
 from inference.voice.engine import Song
 from inference.voice.features import RATE_HZ, Features
 
+AROUND_S = 0.3
+"""So long a voice may begin before its first phone and die away after its last. Models learn from lines cut so, and
+know nothing of longer rests."""
+SILENT_DB = -100.0
+
 
 @dataclass(frozen=True)
 class ScoreFeatures(Features):
@@ -49,7 +54,7 @@ def song_of(
     vector_E = torch.from_numpy(np.asarray(singer_E, np.float32))
     timed, content_CF, melody = voice.read(score, vector_E, vibrato)
     rate = float(voice.spec.rate_hz)
-    own_hz_T, loudness_db_T = at_pitch_rate(melody, rate, timed.duration_s)
+    own_hz_T, loudness_db_T = at_pitch_rate(melody, rate, timed)
     sung_hz_T = own_hz_T if f0_hz_T is None else np.asarray(f0_hz_T, np.float32)
     features = ScoreFeatures(
         content_CF.T.float().cpu().numpy(), sung_hz_T, loudness_db_T, round(timed.duration_s * RATE_HZ),
@@ -64,14 +69,20 @@ def num_pitches(duration_s: float) -> int:
     return num_frames_to_cover(duration_s, PITCH_RATE_HZ)
 
 
-def at_pitch_rate(melody: Melody, rate_hz: float, duration_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """(f0_hz_T with 0 where unvoiced, loudness_db_T): what people see and edit."""
+def at_pitch_rate(melody: Melody, rate_hz: float, score: Score) -> tuple[np.ndarray, np.ndarray]:
+    """(f0_hz_T with 0 where unvoiced, loudness_db_T): what people see and edit. In rests, farther than AROUND_S from
+    every phone and breath, nothing sounds. `score`: with times of its phones."""
     f0_hz_F, voiced_F, loudness_F = (
         tensor[0].cpu().numpy() for tensor in (melody.f0_hz_BF, melody.voiced_BF, melody.loudness_db_BF)
     )
-    at_T = np.arange(num_pitches(duration_s)) / float(PITCH_RATE_HZ) * rate_hz - 0.5
+    times_s_T = np.arange(num_pitches(score.duration_s)) / float(PITCH_RATE_HZ)
+    at_T = times_s_T * rate_hz - 0.5
     frames = np.arange(len(f0_hz_F))
     f0_hz_T = np.exp(np.interp(at_T, frames, np.log(f0_hz_F)))
     voiced_T = voiced_F[np.clip(np.round(at_T).astype(int), 0, len(frames) - 1)]
-    loudness_T = np.interp(at_T, frames, loudness_F)
-    return np.where(voiced_T, f0_hz_T, 0.0).astype(np.float32), loudness_T.astype(np.float32)
+    sounds_T = np.zeros(len(times_s_T), bool)
+    for sound in (*score.phones, *score.breaths):
+        assert sound.start_s is not None and sound.end_s is not None, "phones without times"
+        sounds_T |= (times_s_T > sound.start_s - AROUND_S) & (times_s_T < sound.end_s + AROUND_S)
+    loudness_T = np.where(sounds_T, np.interp(at_T, frames, loudness_F), SILENT_DB)
+    return np.where(voiced_T & sounds_T, f0_hz_T, 0.0).astype(np.float32), loudness_T.astype(np.float32)

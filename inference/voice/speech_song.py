@@ -64,7 +64,7 @@ def song_of_speech(
     knots_2K = knots_of(score, heard.spoken, heard.seconds)
     content_CF, melody = voice.read(score, heard.content_ND, knots_2K, vector_E, vibrato)
     rate = float(voice.spec.rate_hz)
-    own_hz_T, loudness_db_T = at_pitch_rate(melody, rate, score.duration_s)
+    own_hz_T, loudness_db_T = at_pitch_rate(melody, rate, score)
     sung_hz_T = own_hz_T
     if f0_hz_T is not None:
         given_T = np.asarray(f0_hz_T, np.float32)
