@@ -80,9 +80,11 @@ def at_pitch_rate(melody: Melody, rate_hz: float, score: Score) -> tuple[np.ndar
     frames = np.arange(len(f0_hz_F))
     f0_hz_T = np.exp(np.interp(at_T, frames, np.log(f0_hz_F)))
     voiced_T = voiced_F[np.clip(np.round(at_T).astype(int), 0, len(frames) - 1)]
+    spans_s = [(phone.start_s, phone.end_s) for phone in score.phones]
+    spans_s += [(breath.start_s, breath.end_s) for breath in score.breaths]
     sounds_T = np.zeros(len(times_s_T), bool)
-    for sound in (*score.phones, *score.breaths):
-        assert sound.start_s is not None and sound.end_s is not None, "phones without times"
-        sounds_T |= (times_s_T > sound.start_s - AROUND_S) & (times_s_T < sound.end_s + AROUND_S)
+    for start_s, end_s in spans_s:
+        assert start_s is not None and end_s is not None, "phones without times"
+        sounds_T |= (times_s_T > start_s - AROUND_S) & (times_s_T < end_s + AROUND_S)
     loudness_T = np.where(sounds_T, np.interp(at_T, frames, loudness_F), SILENT_DB)
     return np.where(voiced_T & sounds_T, f0_hz_T, 0.0).astype(np.float32), loudness_T.astype(np.float32)
