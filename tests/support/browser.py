@@ -65,7 +65,7 @@ class Tab:
             raise RuntimeError(json.dumps(said["exceptionDetails"]))
         return said["result"].get("value")
 
-    async def until(self, script: str, patience_s: float = 600) -> Any:
+    async def until(self, script: str, patience_s: float = 60) -> Any:
         """Its value, once that is true. Raises TimeoutError, with what the page shows."""
         end = time.monotonic() + patience_s
         while time.monotonic() < end:
