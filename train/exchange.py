@@ -15,7 +15,7 @@ from autosing.config import Config
 from autosing.models.acoustic import AcousticSpace
 from autosing.models.svc_flow import SvcFlow
 from autosing.models.told import Told
-from autosing.nn.convnext_flow import unfold_frames
+from train.losses.flow import decoded_part
 from train.losses.voice import VoiceLoss
 
 
@@ -42,23 +42,16 @@ def exchanged(told: Told, count: int) -> Told:
 
 
 def exchange_loss(config: ExchangeConfig, model: SvcFlow, space: AcousticSpace, voice: VoiceLoss, told: Told) -> Tensor:
-    """One Euler step from noise makes the frames, which are decoded from a random frame on.
-
-    Raises IndexError for a batch of no crop.
-    """
-    crops, num_frames = told.f0_hz_BF.shape
-    sung = exchanged(told, max(1, round(config.share * crops)))
+    """One Euler step from noise makes the frames, which are decoded from a random frame on."""
+    sung = exchanged(told, max(1, round(config.share * len(told.f0_hz_BF))))
     h_BWT = model.tell(sung)
     mu_BDT = model.prior(h_BWT, sung.singer_BE).detach()
     source_BDT = model.objective.source(mu_BDT.float(), torch.randn_like(mu_BDT, dtype=torch.float32))
     start_B = source_BDT.new_zeros(len(source_BDT))
     end_BDT = source_BDT + model.estimator(h_BWT, mu_BDT, sung.singer_BE)(source_BDT, start_B).float()
-    length = min(config.frames, num_frames)
-    first = int(torch.randint(num_frames - length + 1, ()))
-    inside = slice(first, first + length)
-    frames_BDF = unfold_frames(end_BDT, model.config.fold, num_frames)[..., inside]
-    f0_hz_BF = (sung.f0_hz_BF * sung.voiced_BF)[:, inside]
-    return voice(space.sound(frames_BDF, f0_hz_BF), sung.singer_BE, model.who)
+    f0_hz_BF = sung.f0_hz_BF * sung.voiced_BF
+    made_BS, _ = decoded_part(space, end_BDT, model.config.fold, f0_hz_BF, config.frames, anywhere=True)
+    return voice(made_BS, sung.singer_BE, model.who)
 
 
 def _median_octave(told: Told) -> Tensor:

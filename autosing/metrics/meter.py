@@ -3,7 +3,9 @@
 Shapes: S samples, T values of pitch at 100 Hz, E = 256 numbers of a voice, M mel bands.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -36,28 +38,17 @@ class Meter:
 
     def voice(self, audio_S: np.ndarray) -> np.ndarray | None:
         """voice_E by GE2E; None where too little of it sounds."""
-
-        def work() -> np.ndarray:
-            try:
-                voice_E: np.ndarray = load_speaker_encoder(self._device).embed(audio_S, self.rate_hz)
-            except InputError:
-                return np.zeros(0, np.float32)
-            return voice_E
-
-        found_E = self.kept.array("voice", {"weights": digest("ge2e"), "rate": self.rate_hz}, [audio_S], work)
-        return found_E if len(found_E) else None
+        config = {"weights": digest("ge2e"), "rate": self.rate_hz}
+        return self._where_it_sounds(
+            "voice", config, audio_S, lambda: load_speaker_encoder(self._device).embed(audio_S, self.rate_hz)
+        )
 
     def spectrum(self, audio_S: np.ndarray) -> np.ndarray | None:
         """spectrum_M by autosing.metrics.timbre; None where nothing sounds."""
-
-        def work() -> np.ndarray:
-            try:
-                return timbre.average_spectrum_db(audio_S, self.rate_hz)
-            except InputError:
-                return np.zeros(0)
-
-        found_M = self.kept.array("spectrum", {"version": VERSION, "rate": self.rate_hz}, [audio_S], work)
-        return found_M if len(found_M) else None
+        config = {"version": VERSION, "rate": self.rate_hz}
+        return self._where_it_sounds(
+            "spectrum", config, audio_S, lambda: timbre.average_spectrum_db(audio_S, self.rate_hz)
+        )
 
     def pitch_errors(self, asked_hz_T: np.ndarray, made_S: np.ndarray) -> PitchErrors:
         """Of a sound against the f0 that was asked for, at 100 Hz."""
@@ -92,6 +83,20 @@ class Meter:
             "heard", config, [audio_S], lambda: recognition.hear(audio_S, self.rate_hz, language, WHISPER)
         )
         return text
+
+    def _where_it_sounds(
+        self, name: str, config: dict[str, Any], audio_S: np.ndarray, measure: Callable[[], np.ndarray]
+    ) -> np.ndarray | None:
+        """None, which is kept as an empty array, where `measure` raises InputError."""
+
+        def work() -> np.ndarray:
+            try:
+                return measure()
+            except InputError:
+                return np.zeros(0, np.float32)
+
+        found = self.kept.array(name, config, [audio_S], work)
+        return found if len(found) else None
 
     def _by_fcpe(self) -> dict[str, str | int]:
         return {"tracker": tracker_version("fcpe"), "rate": self.rate_hz, "version": VERSION}

@@ -10,7 +10,7 @@ import numpy as np
 from autosing.errors import InputError
 from autosing.ids import clean_id
 from autosing.metrics.meter import Meter
-from inference.evaluate.clips import Clip
+from inference.evaluate.clips import Clip, Cut
 from inference.voice.singers import Voice, mean_voice
 
 _MOST_SONGS = 4
@@ -23,6 +23,8 @@ class Cast:
     def __init__(self, clips: Sequence[Clip], meter: Meter) -> None:
         self._clips: dict[str, list[Clip]] = {}
         self._meter, self._told = meter, dict[str, Voice]()
+        self._measured: dict[tuple[str, Cut], np.ndarray | None] = {}
+        """Of clips, by what is measured: all are asked for at each score, and even a look-up by digest takes time."""
         for clip in clips:
             of_singer = self._clips.setdefault(clip.singer, [])
             if len(of_singer) < _MOST_SONGS and self.voice(clip) is not None:
@@ -44,7 +46,17 @@ class Cast:
 
     def voice(self, clip: Clip) -> np.ndarray | None:
         """voice_E; None where too little of it sounds."""
-        return self._meter.voice(clip.audio_S)
+        return self._once("voice", clip, self._meter.voice)
+
+    def spectrum(self, clip: Clip) -> np.ndarray | None:
+        """spectrum_M; None where nothing of it sounds."""
+        return self._once("spectrum", clip, self._meter.spectrum)
+
+    def _once(self, what: str, clip: Clip, measure: Callable[[np.ndarray], np.ndarray | None]) -> np.ndarray | None:
+        key = what, clip.cut
+        if key not in self._measured:
+            self._measured[key] = measure(clip.audio_S)
+        return self._measured[key]
 
     def told(self, singer: str, seconds: float | None = None, without: str = "") -> Voice:
         """As the product enrols a singer: from the clips that say who it is, or from so many seconds of the first of
@@ -75,22 +87,20 @@ class Cast:
     def voices(self, target: str, without: str) -> dict[str, np.ndarray]:
         """Of all singers, the mean voice_E without one song; of the target also without what is told of it, where it
         has other songs."""
-        return self._means(target, without, self._meter.voice)
+        return self._means(target, without, self.voice)
 
     def spectra(self, target: str, without: str) -> dict[str, np.ndarray]:
         """The same of their spectrum_M."""
-        return self._means(target, without, self._meter.spectrum)
+        return self._means(target, without, self.spectrum)
 
-    def _means(
-        self, target: str, without: str, measure: Callable[[np.ndarray], np.ndarray | None]
-    ) -> dict[str, np.ndarray]:
+    def _means(self, target: str, without: str, measure: Callable[[Clip], np.ndarray | None]) -> dict[str, np.ndarray]:
         found = {}
         for singer in self.singers:
             own = self._clips[singer]
             told = {clip.song for clip in self._telling(singer, "")} if singer == target else set()
             rest = [clip for clip in own if clip.song != without] or own
             others = [clip for clip in rest if clip.song not in told] or rest
-            found[singer] = np.mean([value for c in others if (value := measure(c.audio_S)) is not None], axis=0)
+            found[singer] = np.mean([value for c in others if (value := measure(c)) is not None], axis=0)
         return found
 
     def _telling(self, singer: str, without: str) -> list[Clip]:

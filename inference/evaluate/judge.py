@@ -1,6 +1,6 @@
 """A clip sung by a system, the pitch that was asked for, and who should sing -> its scores.
 
-Shapes: S samples at the clips' rate, T values of pitch at 100 Hz, E = 256 numbers of a voice.
+Shapes: S samples at the clips' rate, T values of pitch at 100 Hz, E = 256 numbers of a voice, M mel bands.
 """
 
 from dataclasses import replace
@@ -44,7 +44,7 @@ class Judge:
         pitch = meter.pitch_errors(asked_hz_T, made_S)
         made_E, source_E = meter.voice(made_S), self._cast.voice(clip)
         return replace(
-            self._nearness(clip, made_S, target),
+            self._nearness(clip, made_E, meter.spectrum(made_S), target),
             f0_rmse_cents=pitch.rmse_cents,
             f0_correlation=pitch.correlation,
             voicing_error=pitch.voicing_error,
@@ -61,14 +61,13 @@ class Judge:
 
     def own(self, clip: Clip) -> Scores:
         """How near the clip itself is to its own singer: as near as a conversion can be asked to come."""
-        return self._nearness(clip, clip.audio_S, clip.singer)
+        return self._nearness(clip, self._cast.voice(clip), self._cast.spectrum(clip), clip.singer)
 
-    def _nearness(self, clip: Clip, made_S: np.ndarray, target: str) -> Scores:
+    def _nearness(self, clip: Clip, made_E: np.ndarray | None, made_M: np.ndarray | None, target: str) -> Scores:
         """Whether the target is nearer than all others, by GE2E and by spectrum, and the cosine to it. What does not
         sound is nobody's; nothing is said where no other song of the target says what it sounds like."""
         if not self._cast.is_known(target, clip.song):
             return Scores()
-        made_E, made_M = self._meter.voice(made_S), self._meter.spectrum(made_S)
         if made_E is None or made_M is None:
             return Scores(nearest=0.0, cosine_to_target=0.0, nearest_spectrum=0.0)
         judged = speaker_scores([made_E], [target], self._cast.voices(target, clip.song))

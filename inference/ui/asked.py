@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autosing.checkpoint import describe_model, shipped
+from autosing.checkpoint import WEIGHTS, describe_model, shipped
 from autosing.errors import InputError
 from inference.ui.forms import UPLOADS, Field, Form
 from inference.voice.singers import enrolled, voices_of_run
@@ -95,7 +95,7 @@ def singers(model: str) -> list[dict[str, Any]]:
 def models(runs: Path) -> dict[str, list[str]]:
     """Kind -> names: those that come with autosing, and the runs in a folder or in folders of it."""
     found: dict[str, list[str]] = {}
-    lying = sorted({path.parent for pattern in ("*", "*/*") for path in runs.glob(f"{pattern}/model.safetensors")})
+    lying = sorted({path.parent for pattern in ("*", "*/*") for path in runs.glob(f"{pattern}/{WEIGHTS}")})
     for name in (*shipped(), *map(str, lying[:_MOST_MODELS])):
         try:
             found.setdefault(describe_model(Path(name)).kind, []).append(name)

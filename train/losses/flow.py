@@ -117,9 +117,19 @@ class FlowLosses:
         batch's crops the first, since they are in no order."""
         heard = max(1, round(self.settings.sound_share * len(x_BDT)))
         x_BDT, audio_BS, f0_hz_BF = x_BDT[:heard], audio_BS[:heard], f0_hz_BF[:heard]
-        num_frames, hop = f0_hz_BF.shape[1], self.space.spec.hop_samples
-        frames_BDF = unfold_frames(x_BDT, model.config.fold, num_frames)
-        length = min(self.settings.sound_frames, num_frames)
-        first = int(torch.randint(num_frames - length + 1 if model.training else 1, ()))
-        made_BS = self.space.sound(frames_BDF[..., first : first + length], f0_hz_BF[:, first : first + length])
-        return made_BS, audio_BS[:, first * hop : (first + length) * hop]
+        hop = self.space.spec.hop_samples
+        made_BS, inside = decoded_part(
+            self.space, x_BDT, model.config.fold, f0_hz_BF, self.settings.sound_frames, anywhere=model.training
+        )
+        return made_BS, audio_BS[:, inside.start * hop : inside.stop * hop]
+
+
+def decoded_part(
+    space: AcousticSpace, x_BDT: Tensor, fold: int, f0_hz_BF: Tensor, most_frames: int, anywhere: bool
+) -> tuple[Tensor, slice]:
+    """(made_BS, of which frames): as much of each crop is decoded, from a random frame on, or from the first."""
+    num_frames = f0_hz_BF.shape[1]
+    length = min(most_frames, num_frames)
+    first = int(torch.randint(num_frames - length + 1 if anywhere else 1, ()))
+    inside = slice(first, first + length)
+    return space.sound(unfold_frames(x_BDT, fold, num_frames)[..., inside], f0_hz_BF[:, inside]), inside
