@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from autosing.checkpoint import load_model
 from autosing.config import load_config
 from autosing.errors import InputError
+from autosing.models.singers import singers_of_run
 from autosing.models.svc_vits import load_svc_vits
 from autosing.models.told import Sampling
 from autosing.schemas.records import Part
@@ -160,6 +161,37 @@ def test_the_discriminators_loss_reaches_no_generator(data):
     assert phase == "discriminator"
     assert all(parameter.grad is None for parameter in task.modules["generator"].parameters())
     assert any(parameter.grad is not None for parameter in task.discriminators.parameters())
+
+
+def test_discriminators_are_shown_loud_and_quiet_crops_alike(data):
+    task = made_task(data)
+    made_BS, true_BS = torch.randn(2, 2, 16 * 256).unbind()
+    first_B = torch.zeros(2, dtype=torch.long)
+    loud, quiet = (task._shown(gain * made_BS, gain * true_BS, first_B) for gain in (1.0, 0.1))
+    for a, b in zip(loud, quiet, strict=True):
+        torch.testing.assert_close(a, b)
+    torch.testing.assert_close(loud[1].square().mean(1), torch.ones(2))
+    assert task._shown(made_BS, 0 * true_BS, first_B)[1].abs().max() == 0
+
+
+def test_only_a_share_of_the_crops_is_decoded_and_all_in_validation(data):
+    task = made_task(data, sound_share=0.5)
+    batch, decoded = task.collate(items_of(task, data, 4)), []
+    task.model.generator.register_forward_hook(lambda module, given, made_BS: decoded.append(len(made_BS)))
+    for training in (True, False):
+        task.modules.train(training)
+        list(task.losses(batch, 10, task.counts(batch)))
+    assert decoded == [2, 4]
+
+
+def test_who_sings_is_told_from_the_singers_centre_and_tuning_keeps_it(data, tmp_path):
+    settings = [*VITS, "task.model.centred=true", "steps=1", "save_every=1"]
+    train("svc_vits", data, tmp_path / "run", None, settings, False)
+    centre_E = load_model(tmp_path / "run", "svc_vits").state["who.centre_E"]
+    means = [singer.vector_E for singer in singers_of_run(tmp_path / "run")]
+    torch.testing.assert_close(centre_E, torch.from_numpy(np.mean(means, axis=0)).float())
+    tuned = made_task(data, begin_with=str(tmp_path / "run"))
+    assert torch.equal(tuned.model.who.centre_E, centre_E)
 
 
 def test_silence_after_a_clip_is_no_part_of_the_divergence(data):

@@ -22,6 +22,7 @@ from autosing.checkpoint import load_model, restore
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.models.told import Sampling, Told, loudness_told
+from autosing.nn.centred import Centred
 from autosing.nn.coupling import CouplingConfig, CouplingFlow
 from autosing.nn.excitation import F0_FEATURES, Begin, excitations, f0_features
 from autosing.nn.folding import fold_weight_norms
@@ -45,6 +46,8 @@ class SvcVitsConfig(Config):
     content: tuple[Part, ...]
     """The encoders' layers that content is made of."""
     latent: int = Field(192, ge=2, multiple_of=2)
+    centred: bool = False
+    """Whether who sings is told from the singers' centre (autosing.nn.centred)."""
     prenet: bool = False
     """A stack of instance norms before the encoder; without: one convolution of 5 frames."""
     encoder: LocalEncoderConfig = LocalEncoderConfig()
@@ -85,7 +88,10 @@ class SvcVitsConfig(Config):
 
 
 class SvcVits(nn.Module):
-    """`sing` and `sound` are its use; `tell`, `flow` and `shape` are what training asks one by one."""
+    """`sing` and `sound` are its use; `tell`, `flow` and `shape` are what training asks one by one.
+
+    `who_BE` is what `who` makes of a singer's vector.
+    """
 
     mean_D1: Tensor
     std_D1: Tensor
@@ -98,6 +104,7 @@ class SvcVits(nn.Module):
             self.enter: nn.Module = ContentPrenet(config.content_width, width)
         else:
             self.enter = nn.Conv1d(config.content_width, width, 5, padding=2)
+        self.who: Centred | nn.Identity = Centred(SINGER_WIDTH) if config.centred else nn.Identity()
         self.pitch = nn.Conv1d(F0_FEATURES + 1, width, 1)
         self.encoder = LocalEncoder(config.encoder)
         self.prior = nn.Conv1d(width, 2 * config.latent, 1)
@@ -127,13 +134,13 @@ class SvcVits(nn.Module):
         mean_BDF, log_std_BDF = gaussian(self.prior(h_BWF))
         return h_BWF, mean_BDF, log_std_BDF
 
-    def shape(self, z_BDF: Tensor, singer_BE: Tensor, f0_hz_BF: Tensor, pulses_BS: Tensor, noise_BS: Tensor) -> Tensor:
+    def shape(self, z_BDF: Tensor, who_BE: Tensor, f0_hz_BF: Tensor, pulses_BS: Tensor, noise_BS: Tensor) -> Tensor:
         """audio_BS of a latent. f0 is 0 where unvoiced."""
-        return self.voice(self.steer(z_BDF, singer_BE), f0_hz_BF, pulses_BS, noise_BS)
+        return self.voice(self.steer(z_BDF, who_BE), f0_hz_BF, pulses_BS, noise_BS)
 
-    def steer(self, z_BDF: Tensor, singer_BE: Tensor) -> Tensor:
+    def steer(self, z_BDF: Tensor, who_BE: Tensor) -> Tensor:
         """x_BDF: what the generator is given."""
-        x_BDF: Tensor = self.norm(z_BDF, singer_BE)
+        x_BDF: Tensor = self.norm(z_BDF, who_BE)
         return x_BDF * self.std_D1 + self.mean_D1
 
     def voice(self, x_BDF: Tensor, f0_hz_BF: Tensor, pulses_BS: Tensor, noise_BS: Tensor) -> Tensor:
@@ -151,8 +158,9 @@ class SvcVits(nn.Module):
         _, mean_BDF, log_std_BDF = self.tell(told)
         (noise_BDF,) = frame_noise(seed, (1, *mean_BDF.shape[1:]), first_frame, 1, mean_BDF.device)
         y_BDF = mean_BDF + self.config.temperature * temperature * log_std_BDF.exp() * noise_BDF
-        z_BDF, _ = self.flow.inverse(y_BDF, told.singer_BE)
-        return self.steer(z_BDF, told.singer_BE)
+        who_BE = self.who(told.singer_BE)
+        z_BDF, _ = self.flow.inverse(y_BDF, who_BE)
+        return self.steer(z_BDF, who_BE)
 
     def sound(self, x_BDF: Tensor, f0_hz_BF: Tensor, begin: Begin | None = None) -> Tensor:
         """audio_BS, whole frames, of a whole clip or, with `begin`, of a chunk of one. f0 is 0 where unvoiced."""

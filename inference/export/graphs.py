@@ -103,9 +103,10 @@ class SvcVitsGraph(nn.Module):
         model = self.model
         assert isinstance(model, SvcVits)
         _, mean_BDF, log_std_BDF = model.tell(Told(content_BCF, f0_hz_BF, voiced_BF, loudness_db_BF, singer_BE))
-        z_BDF, _ = model.flow.inverse(mean_BDF + self.temperature * log_std_BDF.exp() * noise_BDF, singer_BE)
+        who_BE = model.who(singer_BE)
+        z_BDF, _ = model.flow.inverse(mean_BDF + self.temperature * log_std_BDF.exp() * noise_BDF, who_BE)
         excited = self.excite(f0_hz_BF, voiced_BF)
-        return model.voice(model.steer(z_BDF, singer_BE), torch.where(voiced_BF, f0_hz_BF, 0.0), *excited)
+        return model.voice(model.steer(z_BDF, who_BE), torch.where(voiced_BF, f0_hz_BF, 0.0), *excited)
 
 
 class FramesGraph(nn.Module):

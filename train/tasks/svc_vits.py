@@ -32,6 +32,7 @@ from autosing.models.posterior import PosteriorConfig, build_posterior
 from autosing.models.svc_vits import SINGER_WIDTH, SvcVits, SvcVitsConfig
 from autosing.models.told import Told
 from autosing.nn.adversarial import GradientReversal, ReversalConfig
+from autosing.nn.centred import Centred
 from autosing.nn.discriminators import SMALL, DiscriminatorConfig, Discriminators
 from autosing.nn.excitation import pulses
 from autosing.nn.solvers import frame_noise
@@ -50,6 +51,8 @@ from train.voice_crops import CropConfig, VoiceCrops, told_of
 from train.voice_figures import voice_figures
 
 _SONG_BYTES = 64
+_LEAST_LEVEL = 0.003
+"""Of what discriminators are shown: silence is not made loud."""
 
 
 class SvcVitsSettings(Config):
@@ -72,6 +75,8 @@ class SvcVitsSettings(Config):
     crop: CropConfig = CropConfig()
     segment_frames: int = Field(48, ge=8)
     """Of a crop, how many frames are decoded."""
+    sound_share: float = Field(1.0, gt=0, le=1)
+    """Of the crops of a batch, how many are decoded: the generator and all that hears it cost more than the rest."""
     judged_frames: int = Field(48, ge=8)
     """Of those, how many the discriminators are shown."""
     prior_share: float = Field(0.0, ge=0, le=1)
@@ -155,6 +160,8 @@ class TrainSvcVits(Task):
 
     def survey(self, dataset: Place) -> None:
         self.singers.survey(dataset, self.index)
+        if self.settings.begin_with is None and isinstance(self.model.who, Centred):
+            self.model.who.fit([singer.vector_E for singer in self.singers.known])
 
     def describe(self) -> dict[str, str]:
         config = self.model_config
@@ -196,21 +203,23 @@ class TrainSvcVits(Task):
         self, batch: dict[str, Tensor], step: int, counts: Counts
     ) -> Iterator[tuple[str, Tensor, dict[str, Tensor]]]:
         settings, model, frames = self.settings, self.model, counts["frames"]
-        told, singer_BE, inside_BF = told_of(batch), batch["singer"], batch["inside"]
+        told, who_BE, inside_BF = told_of(batch), model.who(batch["singer"]), batch["inside"]
         noise = _Noise(batch["seed"])
         heard = self._disturbed(told, noise) if model.training else told
         h_BWF, prior_BDF, prior_log_std_BDF = model.tell(heard, inside_BF)
-        mean_BDF, log_std_BDF = self.posterior(batch["audio"], batch["f0"], singer_BE, inside_BF)
+        mean_BDF, log_std_BDF = self.posterior(batch["audio"], batch["f0"], who_BE, inside_BF)
         z_BDF = mean_BDF + log_std_BDF.exp() * noise.of(prior_BDF, 0)
-        mapped_BDF, log_det_B = model.flow(z_BDF, singer_BE, inside_BF)
+        mapped_BDF, log_det_B = model.flow(z_BDF, who_BE, inside_BF)
         drawn_BDF = prior_BDF + prior_log_std_BDF.exp() * noise.of(prior_BDF, 1)
-        back_BDF, back_log_det_B = model.flow.inverse(drawn_BDF, singer_BE, inside_BF)
+        back_BDF, back_log_det_B = model.flow.inverse(drawn_BDF, who_BE, inside_BF)
         from_prior_B = batch["from_prior"] < (settings.prior_share if model.training else 1.0)
         given_BDF = torch.where(from_prior_B[:, None, None], back_BDF, z_BDF)
         if model.training:
             given_BDF = given_BDF + settings.latent_noise * noise.of(prior_BDF, 2)
-        made_BS, true_BS = self._segments(batch, given_BDF)
-        shown_made_BS, shown_true_BS = (self._shown(x_BS, batch["shown"]) for x_BS in (made_BS, true_BS))
+        # Of the batch's crops the first, since they are in no order.
+        decoded = max(1, round(settings.sound_share * len(who_BE))) if model.training else len(who_BE)
+        made_BS, true_BS = self._segments({k: x[:decoded] for k, x in batch.items()}, given_BDF[:decoded], who_BE)
+        shown_made_BS, shown_true_BS = self._shown(made_BS, true_BS, batch["shown"][:decoded])
         said = discriminator_loss(
             self.discriminators(shown_true_BS), self.discriminators(shown_made_BS.detach()), settings.gan
         )
@@ -271,7 +280,7 @@ class TrainSvcVits(Task):
         cents_BF = self.settings.pitch_noise_cents * noise.of(f0_hz_BF[:, None], 0)[:, 0]
         return replace(told, content_BCF=content_BCF, f0_hz_BF=f0_hz_BF * 2 ** (cents_BF / 1200))
 
-    def _segments(self, batch: dict[str, Tensor], z_BDF: Tensor) -> tuple[Tensor, Tensor]:
+    def _segments(self, batch: dict[str, Tensor], z_BDF: Tensor, who_BE: Tensor) -> tuple[Tensor, Tensor]:
         """(made_BS, true_BS) of the frames that are decoded; silent beyond the clip's end."""
         hop, rate = self.model_config.hop_samples, self.model_config.sample_rate_hz
         where_BG = batch["first"][:, None] + torch.arange(self.segment, device=z_BDF.device)
@@ -279,15 +288,18 @@ class TrainSvcVits(Task):
         f0_hz_BG, inside_BG = batch["f0"].gather(1, where_BG), batch["inside"].gather(1, where_BG)
         pulses_BS = pulses(f0_hz_BG, hop, rate)
         noise_BS = _Noise(batch["seed"]).samples(pulses_BS)
-        made_BS = self.model.shape(z_BDG, batch["singer"], f0_hz_BG, pulses_BS, noise_BS).float()
+        made_BS = self.model.shape(z_BDG, who_BE[: len(z_BDG)], f0_hz_BG, pulses_BS, noise_BS).float()
         true_BGH = batch["audio"].unflatten(1, (-1, hop))
         true_BGH = true_BGH.gather(1, where_BG[..., None].expand(-1, -1, hop))
         return made_BS * inside_BG.repeat_interleave(hop, 1), true_BGH.flatten(1)
 
-    def _shown(self, audio_BS: Tensor, first_B: Tensor) -> Tensor:
+    def _shown(self, made_BS: Tensor, true_BS: Tensor, first_B: Tensor) -> tuple[Tensor, Tensor]:
+        """What the discriminators are shown of both: some frames, as loud as if the true ones had a power of 1."""
         hop = self.model_config.hop_samples
-        where_BS = first_B[:, None] * hop + torch.arange(self.judged * hop, device=audio_BS.device)
-        return audio_BS.gather(1, where_BS)
+        where_BS = first_B[:, None] * hop + torch.arange(self.judged * hop, device=made_BS.device)
+        made_BS, true_BS = made_BS.gather(1, where_BS), true_BS.gather(1, where_BS)
+        level_B1 = true_BS.square().mean(1, keepdim=True).sqrt().clamp(min=_LEAST_LEVEL)
+        return made_BS / level_B1, true_BS / level_B1
 
     def _told_singer(self, h_BWF: Tensor, batch: dict[str, Tensor], step: int) -> Tensor:
         """1 - cosine of the singer told from the encoder's states, in the frames of the clip."""
