@@ -101,8 +101,10 @@ def test_words_of_no_known_letter_still_have_a_place():
 
 def test_chain_has_a_state_for_each_letter_and_between_lines():
     lyrics = build_chain([LineToPlace(("ab", "c")), LineToPlace(("d",))], COSTS, 100)
-    assert lyrics.chain.class_S.tolist() == [BETWEEN, 1, 2, PAUSE, SILENCE, 3, BETWEEN, 4, BETWEEN]
-    assert lyrics.word_S.tolist() == [-1, 0, 0, -1, -1, 1, -1, 2, -1]
+    assert lyrics.chain.class_S.tolist() == [
+        SILENCE, BETWEEN, 1, 2, PAUSE, SILENCE, 3, SILENCE, BETWEEN, 4, BETWEEN, SILENCE,
+    ]  # fmt: skip
+    assert lyrics.word_S.tolist() == [-1, -1, 0, 0, -1, -1, 1, -1, -1, 2, -1, -1]
     assert BETWEEN == NUM_CLASSES - 1
 
 

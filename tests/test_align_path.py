@@ -8,7 +8,7 @@ from autosing.alignment.chain import Costs
 from autosing.alignment.place import SungLine, place_plain, place_stamped
 from support.heard import LINES, SONG, scores_of, starts
 
-COSTS = Costs(silent_letter=3.0, absent_line=20.0, gap=10.0)
+COSTS = Costs(silent_letter=3.0, absent_line=20.0, gap=10.0, unlisted=20.0)
 RATE_HZ = 50
 
 
@@ -50,3 +50,22 @@ def test_a_line_behind_one_that_is_not_sung_is_found_though_its_stamp_is_late():
     placed, offset = place_stamped(scores_of(950, SONG), [first, second, absent, late], COSTS, RATE_HZ)
     assert offset.inlier_ratio >= 0.5
     assert starts(placed) == [[1.0, 1.8], [6.0, 7.0], None, [12.0, 12.8]]
+
+
+def test_a_badly_heard_word_at_a_lines_edge_is_no_singing_that_the_lyrics_do_not_hold():
+    """Half of `golden` is heard as other letters."""
+    scores = scores_of(750, [*SONG[:2], ("bolten", 300, 350), *SONG[3:]])
+    free, paid = (place_plain(scores, LINES, replace(COSTS, unlisted=cost), RATE_HZ)[0] for cost in (0.0, 20.0))
+    assert starts(paid)[1] == [6.0, 7.0] and starts(free)[1] == [6.6, 7.0]
+
+
+def test_a_refrain_that_the_lyrics_do_not_hold_is_paid_once_behind_absent_lines_too():
+    absent = SungLine("whisper cliff", ("whisper", "cliff"))
+    scores = scores_of(1100, [*SONG, ("banana", 700, 860), ("banana", 900, 1000)])
+    for lines in (LINES, [*LINES, absent, absent]):
+        found = []
+        for cost in (0.0, 10.0):
+            placed, score = place_plain(scores, lines, replace(COSTS, unlisted=cost, absent_line=5.0), RATE_HZ)
+            assert starts(placed) == [[1.0, 1.8], [6.0, 7.0], [12.0, 12.8], None, None][: len(lines)]
+            found.append(score)
+        assert found[0] - found[1] == pytest.approx(10.0, abs=0.01)

@@ -2,8 +2,9 @@
 
 The chain is: between, line, between, line, ..., between. A line is its words' letters. Between two words are two states
 of silence, which may be skipped: a pause costs by the frame, a gap the same however long it lasts. So a held note is
-free, and what silence within a line costs grows to that of a gap. `between` emits silence, or singing that is not in
-the lyrics (ad libs, a chorus written once). A whole line may be jumped over at a cost.
+free, and what silence within a line costs grows to that of a gap. Between two lines is silence, or singing that is not
+in the lyrics (ad libs, a chorus written once), which costs something to begin: a word at a line's edge that is heard
+badly is no such singing. A whole line may be jumped over at a cost.
 """
 
 from collections.abc import Sequence
@@ -31,6 +32,8 @@ class Costs:
     """Jumping over a line that is not sung."""
     gap: float
     """Silence between two words of a line, however long it lasts."""
+    unlisted: float = 0.0
+    """Singing between two lines, however long it lasts."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,11 @@ class _State(NamedTuple):
 
 def build_chain(lines: Sequence[LineToPlace], costs: Costs, num_frames: int) -> LyricsChain:
     """A word without a letter (callers should not pass one) counts as one unknown sound."""
-    states = [_State(BETWEEN, NEVER, 0, _limit(lines[0].latest if lines else None, num_frames))]
-    word = 0
+    until = _limit(lines[0].latest if lines else None, num_frames)
+    states = [_State(SILENCE, 0.0, 0, until), _State(BETWEEN, 0.0, 0, until, enter=costs.unlisted)]
+    silent, sung, word = 0, 1, 0
     for number, line in enumerate(lines):
-        before, line_end = len(states) - 1, _limit(line.end, num_frames)
+        line_end = _limit(line.end, num_frames)
         for k, text in enumerate(line.words):
             bounds = line.word_bounds[k] if k < len(line.word_bounds) else None
             earliest, latest = (line.earliest, line_end) if bounds is None else bounds
@@ -88,7 +92,15 @@ def build_chain(lines: Sequence[LineToPlace], costs: Costs, num_frames: int) -> 
             word += 1
         following = lines[number + 1].latest if number + 1 < len(lines) else None
         end = _limit(following, num_frames)
-        states.append(_State(BETWEEN, NEVER, 0, end, leap_from=before, leap=costs.absent_line))
+        # Singing that goes on behind a line that is not sung has begun already.
+        between = [
+            _State(SILENCE, 0.0, 0, end, leap_from=silent, leap=costs.absent_line),
+            _State(BETWEEN, 0.0, 0, end, enter=costs.unlisted, leap_from=sung, leap=costs.absent_line - costs.unlisted),
+        ]
+        silent, sung = len(states), len(states) + 1
+        if number + 1 == len(lines):  # the path ends in the last state, which must cost nothing
+            between.reverse()
+        states += between
     columns = [np.array(column) for column in zip(*states, strict=True)]
     emits_S, skip_S, first_S, end_S, word_S, starts_S, enter_S, leap_from_S, leap_S = columns
     return LyricsChain(Chain(emits_S, starts_S, enter_S, skip_S, leap_from_S, leap_S, first_S, end_S), word_S, word)

@@ -12,7 +12,7 @@ taken from other clips. Conversion is that of `autosing convert`, with --set its
 Ways, on the same clips:
 source   the clip itself                     codec    through the bundled codec    latent   the same, not quantised
 own      the clip against its own singer: as near as a conversion can come
-self     converted to its own singer         seen     to another singer that the run knows: the mean of two songs
+self     converted to its own singer         seen     to another singer that the run knows: the mean of its songs
 unseen   to a singer that the run does not know, enrolled from 10 s (--unseen; none: left out)
 world_seen, world_unseen   by WORLD: f0 moved to the target's median, formants by the ratio of the mean envelopes
 

@@ -13,8 +13,8 @@ from autosing.metrics.meter import Meter
 from inference.evaluate.clips import Clip, Cut
 from inference.voice.singers import Voice, mean_voice
 
-_MOST_SONGS = 4
-"""Of a singer whose voice is taken: two for the voice that a model is told, two for the one it is compared with."""
+_MOST_SONGS = 8
+"""Of a singer whose voice is taken: half of them tell a model who it is, half are what its singing is compared with."""
 
 
 class Cast:

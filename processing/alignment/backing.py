@@ -44,6 +44,6 @@ def place_backing(
     found = []
     for item in backing:
         absent = _ABSENT_LETTER_COST * sum(len(letters(word)) for word in item.line.words)
-        own = replace(costs, absent_line=absent)
+        own = replace(costs, absent_line=absent, unlisted=0.0)
         found.append(place_near(beside, item.line, item.from_s - _LEAD_S, item.to_s + _TAIL_S, own, rate_hz, offset))
     return found

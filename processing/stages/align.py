@@ -70,6 +70,8 @@ class AlignConfig(Config):
     """Cost per frame of singing that is not in the lyrics (nats)."""
     unlisted_cost: float = Field(1.0, ge=0)
     """Cost per frame of singing that is not in the lyrics, beside the letter that it sounds most like (nats)."""
+    unlisted_start_cost: float = Field(20.0, ge=0)
+    """Cost of beginning to sing what is not in the lyrics, however long it lasts (nats)."""
     gap_cost: float = Field(10.0, ge=0)
     """Cost of silence between two words of a line, however long it lasts, where `pause_cost` is not less (nats)."""
     silent_letter_cost: float = Field(3.0, ge=0)
@@ -101,7 +103,7 @@ class Align(Stage[SongToAlign, Lyrics]):
     """Finds the best path through the letters of the lyrics, given how likely each letter is at each time."""
 
     name = "align"
-    version = 8
+    version = 9
     reads = ("separate", "index")
     takes = SongToAlign
     gives = Lyrics
@@ -165,7 +167,9 @@ class Align(Stage[SongToAlign, Lyrics]):
         )  # fmt: skip
         class_TC = class_scores(emissions.letter_TL, self.emit.log_prior_L, scoring)
         scores = Scores(class_TC, start_scores(emissions.start_T, config.start_weight))
-        costs = Costs(config.silent_letter_cost, config.absent_line_cost, config.gap_cost)
+        costs = Costs(
+            config.silent_letter_cost, config.absent_line_cost, config.gap_cost, config.unlisted_start_cost
+        )  # fmt: skip
         reading = self._heard(readings, scores, costs)
         offset = None
         if source == PLAIN:
