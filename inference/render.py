@@ -18,7 +18,6 @@ from autosing.errors import InputError
 from autosing.score.change import in_tempo, transposed, without_times
 from autosing.score.cut import cut
 from autosing.score.formats.midi_write import write_midi
-from autosing.score.formats.options import ReadOptions
 from autosing.score.formats.textgrid import write_textgrid
 from autosing.score.score import Score
 from autosing.songs.compose import Tune, accompaniment, compose
@@ -28,7 +27,7 @@ from inference.mix import Mix, lay_over
 from inference.output import FORMATS, check_rate
 from inference.provenance.origin import Origin, digests_of
 from inference.provenance.sound import write_sound
-from inference.score_file import lyric_lines, read_score
+from inference.score_file import FileOptions, lyric_lines, read_score
 from inference.voice.engine import EngineConfig, num_samples, render
 from inference.voice.load import check_voice, load_score_voice
 from inference.voice.pitch_csv import read_pitch_csv, write_pitch_csv
@@ -42,7 +41,7 @@ class RenderConfig(Config):
     """What may be chosen of a rendering."""
 
     engine: EngineConfig = EngineConfig()
-    score: ReadOptions = ReadOptions()
+    score: FileOptions = FileOptions()
     shift: float = 0.0
     """Semitones, fractions too."""
     tempo_factor: float = Field(default=1.0, ge=0.25, le=4)

@@ -2,13 +2,24 @@
 
 from pathlib import Path
 
+from pydantic import Field
+
 from autosing.score import files
+from autosing.score.change import joined
 from autosing.score.formats.options import ReadOptions
 from autosing.score.score import Score
 
 
+class FileOptions(ReadOptions):
+    """What to take of a score's file, and how literally."""
+
+    join_s: float = Field(default=0.25, ge=0, le=10)
+    """Rests within a line that last so long at most are sung through: karaoke files leave some behind each syllable,
+    and so do keyboards. Not where the file says when phones are sung."""
+
+
 def read_score(
-    path: Path, options: ReadOptions, lyrics: str | None = None, words: bool = True
+    path: Path, options: FileOptions, lyrics: str | None = None, words: bool = True
 ) -> tuple[Score, tuple[str, ...]]:
     """(the score, remarks). Phones that the file has keep their times; where it has none, words are looked up. Without
     `words` its words stay as they are: they will not be sung.
@@ -20,7 +31,7 @@ def read_score(
     score = read.score
     if words and (lyrics is not None or (score.words and not score.phones)):
         score = _pronounced(score, lyrics, options.language)
-    return score, read.remarks
+    return (score if score.timed else joined(score, options.join_s)), read.remarks
 
 
 def _pronounced(score: Score, lyrics: str | None, language: str) -> Score:

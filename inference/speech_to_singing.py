@@ -22,7 +22,6 @@ from autosing.device import device_here
 from autosing.errors import InputError
 from autosing.models.content import SAMPLE_RATE_HZ, load_content
 from autosing.score.change import transposed
-from autosing.score.formats.options import ReadOptions
 from autosing.score.hummed import notes_of_melody
 from autosing.score.lay import laid, melody_of_notes
 from autosing.score.score import Score
@@ -33,7 +32,7 @@ from inference.output import check_rate
 from inference.provenance.origin import Origin, digests_of
 from inference.provenance.sound import write_sound
 from inference.render import RenderFiles, checked_outputs, write_sung
-from inference.score_file import lyric_lines, read_score
+from inference.score_file import FileOptions, lyric_lines, read_score
 from inference.voice.engine import EngineConfig, num_samples, render
 from inference.voice.load import check_voice, load_speech_voice
 from inference.voice.pitch import shifted
@@ -51,7 +50,7 @@ class SpeechConfig(Config):
     """What may be chosen of singing speech."""
 
     engine: EngineConfig = EngineConfig()
-    score: ReadOptions = ReadOptions()
+    score: FileOptions = FileOptions()
     listener: ListenerConfig = ListenerConfig()
     shift: float = 0.0
     """Semitones, fractions too: of the notes, or of the melody."""

@@ -9,6 +9,7 @@ import pytest
 
 import autosing.score
 from autosing.errors import InputError
+from autosing.score.change import joined
 from autosing.score.cut import cut
 from autosing.score.frames import frames
 from autosing.score.made import score_of_truth
@@ -169,6 +170,24 @@ def test_a_window_keeps_whole_words_and_the_place_of_beats():
     told, whole = frames(late, Fraction(30)), frames(score, Fraction(30))
     np.testing.assert_array_equal(told.phone_F, whole.phone_F[45:])
     np.testing.assert_array_equal(told.midi_F, whole.midi_F[45:])
+
+
+def test_short_rests_within_a_line_are_sung_through_and_no_others():
+    def score(**more: object) -> Score:
+        spans = [(0.0, 0.2), (0.3, 0.5), (0.9, 1.0), (1.1, 1.2)]
+        return Score(
+            duration_s=2.0, words=tuple(Word(text="la", line=line) for line in (0, 0, 0, 1)),
+            syllables=tuple(Syllable(word=k) for k in range(4)),
+            notes=tuple(Note(start_s=a, end_s=b, midi=60, syllable=k) for k, (a, b) in enumerate(spans)), **more,
+        )  # fmt: skip
+
+    def ends(one: Score, longest_s: float) -> list[float]:
+        return [note.end_s for note in joined(one, longest_s).notes]
+
+    assert ends(score(), 0.1) == [0.3, 0.5, 1.0, 1.2], "not to the next line, and not over a longer rest"
+    assert ends(score(), 0.5) == [0.3, 0.9, 1.0, 1.2]
+    assert ends(score(), 0.0) == [0.2, 0.5, 1.0, 1.2]
+    assert ends(score(breaths=(Breath(start_s=0.22, end_s=0.28),)), 0.5) == [0.2, 0.9, 1.0, 1.2]
 
 
 def test_words_of_several_languages_stand_in_one_score():

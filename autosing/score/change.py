@@ -1,4 +1,6 @@
-"""A score -> the same in another tempo, or higher."""
+"""A score -> the same in another tempo, or higher, or with its notes joined."""
+
+from itertools import pairwise
 
 from autosing.errors import InputError
 from autosing.score.score import Breath, Note, Phone, Score
@@ -61,3 +63,15 @@ def without_times(score: Score) -> Score:
     """The phones' times forgotten."""
     phones = tuple(Phone(symbol=p.symbol, place=p.place, syllable=p.syllable) for p in score.phones)
     return score.replace(phones=phones)
+
+
+def joined(score: Score, longest_s: float) -> Score:
+    """Notes held up to the next note where a rest between them lasts at most `longest_s`; not over a breath, nor from
+    one line to the next."""
+    lines = [None if n.syllable is None else score.words[score.syllables[n.syllable].word].line for n in score.notes]
+    notes = list(score.notes)
+    for k, (note, following) in enumerate(pairwise(score.notes)):
+        breathes = any(b.start_s < following.start_s and b.end_s > note.end_s for b in score.breaths)
+        if lines[k] == lines[k + 1] and not breathes and 0 < following.start_s - note.end_s <= longest_s:
+            notes[k] = note.model_copy(update={"end_s": following.start_s})
+    return score.replace(notes=tuple(notes))
