@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import Field
 
-from autosing.audio.io import decode
+from autosing.audio.blocks import inspected
 from autosing.checkpoint import WEIGHTS, describe_model, located
 from autosing.codecs import BUNDLED, codec_digest
 from autosing.config import Config, read_yaml
@@ -251,7 +251,7 @@ def _check_base(request: AdaptRequest) -> None:
 def _seconds(path: Path) -> float:
     """0 for what is not readable: `import` leaves it out, and says why."""
     try:
-        return decode(path).duration_s
+        return inspected(path).duration_s
     except InputError:
         return 0.0
 

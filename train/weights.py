@@ -1,9 +1,9 @@
 """python -m train.weights OUT: the voice models that come with autosing, from nothing (`make weights`).
 
 Songs of known truth are made and become two datasets: recordings (for `convert`), and lines with their scores and their
-speech (for `render` and `speech-to-singing`). Three models are trained, svc_flow and sts beginning with the flow of
-visinger, and brought to half precision in OUT/shipped/<name>: copy these to autosing/weights. After a kill, the same
-command goes on where it stopped. Hours and figures are in the models' cards.
+speech (for `render` and `speech-to-singing`). Four models are trained, svc_flow beginning with the flow of visinger and
+sts with that of svc_flow, and brought to half precision in OUT/shipped/<name>: copy these to autosing/weights. After a
+kill, the same command goes on where it stopped. Hours and figures are in the models' cards.
 """
 
 import sys
@@ -28,13 +28,15 @@ def plan(out: Path, songs: int = SONGS, singers: int = SINGERS, without: tuple[s
     def config(room: str, name: str) -> tuple[str, str]:
         return ("--config", str(CONFIGS / room / f"{name}.yaml"))
 
-    def trained(task: str, index: str, dataset: Path, begins: str | None = None) -> list[Step]:
-        run, held = out / task / "run", f"{task}/run/model.safetensors"
+    def trained(task: str, room: str, begins: str | None = None, name: str | None = None) -> list[Step]:
+        """`room`: where the dataset lies; `name`: of the config, where it is not the task's."""
+        run, held, index = out / task / "run", f"{task}/run/model.safetensors", f"{room}/data/index.json"
         begin = ("--set", f"task.flow_from={out / begins / 'run'}") if begins else ()
+        data = ("--data", str(out / room / "data"), "--run", str(run))
         return [
             Step(
                 f"train-{task}", f"Train {task}",
-                ("train", task, "--data", str(dataset), "--run", str(run), "--resume", *config("train", task), *begin),
+                ("train", task, *data, "--resume", *config("train", name or task), *begin),
                 reads=(index, f"{begins}/run/model.safetensors") if begins else (index,),
                 writes=(held,), starts_anew=f"{task}/run",
             ),
@@ -89,9 +91,10 @@ def plan(out: Path, songs: int = SONGS, singers: int = SINGERS, without: tuple[s
             ("build", str(lines), str(sung), *config("dataset_builder", "sts"), "--set", "apart=songs"),
             reads=("lines/corpus/*/*.parquet",), writes=("lines/data/index.json",),
         ),
-        *trained("visinger", "lines/data/index.json", sung),
-        *trained("svc_flow", "svc/data/index.json", data, "visinger"),
-        *trained("sts", "lines/data/index.json", sung, "visinger"),
+        *trained("visinger", "lines"),
+        *trained("svc_flow", "svc", "visinger"),
+        *trained("sts", "lines", "svc_flow"),
+        *trained("svc_vits", "svc", name="svc_vits_small"),
     ]  # fmt: skip
 
 

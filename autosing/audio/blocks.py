@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from autosing.audio.encoded import FileBytes
-from autosing.audio.io import AudioReader, Resampler
+from autosing.audio.io import AudioReader, Inspected, Resampler, inspect
 from autosing.errors import InputError
 
 Blocks = Iterator[np.ndarray]
@@ -26,6 +26,12 @@ def reading(path: Path) -> Iterator[AudioReader]:
         raise InputError(f"{path}: no such file")
     with path.open("rb") as held, AudioReader(FileBytes(held, 0, path.stat().st_size), str(path)) as reader:
         yield reader
+
+
+def inspected(path: Path) -> Inspected:
+    """Facts of an audio file, from decoding all of it. Raises InputError as `inspect` does."""
+    with path.open("rb") as held:
+        return inspect(FileBytes(held, 0, path.stat().st_size), str(path))
 
 
 class Tape:

@@ -230,6 +230,10 @@ class Inspected:
     mono_std: float
     """Of the channels mixed to one."""
 
+    @property
+    def duration_s(self) -> float:
+        return self.num_samples / self.sample_rate_hz
+
 
 def inspect(data: Encoded, name: str = "audio") -> Inspected:
     """Decode everything without keeping the samples. Raises InputError as `decode` does."""

@@ -93,6 +93,7 @@ async def _text(part: BodyPartReader, field: Field) -> str:
 def _check_length(label: str, path: Path, limits: Limits) -> None:
     with path.open("rb") as file:
         found = inspect_apart(FileBytes(file, 0, path.stat().st_size), label)
-    seconds = found.num_samples / found.sample_rate_hz
-    if seconds > limits.seconds:
-        raise InputError(f"{label}: {seconds:.0f} s, at most {limits.seconds:g}; cut it, or start with --max-seconds")
+    if found.duration_s > limits.seconds:
+        raise InputError(
+            f"{label}: {found.duration_s:.0f} s, at most {limits.seconds:g}; cut it, or start with --max-seconds"
+        )

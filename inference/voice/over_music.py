@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from autosing.audio.blocks import Blocks, Tape, as_long, reading, resampled
-from autosing.audio.encoded import FileBytes
-from autosing.audio.io import Audio, Writer, inspect
+from autosing.audio.blocks import Blocks, Tape, as_long, inspected, reading, resampled
+from autosing.audio.io import Audio, Writer
 from autosing.audio.loudness import LoudnessMeter, PeakMeter
 from autosing.models.separation import Known, SeparatorConfig, at_most_stereo, load_separator, split_blocks
 from inference.mix import balance_of, headroom_db, voice_gain_db
@@ -38,8 +37,7 @@ class Stems:
 def separate(song: Path, work: Path, config: SeparatorConfig) -> Stems:
     """Into the work folder. Raises InputError where the song is no audio, or the separator's weights are not there."""
     vocals_of = load_separator(config)
-    with song.open("rb") as held:
-        found = inspect(FileBytes(held, 0, song.stat().st_size), str(song))
+    found = inspected(song)
     rate, channels = found.sample_rate_hz, found.channels if found.channels <= 2 else 1
     paths = work / "vocals.wav", work / "music.wav"
     writers = [Writer(rate, channels, "wav", path) for path in paths]

@@ -47,5 +47,7 @@ class VoiceLoss(nn.Module):
             audio_BS = self.resample(audio_BS.float())
             power_B1 = audio_BS.square().mean(1, keepdim=True).clamp(min=_LEAST_POWER)
             mel_BTM = torch.stack([encoder.mel(x_S) for x_S in audio_BS * (LEVEL / power_B1.sqrt())])
-            voice_BE: Tensor = encoder(mel_BTM)
+            # cuDNN gives an LSTM that does not train no backward pass.
+            with torch.backends.cudnn.flags(enabled=False):
+                voice_BE: Tensor = encoder(mel_BTM)
             return voice_BE
