@@ -33,6 +33,22 @@ def test_what_is_shipped_is_the_model_in_half_precision(tmp_path):
     torch.testing.assert_close(file.state["weight"].float(), state["weight"], rtol=2**-10, atol=0)
 
 
+def test_in_8_bits_a_weight_is_off_by_half_a_step_of_its_row(tmp_path):
+    torch.manual_seed(0)
+    state = {
+        "conv.weight": torch.randn(64, 16, 5) * torch.logspace(-4, 1, 64)[:, None, None], "zero": torch.zeros(64, 64),
+        "small": torch.randn(4, 5), "bias": torch.randn(5000), "count": torch.tensor(7),
+    }  # fmt: skip
+    save_model(tmp_path / "run", "svc_flow", {}, state)
+    assert ship(tmp_path / "run", tmp_path / "out", bits=8) == 64 * 80 + 64 * 64 + 2 * 64 * 4 + 2 * (20 + 5000) + 8
+    found = load_model(tmp_path / "out").state
+    assert found.keys() == state.keys()
+    step_R = state["conv.weight"].flatten(1).abs().amax(1) / 127
+    off = (found["conv.weight"] - state["conv.weight"]).abs()
+    assert (off.flatten(1) <= 0.5001 * step_R[:, None]).all() and off.max() > 0
+    assert not found["zero"].any() and found["bias"].dtype == found["small"].dtype == torch.float16
+
+
 def test_a_weight_that_half_precision_cannot_hold_is_refused(tmp_path):
     save_model(tmp_path / "run", "svc_flow", {}, {"weight": torch.tensor([1e6])})
     with pytest.raises(InputError, match="weight holds numbers that half precision cannot"):
