@@ -161,9 +161,7 @@ def export(
     vocoder: Annotated[
         Path | None, Option(help="A run of 'autosing train vocoder', for a model in the space log_mel.")
     ] = None,
-    steps: Annotated[
-        int | None, Option(min=1, help="Steps of the flow (default 4, or those that it was distilled to).")
-    ] = None,
+    steps: Annotated[int | None, Option(min=1, help="Steps of the flow (default: the model's).")] = None,
     singer: Annotated[
         list[str] | None, Option(help="openutau: who is in it: a name or a wav, or several (default: the run's).")
     ] = None,

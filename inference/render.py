@@ -30,11 +30,14 @@ from inference.provenance.sound import write_sound
 from inference.score_file import FileOptions, lyric_lines, read_score
 from inference.voice.engine import EngineConfig, num_samples, render
 from inference.voice.load import check_voice, load_score_voice
+from inference.voice.pitch import Range, key_semitones, octaves, shifted
 from inference.voice.pitch_csv import read_pitch_csv, write_pitch_csv
 from inference.voice.score_song import ScoreSong, num_pitches, song_of
 from inference.voice.singers import Voice
 
 MADE_BY = "autosing render"
+_BEYOND_SEMITONES, _MUCH_OUTSIDE = 2.0, 0.2
+"""What is told: more of the notes' time than that lies so far beyond what the singer usually sings."""
 
 
 class RenderConfig(Config):
@@ -43,7 +46,9 @@ class RenderConfig(Config):
     engine: EngineConfig = EngineConfig()
     score: FileOptions = FileOptions()
     shift: float = 0.0
-    """Semitones, fractions too."""
+    """Semitones, fractions too, on top of the key."""
+    key: Literal["keep", "octave", "auto"] = "keep"
+    """Into the singer's range: by whole octaves, as fits what else plays, or by whole semitones."""
     tempo_factor: float = Field(default=1.0, ge=0.25, le=4)
     """So many times as fast; consonants last as long as ever."""
     from_s: float = Field(default=0.0, ge=0)
@@ -139,7 +144,8 @@ def render_score(request: RenderRequest) -> dict[str, Any]:
     started, config = time.perf_counter(), request.config
     files = check_files(request)
     score, remarks, tune = _score(request)
-    score = chosen(score, config)
+    score, moved, outside = in_key(chosen(score, config), request.voice.range, config.key)
+    remarks = (*remarks, *outside)
     f0_hz_T = read_pitch_csv(request.pitch, num_pitches(score.duration_s)) if request.pitch else None
     model = load_score_voice(request.model, device_here(config.device), config.vocoder)
     rate = model.spec.sample_rate_hz
@@ -148,7 +154,7 @@ def render_score(request: RenderRequest) -> dict[str, Any]:
     row = {
         "score": str(request.score or "composed"), "file": str(request.out), "singer": request.voice.name,
         "words": len(score.words), "notes": len(score.notes), "seconds": round(score.duration_s, 3),
-        "samples": num_samples(sung.song, model), "sample_rate_hz": rate,
+        "key": moved + config.shift, "samples": num_samples(sung.song, model), "sample_rate_hz": rate,
     }  # fmt: skip
     digests = digests_of({check_voice(request.model, "render"): request.model, "vocoder": config.vocoder})
     origin = Origin(MADE_BY, digests, config.engine.sampling.seed)
@@ -221,6 +227,28 @@ def chosen(score: Score, config: RenderConfig) -> Score:
     if config.tempo_factor != 1 or not config.own_times:
         score = without_times(score)
     return in_tempo(transposed(score, config.shift), config.tempo_factor)
+
+
+def in_key(score: Score, singer: Range | None, key: Literal["keep", "octave", "auto"]) -> tuple[Score, int, list[str]]:
+    """(the score moved into the singer's range where `key` says so, by how many semitones, a remark where much of it is
+    out of that range)."""
+    written_hz_T = hz_of_notes(score)
+    move = {"keep": lambda *_: 0, "octave": octaves, "auto": key_semitones}[key]
+    semitones = move(Range.of(written_hz_T), singer)
+    if singer is None or not len(written_hz_T):
+        return score, 0, []
+    sung_hz_T, around = shifted(written_hz_T, semitones), 2 ** (_BEYOND_SEMITONES / 12)
+    outside = float(((sung_hz_T < singer.low_hz / around) | (sung_hz_T > singer.high_hz * around)).mean())
+    advice = "" if key == "auto" else "; --key auto moves the song there" if key == "octave" else "; see --key"
+    usual = f"{singer.low_hz:.0f} to {singer.high_hz:.0f} Hz"
+    said = f"{outside:.0%} of the notes' time lies out of this singer's usual {usual}"
+    return transposed(score, semitones), semitones, [said + advice] if outside > _MUCH_OUTSIDE else []
+
+
+def hz_of_notes(score: Score) -> np.ndarray:
+    """The notes' pitch at 100 Hz, one after another."""
+    pitched = [(440 * 2 ** ((note.midi - 69) / 12), note.duration_s) for note in score.notes if note.midi is not None]
+    return np.concatenate([np.zeros(0), *(np.full(round(duration_s * 100), hz) for hz, duration_s in pitched)])
 
 
 def lrc_of(score: Score) -> str:

@@ -1,7 +1,7 @@
 """`autosing render`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -52,6 +52,10 @@ def render(
     ] = None,
     language: Language = None,
     shift: Shift = None,
+    key: Annotated[
+        Literal["keep", "octave", "auto"] | None,
+        Option(help="octave: into the singer's range by whole octaves; auto: by whole semitones (default keep)."),
+    ] = None,
     tempo_factor: Annotated[float | None, Option(help="So many times as fast (default 1).")] = None,
     from_: Annotated[float | None, Option("--from", help="Seconds of the score to begin at.")] = None,
     to: Annotated[float | None, Option("--to", help="Seconds of the score to end at.")] = None,
@@ -76,8 +80,8 @@ def render(
     Inputs are never replaced; files that 'autosing render' did not write are replaced only with --force.
     """
     given: dict[str, Any] = {
-        "shift": shift, "tempo_factor": tempo_factor, "from_s": from_, "to_s": to, "vibrato": vibrato, "band": band,
-        "device": device, "engine.sampling.steps": steps, "engine.sampling.temperature": temperature,
+        "shift": shift, "key": key, "tempo_factor": tempo_factor, "from_s": from_, "to_s": to, "vibrato": vibrato,
+        "band": band, "device": device, "engine.sampling.steps": steps, "engine.sampling.temperature": temperature,
         "engine.sampling.guidance": guidance, "engine.sampling.seed": seed, "score.track": track,
         "score.highest": highest, "score.language": language, "vocoder": vocoder, "watermark": watermark,
     }  # fmt: skip

@@ -9,5 +9,5 @@ Vibrato = Annotated[float | None, Option(help="Depth, in the singer's own; 0: no
 Language = Annotated[str | None, Option(help="ISO 639 of the words, where the score does not say.")]
 Track = Annotated[str | None, Option(help="Of several tracks or parts: its name, or its number from 1.")]
 Highest = Annotated[bool | None, Option("--highest", help="Of chords, sing the highest note.")]
-Steps = Annotated[int | None, Option(help="Evaluations of the flow (default 4).")]
+Steps = Annotated[int | None, Option(help="Evaluations of the flow (default: the model's).")]
 OutWithScore = Annotated[Path, Option(help="The .wav, .flac, .ogg or .mp3 to write; its .lrc, .mid ... lie beside it.")]

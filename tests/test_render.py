@@ -145,6 +145,19 @@ def test_higher_faster_and_in_part(run, tmp_path):
     assert "shift 99: need -36 to 36 semitones" in said
 
 
+def test_a_song_out_of_the_singers_range_is_told_and_moved_there(run, tmp_path):
+    """rosa sings 180 to 400 Hz, 260 in the middle."""
+    assert "remarks" not in run("--singer", "rosa", "--out", tmp_path / "a.wav")
+    high = run("--singer", "rosa", "--out", tmp_path / "b.wav", "--shift", "17")
+    assert "of the notes' time lies out of this singer's usual 180 to 400 Hz; see --key" in high["remarks"]
+    octave = run("--singer", "rosa", "--out", tmp_path / "c.wav", "--shift", "17", "--key", "octave")
+    near = run("--singer", "rosa", "--out", tmp_path / "d.wav", "--shift", "17", "--key", "auto")
+    assert high["key"] == 17 and octave["key"] - 17 in (-12, -24) and "remarks" not in octave
+    assert abs(near["key"]) <= 6 and "remarks" not in near
+    written, *moved = (read_midi(tmp_path / f"{name}.mid").score.notes[0].midi for name in "acd")
+    assert moved == [written + octave["key"], written + near["key"]]
+
+
 def test_words_alone_get_a_tune_and_a_band_and_the_tune_can_be_sung_again(made, run, tmp_path):
     words = ("--lyrics", "sister stars\\nriver of gold")
     row = run(*words, "--out", tmp_path / "a.wav", score=None)

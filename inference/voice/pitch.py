@@ -46,6 +46,13 @@ def key_semitones(source: Range | None, singer: Range | None) -> int:
     return round(float(wanted))
 
 
+def octaves(source: Range | None, singer: Range | None) -> int:
+    """Whole octaves, in semitones, that bring the two middles nearest; 0 where one of them is not known."""
+    if source is None or singer is None:
+        return 0
+    return 12 * round(float(np.log2(singer.middle_hz / source.middle_hz)))
+
+
 def shifted(f0_hz_T: np.ndarray, semitones: float) -> np.ndarray:
     """The track so many semitones (fractions too) higher. Raises InputError beyond three octaves."""
     if not abs(semitones) <= MOST_SEMITONES:
