@@ -184,6 +184,19 @@ def test_only_a_share_of_the_crops_is_decoded_and_all_in_validation(data):
     assert decoded == [2, 4]
 
 
+def test_an_exchanged_voice_is_heard_and_teaches_prior_flow_and_generator(data):
+    task = made_task(data, exchange={"weight": 1.0, "share": 0.5, "frames": 32}, crop={"frames": 48}, singer_weight=0.0)
+    batch = task.collate(items_of(task, data, 4))
+    *_, (_, _, parts) = task.losses(batch, 10, task.counts(batch))
+    assert 0 <= parts["voice"] <= 2
+    parts["voice"].backward()
+    for part in (task.model.prior, task.model.flow, task.model.generator, task.model.norm):
+        assert any(p.grad is not None and p.grad.any() for p in part.parameters())
+    assert all(p.grad is None for p in task.posterior.parameters())
+    *_, (_, _, alone) = task.losses(task.collate(items_of(task, data, 1)), 10, {"frames": torch.tensor(48)})
+    assert "voice" not in alone, "nobody to exchange with"
+
+
 def test_who_sings_is_told_from_the_singers_centre_and_tuning_keeps_it(data, tmp_path):
     settings = [*VITS, "task.model.centred=true", "steps=1", "save_every=1"]
     train("svc_vits", data, tmp_path / "run", None, settings, False)

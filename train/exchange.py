@@ -14,7 +14,10 @@ from torch import Tensor
 from autosing.config import Config
 from autosing.models.acoustic import AcousticSpace
 from autosing.models.svc_flow import SvcFlow
+from autosing.models.svc_vits import SvcVits
 from autosing.models.told import Told
+from autosing.nn.excitation import pulses
+from train.clip_noise import ClipNoise
 from train.losses.flow import decoded_part
 from train.losses.voice import VoiceLoss
 
@@ -51,6 +54,22 @@ def exchange_loss(config: ExchangeConfig, model: SvcFlow, space: AcousticSpace, 
     end_BDT = source_BDT + model.estimator(h_BWT, mu_BDT, sung.singer_BE)(source_BDT, start_B).float()
     f0_hz_BF = sung.f0_hz_BF * sung.voiced_BF
     made_BS, _ = decoded_part(space, end_BDT, model.config.fold, f0_hz_BF, config.frames, anywhere=True)
+    return voice(made_BS, sung.singer_BE, model.who)
+
+
+def exchange_of_vits(
+    config: ExchangeConfig, model: SvcVits, voice: VoiceLoss, told: Told, inside_BF: Tensor, noise: ClipNoise
+) -> Tensor:
+    """As a conversion is made: a sample of the prior is brought back and decoded, from the first frame on."""
+    sung = exchanged(told, max(1, round(config.share * len(told.f0_hz_BF))))
+    count, frames = len(sung.f0_hz_BF), min(config.frames, sung.f0_hz_BF.shape[1])
+    inside_BF, who_BE = inside_BF[:count], model.who(sung.singer_BE)
+    _, mean_BDF, log_std_BDF = model.tell(sung, inside_BF)
+    drawn_BDF = mean_BDF + log_std_BDF.exp() * noise.of(mean_BDF, 3)[:count]
+    z_BDF, _ = model.flow.inverse(drawn_BDF, who_BE, inside_BF)
+    f0_hz_BF = (sung.f0_hz_BF * (sung.voiced_BF & inside_BF))[:, :frames]
+    pulses_BS = pulses(f0_hz_BF, model.config.hop_samples, model.config.sample_rate_hz)
+    made_BS = model.shape(z_BDF[..., :frames], who_BE, f0_hz_BF, pulses_BS, noise.samples(pulses_BS)[:count])
     return voice(made_BS, sung.singer_BE, model.who)
 
 

@@ -78,6 +78,8 @@ _RENDER = Form(
         Field("band", "flag", "With a band", "Only for a tune that is made up.", default="on", yields="score"),
         Field("model", "model", "Model", default=VISINGER, choices=("visinger",), more=True),
         replace(_SHIFT, hint="Semitones; of a score.", more=True),
+        Field("key", "choice", "Key", "octave, auto: a score is moved into the singer's range.",
+              choices=("keep", "octave", "auto"), default="keep", more=True),
         Field("tempo-factor", "number", "Tempo", "So many times as fast.", default="1", more=True),
         Field("vibrato", "number", "Vibrato", "0: none.", default="1", more=True),
         _LANGUAGE,

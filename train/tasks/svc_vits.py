@@ -27,7 +27,6 @@ from autosing.audio.io import Audio
 from autosing.checkpoint import ModelFile
 from autosing.config import Config
 from autosing.errors import InputError
-from autosing.ids import seed_of
 from autosing.models.posterior import PosteriorConfig, build_posterior
 from autosing.models.svc_vits import SINGER_WIDTH, SvcVits, SvcVitsConfig
 from autosing.models.told import Told
@@ -35,16 +34,18 @@ from autosing.nn.adversarial import GradientReversal, ReversalConfig
 from autosing.nn.centred import Centred
 from autosing.nn.discriminators import SMALL, DiscriminatorConfig, Discriminators
 from autosing.nn.excitation import pulses
-from autosing.nn.solvers import frame_noise
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.storage.store import Place
 from train.begin_with import begin_every_part, begun_config, check_content
+from train.clip_noise import ClipNoise
 from train.codec_start import begin_with_codec
 from train.crops import stacked
+from train.exchange import ExchangeConfig, exchange_of_vits
 from train.losses.adversarial import GanLoss, discriminator_loss, judged
 from train.losses.divergence import flow_divergence
 from train.losses.perceptual import PerceptualLoss
 from train.losses.spectral import SpectralLoss
+from train.losses.voice import VoiceLoss
 from train.singers import Mode, Singers
 from train.task import Counts, Task, decay_groups, one_after_another
 from train.voice_crops import CropConfig, VoiceCrops, told_of
@@ -95,6 +96,8 @@ class SvcVitsSettings(Config):
     heard_weight: float = Field(0.0, ge=0)
     """Of what the listener hears; 0: without one."""
     listener: str = "whisper-tiny.en"
+    exchange: ExchangeConfig = ExchangeConfig()
+    """Crops sung in another's voice, which must be reached (train.exchange)."""
     content_noise: float = Field(0.5, ge=0)
     """Spread of the noise on content, as a share of each number's own spread in the crop."""
     pitch_noise_cents: float = Field(20.0, ge=0)
@@ -152,6 +155,9 @@ class TrainSvcVits(Task):
         self.heard = None
         if config.heard_weight > 0:
             self.heard = self.modules["heard"] = PerceptualLoss(rate, config.listener)
+        self.voice = None
+        if config.exchange.weight > 0:
+            self.voice = self.modules["voice"] = VoiceLoss(rate)
         self.singers = Singers(config.singer)
         self.crops = VoiceCrops(config.crop, self.model_config.content, hop, rate, self.singers)
         self.segment = min(config.segment_frames, config.crop.frames)
@@ -204,7 +210,7 @@ class TrainSvcVits(Task):
     ) -> Iterator[tuple[str, Tensor, dict[str, Tensor]]]:
         settings, model, frames = self.settings, self.model, counts["frames"]
         told, who_BE, inside_BF = told_of(batch), model.who(batch["singer"]), batch["inside"]
-        noise = _Noise(batch["seed"])
+        noise = ClipNoise(batch["seed"])
         heard = self._disturbed(told, noise) if model.training else told
         h_BWF, prior_BDF, prior_log_std_BDF = model.tell(heard, inside_BF)
         mean_BDF, log_std_BDF = self.posterior(batch["audio"], batch["f0"], who_BE, inside_BF)
@@ -242,6 +248,9 @@ class TrainSvcVits(Task):
         if self.heard is not None:
             parts["heard"] = self.heard(made_BS, true_BS)
             loss = loss + settings.heard_weight * parts["heard"]
+        if self.voice is not None and len(who_BE) > 1:
+            parts["voice"] = exchange_of_vits(settings.exchange, model, self.voice, told, inside_BF, noise)
+            loss = loss + settings.exchange.weight * parts["voice"]
         if step > settings.adversarial_from:
             parts["adversarial"], parts["matching"] = judged(
                 self.discriminators, shown_made_BS, shown_true_BS, settings.gan
@@ -272,7 +281,7 @@ class TrainSvcVits(Task):
     def export(self) -> ModelFile:
         return ModelFile("svc_vits", self.model_config.dump(), self.model.state_dict(), self.singers.extra())
 
-    def _disturbed(self, told: Told, noise: "_Noise") -> Told:
+    def _disturbed(self, told: Told, noise: ClipNoise) -> Told:
         """What the prior is told, with noise on content and pitch."""
         content_BCF, f0_hz_BF = told.content_BCF, told.f0_hz_BF
         spread_BC1 = content_BCF.std(2, keepdim=True)
@@ -287,7 +296,7 @@ class TrainSvcVits(Task):
         z_BDG = z_BDF.gather(2, where_BG[:, None].expand(-1, z_BDF.shape[1], -1))
         f0_hz_BG, inside_BG = batch["f0"].gather(1, where_BG), batch["inside"].gather(1, where_BG)
         pulses_BS = pulses(f0_hz_BG, hop, rate)
-        noise_BS = _Noise(batch["seed"]).samples(pulses_BS)
+        noise_BS = ClipNoise(batch["seed"]).samples(pulses_BS)
         made_BS = self.model.shape(z_BDG, who_BE[: len(z_BDG)], f0_hz_BG, pulses_BS, noise_BS).float()
         true_BGH = batch["audio"].unflatten(1, (-1, hop))
         true_BGH = true_BGH.gather(1, where_BG[..., None].expand(-1, -1, hop))
@@ -324,24 +333,3 @@ class TrainSvcVits(Task):
             name: self.model.sound(self.model.sing(one), f0_hz_BF).float()
             for name, one in (("sung", told), ("exchanged", swapped))
         }
-
-
-class _Noise:
-    """Standard normal noise of each clip of a batch, a function of the clip's seed: neighbours change nothing."""
-
-    def __init__(self, seed_B: Tensor) -> None:
-        self._seeds = seed_B.tolist()
-
-    def of(self, like_BDF: Tensor, draw: int) -> Tensor:
-        """noise_BDF; another for every draw and width."""
-        _, width, num_frames = like_BDF.shape
-        parts = [frame_noise(seed_of(seed, draw, width), (1, width, num_frames))[0] for seed in self._seeds]
-        return torch.cat(parts).to(like_BDF.device)
-
-    def samples(self, like_BS: Tensor) -> Tensor:
-        """noise_BS."""
-        parts = [
-            torch.randn(like_BS.shape[1], generator=torch.Generator().manual_seed(seed_of(seed, "source")))
-            for seed in self._seeds
-        ]
-        return torch.stack(parts).to(like_BS.device)
