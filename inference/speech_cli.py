@@ -55,7 +55,7 @@ def speech_to_singing(
     force: Annotated[bool, Option("--force", help="Also replace files that this command did not write.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Sing what is spoken, in the speaker's voice or another, on the notes of a score or of a hummed melody.
+    """Sing what is spoken, in the speaker's voice or another, on a composed tune, a score or a hummed melody.
 
     Inputs are never replaced; files that 'autosing speech-to-singing' did not write are replaced only with --force.
     """

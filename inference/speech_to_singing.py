@@ -25,6 +25,7 @@ from autosing.score.change import transposed
 from autosing.score.hummed import notes_of_melody
 from autosing.score.lay import laid, melody_of_notes
 from autosing.score.score import Score
+from autosing.songs.compose import compose
 from autosing.speech.listener import HeardWords, Listener, ListenerConfig
 from autosing.timebase import PITCH_RATE_HZ
 from inference.files import writing
@@ -70,7 +71,8 @@ class SpeechConfig(Config):
 
 @dataclass(frozen=True)
 class SpeechRequest:
-    """One song. A score, a melody, or a pitch; with a score, `pitch` is sung in place of the model's own."""
+    """One song. A score, a melody, or a pitch; with a score, `pitch` is sung in place of the model's own. Without any of
+    them a tune is composed, another for each seed of the sampling."""
 
     model: Path
     speech: Path
@@ -110,7 +112,8 @@ def sing_speech(request: SpeechRequest) -> dict[str, Any]:
     audio_S = _speech(request.speech)
     f0_hz_T = _melody(request, device)
     listener = Listener(config.listener, device)
-    score, remarks = _score(request, listener, audio_S, f0_hz_T)
+    voice = request.voice or voice_of(request.speech.stem, [request.speech], device)
+    score, remarks = _score(request, listener, audio_S, f0_hz_T, voice)
     model = load_speech_voice(request.model, device, config.vocoder)
     rate = model.spec.sample_rate_hz
     check_rate(files.audio, rate)
@@ -120,7 +123,6 @@ def sing_speech(request: SpeechRequest) -> dict[str, Any]:
     score = timed(score, spoken.score, config.consonants)
     if request.score is not None and request.pitch is not None:
         f0_hz_T = read_pitch_csv(request.pitch, num_pitches(score.duration_s))
-    voice = request.voice or voice_of(request.speech.stem, [request.speech], device)
     sung = song_of_speech(
         model, score, hear(audio_S, spoken.score, content, device), voice.vector_E, config.vibrato, request.singer_at,
         f0_hz_T, "as_it_stands" if request.score is not None else "where_voiced",
@@ -179,42 +181,42 @@ def _melody(request: SpeechRequest, device: str) -> np.ndarray | None:
         if not (f0_hz_T > 0).any():
             raise InputError(f"--melody {request.melody}: no pitch in {audio.duration_s:.1f} s; hum louder, or nearer")
         return shifted(f0_hz_T, shift)
-    if request.score is None:
-        assert request.pitch is not None, "check_files"
+    if request.score is None and request.pitch is not None:
         return shifted(read_pitch_csv(request.pitch, count_rows(request.pitch)), shift)
     return None
 
 
 def _score(
-    request: SpeechRequest, listener: Listener, audio_S: np.ndarray, f0_hz_T: np.ndarray | None
+    request: SpeechRequest, listener: Listener, audio_S: np.ndarray, f0_hz_T: np.ndarray | None, voice: Voice
 ) -> tuple[Score, list[str]]:
     """What is to be sung, its phones perhaps without times; and what a person should know of it."""
     config = request.config
     lines = None if request.lyrics is None else lyric_lines(request.lyrics)
-    language, remarks = config.score.language, list[str]()
-    if request.score is None:
-        assert f0_hz_T is not None
-        notes = notes_of_melody(f0_hz_T)
-        melody = melody_of_notes(notes, max(1.0, len(f0_hz_T)) / float(PITCH_RATE_HZ))
-    else:
+    language, remarks, melody = config.score.language, list[str](), None
+    if request.score is not None:
         melody, told = read_score(request.score, config.score, words=lines is None)
         melody, remarks = transposed(melody, config.shift), list(told)
         if lines is None and melody.phones:
             return melody, remarks
+    elif f0_hz_T is not None:
+        melody = melody_of_notes(notes_of_melody(f0_hz_T), max(1.0, len(f0_hz_T)) / float(PITCH_RATE_HZ))
     if lines is None:
         known = None if language == "und" else language
         lines, language = listener.words(audio_S, known, request.speech.name)
         remarks.append(f"words as they were heard: {' / '.join(lines)}")
+    if melody is None:
+        middle_hz = voice.range.middle_hz if voice.range else None
+        tune = compose(lines, language, middle_hz, config.engine.sampling.seed)
+        return transposed(tune.score, config.shift), remarks
     found = laid(lines, language, melody)
     return found.score, [*remarks, *found.remarks]
 
 
 def check_files(request: SpeechRequest) -> RenderFiles:
-    """Raises InputError where an input is not there, none or two say what is sung, or an output cannot be or would
+    """Raises InputError where an input is not there, two say what is sung, or an output cannot be or would
     replace what is not ours."""
     check_voice(request.model, "speech-to-singing")
-    given = [request.score, request.melody, request.pitch]
-    if not any(given) or (request.melody and (request.score or request.pitch)):
+    if request.melody and (request.score or request.pitch):
         raise InputError(
             "give one of --score, --melody and --pitch: on which notes the words are sung; --score may have a --pitch"
         )

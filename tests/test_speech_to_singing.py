@@ -98,6 +98,17 @@ def test_on_notes_alone_the_words_that_are_heard_are_laid_and_what_does_not_fit_
     assert "not heard in the speech, sung by guess: absent" in row["remarks"]
 
 
+def test_without_notes_a_tune_is_composed_for_what_is_said(run, tmp_path):
+    row = run("--out", tmp_path / "out.wav")
+    assert row["words"] == 3 and row["remarks"] == "words as they were heard: sing to me"
+    notes = read_midi(tmp_path / "out.mid").score.notes
+    assert [word.text for word in read_midi(tmp_path / "out.mid").score.words] == ["sing", "to", "me"]
+    run("--seed", "1", "--shift", "5", "--lyrics", "sing to me", "--out", tmp_path / "other.wav")
+    other = read_midi(tmp_path / "other.mid").score.notes
+    assert [note.midi for note in other] != [note.midi for note in notes]
+    assert np.mean([note.midi for note in other]) > np.mean([note.midi for note in notes])
+
+
 def test_a_hummed_melody_and_a_pitch_curve_are_sung_as_they_are(made, run, tmp_path):
     row = run("--melody", made / "hum.wav", "--lyrics", "la", "--out", tmp_path / "hum.sung.wav")
     assert row["seconds"] == pytest.approx(3.0, abs=0.05)
@@ -117,7 +128,6 @@ def test_a_hummed_melody_and_a_pitch_curve_are_sung_as_they_are(made, run, tmp_p
 
 def test_bad_input_is_one_clear_line(made, run, tmp_path):
     out = tmp_path / "out.wav"
-    assert "give one of --score, --melody and --pitch" in run("--out", out, code=2)
     said = run("--score", made / "star.json", "--melody", made / "hum.wav", "--out", out, code=2)
     assert "give one of" in said
     assert "no such file" in run("--score", made / "none.mid", "--out", out, code=2)

@@ -99,7 +99,7 @@ _CONVERT = Form(
     beside=(("pitch-out", ".pitch.csv"),), action="Convert",
 )  # fmt: skip
 _SPEECH = Form(
-    "speech", "Speech to singing", "Sing what is spoken, on the notes of a score or of a hummed melody.",
+    "speech", "Speech to singing", "Sing what is spoken, on a tune that is made up, a score or a hummed melody.",
     ("speech-to-singing",),
     (
         Field("speech", "sound", "Speech", needed=True),
