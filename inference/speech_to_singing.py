@@ -71,8 +71,8 @@ class SpeechConfig(Config):
 
 @dataclass(frozen=True)
 class SpeechRequest:
-    """One song. A score, a melody, or a pitch; with a score, `pitch` is sung in place of the model's own. Without any of
-    them a tune is composed, another for each seed of the sampling."""
+    """One song: on a score, a melody or a pitch; with a score, `pitch` is sung in place of the model's own. Without any
+    of them a tune is composed, another for each seed of the sampling."""
 
     model: Path
     speech: Path
