@@ -150,6 +150,18 @@ def test_bad_input_is_one_clear_line(made, run, tmp_path, change, says):
     assert not (tmp_path / "out.wav").exists()
 
 
+def test_another_tracker_may_follow_the_source(made, run, tmp_path):
+    found = []
+    for name in ("fcpe", "swiftf0"):
+        words = ("--source", made / "source.wav", "--singer", "rosa", "--out", tmp_path / f"{name}.wav")
+        pitch = tmp_path / f"{name}.csv"
+        run(*convert(made, *words, "--set", f"tracker={name}", "--pitch-out", pitch))
+        found.append(np.array([float(line.split(",")[1]) for line in pitch.read_text().splitlines()[1:]]))
+    both = (found[0] > 0) & (found[1] > 0)
+    assert both.sum() > 50 and not np.array_equal(*found)
+    assert np.median(np.abs(1200 * np.log2(found[0][both] / found[1][both]))) < 20
+
+
 def test_files_of_others_are_kept_and_our_own_replaced(made, run, tmp_path):
     out, pitch = tmp_path / "o" / "out.flac", tmp_path / "pitch.csv"
     words = ("--source", made / "source.wav", "--singer", "rosa", "--out", out, "--pitch-out", pitch)

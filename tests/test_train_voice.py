@@ -10,13 +10,17 @@ from autosing.models.svc_flow import load_svc_flow
 from autosing.models.told import Sampling, Told
 from autosing.models.vocoder import load_vocoder
 from autosing.nn.convnext_flow import fold_frames
+from autosing.schemas.records import Part
 from autosing.schemas.sample import DatasetIndex
+from autosing.storage.shards import read_shard
 from support.datasets import make_dataset
 from train.launch import train
 from train.losses.flow import FlowLossSettings
 from train.record import read_metrics
+from train.singers import Singers
 from train.tasks.svc_flow import SvcFlowSettings, TrainSvcFlow
 from train.tasks.vocoder import TrainVocoder, VocoderSettings, blurred
+from train.voice_crops import CropConfig, VoiceCrops
 
 VOICE = ("meta", "audio", "pitch", "loudness", "content", "singer")
 SVC = [
@@ -100,6 +104,21 @@ def test_content_may_be_heard_anew_from_another_voice(data, tmp_path, monkeypatc
     monkeypatch.setattr("train.voice_crops.load_content", lambda parts, files: hear)
     train("svc_flow", data, tmp_path / "run", None, [*SVC, "steps=1", "task.disguise_share=1"], False)
     assert len(heard) >= 2 and np.abs(heard[0]).max() > 0
+
+
+def test_of_two_encoders_one_is_dropped_in_training_alone(data):
+    index = DatasetIndex.load(data)
+    width = index.features["content"].parts[0].width
+    parts = tuple(Part(name=f"whisper-{k}", layer=1, width=width // 2, digest="0" * 64) for k in range(2))
+    (_, sample), *_ = read_shard(data / index.splits["train"].shards[0].path)
+    crops = VoiceCrops(CropConfig(frames=32, drop_encoder=0.5), parts, 256, 24_000, Singers("clip"))
+    cut = [[crops.cut(sample, np.random.default_rng(k), training)["content"] for k in range(40)]
+           for training in (True, False)]  # fmt: skip
+    silent = [[not content_CF[half].any() for half in (slice(width // 2), slice(width // 2, None))]
+              for content_CF in cut[0]]  # fmt: skip
+    assert 10 <= sum(map(any, silent)) <= 30 and not any(map(all, silent))
+    assert {tuple(one) for one in silent} == {(False, False), (True, False), (False, True)}
+    assert all(content_CF.any(1).all() for content_CF in cut[1])
 
 
 def test_a_dataset_without_content_is_refused(tmp_path):

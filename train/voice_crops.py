@@ -33,6 +33,8 @@ class CropConfig(Config):
     disguise_share: float = Field(default=0.0, ge=0, le=1)
     """How often content is heard anew from the crop in another voice, in training only. Costs an encoder's pass."""
     disguise: Disguise = Disguise()
+    drop_encoder: float = Field(default=0.0, ge=0, le=1)
+    """Of several encoders of content, how often one is not heard in training, so that none is relied on alone."""
     recast: RecastConfig = RecastConfig()
     """Clips sung by other voices than their content is heard from."""
     files: dict[str, str] = Field(default_factory=dict)
@@ -69,12 +71,20 @@ class VoiceCrops:
             content_FC = content_at(self._hear()(Audio(moved_S[None], rate)), cut.times_s_F - cut.start_s)
         else:
             content_FC = content_at(sample.array("content"), cut.times_s_F)
+        if training and len(self._parts) > 1 and rng.random() < config.drop_encoder:
+            content_FC = self._without_one(content_FC, int(rng.integers(len(self._parts))))
         return {
             "audio": (sung_S * gain).astype(np.float32), "f0": cut.f0_hz_F, "content": content_FC.T,
             "loudness": loudness_at(sample.array("loudness"), cut.times_s_F) + np.float32(gain_db),
             "singer": singer_E,
             "inside": cut.times_s_F < sample.meta.duration_s,
         }  # fmt: skip
+
+    def _without_one(self, content_FC: np.ndarray, dropped: int) -> np.ndarray:
+        begin = sum(part.width for part in self._parts[:dropped])
+        kept_FC = content_FC.copy()
+        kept_FC[:, begin : begin + self._parts[dropped].width] = 0
+        return kept_FC
 
     def _hear(self) -> Content:
         """The dataset's own encoders."""

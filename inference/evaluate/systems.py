@@ -90,7 +90,7 @@ class FromSource:
         check_sampling(run, self.model, config.engine.sampling)
         self._config, self._work = config, work
         kept = home() / "features" if config.keep_features else None
-        self._reader = Reader(self.model.content, config.content_files, "fcpe", device, kept)
+        self._reader = Reader(self.model.content, config.content_files, config.tracker, device, kept)
         self._drawn = None
         if config.index is not None:
             self._drawn = Retrieval(config.index, config.index_share, config.index_nearest, device)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from autosing.audio.pitch import TrackerName
 from autosing.config import Config
 from autosing.console import counting
 from autosing.device import device_here
@@ -40,6 +41,8 @@ class ConvertConfig(Config):
     """Semitones, fractions too, on top of the key."""
     key: Literal["auto", "keep"] = "keep"
     """auto: moved by whole semitones into the singer's range."""
+    tracker: TrackerName = "fcpe"
+    """Of the source's pitch; crepe and swiftf0 reach higher than fcpe."""
     over_music: bool = False
     """The source is a song: its voice is separated, converted, and laid over its accompaniment again."""
     separator: Literal["spleeter", "demucs"] = "spleeter"
@@ -104,7 +107,7 @@ def convert(request: Request) -> list[dict[str, Any]]:
     drawn = None
     if config.index is not None:
         drawn = Retrieval(config.index, config.index_share, config.index_nearest, device)
-    reader = Reader(model.content, config.content_files, "fcpe", device, kept)
+    reader = Reader(model.content, config.content_files, config.tracker, device, kept)
     rows = []
     for source, files in pairs:
         try:

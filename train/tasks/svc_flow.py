@@ -81,6 +81,8 @@ class SvcFlowSettings(FlowLossSettings):
     """How often content is heard anew from the crop in another voice (train.augment), in training only. Costs an
     encoder's pass."""
     disguise: Disguise = Disguise()
+    drop_encoder: float = Field(0.0, ge=0, le=1)
+    """Of several encoders of content, how often one is not heard in training."""
     recast: RecastConfig = RecastConfig()
     """Clips sung by other voices than their content is heard from (train.recast)."""
     exchange: ExchangeConfig = ExchangeConfig()
@@ -130,7 +132,7 @@ class TrainSvcFlow(Task):
         self.singers = Singers(config.singer)
         crops = CropConfig(
             frames=self.num_frames, loudness_shift_db=config.loudness_shift_db, disguise_share=config.disguise_share,
-            disguise=config.disguise, recast=config.recast, files=config.files,
+            disguise=config.disguise, drop_encoder=config.drop_encoder, recast=config.recast, files=config.files,
         )  # fmt: skip
         self.crops = VoiceCrops(crops, feature.parts, spec.hop_samples, spec.sample_rate_hz, self.singers)
         self._prompt: dict[str, Tensor] = {}
