@@ -30,7 +30,7 @@ def plan(out: Path, configs: Path = CONFIGS, lyrics: str = LYRICS) -> list[Step]
         raise InputError(f"demo: no configs at {configs}; run it from a clone of the repository (pip install -e .)")
     corpus, dataset, runs = out / "corpus", out / "dataset", out / "runs"
     t2s, sm2a, sung = runs / "t2s", runs / "sm2a", out / "sung.wav"
-    song, converted = out / "song.wav", out / "converted.wav"
+    song, converted, spoken = out / "song.wav", out / "converted.wav", out / "spoken.wav"
 
     def config(room: str, name: str = "demo") -> tuple[str, str]:
         return ("--config", str(configs / room / f"{name}.yaml"))
@@ -113,12 +113,20 @@ def plan(out: Path, configs: Path = CONFIGS, lyrics: str = LYRICS) -> list[Step]
             writes=("converted.wav",),
         ),
         Step(
+            "speak",
+            "Sing what somebody speaks, on a tune of its own, with the model that comes with autosing",
+            ("speech-to-singing", "--out", str(spoken), "--force"),
+            reads=("songs/*/index.parquet", "song.vocals.wav"),
+            writes=("spoken.wav",),
+            late_args=lambda: speech_to_sing(out / "songs") or ("--speech", str(out / "song.vocals.wav")),
+        ),
+        Step(
             "report",
             "Write the page",
             (
                 *("report", str(out / "report.html"), "--corpus", str(corpus), "--dataset", str(dataset)),
                 *("--run", str(t2s), "--run", str(sm2a), "--sung", str(sung), "--steps", str(out / LEDGER)),
-                *("--sound", str(song), "--sound", str(converted)),
+                *("--sound", str(song), "--sound", str(converted), "--sound", str(spoken)),
             ),
             reads=(
                 "corpus/*/*.parquet",
@@ -127,6 +135,7 @@ def plan(out: Path, configs: Path = CONFIGS, lyrics: str = LYRICS) -> list[Step]
                 "sung.json",
                 "song.wav",
                 "converted.wav",
+                "spoken.wav",
             ),
             writes=("report.html",),
         ),
@@ -144,6 +153,16 @@ def clip_to_sing(dataset: Path, songs: Path) -> str:
     if not clips:
         raise InputError(f"demo: no clip with words and music in {dataset}; remove {dataset.parent} and run it again")
     return next((clip for clip, song in clips if _is_natural(songs, song)), clips[0][0])
+
+
+def speech_to_sing(songs: Path) -> tuple[str, ...]:
+    """Options that name the spoken lines of the first English song of a natural singer; none where there is none."""
+    for home in sorted((songs / "truth").iterdir()):
+        truth = json.loads((home / "truth.json").read_text("utf-8"))
+        if truth.get("voice") == "natural" and truth["language"] == "en" and (home / "speech.flac").is_file():
+            lines = "\\n".join(line["text"] for line in truth["lines"])
+            return ("--speech", str(home / "speech.flac"), "--lyrics", lines, "--language", "en")
+    return ()
 
 
 def _is_natural(songs: Path, song: str) -> bool:

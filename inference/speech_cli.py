@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from autosing.models.bundled import STS
 from inference.score_options import Highest, Language, OutWithScore, Steps, Track, Vibrato
 from inference.voice.options import (
     AsJson,
@@ -23,9 +24,11 @@ Option = typer.Option
 
 
 def speech_to_singing(
-    model: Annotated[Path, Option(help="A run of 'autosing train sts'.")],
     speech: Annotated[Path, Option(help="A recording of the words, spoken.")],
     out: OutWithScore,
+    model: Annotated[Path, Option(help="A run of 'autosing train sts', or the model that comes with autosing.")] = Path(
+        STS
+    ),
     score: Annotated[Path | None, Option(help="A .mid, .musicxml, .ustx, .ds ...: its words, or notes alone.")] = None,
     melody: Annotated[Path | None, Option(help="A recording that is hummed or sung: its pitch is sung.")] = None,
     pitch: Annotated[Path | None, Option(help="CSV of time_s, hz, voiced; with --score, in place of its own.")] = None,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from autosing.demo import clip_to_sing, plan
+from autosing.demo import clip_to_sing, plan, speech_to_sing
 from autosing.errors import InputError
 from autosing.steps import LEDGER, Step, run_steps
 from support.datasets import make_dataset
@@ -97,6 +97,25 @@ def test_a_step_may_be_another_modules_command(tmp_path: Path, monkeypatch: pyte
     step = Step("time", "prints nothing to stdout", ("-n", "1", "-r", "1", "pass"), module="timeit")
     assert run_steps([step], tmp_path)[0]["done"] == "run"
     assert json.loads((tmp_path / LEDGER).read_text())["time"]["summary"] is None
+
+
+def test_an_english_natural_singers_speech_is_sung_where_there_is_any(tmp_path: Path) -> None:
+    for name, voice, language, speaks in (
+        ("a", "formants", "en", True), ("b", "natural", "ko", True), ("c", "natural", "en", False),
+        ("d", "natural", "en", True), ("e", "natural", "en", True),
+    ):  # fmt: skip
+        home = tmp_path / "truth" / name
+        home.mkdir(parents=True)
+        (home / "truth.json").write_text(json.dumps({
+            "voice": voice, "language": language, "lines": [{"text": f"line {name}"}, {"text": "and another"}],
+        }))  # fmt: skip
+        if speaks:
+            (home / "speech.flac").touch()
+    speech = str(tmp_path / "truth/d/speech.flac")
+    assert speech_to_sing(tmp_path) == ("--speech", speech, "--lyrics", "line d\\nand another", "--language", "en")
+    for name in "de":
+        (tmp_path / "truth" / name / "speech.flac").unlink()
+    assert speech_to_sing(tmp_path) == ()
 
 
 def test_a_natural_singer_is_sung_again_where_there_is_one(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from autosing.checkpoint import WEIGHTS, load_model, located, save_model
+from autosing.checkpoint import WEIGHTS, load_model, located, save_model, shipped
 from autosing.errors import InputError
 from train.ship import ship
 
@@ -113,3 +113,21 @@ def test_the_shipped_conversion_model_sings_the_pitch_that_it_is_told_and_each_s
         away_T = 1200 * np.log2(found_hz_T / np.interp(np.arange(len(found_hz_T)) / 100, at_F, asked_hz_F.numpy()))
         assert np.sqrt(np.mean(away_T**2)) < 20, singer.name
         assert nearest_by_spectrum(average_spectrum_db(audio_S, rate), singer.name, known), singer.name
+
+
+@pytest.mark.parametrize("name", ["svc_vits", "sts"])
+def test_what_is_shipped_in_8_bits_is_a_whole_model(name):
+    from inference.voice.load import check_voice, load_speech_voice, load_voice
+
+    folder, command = Path(f"autosing-{name}"), "convert" if name == "svc_vits" else "speech-to-singing"
+    assert check_voice(folder, command) == name
+    assert load_model(folder, name).state and all(
+        tensor.dtype != torch.int8 and bool(torch.isfinite(tensor).all())
+        for tensor in load_model(folder).state.values()
+    )
+    assert (load_voice if name == "svc_vits" else load_speech_voice)(folder).content[0].name == "whisper-base"
+
+
+def test_all_that_is_shipped_is_small():
+    """At most 60 MB, so that a clone stays a matter of seconds."""
+    assert sum(located(name).joinpath(WEIGHTS).stat().st_size for name in shipped()) < 60e6

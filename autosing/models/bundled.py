@@ -20,6 +20,8 @@ PHONES = "autosing-phones"
 """The classifier of phones that comes with the package (autosing/weights/phones, see its card)."""
 VISINGER = "autosing-visinger"
 """What `render` sings with unless it is told (autosing/weights/visinger, see its card)."""
+STS = "autosing-sts"
+"""What `speech-to-singing` sings with unless it is told (autosing/weights/sts, see its card)."""
 SVC_FLOW = "autosing-svc_flow"
 """What `convert` sings with and `adapt` begins with unless they are told (autosing/weights/svc_flow, see its card)."""
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from autosing.models.bundled import SVC_FLOW, VISINGER
+from autosing.models.bundled import STS, SVC_FLOW, VISINGER
 from inference.voice.singers import CONSENT_EXAMPLE
 
 Kind = Literal["text", "lines", "words", "number", "choice", "flag", "sound", "sounds", "file", "model", "singer"]
@@ -106,7 +106,7 @@ _SPEECH = Form(
         replace(_SCORE, hint=f"This or a melody. {_SCORE.hint}"),
         Field("melody", "sound", "Melody", "Hummed or sung: its pitch is sung."),
         replace(_LYRICS, hint="The spoken words; else the score's, or what is heard.", needed=False),
-        Field("model", "model", "Model", choices=("sts",), needed=True),
+        Field("model", "model", "Model", default=STS, choices=("sts",), more=True),
         replace(_SINGER, example="who speaks"),
         replace(_SHIFT, hint="Semitones. Speech lies lower than most songs."),
         replace(_SEED, more=True),
