@@ -30,7 +30,7 @@ def plan(out: Path, songs: int = SONGS, singers: int = SINGERS, without: tuple[s
 
     def trained(task: str, room: str, begins: str | None = None, name: str | None = None) -> list[Step]:
         """`room`: where the dataset lies; `name`: of the config, where it is not the task's."""
-        run, held, index = out / task / "run", f"{task}/run/model.safetensors", f"{room}/data/index.json"
+        run, held, index = out / task / "run", f"{task}/run/model.safetensors", str(Path(room, "data", "index.json"))
         begin = ("--set", f"task.flow_from={out / begins / 'run'}") if begins else ()
         data = ("--data", str(out / room / "data"), "--run", str(run))
         return [
