@@ -145,11 +145,10 @@ def test_centroids_know_neither_the_clip_nor_what_the_model_was_told(made, meter
     cast = Cast(found, meter)
     voices = [cast.voice(clip) for clip in found]
     source, target = found[0], found[1].singer
-    centroids = cast.voices(target, source.song)
+    centroids = cast.voices(source.song)
     np.testing.assert_allclose(centroids[source.singer], voices[3], err_msg="its other song")
     np.testing.assert_allclose(centroids[target], voices[4], err_msg="it is told by its first")
-    np.testing.assert_allclose(centroids[found[2].singer], (voices[2] + voices[5]) / 2)
-    np.testing.assert_allclose(cast.voices(source.singer, source.song)[source.singer], voices[3])
+    np.testing.assert_allclose(centroids[found[2].singer], voices[5], err_msg="all are judged by as few")
     assert cast.told(source.singer, without=source.song).vector_E @ voices[3] > 0.99
 
 

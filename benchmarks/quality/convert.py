@@ -2,7 +2,7 @@
 
 python benchmarks/quality/convert.py RUN --songs MADE [--voices MADE ...] [--seen NAME ...] [--unseen NAME ...] [more]
 python benchmarks/quality/convert.py RUN --real FOLDER [--language en] [--unseen NAME ...] [more]
-    more: [--clips 24] [--seconds 15] [--set key=value ...] [--no-words] [--keep FOLDER] [--sounds FOLDER]
+    more: [--clips 24] [--seconds 15] [--set key=value ...] [--no-words] [--by-name] [--keep FOLDER] [--sounds FOLDER]
 
 MADE is what `autosing songs` writes; its clips (the first whole lines of a song, dry) are converted, of a seed that the
 run has not learnt. --voices: more songs of the same singers, such as the learnt ones, from which their voices are taken
@@ -21,13 +21,14 @@ RMSE in cents where both are voiced, share of frames of wrong voicing); `nearest
 singers (GE2E, means of songs that the model was not told of); cosines to the target and to the source clip; WER and CER
 of Whisper base (temperature 0, line by line) against the true words, or the share of the words that it hears in the
 source and hears again; mel distance and MCD where the clip itself should come out. For the controls `target` is that of
-`seen`. --keep: a folder in which figures stay, for the next run. --sounds: a folder in which all sounds stay.
+`seen`. --by-name: a singer of `seen` whom the run knows is told as `convert --singer NAME` tells it. --keep: a folder
+in which figures stay, for the next run. --sounds: a folder in which all sounds stay.
 """
 
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -50,6 +51,7 @@ from inference.evaluate.clips import RATE_HZ, Clip, made_clips, real_clips, spre
 from inference.evaluate.judge import Judge
 from inference.evaluate.systems import FromSource, Made
 from inference.voice.convert import ConvertConfig
+from inference.voice.singers import Voice, voices_of_run
 
 ENROLLED_S = 10.0
 
@@ -68,6 +70,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path)
     parser.add_argument("--set", nargs="*", default=[])
     parser.add_argument("--no-words", action="store_true")
+    parser.add_argument("--by-name", action="store_true")
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--sounds", type=Path)
     given = parser.parse_args()
@@ -91,8 +94,9 @@ def main() -> None:
         chosen = spread([clip for clip in aimed if cast.voice(clip) is not None], given.clips)
         judge = Judge(cast, meter, words=not given.no_words)
         scores = judged(
-            chosen, cast, judge, FromSource(given.run, config, work), meter, given.sounds or work, seen, unseen
-        )
+            chosen, cast, judge, FromSource(given.run, config, work), meter, given.sounds or work, seen, unseen,
+            {voice.name: voice for voice in voices_of_run(given.run)} if given.by_name else {},
+        )  # fmt: skip
     report = {
         "what": "convert", "run": str(given.run), "clips": len(chosen),
         "seconds": round(sum(clip.duration_s for clip in chosen), 1), "singers": len(cast.singers),
@@ -119,8 +123,9 @@ def judged(
     sounds: Path,
     seen: list[str],
     unseen: list[str],
+    known: Mapping[str, Voice],
 ) -> dict[str, list[Scores]]:
-    """Way -> its clips' scores."""
+    """Way -> its clips' scores. `known`: voices of `seen` that are told so."""
     scores: dict[str, list[Scores]] = {}
     codecs = codec_ways()
     targets = list(assigned(clips, seen, seed_of("seen")))
@@ -141,7 +146,7 @@ def judged(
         scores.setdefault("own", []).append(judge.own(clip))
         own = model.sing(clip, cast.told(clip.singer, without=clip.song), as_it_is=True)
         keep("self", clip, own, clip.singer, rebuilt=True)
-        aims = {"seen": (targets[number], cast.told(targets[number]))}
+        aims = {"seen": (targets[number], known.get(targets[number]) or cast.told(targets[number]))}
         if others:
             aims["unseen"] = (others[number], cast.told(others[number], ENROLLED_S))
         for way, (target, voice) in aims.items():

@@ -84,20 +84,20 @@ class Cast:
         """Whether there is another song of that singer to judge by, and another singer."""
         return len(self.singers) > 1 and any(clip.song != without for clip in self._clips.get(singer, []))
 
-    def voices(self, target: str, without: str) -> dict[str, np.ndarray]:
-        """Of all singers, the mean voice_E without one song; of the target also without what is told of it, where it
-        has other songs."""
-        return self._means(target, without, self.voice)
+    def voices(self, without: str) -> dict[str, np.ndarray]:
+        """Of all singers, the mean voice_E without one song, and without what is told of them, where they have other
+        songs: the mean of more clips would be nearer to everyone."""
+        return self._means(without, self.voice)
 
-    def spectra(self, target: str, without: str) -> dict[str, np.ndarray]:
+    def spectra(self, without: str) -> dict[str, np.ndarray]:
         """The same of their spectrum_M."""
-        return self._means(target, without, self.spectrum)
+        return self._means(without, self.spectrum)
 
-    def _means(self, target: str, without: str, measure: Callable[[Clip], np.ndarray | None]) -> dict[str, np.ndarray]:
+    def _means(self, without: str, measure: Callable[[Clip], np.ndarray | None]) -> dict[str, np.ndarray]:
         found = {}
         for singer in self.singers:
             own = self._clips[singer]
-            told = {clip.song for clip in self._telling(singer, "")} if singer == target else set()
+            told = {clip.song for clip in self._telling(singer, "")}
             rest = [clip for clip in own if clip.song != without] or own
             others = [clip for clip in rest if clip.song not in told] or rest
             found[singer] = np.mean([value for c in others if (value := measure(c)) is not None], axis=0)

@@ -70,8 +70,8 @@ class Judge:
             return Scores()
         if made_E is None or made_M is None:
             return Scores(nearest=0.0, cosine_to_target=0.0, nearest_spectrum=0.0)
-        judged = speaker_scores([made_E], [target], self._cast.voices(target, clip.song))
-        by_spectrum = nearest_by_spectrum(made_M, target, self._cast.spectra(target, clip.song))
+        judged = speaker_scores([made_E], [target], self._cast.voices(clip.song))
+        by_spectrum = nearest_by_spectrum(made_M, target, self._cast.spectra(clip.song))
         return Scores(nearest=judged.nearest_rate, cosine_to_target=judged.cosine, nearest_spectrum=float(by_spectrum))
 
     def _lines(self, clip: Clip, made_S: np.ndarray) -> tuple[Recognised, ...]:
