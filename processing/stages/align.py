@@ -71,7 +71,9 @@ class AlignConfig(Config):
     unlisted_cost: float = Field(1.0, ge=0)
     """Cost per frame of singing that is not in the lyrics, beside the letter that it sounds most like (nats)."""
     unlisted_start_cost: float = Field(20.0, ge=0)
-    """Cost of beginning to sing what is not in the lyrics, however long it lasts (nats)."""
+    """Cost of beginning to sing what is not in the lyrics, however long it lasts, where lines have stamps (nats)."""
+    unlisted_start_cost_plain: float = Field(6.0, ge=0)
+    """The same without stamps: a real song's ad lib would else be taken for a line."""
     gap_cost: float = Field(10.0, ge=0)
     """Cost of silence between two words of a line, however long it lasts, where `pause_cost` is not less (nats)."""
     silent_letter_cost: float = Field(3.0, ge=0)
@@ -167,9 +169,8 @@ class Align(Stage[SongToAlign, Lyrics]):
         )  # fmt: skip
         class_TC = class_scores(emissions.letter_TL, self.emit.log_prior_L, scoring)
         scores = Scores(class_TC, start_scores(emissions.start_T, config.start_weight))
-        costs = Costs(
-            config.silent_letter_cost, config.absent_line_cost, config.gap_cost, config.unlisted_start_cost
-        )  # fmt: skip
+        unlisted = config.unlisted_start_cost_plain if source == PLAIN else config.unlisted_start_cost
+        costs = Costs(config.silent_letter_cost, config.absent_line_cost, config.gap_cost, unlisted)
         reading = self._heard(readings, scores, costs)
         offset = None
         if source == PLAIN:
