@@ -63,13 +63,12 @@ def exchange_of_vits(
     """As a conversion is made: a sample of the prior is brought back and decoded, from the first frame on."""
     sung = exchanged(told, max(1, round(config.share * len(told.f0_hz_BF))))
     count, frames = len(sung.f0_hz_BF), min(config.frames, sung.f0_hz_BF.shape[1])
-    inside_BF, who_BE = inside_BF[:count], model.who(sung.singer_BE)
-    _, mean_BDF, log_std_BDF = model.tell(sung, inside_BF)
-    drawn_BDF = mean_BDF + log_std_BDF.exp() * noise.of(mean_BDF, 3)[:count]
-    z_BDF, _ = model.flow.inverse(drawn_BDF, who_BE, inside_BF)
+    inside_BF = inside_BF[:count]
+    like_BDF = sung.f0_hz_BF[:, None].expand(-1, model.config.latent, -1)
+    x_BDF = model.drawn(sung, noise.of(like_BDF, 3)[:count], 1.0, inside_BF)
     f0_hz_BF = (sung.f0_hz_BF * (sung.voiced_BF & inside_BF))[:, :frames]
     pulses_BS = pulses(f0_hz_BF, model.config.hop_samples, model.config.sample_rate_hz)
-    made_BS = model.shape(z_BDF[..., :frames], who_BE, f0_hz_BF, pulses_BS, noise.samples(pulses_BS)[:count])
+    made_BS = model.voice(x_BDF[..., :frames], f0_hz_BF, pulses_BS, noise.samples(pulses_BS)[:count])
     return voice(made_BS, sung.singer_BE, model.who)
 
 

@@ -155,11 +155,15 @@ class SvcVits(nn.Module):
     def sing(self, told: Told, temperature: float = 1.0, seed: int = 0, first_frame: int = 0) -> Tensor:
         """x_BDF. `first_frame`: where in its song the stretch begins: noise belongs to a song's frames, so chunks of
         one song fit together, whatever their sizes."""
-        _, mean_BDF, log_std_BDF = self.tell(told)
-        (noise_BDF,) = frame_noise(seed, (1, *mean_BDF.shape[1:]), first_frame, 1, mean_BDF.device)
-        y_BDF = mean_BDF + self.config.temperature * temperature * log_std_BDF.exp() * noise_BDF
+        shape = (1, self.config.latent, told.f0_hz_BF.shape[1])
+        (noise_BDF,) = frame_noise(seed, shape, first_frame, 1, told.f0_hz_BF.device)
+        return self.drawn(told, noise_BDF, self.config.temperature * temperature)
+
+    def drawn(self, told: Told, noise_BDF: Tensor, temperature: float, mask_BF: Tensor | None = None) -> Tensor:
+        """x_BDF of a sample of the prior that is brought back in who sings."""
+        _, mean_BDF, log_std_BDF = self.tell(told, mask_BF)
         who_BE = self.who(told.singer_BE)
-        z_BDF, _ = self.flow.inverse(y_BDF, who_BE)
+        z_BDF, _ = self.flow.inverse(mean_BDF + temperature * log_std_BDF.exp() * noise_BDF, who_BE, mask_BF)
         return self.steer(z_BDF, who_BE)
 
     def sound(self, x_BDF: Tensor, f0_hz_BF: Tensor, begin: Begin | None = None) -> Tensor:

@@ -102,11 +102,10 @@ class SvcVitsGraph(nn.Module):
     ) -> Tensor:  # fmt: skip
         model = self.model
         assert isinstance(model, SvcVits)
-        _, mean_BDF, log_std_BDF = model.tell(Told(content_BCF, f0_hz_BF, voiced_BF, loudness_db_BF, singer_BE))
-        who_BE = model.who(singer_BE)
-        z_BDF, _ = model.flow.inverse(mean_BDF + self.temperature * log_std_BDF.exp() * noise_BDF, who_BE)
+        told = Told(content_BCF, f0_hz_BF, voiced_BF, loudness_db_BF, singer_BE)
+        x_BDF = model.drawn(told, noise_BDF, self.temperature)
         excited = self.excite(f0_hz_BF, voiced_BF)
-        return model.voice(model.steer(z_BDF, who_BE), torch.where(voiced_BF, f0_hz_BF, 0.0), *excited)
+        return model.voice(x_BDF, torch.where(voiced_BF, f0_hz_BF, 0.0), *excited)
 
 
 class FramesGraph(nn.Module):
