@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+from torch import nn
 
 from autosing.errors import InputError
 from autosing.models.singers import KnownSinger, as_extra
+from autosing.nn.centred import Centred
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.storage.shards import Shard, files_of
 from autosing.storage.store import Place
@@ -41,6 +43,11 @@ class Singers:
         self.known = singers_of(dataset, index)
         if self._mode == "mean":
             self._means = {singer.name: singer.vector_E for singer in self.known}
+
+    def centre(self, who: nn.Module) -> None:
+        """A model that tells singers from their centre is told where it lies."""
+        if isinstance(who, Centred):
+            who.fit([singer.vector_E for singer in self.known])
 
     def of(self, sample: Sample) -> np.ndarray:
         """singer_E. A clip without a name, and one of a singer who is not in the train split, has its own."""

@@ -33,7 +33,6 @@ from autosing.models.svc_flow import SINGER_WIDTH, SvcFlowConfig
 from autosing.models.told import frame_times, loudness_told
 from autosing.models.vocoder import load_vocoder
 from autosing.nn.adversarial import GradientReversal, ReversalConfig
-from autosing.nn.centred import Centred
 from autosing.nn.flow_matching import FlowConfig
 from autosing.schemas.records import Part
 from autosing.schemas.sample import DatasetIndex, Sample
@@ -151,8 +150,8 @@ class TrainSts(Task):
     def survey(self, dataset: Place) -> None:
         self.singers.survey(dataset, self.index)
         fresh = not (self.settings.begin_with or self.settings.flow_from)
-        if fresh and isinstance(self.model.flow.who, Centred):
-            self.model.flow.who.fit([singer.vector_E for singer in self.singers.known])
+        if fresh:
+            self.singers.centre(self.model.flow.who)
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any] | None:
         settings, spec = self.settings, self.model_config.flow.space

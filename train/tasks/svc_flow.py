@@ -30,7 +30,6 @@ from autosing.models.svc_flow import SINGER_WIDTH, SvcFlow, SvcFlowConfig
 from autosing.models.told import Sampling, Told
 from autosing.models.vocoder import load_vocoder
 from autosing.nn.adversarial import GradientReversal, ReversalConfig
-from autosing.nn.centred import Centred
 from autosing.nn.flow_matching import FlowConfig, StraightFlow
 from autosing.schemas.records import Part
 from autosing.schemas.sample import DatasetIndex, Sample
@@ -147,8 +146,8 @@ class TrainSvcFlow(Task):
     def survey(self, dataset: Place) -> None:
         self.singers.survey(dataset, self.index)
         fresh = not (self.settings.begin_with or self.settings.flow_from or self.settings.teacher)
-        if fresh and isinstance(self.model.who, Centred):
-            self.model.who.fit([singer.vector_E for singer in self.singers.known])
+        if fresh:
+            self.singers.centre(self.model.who)
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Any] | None:
         return self.crops.cut(sample, rng, self.model.training)

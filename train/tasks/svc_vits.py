@@ -31,7 +31,6 @@ from autosing.models.posterior import PosteriorConfig, build_posterior
 from autosing.models.svc_vits import SINGER_WIDTH, SvcVits, SvcVitsConfig
 from autosing.models.told import Told
 from autosing.nn.adversarial import GradientReversal, ReversalConfig
-from autosing.nn.centred import Centred
 from autosing.nn.discriminators import SMALL, DiscriminatorConfig, Discriminators
 from autosing.nn.excitation import pulses
 from autosing.schemas.sample import DatasetIndex, Sample
@@ -166,8 +165,8 @@ class TrainSvcVits(Task):
 
     def survey(self, dataset: Place) -> None:
         self.singers.survey(dataset, self.index)
-        if self.settings.begin_with is None and isinstance(self.model.who, Centred):
-            self.model.who.fit([singer.vector_E for singer in self.singers.known])
+        if self.settings.begin_with is None:
+            self.singers.centre(self.model.who)
 
     def describe(self) -> dict[str, str]:
         config = self.model_config
