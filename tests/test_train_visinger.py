@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from autosing.checkpoint import load_model, save_model
+from autosing.checkpoint import describe_model, load_model, save_model
 from autosing.errors import InputError
 from autosing.models.acoustic import new_space
 from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
-from autosing.models.visinger import load_visinger
+from autosing.models.visinger import VisingerConfig, load_visinger
 from autosing.schemas.records import Part
 from autosing.schemas.sample import DatasetIndex
 from autosing.storage.shards import read_shard
@@ -80,7 +80,6 @@ def test_a_run_begins_with_another_and_trains_every_part_of_it(data, tmp_path):
         ("task.flow_model.width=48", r"task\.flow_model\.width asks for 48"),
         ("task.flow.objective=cfm", r"give --set task\.flow\.objective=rectified"),
         ("task.space=log_mel", "makes frames of codec_latent .* asks for log_mel"),
-        ("task.flow_from=x", "give one of them"),
     ):
         with pytest.raises(InputError, match=says):
             run(data, tmp_path / "other", 1, f"task.begin_with={tmp_path / 'first'}", other)
@@ -103,6 +102,24 @@ def test_the_flow_may_be_begun_with_that_of_a_conversion_run(data, tmp_path):
             torch.testing.assert_close(state[f"flow.{name}"], tensor)
     with pytest.raises(InputError, match=r"leave task\.flow_model\.blocks out"):
         run(data, tmp_path / "other", 1, f"task.flow_from={tmp_path / 'svc'}")
+
+
+def test_the_score_of_one_run_may_meet_the_flow_of_another(data, tmp_path):
+    first = run(data, tmp_path / "first", 1)
+    flow = VisingerConfig.build(describe_model(tmp_path / "first").config).flow
+    part = Part(name="whisper-own", layer=2, width=24, digest="")
+    known = SvcFlow(flow.model_copy(update={"content": (part,)}))
+    wider = flow.model_copy(update={"content": (part,), "width": 2 * flow.width})
+    save_model(tmp_path / "svc", "svc_flow", known.config.dump(), known.state_dict())
+    save_model(tmp_path / "wider", "svc_flow", wider.dump(), SvcFlow(wider).state_dict())
+    begin, small = [f"task.begin_with={tmp_path / 'first'}", "lr=1e-9"], SIZES
+    both = run(data, tmp_path / "both", 1, *begin, f"task.flow_from={tmp_path / 'svc'}", small=small)
+    for name, tensor in both.items():
+        own = name.removeprefix("flow.")
+        begun = known.state_dict()[own] if own != name and not own.startswith("enter.") else first[name]
+        torch.testing.assert_close(tensor, begun, rtol=0, atol=1e-5)
+    with pytest.raises(InputError, match="its flow has width .* give runs of the same sizes"):
+        run(data, tmp_path / "other", 1, *begin, f"task.flow_from={tmp_path / 'wider'}", small=small)
 
 
 def test_the_losses_of_two_halves_average_to_that_of_the_whole(data):

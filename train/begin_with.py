@@ -55,6 +55,17 @@ def begun_with_flow(
     return begun.model_copy(update={"flow": begun.flow.model_copy(update=free)})
 
 
+def check_same_flow(folder: Path, begun: SvcFlowConfig, given: SvcFlowConfig) -> None:
+    """Raises InputError where the flow of the run in `folder` cannot take the weights of another: other numbers."""
+    numbers = SvcFlowConfig.model_fields.keys() - FREE - {"content", "space"}
+    if other := sorted(name for name in numbers if getattr(begun, name) != getattr(given, name)):
+        name = other[0]
+        raise InputError(
+            f"task.begin_with {folder}: its flow has {name} {getattr(begun, name)}, that of task.flow_from "
+            f"{getattr(given, name)}; give runs of the same sizes, or one of the two"
+        )
+
+
 def check_given(where: str, setting: str, known: Config, asked: Config, given: Mapping[str, Any]) -> None:
     """Raises InputError where a number that the user gave, in a table or a table within, is another in the run."""
     _compare(where, setting, "", known.dump(), asked.dump(), given)

@@ -38,7 +38,7 @@ from autosing.schemas.records import Part
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.speech.time_map import is_own_speech, without_rhythm
 from autosing.storage.store import Place
-from train.begin_with import begin_flow, begun_flow, begun_with_flow, check_content
+from train.begin_with import begin_flow, begun_flow, begun_with_flow, check_content, check_same_flow
 from train.losses.flow import FlowLosses, FlowLossSettings
 from train.losses.melody import melody_counts, melody_losses
 from train.losses.recogniser import Recogniser
@@ -70,7 +70,8 @@ class StsSettings(Config):
     """A run of svc_flow, or of visinger, whose encoder, prior and flow this run's begin with. Sizes and space are that
     run's. What it takes its content in with is taken, too, where the encoders of content are the same."""
     begin_with: str | None = None
-    """A run of this task, in the same space and by the same encoders, that is trained on, every part of it."""
+    """A run of this task, in the same space and by the same encoders, that is trained on, every part of it. With
+    flow_from as well its flow gives way to that run's."""
     losses: FlowLossSettings = FlowLossSettings()
     crop_frames: int = Field(default=240, ge=32)
     """Length of a training crop, in frames of the space (240: 2.56 s in the codec's latent)."""
@@ -119,10 +120,10 @@ class TrainSts(Task):
         self.model_config = _begun(config, feature.parts)
         spec, fold = self.model_config.flow.space, self.model_config.flow.fold
         self.model = Sts(self.model_config)
-        if config.flow_from is not None:
-            begin_flow(self.model.flow, Path(config.flow_from), feature.parts)
         if config.begin_with is not None:
             restore(self.model, load_model(Path(config.begin_with), self.name), Path(config.begin_with))
+        if config.flow_from is not None:
+            begin_flow(self.model.flow, Path(config.flow_from), feature.parts)
         self.num_frames = config.crop_frames - config.crop_frames % fold
         self.recogniser = Recogniser(fold * spec.width)
         self.reversal = GradientReversal(config.reversal)
@@ -269,11 +270,11 @@ def _model_config(config: StsSettings, parts: tuple[Part, ...]) -> StsConfig:
 def _begun(config: StsSettings, parts: tuple[Part, ...]) -> StsConfig:
     """The model's config: that of the run which this one begins with, or as the settings ask. Raises InputError where
     settings ask for another model than that run's."""
-    if config.begin_with and config.flow_from:
-        raise InputError("task.begin_with and task.flow_from: the flow is that of one run; give one of them")
     asked = _model_config(config, parts)
     if config.begin_with is None:
         return asked
     begun = begun_with_flow(Path(config.begin_with), "sts", asked, config.model, config.flow_model)
     check_content(f"task.begin_with {config.begin_with}", begun.flow.content, parts)
+    if config.flow_from is not None:
+        check_same_flow(Path(config.begin_with), begun.flow, asked.flow)
     return begun

@@ -29,7 +29,7 @@ from autosing.models.vocoder import load_vocoder
 from autosing.nn.flow_matching import FlowConfig
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.storage.store import Place
-from train.begin_with import begin_flow, begun_flow, begun_with_flow
+from train.begin_with import begin_flow, begun_flow, begun_with_flow, check_same_flow
 from train.losses.flow import FlowLosses, FlowLossSettings
 from train.losses.melody import melody_counts, melody_losses
 from train.losses.recogniser import Recogniser
@@ -73,7 +73,8 @@ class VisingerSettings(Config):
     """A run of svc_flow whose encoder, prior and flow this run's begin with: they know voices already, and its content
     alone is new to them. Sizes and space are that run's."""
     begin_with: str | None = None
-    """A run of this task, in the same space, that is trained on; every part of it goes on learning."""
+    """A run of this task, in the same space, that is trained on; every part of it goes on learning. With flow_from as
+    well its flow gives way to that run's: what it knows of scores meets a flow that has learnt more of voices."""
 
 
 class TrainVisinger(Task):
@@ -89,11 +90,11 @@ class TrainVisinger(Task):
         self.model_config = _begun(config)
         spec = self.model_config.flow.space
         self.model = Visinger(self.model_config)
-        if config.flow_from is not None:
-            begin_flow(self.model.flow, Path(config.flow_from), self.model_config.flow.content)
         if config.begin_with is not None:
             folder = Path(config.begin_with)
             restore(self.model, load_model(folder, self.name), folder)
+        if config.flow_from is not None:
+            begin_flow(self.model.flow, Path(config.flow_from), self.model_config.flow.content)
         fold = self.model_config.flow.fold
         self.num_frames = config.crop_frames - config.crop_frames % fold
         self.recogniser = Recogniser(fold * spec.width)
@@ -189,9 +190,10 @@ def _model_config(config: VisingerSettings) -> VisingerConfig:
 def _begun(config: VisingerSettings) -> VisingerConfig:
     """The model's config: that of the run which this one begins with, or as the settings ask. Raises InputError where
     settings ask for another model than that run's."""
-    if config.begin_with and config.flow_from:
-        raise InputError("task.begin_with and task.flow_from: the flow is that of one run; give one of them")
     asked = _model_config(config)
     if config.begin_with is None:
         return asked
-    return begun_with_flow(Path(config.begin_with), "visinger", asked, config.model, config.flow_model)
+    begun = begun_with_flow(Path(config.begin_with), "visinger", asked, config.model, config.flow_model)
+    if config.flow_from is not None:
+        check_same_flow(Path(config.begin_with), begun.flow, asked.flow)
+    return begun
