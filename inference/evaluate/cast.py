@@ -10,25 +10,29 @@ import numpy as np
 from autosing.errors import InputError
 from autosing.ids import clean_id
 from autosing.metrics.meter import Meter
-from inference.evaluate.clips import Clip, Cut
+from inference.evaluate.clips import Clip, Cut, spread
 from inference.voice.singers import Voice, mean_voice
 
-_MOST_SONGS = 8
-"""Of a singer whose voice is taken: half of them tell a model who it is, half are what its singing is compared with."""
+_MOST_CLIPS = 8
+"""Of a singer, whose voice is taken, from all of its clips: half of them tell a model who it is, half are what its
+singing is compared with."""
 
 
 class Cast:
-    """The first half of a singer's clips says who it is; the others, which the model is not told of, judge."""
+    """Every other clip of a singer says who it is; those between, which the model is not told of, judge. Recordings
+    lie side by side as they were made: parts of one piece, high or low, must not be all that judges."""
 
     def __init__(self, clips: Sequence[Clip], meter: Meter) -> None:
-        self._clips: dict[str, list[Clip]] = {}
         self._meter, self._told = meter, dict[str, Voice]()
         self._measured: dict[tuple[str, Cut], np.ndarray | None] = {}
         """Of clips, by what is measured: all are asked for at each score, and even a look-up by digest takes time."""
+        all_clips: dict[str, list[Clip]] = {}
         for clip in clips:
-            of_singer = self._clips.setdefault(clip.singer, [])
-            if len(of_singer) < _MOST_SONGS and self.voice(clip) is not None:
-                of_singer.append(clip)
+            all_clips.setdefault(clip.singer, []).append(clip)
+        self._clips = {
+            singer: [clip for clip in spread(own, _MOST_CLIPS) if self.voice(clip) is not None]
+            for singer, own in all_clips.items()
+        }
 
     def check_all_known(self) -> None:
         """Raises InputError for a singer of one clip, and where there is only one singer."""
@@ -107,7 +111,9 @@ class Cast:
         own = self._clips.get(singer, [])
         if not own:
             raise InputError(f"singer {singer}: too little sounds in its clips to tell its voice; leave them out")
-        return [clip for clip in own if clip.song != without][: max(1, len(own) // 2)] or own[:1]
+        songs = list(dict.fromkeys(clip.song for clip in own))
+        telling = set(songs[1::2]) - {without} or set(songs) - {without} or set(songs)
+        return [clip for clip in own if clip.song in telling]
 
 
 def assigned(clips: Sequence[Clip], targets: Sequence[str], seed: int) -> Iterator[str]:
