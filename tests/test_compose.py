@@ -14,6 +14,7 @@ from autosing.score.score import Score
 from autosing.score.timing import with_times
 from autosing.songs.compose import BPM, accompaniment, compose
 from autosing.songs.score import CHORDS
+from autosing.songs.spoken import speech_of
 
 LINES = ["the river carries every golden name", "tell me why the summer never stays"]
 WORDS = [
@@ -119,3 +120,22 @@ def test_the_band_plays_the_chords_of_the_bar_at_the_tempo():
         tones = {(tune.key + degree) % 12 for degree in CHORDS[chord]}
         assert int(np.argmax(energy)) in tones, (number, chord)
     assert np.array_equal(accompaniment(tune, rate, num_samples, faster).samples_CS, band.samples_CS)
+
+
+def apart(line: str) -> list[float]:
+    """Seconds from each vowel of a line to the next, as it is spoken."""
+    words = line.split()
+    found = speech_of(words, pronounce([Spoken(word, "en") for word in words]), "en")
+    return [float(step) for step in np.diff(found.start_N)]
+
+
+def test_a_line_is_spoken_from_vowel_to_vowel_as_people_speak():
+    assert apart("my shoe") > apart("my two") == apart("my do") > apart("my ooh")
+    assert apart("stone is") > apart("toe is"), "consonants behind a vowel count; those before it do not"
+    assert apart("stone is") == apart("own is")
+    long, short = apart("sailor goes")[1], apart("sailor is")[1]
+    assert long > short, "a word leans on the one before it"
+    words = ["the", "lantern", "on", "the", "water"]
+    spoken = pronounce([Spoken(word, "en") for word in words])
+    assert speech_of(words, spoken, "en").stressed_N == [False, True, False, False, False, True, False]
+    assert speech_of(words[:1], spoken[:1], "en").start_N.tolist() == [0.0]

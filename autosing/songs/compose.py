@@ -1,7 +1,7 @@
 """Lyrics -> a score that people would sing them to, where nobody gives one; and a band that goes with it.
 
 The tunes are those of made songs (tune.py): speech-like rhythm, small steps, stress on the beat, lines that sink to a
-tone of their chord. What is not spoken is timed by rule: reduced vowels are short, consonants add to a syllable.
+tone of their chord. What is not spoken is timed by rule (spoken.py).
 
 Shapes: N syllables of a line, C = 2 channels, S samples.
 """
@@ -23,6 +23,7 @@ from autosing.score.syllabify import SungSyllable
 from autosing.score.tempo import Tempo, TempoMap
 from autosing.songs.band import SONG_RATE_HZ, play_band
 from autosing.songs.score import BEATS_A_BAR, LOOPS
+from autosing.songs.spoken import speech_of
 from autosing.songs.tune import GRID, calm_melody, draw_manner, lengths, speech_rhythm
 
 BPM = (92, 116)
@@ -31,9 +32,6 @@ _MIDDLE_HZ = 220.0
 """Where it is sung if nothing is known of the singer."""
 _BELOW, _ABOVE = 5, 9
 """Semitones around the middle of the singer's range."""
-_SHORT_S, _LONG_S, _CONSONANT_S = 0.11, 0.17, 0.035
-"""Spoken: a syllable of a reduced vowel, of a full one, and what each consonant adds."""
-_REDUCED = frozenset({"ə", "ɚ", "n̩", "l̩", "m̩"})
 _BAND_PEAK = 0.5
 _STRETCH = 1.5
 """Sung syllables last so many times as long as spoken ones."""
@@ -68,12 +66,11 @@ def compose(lines: Sequence[str], language: str = "und", middle_hz: float | None
     notes: list[SungNote] = []
     played: list[str] = []
     for number, (words, spoken) in enumerate(sung):
-        syllables = [syllable for found in spoken for syllable in found]
-        stressed_N = [syllable.symbols[syllable.nucleus] not in _REDUCED for syllable in syllables]
-        onset_N, bars = speech_rhythm(_spoken_starts(syllables) / place_s, _STRETCH, stressed_N)
+        speech = speech_of(words, spoken, language)
+        onset_N, bars = speech_rhythm(speech.start_N / place_s, _STRETCH, speech.stressed_N)
         bar = len(played)
         chords = [loop[(bar + k) % len(loop)] for k in range(bars)]
-        midi_N = calm_melody(onset_N, stressed_N, chords, key, home, home - _BELOW, home + _ABOVE, manner, rng)
+        midi_N = calm_melody(onset_N, speech.stressed_N, chords, key, home, home - _BELOW, home + _ABOVE, manner, rng)
         texts = [text for word, found in zip(words, spoken, strict=True) for text in cut_word(word, len(found))]
         for (text, joins), onset, length, midi in zip(
             texts, onset_N, lengths(onset_N, bars, hold), midi_N, strict=True
@@ -102,12 +99,3 @@ def _pronounced(line: str, language: str) -> tuple[list[str], list[list[SungSyll
     """The words of a line, and their syllables. A dash between words is no word."""
     words = [word for word in line.split() if any(char.isalnum() for char in word)]
     return words, pronounce([Spoken(word, language) for word in words])
-
-
-def _spoken_starts(syllables: Sequence[SungSyllable]) -> np.ndarray:
-    """start_N in seconds, as if they were spoken."""
-    lengths_s = [
-        (_SHORT_S if s.symbols[s.nucleus] in _REDUCED else _LONG_S) + _CONSONANT_S * (len(s.symbols) - 1)
-        for s in syllables
-    ]
-    return np.concatenate([[0.0], np.cumsum(lengths_s[:-1])])
