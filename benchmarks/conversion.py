@@ -1,6 +1,6 @@
 """What `convert` costs: memory against the source's length, and time against its parts. JSON on stdout.
 
-    python benchmarks/conversion.py memory [--minutes 1 30] [--over-music]
+    python benchmarks/conversion.py memory [--minutes 1 30] [--over-music] [--run RUN]
     python benchmarks/conversion.py speed [--seconds 120] [--run RUN]
 
 Models are untrained where no run is given: weights do not change what they cost. `memory` uses a small one, since what
@@ -25,11 +25,12 @@ from autosing.audio.io import Writer
 from autosing.checkpoint import save_model
 from autosing.models.acoustic import new_space
 from autosing.models.content import EncoderConfig, parts_of
-from autosing.models.svc_flow import SvcFlow, SvcFlowConfig, load_svc_flow
+from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
 from autosing.songs import tiny_song
 from inference.voice.convert import ConvertConfig, Request, convert
 from inference.voice.engine import EngineConfig, Song, render
 from inference.voice.features import Reader
+from inference.voice.load import load_voice
 from inference.voice.singers import Voice
 
 SINGER = Voice("unit", tuple(np.eye(1, 256)[0].tolist()), None)
@@ -41,7 +42,9 @@ def main() -> None:
     asked = parts.add_parser("memory")
     asked.add_argument("--minutes", type=float, nargs="+", default=[1, 30])
     asked.add_argument("--over-music", action="store_true")
+    asked.add_argument("--run", type=Path)
     asked = parts.add_parser("one")
+    asked.add_argument("run", type=Path)
     asked.add_argument("folder", type=Path)
     asked.add_argument("minutes", type=float)
     asked.add_argument("--over-music", action="store_true")
@@ -55,11 +58,13 @@ def main() -> None:
 
 def memory(given: argparse.Namespace) -> dict[str, Any]:
     """The peak of each length, and the last over the first."""
-    found: dict[str, Any] = {"over_music": given.over_music, "minutes": {}}
+    found: dict[str, Any] = {"over_music": given.over_music, "run": _named(given.run), "minutes": {}}
     with tempfile.TemporaryDirectory() as folder:
-        save_untrained(Path(folder) / "run", width=64, hidden=64, encoder_blocks=1, blocks=1)
+        run = given.run or Path(folder) / "run"
+        if given.run is None:
+            save_untrained(run, width=64, hidden=64, encoder_blocks=1, blocks=1)
         for minutes in given.minutes:
-            words = [sys.executable, __file__, "one", folder, str(minutes)]
+            words = [sys.executable, __file__, "one", str(run), folder, str(minutes)]
             words += ["--over-music"] if given.over_music else []
             done = subprocess.run(words, capture_output=True, text=True, check=True)
             found["minutes"][f"{minutes:g}"] = json.loads(done.stdout)
@@ -73,7 +78,7 @@ def one(given: argparse.Namespace) -> dict[str, Any]:
     write_singing(source, given.minutes * 60, stereo=given.over_music)
     started = time.process_time()
     config = ConvertConfig(keep_features=False, over_music=given.over_music, device="cpu")
-    (row,) = convert(Request(given.folder / "run", source, out, SINGER, config=config, force=True))
+    (row,) = convert(Request(given.run, source, out, SINGER, config=config, force=True))
     cpu_s = time.process_time() - started
     status = Path("/proc/self/status").read_text().splitlines()
     (peak,) = (line for line in status if line.startswith("VmHWM"))
@@ -91,24 +96,26 @@ def speed(given: argparse.Namespace) -> dict[str, Any]:
             run = home / "run"
             save_untrained(run)
         write_singing(home / "source.wav", given.seconds)
-        model = load_svc_flow(run)
-        parameters = sum(parameter.numel() for parameter in model.model.parameters())
+        model = load_voice(run)
         reader = Reader(model.content)
         write_singing(home / "short.wav", 5)
         reader.read(home / "short.wav", home)  # loads, and warms up
         features, heard_s = timed(lambda: reader.read(home / "source.wav", home))
         spent = {"model": 0.0, "decoder": 0.0}
         model.sing = counted(model.sing, spent, "model")  # type: ignore[method-assign]
-        model.space.sound = counted(model.space.sound, spent, "decoder")  # type: ignore[method-assign]
+        model.sound = counted(model.sound, spent, "decoder")  # type: ignore[method-assign]
         song = Song(features, features.f0_hz_T, lambda _: SINGER.vector_E)
         samples, sung_s = timed(lambda: sum(map(len, render(model, song, EngineConfig()))))
     per_s = {"features": heard_s, **spent, "engine": sung_s, "all": heard_s + sung_s}
     per_s["model_and_decoder"] = spent["model"] + spent["decoder"]
     return {
-        "run": str(given.run) if given.run else "untrained", "parameters": parameters, "seconds": given.seconds,
-        "samples": samples, "threads": 1,
+        "run": _named(given.run), "seconds": given.seconds, "samples": samples, "threads": 1,
         "rtf_cpu": {name: round(value / given.seconds, 4) for name, value in per_s.items()},
     }  # fmt: skip
+
+
+def _named(run: Path | None) -> str:
+    return str(run) if run else "untrained"
 
 
 def save_untrained(folder: Path, **sizes: int) -> None:

@@ -118,7 +118,7 @@ def test_the_score_of_one_run_may_meet_the_flow_of_another(data, tmp_path):
         own = name.removeprefix("flow.")
         begun = known.state_dict()[own] if own != name and not own.startswith("enter.") else first[name]
         torch.testing.assert_close(tensor, begun, rtol=0, atol=1e-5)
-    with pytest.raises(InputError, match="its flow has width .* give runs of the same sizes"):
+    with pytest.raises(InputError, match=r"its flow has width .* give runs of the same sizes"):
         run(data, tmp_path / "other", 1, *begin, f"task.flow_from={tmp_path / 'wider'}", small=small)
 
 

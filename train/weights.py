@@ -1,9 +1,10 @@
 """python -m train.weights OUT: the voice models that come with autosing, from nothing (`make weights`).
 
 Songs of known truth are made and become two datasets: recordings (for `convert`), and lines with their scores and their
-speech (for `render` and `speech-to-singing`). Four models are trained, svc_flow beginning with the flow of visinger and
-sts with that of svc_flow, and brought to half precision in OUT/shipped/<name>: copy these to autosing/weights. After a
-kill, the same command goes on where it stopped. Hours and figures are in the models' cards.
+speech (for `render` and `speech-to-singing`). Four models are trained: svc_flow begins with the flow of a first
+visinger, which then goes on with the flow of svc_flow; with that sts begins, too. They are brought to 8 bits, svc_flow
+to half precision, in OUT/shipped/<name>: copy these to autosing/weights. After a kill, the same command goes on where
+it stopped. Hours and figures are in the models' cards.
 """
 
 import sys
@@ -28,23 +29,29 @@ def plan(out: Path, songs: int = SONGS, singers: int = SINGERS, without: tuple[s
     def config(room: str, name: str) -> tuple[str, str]:
         return ("--config", str(CONFIGS / room / f"{name}.yaml"))
 
-    def trained(task: str, room: str, begins: str | None = None, name: str | None = None) -> list[Step]:
-        """`room`: where the dataset lies; `name`: of the config, where it is not the task's."""
-        run, held, index = out / task / "run", f"{task}/run/model.safetensors", str(Path(room, "data", "index.json"))
-        begin = ("--set", f"task.flow_from={out / begins / 'run'}") if begins else ()
-        data = ("--data", str(out / room / "data"), "--run", str(run))
-        return [
-            Step(
-                f"train-{task}", f"Train {task}",
-                ("train", task, *data, "--resume", *config("train", name or task), *begin),
-                reads=(index, f"{begins}/run/model.safetensors") if begins else (index,),
-                writes=(held,), starts_anew=f"{task}/run",
-            ),
-            Step(
-                f"ship-{task}", "Bring it to half precision", (str(run), str(out / "shipped" / task)),
-                reads=(held,), writes=(f"shipped/{task}/model.safetensors",), module="train.ship",
-            ),
-        ]  # fmt: skip
+    def trained(
+        task: str, room: str, begins: dict[str, str] | None = None, config_name: str = "", name: str = ""
+    ) -> Step:
+        """`room`: where the dataset lies; `begins`: setting -> the run that it names; `config_name`, `name`: of the
+        config and of the run, where they are not the task's."""
+        name, index = name or task, str(Path(room, "data", "index.json"))
+        run, begins = out / name / "run", begins or {}
+        data = ("--data", str(out / room / "data"), "--run", str(run), "--resume")
+        settings = [word for key, other in begins.items() for word in ("--set", f"task.{key}={out / other / 'run'}")]
+        return Step(
+            f"train-{name}", f"Train {name.replace('-', ' ')}",
+            ("train", task, *data, *config("train", config_name or task), *settings),
+            reads=(index, *(f"{other}/run/model.safetensors" for other in begins.values())),
+            writes=(f"{name}/run/model.safetensors",), starts_anew=f"{name}/run",
+        )  # fmt: skip
+
+    def shipped(task: str, name: str = "", bits: int = 8) -> Step:
+        run, whole = out / (name or task) / "run", f"shipped/{task}/model.safetensors"
+        return Step(
+            f"ship-{task}", f"Bring {task} to {bits} bits",
+            (str(run), str(out / "shipped" / task), "--bits", str(bits)),
+            reads=(f"{name or task}/run/model.safetensors",), writes=(whole,), module="train.ship",
+        )  # fmt: skip
 
     return [
         Step("models", "Fetch pretrained weights, once a machine", ("models", "fetch", "whisper-base", "ge2e")),
@@ -91,10 +98,15 @@ def plan(out: Path, songs: int = SONGS, singers: int = SINGERS, without: tuple[s
             ("build", str(lines), str(sung), *config("dataset_builder", "sts"), "--set", "apart=songs"),
             reads=("lines/corpus/*/*.parquet",), writes=("lines/data/index.json",),
         ),
-        *trained("visinger", "lines"),
-        *trained("svc_flow", "svc", "visinger"),
-        *trained("sts", "lines", "svc_flow"),
-        *trained("svc_vits", "svc", name="svc_vits_small"),
+        trained("visinger", "lines"),
+        trained("svc_flow", "svc", {"flow_from": "visinger"}),
+        shipped("svc_flow", bits=16),
+        trained("visinger", "lines", {"begin_with": "visinger", "flow_from": "svc_flow"}, "visinger_on", "visinger-on"),
+        shipped("visinger", "visinger-on"),
+        trained("sts", "lines", {"flow_from": "svc_flow"}),
+        shipped("sts"),
+        trained("svc_vits", "svc", config_name="svc_vits_small"),
+        shipped("svc_vits"),
     ]  # fmt: skip
 
 

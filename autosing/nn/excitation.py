@@ -56,7 +56,7 @@ def pulses(
     return (sum_BS * (2 / harmonics_BS).sqrt() * voiced_BS).float()
 
 
-def turns(f0_hz_F: Tensor, hop_samples: int, sample_rate_hz: int, at_once: int = 4096) -> Tensor:
+def turns(f0_hz_F: Tensor, hop_samples: int, sample_rate_hz: int, at_once: int = 256) -> Tensor:
     """turns_F float64: the phase, in turns below one, at the last sample of each frame of a pitch without gaps."""
     counts = []
     for first in range(0, len(f0_hz_F), at_once):

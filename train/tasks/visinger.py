@@ -21,7 +21,6 @@ from autosing.audio.io import Audio
 from autosing.checkpoint import ModelFile, load_model, restore
 from autosing.codecs import BUNDLED
 from autosing.config import Config
-from autosing.errors import InputError
 from autosing.models.acoustic import Kind, MelConfig, load_space
 from autosing.models.sung_score import ScoreTold, lengths_told, score_told, stacked
 from autosing.models.visinger import Visinger, VisingerConfig, content_part, flow_config
