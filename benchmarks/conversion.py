@@ -25,7 +25,8 @@ from autosing.audio.io import Writer
 from autosing.checkpoint import save_model
 from autosing.models.acoustic import new_space
 from autosing.models.content import EncoderConfig, parts_of
-from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
+from autosing.models.svc_flow import SvcFlow, SvcFlowConfig, SvcFlowVoice
+from autosing.models.svc_vits import SvcVitsVoice
 from autosing.songs import tiny_song
 from inference.voice.convert import ConvertConfig, Request, convert
 from inference.voice.engine import EngineConfig, Song, render
@@ -60,9 +61,7 @@ def memory(given: argparse.Namespace) -> dict[str, Any]:
     """The peak of each length, and the last over the first."""
     found: dict[str, Any] = {"over_music": given.over_music, "run": _named(given.run), "minutes": {}}
     with tempfile.TemporaryDirectory() as folder:
-        run = given.run or Path(folder) / "run"
-        if given.run is None:
-            save_untrained(run, width=64, hidden=64, encoder_blocks=1, blocks=1)
+        run = given.run or untrained(Path(folder), width=64, hidden=64, encoder_blocks=1, blocks=1)
         for minutes in given.minutes:
             words = [sys.executable, __file__, "one", str(run), folder, str(minutes)]
             words += ["--over-music"] if given.over_music else []
@@ -91,12 +90,12 @@ def one(given: argparse.Namespace) -> dict[str, Any]:
 def speed(given: argparse.Namespace) -> dict[str, Any]:
     """CPU seconds a second of audio: each feature, the model, the decoder, all of the engine."""
     with tempfile.TemporaryDirectory() as folder:
-        home, run = Path(folder), given.run
-        if run is None:
-            run = home / "run"
-            save_untrained(run)
+        home = Path(folder)
+        run = given.run or untrained(home)
         write_singing(home / "source.wav", given.seconds)
         model = load_voice(run)
+        assert isinstance(model, SvcFlowVoice | SvcVitsVoice)
+        parameters = sum(parameter.numel() for parameter in model.model.parameters())
         reader = Reader(model.content)
         write_singing(home / "short.wav", 5)
         reader.read(home / "short.wav", home)  # loads, and warms up
@@ -109,7 +108,7 @@ def speed(given: argparse.Namespace) -> dict[str, Any]:
     per_s = {"features": heard_s, **spent, "engine": sung_s, "all": heard_s + sung_s}
     per_s["model_and_decoder"] = spent["model"] + spent["decoder"]
     return {
-        "run": _named(given.run), "seconds": given.seconds, "samples": samples, "threads": 1,
+        "run": _named(given.run), "parameters": parameters, "seconds": given.seconds, "samples": samples, "threads": 1,
         "rtf_cpu": {name: round(value / given.seconds, 4) for name, value in per_s.items()},
     }  # fmt: skip
 
@@ -118,12 +117,14 @@ def _named(run: Path | None) -> str:
     return str(run) if run else "untrained"
 
 
-def save_untrained(folder: Path, **sizes: int) -> None:
+def untrained(home: Path, **sizes: int) -> Path:
     """A run in the codec's latent that hears by Whisper base."""
+    folder = home / "run"
     torch.manual_seed(0)
     parts = parts_of([EncoderConfig(name="whisper-base")])
     config = SvcFlowConfig(space=new_space("codec_latent"), content=parts, **sizes)
     save_model(folder, "svc_flow", config.dump(), SvcFlow(config).state_dict())
+    return folder
 
 
 def write_singing(path: Path, seconds: float, stereo: bool = False) -> None:

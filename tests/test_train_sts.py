@@ -76,6 +76,7 @@ def test_a_run_begins_with_another_and_trains_every_part_of_it(data, tmp_path):
         ("task.model.width=24", "its width is 16, task.model.width asks for 24; leave it out"),
         ("task.flow_model.blocks=2", "its blocks is 1, task.flow_model.blocks asks for 2; leave it out"),
         ("task.flow.objective=cfm", "learned another flow"),
+        (f"task.flow_from={tmp_path / 'first'}", "found a sts model, need svc_flow"),
     ):
         with pytest.raises(InputError, match=said):
             run(data, tmp_path / "other", 1, f"task.begin_with={tmp_path / 'first'}", other, small=SIZES)

@@ -80,6 +80,7 @@ def test_a_run_begins_with_another_and_trains_every_part_of_it(data, tmp_path):
         ("task.flow_model.width=48", r"task\.flow_model\.width asks for 48"),
         ("task.flow.objective=cfm", r"give --set task\.flow\.objective=rectified"),
         ("task.space=log_mel", "makes frames of codec_latent .* asks for log_mel"),
+        ("task.flow_from=x", r"task\.flow_from x: .* leave task\.flow_model\.blocks out"),
     ):
         with pytest.raises(InputError, match=says):
             run(data, tmp_path / "other", 1, f"task.begin_with={tmp_path / 'first'}", other)

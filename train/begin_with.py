@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from autosing.checkpoint import describe_model, load_model
+from autosing.checkpoint import describe_model, load_model, restore
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.models.acoustic import SpaceSpec
-from autosing.models.sts import StsConfig
+from autosing.models.sts import Sts, StsConfig
 from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
-from autosing.models.visinger import VisingerConfig
+from autosing.models.visinger import Visinger, VisingerConfig
 from autosing.nn.flow_matching import FlowConfig
 from autosing.schemas.records import Part
 from train.state import checkpoints, read_checkpoint
@@ -40,29 +40,45 @@ def begun_config(option: str, folder: Path, kind: str, asked: C, given: Mapping[
 
 
 def begun_with_flow(
-    folder: Path, kind: str, asked: WithFlow, given: Mapping[str, Any], given_flow: Mapping[str, Any]
+    folder: Path,
+    kind: str,
+    asked: WithFlow,
+    given: Mapping[str, Any],
+    given_flow: Mapping[str, Any],
+    flow_from: str | None = None,
 ) -> WithFlow:
     """The same for a model that has a flow in it. given, given_flow: what the user set in task.model, task.flow_model.
+    flow_from: a run whose flow `asked` has, which takes the place of this run's.
 
-    Raises InputError as `begun_config` does, and where the flow makes other frames, or learned another objective.
+    Raises InputError as `begun_config` does, and where the flow makes other frames, learned another objective, or has
+    other numbers than that of flow_from.
     """
     where = f"task.begin_with {folder}"
     begun = begun_config("task.begin_with", folder, kind, asked, given)
     check_space(where, begun.flow.space, asked.flow.space)
     check_given(where, "task.flow_model", begun.flow, asked.flow, given_flow)
     check_flow(where, begun.flow.flow, asked.flow.flow)
+    if flow_from is not None:
+        _check_same_flow(where, begun.flow, asked.flow)
     free = {key: getattr(asked.flow, key) for key in FREE & given_flow.keys()}
     return begun.model_copy(update={"flow": begun.flow.model_copy(update=free)})
 
 
-def check_same_flow(folder: Path, begun: SvcFlowConfig, given: SvcFlowConfig) -> None:
-    """Raises InputError where the flow of the run in `folder` cannot take the weights of another: other numbers."""
+def begin_with_flow(model: Visinger | Sts, kind: str, begin_with: str | None, flow_from: str | None) -> None:
+    """The weights of the run begin_with, but of the flow where flow_from is given, whose flow it then is."""
+    if begin_with is not None:
+        restore(model, load_model(Path(begin_with), kind), Path(begin_with))
+    if flow_from is not None:
+        begin_flow(model.flow, Path(flow_from), model.config.flow.content)
+
+
+def _check_same_flow(where: str, begun: SvcFlowConfig, given: SvcFlowConfig) -> None:
     numbers = SvcFlowConfig.model_fields.keys() - FREE - {"content", "space"}
     if other := sorted(name for name in numbers if getattr(begun, name) != getattr(given, name)):
         name = other[0]
         raise InputError(
-            f"task.begin_with {folder}: its flow has {name} {getattr(begun, name)}, that of task.flow_from "
-            f"{getattr(given, name)}; give runs of the same sizes, or one of the two"
+            f"{where}: its flow has {name} {getattr(begun, name)}, that of task.flow_from {getattr(given, name)}; give "
+            "runs of the same sizes, or one of the two"
         )
 
 

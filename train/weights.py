@@ -29,18 +29,16 @@ def plan(out: Path, songs: int = SONGS, singers: int = SINGERS, without: tuple[s
     def config(room: str, name: str) -> tuple[str, str]:
         return ("--config", str(CONFIGS / room / f"{name}.yaml"))
 
-    def trained(
-        task: str, room: str, begins: dict[str, str] | None = None, config_name: str = "", name: str = ""
-    ) -> Step:
-        """`room`: where the dataset lies; `begins`: setting -> the run that it names; `config_name`, `name`: of the
-        config and of the run, where they are not the task's."""
+    def trained(task: str, room: str, begins: dict[str, str] | None = None, name: str = "") -> Step:
+        """`room`: where the dataset lies; `begins`: setting -> the run that it names; `name`: of the config and of the
+        run, where it is not the task's."""
         name, index = name or task, str(Path(room, "data", "index.json"))
         run, begins = out / name / "run", begins or {}
         data = ("--data", str(out / room / "data"), "--run", str(run), "--resume")
         settings = [word for key, other in begins.items() for word in ("--set", f"task.{key}={out / other / 'run'}")]
         return Step(
-            f"train-{name}", f"Train {name.replace('-', ' ')}",
-            ("train", task, *data, *config("train", config_name or task), *settings),
+            f"train-{name}", f"Train {name}",
+            ("train", task, *data, *config("train", name), *settings),
             reads=(index, *(f"{other}/run/model.safetensors" for other in begins.values())),
             writes=(f"{name}/run/model.safetensors",), starts_anew=f"{name}/run",
         )  # fmt: skip
@@ -101,12 +99,12 @@ def plan(out: Path, songs: int = SONGS, singers: int = SINGERS, without: tuple[s
         trained("visinger", "lines"),
         trained("svc_flow", "svc", {"flow_from": "visinger"}),
         shipped("svc_flow", bits=16),
-        trained("visinger", "lines", {"begin_with": "visinger", "flow_from": "svc_flow"}, "visinger_on", "visinger-on"),
-        shipped("visinger", "visinger-on"),
+        trained("visinger", "lines", {"begin_with": "visinger", "flow_from": "svc_flow"}, "visinger_on"),
+        shipped("visinger", "visinger_on"),
         trained("sts", "lines", {"flow_from": "svc_flow"}),
         shipped("sts"),
-        trained("svc_vits", "svc", config_name="svc_vits_small"),
-        shipped("svc_vits"),
+        trained("svc_vits", "svc", name="svc_vits_small"),
+        shipped("svc_vits", "svc_vits_small"),
     ]  # fmt: skip
 
 

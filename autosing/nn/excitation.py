@@ -57,7 +57,10 @@ def pulses(
 
 
 def turns(f0_hz_F: Tensor, hop_samples: int, sample_rate_hz: int, at_once: int = 256) -> Tensor:
-    """turns_F float64: the phase, in turns below one, at the last sample of each frame of a pitch without gaps."""
+    """turns_F float64: the phase, in turns below one, at the last sample of each frame of a pitch without gaps.
+
+    at_once: frames; the temporary arrays of many more leave holes in the heap, and memory grows with the song.
+    """
     counts = []
     for first in range(0, len(f0_hz_F), at_once):
         start, end = max(0, first - 1), min(len(f0_hz_F), first + at_once + 1)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from autosing.score.g2p.english import plain_word
 from autosing.score.phones import inventory
 from autosing.score.syllabify import SungSyllable
 
@@ -43,7 +44,7 @@ class Speech(NamedTuple):
 
 def speech_of(words: Sequence[str], spoken: Sequence[Sequence[SungSyllable]], language: str) -> Speech:
     """`spoken`: for each word its syllables. Only English knows weak words here (`language`, ISO 639: en or und)."""
-    weak = [language in ("en", "und") and bool(_WEAK.fullmatch(word.strip(".,!?;:'\"").lower())) for word in words]
+    weak = [language in ("en", "und") and bool(_WEAK.fullmatch(plain_word(word))) for word in words]
     line = [(syllable, k, syllable is found[-1]) for k, found in enumerate(spoken) for syllable in found]
     apart = []
     for (syllable, word, ends), (after, next_word, _) in pairwise(line):

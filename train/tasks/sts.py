@@ -21,7 +21,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from autosing.audio.io import Audio
-from autosing.checkpoint import ModelFile, load_model, restore
+from autosing.checkpoint import ModelFile
 from autosing.codecs import BUNDLED
 from autosing.config import Config
 from autosing.errors import InputError
@@ -38,7 +38,7 @@ from autosing.schemas.records import Part
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.speech.time_map import is_own_speech, without_rhythm
 from autosing.storage.store import Place
-from train.begin_with import begin_flow, begun_flow, begun_with_flow, check_content, check_same_flow
+from train.begin_with import begin_with_flow, begun_flow, begun_with_flow, check_content
 from train.losses.flow import FlowLosses, FlowLossSettings
 from train.losses.melody import melody_counts, melody_losses
 from train.losses.recogniser import Recogniser
@@ -120,10 +120,7 @@ class TrainSts(Task):
         self.model_config = _begun(config, feature.parts)
         spec, fold = self.model_config.flow.space, self.model_config.flow.fold
         self.model = Sts(self.model_config)
-        if config.begin_with is not None:
-            restore(self.model, load_model(Path(config.begin_with), self.name), Path(config.begin_with))
-        if config.flow_from is not None:
-            begin_flow(self.model.flow, Path(config.flow_from), feature.parts)
+        begin_with_flow(self.model, self.name, config.begin_with, config.flow_from)
         self.num_frames = config.crop_frames - config.crop_frames % fold
         self.recogniser = Recogniser(fold * spec.width)
         self.reversal = GradientReversal(config.reversal)
@@ -273,8 +270,6 @@ def _begun(config: StsSettings, parts: tuple[Part, ...]) -> StsConfig:
     asked = _model_config(config, parts)
     if config.begin_with is None:
         return asked
-    begun = begun_with_flow(Path(config.begin_with), "sts", asked, config.model, config.flow_model)
+    begun = begun_with_flow(Path(config.begin_with), "sts", asked, config.model, config.flow_model, config.flow_from)
     check_content(f"task.begin_with {config.begin_with}", begun.flow.content, parts)
-    if config.flow_from is not None:
-        check_same_flow(Path(config.begin_with), begun.flow, asked.flow)
     return begun

@@ -18,7 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from autosing.audio.io import Audio
-from autosing.checkpoint import ModelFile, load_model, restore
+from autosing.checkpoint import ModelFile
 from autosing.codecs import BUNDLED
 from autosing.config import Config
 from autosing.models.acoustic import Kind, MelConfig, load_space
@@ -28,7 +28,7 @@ from autosing.models.vocoder import load_vocoder
 from autosing.nn.flow_matching import FlowConfig
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.storage.store import Place
-from train.begin_with import begin_flow, begun_flow, begun_with_flow, check_same_flow
+from train.begin_with import begin_with_flow, begun_flow, begun_with_flow
 from train.losses.flow import FlowLosses, FlowLossSettings
 from train.losses.melody import melody_counts, melody_losses
 from train.losses.recogniser import Recogniser
@@ -89,11 +89,7 @@ class TrainVisinger(Task):
         self.model_config = _begun(config)
         spec = self.model_config.flow.space
         self.model = Visinger(self.model_config)
-        if config.begin_with is not None:
-            folder = Path(config.begin_with)
-            restore(self.model, load_model(folder, self.name), folder)
-        if config.flow_from is not None:
-            begin_flow(self.model.flow, Path(config.flow_from), self.model_config.flow.content)
+        begin_with_flow(self.model, self.name, config.begin_with, config.flow_from)
         fold = self.model_config.flow.fold
         self.num_frames = config.crop_frames - config.crop_frames % fold
         self.recogniser = Recogniser(fold * spec.width)
@@ -192,7 +188,6 @@ def _begun(config: VisingerSettings) -> VisingerConfig:
     asked = _model_config(config)
     if config.begin_with is None:
         return asked
-    begun = begun_with_flow(Path(config.begin_with), "visinger", asked, config.model, config.flow_model)
-    if config.flow_from is not None:
-        check_same_flow(Path(config.begin_with), begun.flow, asked.flow)
-    return begun
+    return begun_with_flow(
+        Path(config.begin_with), "visinger", asked, config.model, config.flow_model, config.flow_from
+    )

@@ -25,10 +25,15 @@ _VOICELESS, _HISSING = frozenset("ptkfθ"), frozenset({"s", "z", "ʃ", "ʒ", "t�
 def english_phones(word: str, before_vowel: bool = False) -> list[str]:
     """`before_vowel`: whether the next word begins with one ("the" is then thee). Raises InputError for a word that
     neither the dictionary nor eSpeak NG knows."""
-    plain = word.lower().replace("’", "'").strip(' .,!?;:"“”()[]…—–-*')
+    plain = plain_word(word)
     if plain == "the" and before_vowel:
         return ["ð", "i"]
     return list(_phones(plain, word))
+
+
+def plain_word(word: str) -> str:
+    """As it stands in the dictionary: in small letters, without what stands around it."""
+    return word.lower().replace("’", "'").strip(' .,!?;:"“”()[]…—–-*')
 
 
 @lru_cache(1 << 15)
