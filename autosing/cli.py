@@ -26,7 +26,7 @@ COMMANDS = {
     "verify": ("dataset_builder.cli:verify", "Open every shard of a dataset and check it."),
     "train": (
         "train.cli:train",
-        "Train a task: codec, semantic, t2s, sm2a, svc_flow, svc_vits, visinger, sts, vocoder or ctc_head.",
+        "Train a task: codec, semantic, t2s, sm2a, svc_flow, svc_vits, refiner, visinger, sts, vocoder or ctc_head.",
     ),
     "sing": ("inference.cli:sing", "Lyrics and a reference song -> singing."),
     "convert": ("inference.voice_cli:convert", "A recording sung again in another voice."),

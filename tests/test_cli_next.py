@@ -64,8 +64,8 @@ def test_each_command_names_the_next_one_filled_in(parses, tmp_path, monkeypatch
     following = {task: parses(after_train(task, tmp_path / "d", tmp_path / "runs" / task)) for task in TASKS}
     assert following == {
         "t2s": "train", "sm2a": "sing", "codec": "process", "semantic": "process", "vocoder": "train",
-        "svc_flow": "convert", "svc_vits": "convert", "visinger": "render", "sts": "speech-to-singing",
-        "ctc_head": "process",
+        "refiner": "convert", "svc_flow": "convert", "svc_vits": "convert", "visinger": "render",
+        "sts": "speech-to-singing", "ctc_head": "process",
     }  # fmt: skip
 
 

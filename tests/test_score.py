@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 import autosing.score
 from autosing.errors import InputError
@@ -45,6 +46,14 @@ def test_json_keeps_everything():
 def test_what_is_no_score_is_refused_with_the_place(data, words):
     with pytest.raises(InputError, match=words):
         Score.from_json(data)
+
+
+def test_times_that_are_rounded_to_the_tenth_of_a_millisecond_may_overlap_by_one():
+    """22.6563 - 22.6562 is a little more than 0.0001 in binary."""
+    notes = (Note(start_s=22.3958, end_s=22.6563, midi=66), Note(start_s=22.6562, end_s=23.0469, midi=63))
+    assert Score(duration_s=30, notes=notes).notes == notes
+    with pytest.raises(ValidationError, match="notes overlap"):
+        Score(duration_s=30, notes=(notes[0], Note(start_s=22.6561, end_s=23, midi=63)))
 
 
 def test_a_note_that_goes_on_with_its_syllable_is_a_slur_and_what_no_note_covers_is_rest():

@@ -6,7 +6,7 @@ import torch
 
 from autosing.errors import InputError
 from autosing.models.svc_vits import SvcVits, SvcVitsConfig, SvcVitsVoice
-from autosing.models.told import Told
+from autosing.models.told import Sampling, Told
 from autosing.nn.cost import count_macs
 from autosing.nn.folding import fold_weight_norms
 from autosing.schemas.records import Part
@@ -52,7 +52,7 @@ def told(frames: int, clips: int = 1, width: int = 16) -> Told:
 def test_any_number_of_frames_becomes_exactly_a_hop_each_at_every_rate(rate, generator, frames):
     model = made(sample_rate_hz=rate, generator=generator, **RATES[rate])
     one = told(frames)
-    audio_BS = model.sound(model.sing(one), one.f0_hz_BF)
+    audio_BS = model.sound(model.sing(one, Sampling()), one.f0_hz_BF)
     assert audio_BS.shape == (1, frames * model.config.hop_samples)
     assert audio_BS.isfinite().all() and audio_BS.abs().max() > 0
 
@@ -64,8 +64,10 @@ def test_the_default_is_no_larger_and_no_dearer_than_so_vits_svc(generator, most
     fold_weight_norms(model)
     assert sum(p.numel() for p in model.parameters()) <= 20.0e6
     second, fifth = told(100, width=512), told(20, width=512)
-    x_BDF = model.sing(fifth)
-    macs = count_macs(lambda: model.sing(second)) + 5 * count_macs(lambda: model.sound(x_BDF, fifth.f0_hz_BF))
+    x_BDF = model.sing(fifth, Sampling())
+    macs = count_macs(lambda: model.sing(second, Sampling())) + 5 * count_macs(
+        lambda: model.sound(x_BDF, fifth.f0_hz_BF)
+    )
     assert macs <= most
 
 
@@ -74,7 +76,7 @@ def test_the_prior_hears_nothing_of_who_sings_and_the_sound_does():
     other = Told(one.content_BCF, one.f0_hz_BF, one.voiced_BF, one.loudness_db_BF, -one.singer_BE)
     for a, b in zip(model.tell(one), model.tell(other), strict=True):
         assert torch.equal(a, b)
-    assert not torch.allclose(model.sing(one), model.sing(other), atol=1e-3)
+    assert not torch.allclose(model.sing(one, Sampling()), model.sing(other, Sampling()), atol=1e-3)
 
 
 @pytest.mark.parametrize("prenet", [False, True])
@@ -95,13 +97,13 @@ def test_padding_and_neighbours_change_neither_prior_nor_flow(prenet):
 def test_temperature_nought_draws_nothing_and_the_config_says_what_one_means():
     one = told(10)
     model = made()
-    cold = model.sing(one, temperature=0)
-    assert torch.equal(cold, model.sing(one, temperature=0, seed=1))
-    warm = model.sing(one)
-    assert not torch.allclose(cold, warm, atol=1e-3) and not torch.equal(warm, model.sing(one, seed=1))
+    cold = model.sing(one, Sampling(temperature=0))
+    assert torch.equal(cold, model.sing(one, Sampling(temperature=0, seed=1)))
+    warm = model.sing(one, Sampling())
+    assert not torch.allclose(cold, warm, atol=1e-3) and not torch.equal(warm, model.sing(one, Sampling(seed=1)))
     half = made(temperature=0.5)
     half.load_state_dict(model.state_dict())
-    torch.testing.assert_close(half.sing(one), model.sing(one, temperature=0.5))
+    torch.testing.assert_close(half.sing(one, Sampling()), model.sing(one, Sampling(temperature=0.5)))
 
 
 def sung(model: SvcVits, seconds: float, **settings: object) -> np.ndarray:

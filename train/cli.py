@@ -12,10 +12,22 @@ from autosing.storage.store import place
 
 def train(
     task: Annotated[
-        Literal["t2s", "sm2a", "codec", "semantic", "vocoder", "svc_flow", "svc_vits", "visinger", "sts", "ctc_head"],
+        Literal[
+            "t2s",
+            "sm2a",
+            "codec",
+            "semantic",
+            "vocoder",
+            "svc_flow",
+            "svc_vits",
+            "refiner",
+            "visinger",
+            "sts",
+            "ctc_head",
+        ],
         typer.Argument(
             help="Lyrics to semantic tokens, these to codec tokens, the tokenizers of the two, a vocoder, a voice "
-            "conversion model, a model that sings scores or speech, or the aligner's head."
+            "conversion model, a refiner of one, a model that sings scores or speech, or the aligner's head."
         ),
     ],
     data: Annotated[
@@ -59,7 +71,7 @@ def next_command(task: str, data: object, run: Path) -> str:
         t2s = run.with_name("t2s")
         options = ("--reference", "song.mp3", "--lyrics", "words to sing", "--out", "out.wav")
         return console.command("sing", "--t2s", t2s, "--sm2a", run, *options)
-    if task in ("svc_flow", "svc_vits"):
+    if task in ("svc_flow", "svc_vits", "refiner"):
         options = ("--source", "song.wav", "--singer", "NAME", "--out", "out.wav")
         return console.command("convert", "--model", run, *options)
     if task == "visinger":

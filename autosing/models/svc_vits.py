@@ -3,6 +3,8 @@
     content -> encoder (+ pitch, loudness) -> prior, in which who sings shall not be heard
     prior -> sample -> flow, backwards, told who sings -> latent -> norm steered by who sings -> generator -> sound
 
+Between latent and norm a refiner may stand (autosing.models.refiner), which is trained when the rest is.
+
 In training a posterior (autosing.models.posterior) gives the latent of the true sound, and the flow takes it to the
 prior's side.
 
@@ -12,7 +14,7 @@ E = 256 singer.
 
 from fractions import Fraction
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -21,6 +23,7 @@ from torch import Tensor, nn
 from autosing.checkpoint import load_model, restore
 from autosing.config import Config
 from autosing.errors import InputError
+from autosing.models.refiner import Refiner, RefinerConfig
 from autosing.models.told import Sampling, Told, loudness_told
 from autosing.nn.centred import Centred
 from autosing.nn.coupling import CouplingConfig, CouplingFlow
@@ -60,6 +63,7 @@ class SvcVitsConfig(Config):
     source_filter: SourceFilterConfig = SourceFilterConfig()
     temperature: float = Field(1.0, ge=0, le=2)
     """How far samples of the prior stray in use where a temperature of 1 is asked for."""
+    refiner: RefinerConfig | None = None
 
     def model_post_init(self, _: object) -> None:
         if self.generator == "nsf" and self.nsf.hop_samples != self.hop_samples:
@@ -112,6 +116,9 @@ class SvcVits(nn.Module):
         self.norm = SingerNorm(config.latent, SINGER_WIDTH, config.norm)
         self.register_buffer("mean_D1", torch.zeros(config.latent, 1))
         self.register_buffer("std_D1", torch.ones(config.latent, 1))
+        self.refiner: Refiner | None = None
+        if config.refiner is not None:
+            self.refiner = Refiner(config.refiner, config.latent, width, SINGER_WIDTH)
         if config.generator == "nsf":
             self.generator: nn.Module = NsfGenerator(config.latent + F0_FEATURES, config.nsf)
         else:
@@ -152,19 +159,29 @@ class SvcVits(nn.Module):
         return audio_BS
 
     @torch.no_grad()
-    def sing(self, told: Told, temperature: float = 1.0, seed: int = 0, first_frame: int = 0) -> Tensor:
+    def sing(self, told: Told, sampling: Sampling, first_frame: int = 0) -> Tensor:
         """x_BDF. `first_frame`: where in its song the stretch begins: noise belongs to a song's frames, so chunks of
         one song fit together, whatever their sizes."""
         shape = (1, self.config.latent, told.f0_hz_BF.shape[1])
-        (noise_BDF,) = frame_noise(seed, shape, first_frame, 1, told.f0_hz_BF.device)
-        return self.drawn(told, noise_BDF, self.config.temperature * temperature)
+        (noise_BDF,) = frame_noise(sampling.seed, shape, first_frame, 1, told.f0_hz_BF.device)
+        h_BWF, z_BDF, who_BE = self.predicted(told, noise_BDF, self.config.temperature * sampling.temperature)
+        if self.refiner is not None:
+            z_BDF = self.refiner.refined(h_BWF, z_BDF, who_BE, sampling, first_frame)
+        return self.steer(z_BDF, who_BE)
 
     def drawn(self, told: Told, noise_BDF: Tensor, temperature: float, mask_BF: Tensor | None = None) -> Tensor:
-        """x_BDF of a sample of the prior that is brought back in who sings."""
-        _, mean_BDF, log_std_BDF = self.tell(told, mask_BF)
+        """x_BDF of a sample of the prior that is brought back in who sings; nothing is refined."""
+        _, z_BDF, who_BE = self.predicted(told, noise_BDF, temperature, mask_BF)
+        return self.steer(z_BDF, who_BE)
+
+    def predicted(
+        self, told: Told, noise_BDF: Tensor, temperature: float, mask_BF: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(h_BWF, z_BDF, who_BE): the encoder's states and a sample of the latent."""
+        h_BWF, mean_BDF, log_std_BDF = self.tell(told, mask_BF)
         who_BE = self.who(told.singer_BE)
         z_BDF, _ = self.flow.inverse(mean_BDF + temperature * log_std_BDF.exp() * noise_BDF, who_BE, mask_BF)
-        return self.steer(z_BDF, who_BE)
+        return h_BWF, z_BDF, who_BE
 
     def sound(self, x_BDF: Tensor, f0_hz_BF: Tensor, begin: Begin | None = None) -> Tensor:
         """audio_BS, whole frames, of a whole clip or, with `begin`, of a chunk of one. f0 is 0 where unvoiced."""
@@ -175,11 +192,14 @@ class SvcVits(nn.Module):
 class SvcVitsVoice:
     """A run of 'autosing train svc_vits', ready to sing: what `sing` makes, `sound` makes audio."""
 
-    takes: ClassVar[frozenset[str]] = frozenset({"temperature", "seed"})
-    """Of Sampling: one pass has no solver and no guidance."""
-
     def __init__(self, model: SvcVits) -> None:
         self.model = model.eval()
+
+    @property
+    def takes(self) -> frozenset[str]:
+        """Of Sampling: one pass has no solver and no guidance, a refiner has the one."""
+        refines = self.model.refiner is not None
+        return frozenset({"temperature", "seed"} | ({"steps", "method"} if refines else set()))
 
     @property
     def spec(self) -> SvcVitsConfig:
@@ -196,7 +216,7 @@ class SvcVitsVoice:
         return self.model.mean_D1.device
 
     def sing(self, told: Told, sampling: Sampling, first_frame: int = 0) -> Tensor:
-        return self.model.sing(told, sampling.temperature, sampling.seed, first_frame)
+        return self.model.sing(told, sampling, first_frame)
 
     def sound(self, x_BDF: Tensor, f0_hz_BF: Tensor, begin: Begin | None = None) -> Tensor:
         return self.model.sound(x_BDF, f0_hz_BF, begin)

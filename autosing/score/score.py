@@ -25,6 +25,8 @@ from autosing.score.tempo import TempoMap
 PhonePlace = Literal["onset", "nucleus", "coda"]
 TOUCH_S = 1e-4
 """Neighbours may overlap by this: times are rounded to it."""
+_BINARY_S = 1e-9
+"""The difference of two such times, which are no binary fractions, may be so much more."""
 MAX_JSON_BYTES = 16 << 20
 
 
@@ -215,7 +217,7 @@ def _rising(name: str, field: str, indices: Sequence[int], limit: int | None) ->
 
 def _apart(name: str, spans: Sequence[tuple[float, float]]) -> None:
     for (start, end), (following, _) in pairwise(spans):
-        if following < end - TOUCH_S or following < start:
+        if following < end - TOUCH_S - _BINARY_S or following < start:
             raise ValueError(f"{name} overlap: one ends at {end:.3f} s, the next starts at {following:.3f} s")
     if any(not math.isfinite(value) for span in spans for value in span):
         raise ValueError(f"{name} have times that are no numbers")

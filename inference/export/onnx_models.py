@@ -77,6 +77,11 @@ def graphs_of(run: Path, kind: str, vocoder: Path | None, steps: int | None) -> 
         if steps is not None:
             raise InputError(f"--steps {steps}: {run} is a svc_vits model, which sings in one pass; leave it out")
         config = voice.model.config
+        if config.refiner is not None:
+            raise InputError(
+                f"model {run}: its latent is refined in several steps, which no graph of ours does; export the run "
+                "that was refined, or --as safetensors"
+            )
         told = _told(config.content_width, config.latent, 1)
         facts["content"] = [part.dump() for part in config.content]
         return {"voice": Graph(SvcVitsGraph(voice.model), {"audio": {1: "samples"}}, told)}, facts

@@ -107,7 +107,8 @@ def check_sampling(folder: Path, model: Singer, sampling: Sampling) -> None:
     for name in sorted(set(Sampling.model_fields) - model.takes):
         if getattr(sampling, name) != getattr(usual, name):
             option = f"--{name.replace('_', '-')} {getattr(sampling, name)}"
-            raise InputError(f"{option}: {folder} is a {kind} model, which sings in one pass; leave it out")
+            way = "which has no such choice" if "steps" in model.takes else "which sings in one pass"
+            raise InputError(f"{option}: {folder} is a {kind} model, {way}; leave it out")
 
 
 def _needs_none(folder: Path, kind: str, vocoder: Path | None) -> InputError:

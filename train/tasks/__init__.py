@@ -13,6 +13,7 @@ TASKS: dict[str, str] = {
     "vocoder": "train.tasks.vocoder:TrainVocoder",
     "svc_flow": "train.tasks.svc_flow:TrainSvcFlow",
     "svc_vits": "train.tasks.svc_vits:TrainSvcVits",
+    "refiner": "train.tasks.refiner:TrainRefiner",
     "visinger": "train.tasks.visinger:TrainVisinger",
     "sts": "train.tasks.sts:TrainSts",
     "ctc_head": "train.tasks.ctc_head:TrainCTCHead",

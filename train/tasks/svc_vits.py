@@ -29,7 +29,7 @@ from autosing.config import Config
 from autosing.errors import InputError
 from autosing.models.posterior import PosteriorConfig, build_posterior
 from autosing.models.svc_vits import SINGER_WIDTH, SvcVits, SvcVitsConfig
-from autosing.models.told import Told
+from autosing.models.told import Sampling, Told
 from autosing.nn.adversarial import GradientReversal, ReversalConfig
 from autosing.nn.discriminators import SMALL, DiscriminatorConfig, Discriminators
 from autosing.nn.excitation import pulses
@@ -132,6 +132,11 @@ class TrainSvcVits(Task):
             option, folder = "task.begin_with", Path(config.begin_with)
             self.model_config = begun_config(option, folder, self.name, self.model_config, values)
             check_content(f"{option} {folder}", self.model_config.content, feature.parts)
+        if self.model_config.refiner is not None:
+            raise InputError(
+                "task svc_vits: a refiner is trained when the rest is, by 'autosing train refiner'; leave "
+                "task.model.refiner out, or begin with the run that was refined"
+            )
         rate, hop = self.model_config.sample_rate_hz, self.model_config.hop_samples
         self.model = SvcVits(self.model_config)
         self.posterior = build_posterior(posterior, self.model_config.latent, SINGER_WIDTH, rate, hop)
@@ -329,6 +334,6 @@ class TrainSvcVits(Task):
         told, f0_hz_BF = told_of(batch), batch["f0"]
         swapped = replace(told, singer_BE=told.singer_BE.roll(-1, 0))
         return {
-            name: self.model.sound(self.model.sing(one), f0_hz_BF).float()
+            name: self.model.sound(self.model.sing(one, Sampling()), f0_hz_BF).float()
             for name, one in (("sung", told), ("exchanged", swapped))
         }
