@@ -6,9 +6,10 @@ from typing import Any, Literal
 from autosing.models.bundled import STS, SVC_FLOW, VISINGER
 from inference.voice.singers import CONSENT_EXAMPLE
 
-Kind = Literal["text", "lines", "words", "number", "choice", "flag", "sound", "sounds", "file", "model", "singer"]
-"""lines: text that is kept in a file; words: each line is a word of the command; sound: a file or the microphone."""
-UPLOADS: tuple[Kind, ...] = ("sound", "sounds", "file")
+Kind = Literal["text", "lines", "words", "number", "choice", "flag", "sound", "sounds", "score", "model", "singer"]
+"""lines: text that is kept in a file; words: each line is a word of the command; sound: a file or the microphone;
+score: a file, or notes that are drawn."""
+UPLOADS: tuple[Kind, ...] = ("sound", "sounds", "score")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Field:
     needed: bool = False
     default: str = ""
     choices: tuple[str, ...] = ()
-    """Of a choice its values, of a model the kinds that will do, of a file its endings."""
+    """Of a choice its values, of a model the kinds that will do, of a score its endings."""
     bare: bool = False
     """A word without an option."""
     more: bool = False
@@ -58,7 +59,7 @@ _SEED = Field("seed", "number", "Seed", "The same seed gives the same sound.", d
 _SHIFT = Field("shift", "number", "Shift", "Semitones, fractions too.", default="0")
 _LYRICS = Field("lyrics", "lines", "Words", "A line each.", needed=True)
 _SCORE = Field(
-    "score", "file", "Score", "MIDI, MusicXML, UltraStar .txt, .ustx, .ds, .TextGrid, .json",
+    "score", "score", "Score", "MIDI, MusicXML, UltraStar .txt, .ustx, .ds, .TextGrid, .json",
     choices=(".mid", ".midi", ".musicxml", ".mxl", ".xml", ".ustx", ".ds", ".txt", ".TextGrid", ".json"),
 )  # fmt: skip
 _SINGER = Field("singer", "singer", "Singer")

@@ -29,18 +29,19 @@ const fieldOf = (field, form) => {
   else if (field.kind === "choice") input = make("select", {}, ...field.choices.map((one) => new Option(one, one)));
   else if (field.kind === "singer") input = make("select", {}, new Option(field.example, ""));
   else if (field.kind === "model") input = modelField(field, form, hint);
-  else if (["sound", "sounds", "file"].includes(field.kind)) input = make("input", { type: "file" });
+  else if (["sound", "sounds", "score"].includes(field.kind)) input = make("input", { type: "file" });
   else input = make("input", { type: "text", autocomplete: "off" });
   if (["text", "lines", "words"].includes(field.kind)) input.placeholder = field.example;
   Object.assign(input, { id, name, required: field.needed });
   if (input.type === "file") {
-    input.accept = field.kind === "file" ? field.choices.join(",") : "audio/*,video/webm";
+    input.accept = field.kind === "score" ? field.choices.join(",") : "audio/*,video/webm";
     input.multiple = field.kind === "sounds";
   }
   const label = make("label", { htmlFor: id, textContent: field.label });
   if (!field.needed && !["number", "choice"].includes(field.kind)) label.append(make("small", { textContent: " optional" }));
   const box = make("div", { className: "field" }, label, input, hint);
   if (field.kind === "sound" || field.kind === "sounds") label.after(recorder(input));
+  if (field.kind === "score") hint.after(pianoRoll(input));
   return box;
 };
 

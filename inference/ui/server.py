@@ -26,7 +26,7 @@ HOST = "127.0.0.1"
 _HERE = Path(__file__).parent
 _STATIC = {
     "": _HERE / "page.html", "ui.css": _HERE / "page.css", "ui.js": _HERE / "page.js",
-    "corpus.js": _HERE / "corpus.js",
+    "corpus.js": _HERE / "corpus.js", "roll.js": _HERE / "roll.js",
     "report.css": _HERE.parent / "report" / "page.css", "report.js": _HERE.parent / "report" / "page.js",
 }  # fmt: skip
 _POLICY = (

@@ -64,7 +64,7 @@ async def filled(request: web.Request, form: Form, folder: Path, limits: Limits)
 
 def _ending(field: Field, name: str) -> str:
     ending = Path(name).suffix
-    allowed = field.choices if field.kind == "file" else AUDIO_ENDINGS
+    allowed = field.choices if field.kind == "score" else AUDIO_ENDINGS
     if ending.lower() not in [one.lower() for one in allowed]:
         raise InputError(f"{field.label}: {name!r} ends in {ending or 'nothing'!r}, need {', '.join(allowed)}")
     return ending

@@ -17,7 +17,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 """None where none is installed."""
 _FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--mute-audio", "--remote-debugging-port=0", "--use-fake-ui-for-media-stream",
+    "--disable-component-update", "--mute-audio", "--disable-audio-output", "--remote-debugging-port=0",
+    "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream", "--autoplay-policy=no-user-gesture-required",
 )  # fmt: skip
 
@@ -66,7 +67,8 @@ class Tab:
         return said["result"].get("value")
 
     async def until(self, script: str, patience_s: float = 60) -> Any:
-        """Its value, once that is true. Raises TimeoutError, with what the page shows."""
+        """Its value, once that is true (an element has none: ask for something of it). Raises TimeoutError, with what
+        the page shows."""
         end = time.monotonic() + patience_s
         while time.monotonic() < end:
             found = await self.run(script)
@@ -80,6 +82,17 @@ class Tab:
         root = (await self.call("DOM.getDocument"))["root"]["nodeId"]
         node = (await self.call("DOM.querySelector", nodeId=root, selector=selector))["nodeId"]
         await self.call("DOM.setFileInputFiles", files=[str(path)], nodeId=node)
+
+    async def drag(self, start: tuple[float, float], end: tuple[float, float] | None = None, clicks: int = 1) -> None:
+        """The mouse's left button, pressed at a place of the window and released at another, or at the same."""
+        mouse = "Input.dispatchMouseEvent"
+        for number in range(1, clicks + 1):
+            pressed = {"button": "left", "clickCount": number}
+            await self.call(mouse, type="mousePressed", x=start[0], y=start[1], **pressed)
+            if end is not None:
+                await self.call(mouse, type="mouseMoved", x=end[0], y=end[1], button="left", buttons=1)
+            x, y = end or start
+            await self.call(mouse, type="mouseReleased", x=x, y=y, **pressed)
 
     async def picture(self, path: Path, width: int = 1280, height: int = 900) -> None:
         """A PNG of what the window shows."""
