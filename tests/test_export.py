@@ -128,7 +128,7 @@ def test_the_graph_of_svc_vits_makes_what_torch_makes_at_any_length(tmp_path, va
 @pytest.mark.parametrize(
     ("values", "mel"),
     [
-        ({"centred": True}, False),
+        ({"centred": True, "usual_guidance_singer": 1.5}, False),
         ({"estimator": "unet", "fold": 1, "prenet": True}, True),
         ({"flow": {"objective": "vp"}}, True),
         ({"flow": {"objective": "cfm", "around_prior": True, "steps": 2}}, False),

@@ -109,7 +109,7 @@ class SvcVitsGraph(nn.Module):
 
 
 class FramesGraph(nn.Module):
-    """noise_BDT -> x_BDF, by so many of Euler's steps."""
+    """noise_BDT -> x_BDF, by so many of Euler's steps, led as hard towards the singer as the model is unasked."""
 
     def __init__(self, model: SvcFlow, steps: int) -> None:
         super().__init__()
@@ -122,7 +122,8 @@ class FramesGraph(nn.Module):
         model = self.model
         h_BWT = model.tell(Told(content_BCF, f0_hz_BF, voiced_BF, loudness_db_BF, singer_BE))
         mu_BDT = model.prior(h_BWT, singer_BE)
-        slope = model.objective.velocity(model.estimator(h_BWT, mu_BDT, singer_BE), mu_BDT)
+        estimate = model.guided_estimator(h_BWT, mu_BDT, singer_BE, 1.0, model.config.usual_guidance_singer)
+        slope = model.objective.velocity(estimate, mu_BDT)
         times_N = even_times(model.objective.begin, model.objective.end, self.steps)
         x_BDT = solve_ode(slope, model.objective.source(mu_BDT, noise_BDT), times_N, "euler")
         return unfold_frames(x_BDT, model.config.fold, f0_hz_BF.shape[1])

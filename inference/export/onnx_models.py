@@ -88,7 +88,10 @@ def graphs_of(run: Path, kind: str, vocoder: Path | None, steps: int | None) -> 
     assert isinstance(voice, SvcFlowVoice | VisingerVoice), voice
     flow = voice.model if isinstance(voice, SvcFlowVoice) else voice.model.flow
     count = flow.num_steps(Sampling(steps=steps))
-    facts |= {"steps": count, "fold": flow.config.fold, "content": [part.dump() for part in flow.config.content]}
+    facts |= {
+        "steps": count, "guidance_singer": flow.config.usual_guidance_singer, "fold": flow.config.fold,
+        "content": [part.dump() for part in flow.config.content],
+    }  # fmt: skip
     graphs = {"voice": voice_graph(flow, voice.space, count)}
     if isinstance(voice, VisingerVoice):
         graphs |= {
