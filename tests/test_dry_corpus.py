@@ -4,6 +4,8 @@ import pytest
 
 from autosing.errors import InputError
 from autosing.schemas.tables import Song
+from autosing.score.made import score_of_truth
+from autosing.score.score import Score
 from autosing.songs import load_truth, make_songs
 from autosing.storage import tables
 from train.corpora.dry import write_dry
@@ -24,6 +26,7 @@ def test_each_song_keeps_its_id_and_is_its_dry_voice(songs, tmp_path):
     for row in rows:
         truth = load_truth(songs, row.id)
         assert row.artist == truth.artist and row.language == "en"
+        assert Score.from_json(row.score) == score_of_truth(truth)
         assert bytes(row.audio) == (songs / "truth" / row.id / "vocals_dry.flac").read_bytes()
     before = path.read_bytes()
     write_dry(songs, tmp_path / "corpus")

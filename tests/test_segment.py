@@ -11,6 +11,9 @@ from autosing.audio.io import Audio, decode, encode
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.schemas.tables import Clip, Line, LyricLine, Lyrics, Separated, Song, Word
+from autosing.score.score import Note, Phone, Score, Syllable
+from autosing.score.score import Word as SungWord
+from autosing.score.timing import with_times
 from autosing.stage import Rejected
 from autosing.storage.tables import TableWriter, read_rows, table_path
 from processing.activity import STEP_MS, singing_activity
@@ -140,6 +143,26 @@ def test_no_cut_inside_a_word(spans):
         assert not ((words[:, 0] < time) & (time < words[:, 1])).any()
     assert (times[0], times[-1], cost[0], cost[-1]) == (0, 10_000, 0, 0)
     assert len(times) == len(cost) and (np.diff(times) > 0).all()
+
+
+def test_the_words_of_a_score_are_not_cut_where_a_held_vowel_fades_out():
+    """Nothing is found to be sung in the vowel's last second, nor in the consonant before the first vowel."""
+    score = with_times(Score(
+        duration_s=10,
+        words=(SungWord(text="star"), SungWord(text="far")), syllables=(Syllable(word=0), Syllable(word=1)),
+        phones=(
+            Phone(symbol="s", place="onset", syllable=0), Phone(symbol="ɑ", place="nucleus", syllable=0),
+            Phone(symbol="f", place="onset", syllable=1), Phone(symbol="ɑ", place="nucleus", syllable=1),
+        ),
+        notes=(Note(start_s=2, end_s=4, midi=57, syllable=0), Note(start_s=4.5, end_s=8, midi=57, syllable=1)),
+    ))  # fmt: skip
+    row = song([(2.0, 3.9), (4.5, 7.0)], 10.0, score=score.to_json().decode())
+    row = Aligned(**{**vars(row), "lines": None, "words": None})
+    (clip,) = clips(row, min_s=1)
+    held = Score.from_json(clip.score)
+    assert [word.text for word in held.words] == ["star", "far"]
+    assert clip.start_s <= score.phones[0].start_s < 2 and clip.start_s + clip.duration_s >= 8
+    assert clip.duration_s < 9, "what is around the words is still left out"
 
 
 def test_cuts_fall_into_the_gaps_between_lines():

@@ -10,14 +10,7 @@ def cut(score: Score, start_s: float, end_s: float) -> Score:
     def inside(first_s: float, last_s: float) -> bool:
         return first_s >= start_s - ROUNDING_S and last_s <= end_s + ROUNDING_S
 
-    spans: dict[int, list[tuple[float, float]]] = {number: [] for number in range(len(score.words))}
-    for note in score.notes:
-        if note.syllable is not None:
-            spans[score.syllables[note.syllable].word].append((note.start_s, note.end_s))
-    for phone in score.phones:
-        if phone.start_s is not None and phone.end_s is not None:
-            spans[score.syllables[phone.syllable].word].append((phone.start_s, phone.end_s))
-    kept = [n for n, held in spans.items() if held and all(inside(*span) for span in held)]
+    kept = [number for number, span in word_spans(score).items() if inside(*span)]
     word_of = {number: k for k, number in enumerate(kept)}
     syllables = [n for n, syllable in enumerate(score.syllables) if syllable.word in word_of]
     syllable_of = {number: k for k, number in enumerate(syllables)}
@@ -53,3 +46,19 @@ def cut(score: Score, start_s: float, end_s: float) -> Score:
             for breath in score.breaths if inside(breath.start_s, breath.end_s)
         ),
     )  # fmt: skip
+
+
+def word_spans(score: Score) -> dict[int, tuple[float, float]]:
+    """Word's number -> (start_s, end_s) of its phones and notes, of the words that have any with times."""
+    spans: dict[int, tuple[float, float]] = {}
+    timed = [(note.syllable, note.start_s, note.end_s) for note in score.notes]
+    timed += [
+        (phone.syllable, phone.start_s, phone.end_s)
+        for phone in score.phones if phone.start_s is not None and phone.end_s is not None
+    ]  # fmt: skip
+    for syllable, start_s, end_s in timed:
+        if syllable is not None:
+            word = score.syllables[syllable].word
+            first_s, last_s = spans.get(word, (start_s, end_s))
+            spans[word] = (min(first_s, start_s), max(last_s, end_s))
+    return dict(sorted(spans.items()))

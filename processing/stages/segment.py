@@ -1,4 +1,4 @@
-"""song -> clips: the best disjoint windows of singing, never cut inside a word (if its words are known)."""
+"""song -> clips: the best disjoint windows of singing, never cut inside a word, if its words or its score are known."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from autosing.errors import InputError
 from autosing.ids import clip_id
 from autosing.schemas.base import Float32s
 from autosing.schemas.tables import Clip, Line, LyricLine, Word
-from autosing.score.cut import cut
+from autosing.score.cut import cut, word_spans
 from autosing.score.score import Score
 from autosing.stage import Rejected, Stage
 from autosing.text.normalize import join_words
@@ -70,11 +70,12 @@ class Aligned:
 class Segment(Stage[Aligned, Clip]):
     """Chooses the cuts by dynamic programming; a song gives one clip or more, or is rejected.
 
-    Without `align` it cuts by singing alone, and clips have no words: enough for models that learn from sound.
+    Without `align` clips have no words: enough for models that learn from sound. It then cuts by singing alone, or
+    between the words of the song's score: a held vowel may fade out where no singing is found any more.
     """
 
     name = "segment"
-    version = 2
+    version = 3
     reads = ("align", "separate", "index")
     optional = ("align",)
     takes = Aligned
@@ -92,11 +93,13 @@ class Segment(Stage[Aligned, Clip]):
         lines, lyrics = lead(row.lines or [], row.words or [])
         words = [word for word in lyrics if lines[word.line].fits]
         # A separator removes parts of some voices (bass: a quarter of the frames). A word that fits proves singing.
-        sung_T = sung_T | covered(_spans(words), len(sung_T))
+        sung_T = sung_T | covered(_spans_ms(_spans(words)), len(sung_T))
+        score = None if row.score is None else Score.from_json(row.score, f"score of {row.id}")
+        scored = [] if score is None else list(word_spans(score).values())
         times_ms, cost_ms = cut_times(
             int(duration_s * 1000),
-            _spans(words),
-            _spans([line for line in lines if line.fits]),
+            _spans_ms([*_spans(words), *scored]),
+            _spans_ms(_spans([line for line in lines if line.fits])),
             sung_T,
             STEP_MS,
         )
@@ -111,7 +114,6 @@ class Segment(Stage[Aligned, Clip]):
                 row.id, "no_window", f"{found}{config.max_s:g} s is sung for {config.min_singing_fraction:.0%}"
             )
         clips, scratch = [], Scratch()
-        score = None if row.score is None else Score.from_json(row.score, f"score of {row.id}")
         with _Cutter(row.vocals) as voice, _Cutter(row.instrumental) as music:
             for i, j in windows:
                 start_s, end_s = float(times_ms[i] / 1000), float(times_ms[j] / 1000)
@@ -235,8 +237,12 @@ def _rounded(span: Span) -> Span:
     return replace(span, start_s=round(span.start_s, 4), end_s=round(span.end_s, 4))
 
 
-def _spans(items: list[Word] | list[Line]) -> np.ndarray:
+def _spans(items: list[Word] | list[Line]) -> list[tuple[float, float]]:
+    return [(item.start_s, item.end_s) for item in items]
+
+
+def _spans_ms(spans_s: list[tuple[float, float]]) -> np.ndarray:
     """Starts and ends in ms, [N, 2]. An end before its start (a bad alignment) becomes its start."""
-    spans = np.array([(item.start_s, item.end_s) for item in items]).reshape(-1, 2)
+    spans = np.array(spans_s).reshape(-1, 2)
     starts = np.round(spans[:, 0] * 1000).astype(np.int64)
     return np.stack([starts, np.maximum(np.round(spans[:, 1] * 1000).astype(np.int64), starts)], axis=1)

@@ -2,16 +2,16 @@
 
     autosing songs SONGS --voices natural ...
     python -m train.corpora.dry SONGS CORPUS [--without NAME ...]
-    autosing process CORPUS --config configs/processing/visinger.yaml --set score.truth=SONGS
+    autosing process CORPUS --config configs/processing/visinger.yaml
 
     python -m train.corpora.dry SONGS CORPUS --lines [--without NAME ...]
     autosing process CORPUS --config configs/processing/sts.yaml
 
-So a song of the corpus is found in SONGS/truth by its id, and its score is what was really sung. `--without` leaves
-singers out, who are then unseen in training. Run again, the corpus is written anew, with the same bytes.
+The score of each song is in the corpus: what was really sung. `--without` leaves singers out, who are then unseen in
+training. Run again, the corpus is written anew, with the same bytes.
 
-With `--lines` each line is a song (song0007_2): its score is in the corpus, and so is the same line spoken, with the
-times of its words.
+With `--lines` each line is a song (song0007_2), and the same line is there as it is spoken, too, with the times of its
+words.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from autosing.songs import SongTruth, truths_without
 from autosing.storage import tables
 
 LICENCE = "CC0-1.0"
-VERSION = 1
+VERSION = 2
 SONGS_A_PARTITION = 24
 _MARGIN_S, _SPEECH_MARGIN_S = 0.3, 0.12
 """Around a line, sung and spoken. Speech has pauses of a quarter of a second between lines."""
@@ -93,7 +93,7 @@ def _song(home: Path, truth: SongTruth) -> Song:
     return Song(
         id=truth.id, audio=(home / "vocals_dry.flac").read_bytes(), lrc_lyrics=None,
         raw_lyrics="\n".join(line.text for line in truth.lines), artist=truth.artist, title=truth.lines[0].text,
-        language=truth.language, licence=LICENCE,
+        language=truth.language, licence=LICENCE, score=score_of_truth(truth).to_json().decode(),
     )  # fmt: skip
 
 
