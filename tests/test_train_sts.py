@@ -140,3 +140,35 @@ def test_a_dataset_without_speech_is_refused(tmp_path):
     index = make_dataset(tmp_path, {"train": 1}, groups=("meta", "audio"))
     with pytest.raises(InputError, match="build it again, with speech"):
         TrainSts(StsSettings(), index)
+
+
+def test_a_student_learns_the_flow_alone_from_a_runs_own_pairs(data, tmp_path):
+    run(data, tmp_path / "teacher", 3)
+    teacher, before = f"task.teacher={tmp_path / 'teacher'}", load_model(tmp_path / "teacher").state
+    taught = [
+        teacher,
+        "task.teaching.steps=2",
+        "task.flow.steps=1",
+        "task.teaching.guidance_singer=1.5",
+        "ema_decay=0.5",
+    ]
+    whole = run(data, tmp_path / "whole", 3, *taught, small=SIZES)
+    run(data, tmp_path / "cut", 2, *taught, small=SIZES)
+    resumed = run(data, tmp_path / "cut", 3, *taught, small=SIZES, resume=True)
+    assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
+    moved = {name for name, tensor in before.items() if not torch.equal(tensor, whole[name])}
+    assert moved and all(name.startswith("flow.flow.") for name in moved), moved
+    config = load_sts(tmp_path / "whole").model.config.flow
+    assert (config.flow.steps, config.usual_guidance_singer) == (1, 1.0), "it needs neither more steps nor guidance"
+    straight = run(data, tmp_path / "straight", 1, teacher, "task.teaching.steps=2", small=SIZES)
+    assert straight.keys() == before.keys()
+    for more, said in (
+        ([f"task.begin_with={tmp_path / 'teacher'}"], "a student begins as its teacher; leave task.begin_with"),
+        (["task.flow.around_prior=true"], r"its flow begins at noise, so the student's must"),
+    ):
+        with pytest.raises(InputError, match=said):
+            run(data, tmp_path / "refused", 1, teacher, *more, small=SIZES)
+    with pytest.raises(InputError, match=r"name the trained run as task\.teacher"):
+        run(data, tmp_path / "untaught", 1, "task.flow.steps=2")
+    with pytest.raises(InputError, match="was itself distilled to 1 steps"):
+        run(data, tmp_path / "again", 1, f"task.teacher={tmp_path / 'whole'}", small=SIZES)

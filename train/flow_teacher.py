@@ -1,4 +1,4 @@
-"""A trained svc_flow run, frozen, and what a clip is told -> pairs of noise and frames that the run's flow joins.
+"""The flow of a trained run, frozen, and what a clip is told -> pairs of noise and frames that the run's flow joins.
 
 A flow that learns again from such pairs has ways that cross less (reflow, Liu et al. 2022, arXiv:2209.03003, section
 2), so it needs fewer steps; trained at the times of one to four steps alone it is distilled to them.
@@ -7,7 +7,7 @@ Shapes: B crops, D numbers of a folded frame, T folded steps, W width, E = 256 s
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from pydantic import Field
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from autosing.config import Config
 from autosing.errors import InputError
-from autosing.models.svc_flow import SvcFlow
+from autosing.models.svc_flow import SvcFlow, SvcFlowConfig
 from autosing.models.told import Told
 from autosing.nn.flow_matching import FlowConfig, reflow_pairs
 from autosing.nn.solvers import OdeMethod
@@ -29,6 +29,8 @@ class TeacherConfig(Config):
     method: OdeMethod = "heun"
     guidance: float = Field(default=1.0, ge=0)
     """The student learns what the teacher says with this guidance, and then needs none."""
+    guidance_singer: float = Field(default=1.0, ge=0)
+    """Likewise away from what is sung for nobody; the student's usual one is then 1, at half the cost."""
 
 
 class Lesson(NamedTuple):
@@ -57,12 +59,30 @@ class Teacher(nn.Module):
         both are told."""
         model, config = self.model, self.config
         _, h_BWT, mu_BDT, singer_BE = with_drops(model, told, model.tell(told), drop_singer, drop_content)
-        estimate = model.guided_estimator(h_BWT, mu_BDT, singer_BE, config.guidance)
+        estimate = model.guided_estimator(h_BWT, mu_BDT, singer_BE, config.guidance, config.guidance_singer)
         seed = int(torch.randint(2**62, ()))
         source_BDT, data_BDT = reflow_pairs(
             model.objective, estimate, mu_BDT.float(), seed, None, config.method, config.steps
         )
         return Lesson(h_BWT, mu_BDT, singer_BE, source_BDT, data_BDT.float())
+
+
+def student_config(known: SvcFlowConfig, flow: FlowConfig, teaching: TeacherConfig) -> SvcFlowConfig:
+    """The teacher's numbers, with the flow that is asked for."""
+    update: dict[str, Any] = {"flow": flow}
+    if teaching.guidance_singer != 1:
+        update["usual_guidance_singer"] = 1.0
+    return known.model_copy(update=update)
+
+
+def loss_of_pairs(student: SvcFlow, teacher: Teacher, told: Told, drop_singer: float, drop_content: float) -> Tensor:
+    """The flow's loss on pairs that the teacher joins; of a student with `flow.steps` at the times of these alone."""
+    shown = teacher.lesson(told, drop_singer, drop_content)
+    estimate = student.estimator(shown.h_BWT, shown.mu_BDT, shown.singer_BE)
+    return student.objective.loss(
+        lambda x_BDT, t_B: estimate(x_BDT, t_B).float(), shown.data_BDT, shown.mu_BDT.float(),
+        source_BDT=shown.source_BDT, times_K=student.config.flow.times_K,
+    )  # fmt: skip
 
 
 def check_teacher(folder: Path, known: FlowConfig, asked: FlowConfig) -> None:

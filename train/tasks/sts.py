@@ -5,6 +5,8 @@ aligner makes of the speech; rhythm codes, which are read of the singing, guesse
 far what is read lies from them (commitment); how far attention strays from where phones are spoken (guided attention);
 the curves and the recogniser of visinger; and who sings, told from the encoder's states behind a reversed gradient.
 
+`teacher`: the flow alone learns, on pairs of noise and frames that a trained run joins (train.flow_teacher).
+
 Of a clip without speech the singing stands for it, its rhythm taken away (autosing.speech.time_map).
 
 Shapes: B crops, F frames of the space, S frames of speech (50 Hz), J places of rhythm codes, K knots, E = 256 singer.
@@ -21,7 +23,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from autosing.audio.io import Audio
-from autosing.checkpoint import ModelFile
+from autosing.checkpoint import ModelFile, describe_model, load_model, restore
 from autosing.codecs import BUNDLED
 from autosing.config import Config
 from autosing.errors import InputError
@@ -29,7 +31,7 @@ from autosing.ids import seed_of
 from autosing.models.acoustic import Kind, MelConfig, load_space
 from autosing.models.sts import Heard, Sts, StsConfig, speech_item, speech_told
 from autosing.models.sung_score import ScoreTold, score_told, stacked
-from autosing.models.svc_flow import SINGER_WIDTH, SvcFlowConfig
+from autosing.models.svc_flow import SINGER_WIDTH, SvcFlow, SvcFlowConfig
 from autosing.models.told import frame_times, loudness_told
 from autosing.models.vocoder import load_vocoder
 from autosing.nn.adversarial import GradientReversal, ReversalConfig
@@ -39,6 +41,7 @@ from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.speech.time_map import is_own_speech, without_rhythm
 from autosing.storage.store import Place
 from train.begin_with import begin_with_flow, begun_flow, begun_with_flow, check_content
+from train.flow_teacher import Teacher, TeacherConfig, check_teacher, loss_of_pairs, student_config
 from train.losses.flow import FlowLosses, FlowLossSettings
 from train.losses.melody import melody_counts, melody_losses
 from train.losses.recogniser import Recogniser
@@ -72,6 +75,10 @@ class StsSettings(Config):
     begin_with: str | None = None
     """A run of this task, in the same space and by the same encoders, that is trained on, every part of it. With
     flow_from as well its flow gives way to that run's."""
+    teacher: str | None = None
+    """A run of this task whose flow is followed for pairs to learn from. This one begins as it; all else stays, and of
+    the losses below there is none but the flow's."""
+    teaching: TeacherConfig = TeacherConfig()
     losses: FlowLossSettings = FlowLossSettings()
     crop_frames: int = Field(default=240, ge=32)
     """Length of a training crop, in frames of the space (240: 2.56 s in the codec's latent)."""
@@ -120,7 +127,13 @@ class TrainSts(Task):
         self.model_config = _begun(config, feature.parts)
         spec, fold = self.model_config.flow.space, self.model_config.flow.fold
         self.model = Sts(self.model_config)
-        begin_with_flow(self.model, self.name, config.begin_with, config.flow_from)
+        self.teacher: Teacher | None = None
+        if config.teacher is None:
+            begin_with_flow(self.model, self.name, config.begin_with, config.flow_from)
+        else:
+            restore(self.model, load_model(Path(config.teacher), self.name), Path(config.teacher))
+            self.model.requires_grad_(False).flow.flow.requires_grad_(True)
+            self.teacher = Teacher(_flow_of(Path(config.teacher)), config.teaching)
         self.num_frames = config.crop_frames - config.crop_frames % fold
         self.recogniser = Recogniser(fold * spec.width)
         self.reversal = GradientReversal(config.reversal)
@@ -132,6 +145,10 @@ class TrainSts(Task):
         self.space = load_space(spec, vocoder).requires_grad_(False)
         self.flow_losses = FlowLosses(config.losses, self.space)
         self.modules = nn.ModuleDict({"model": nn.ModuleDict(trained), **self.flow_losses.modules})
+        if self.teacher is not None:
+            self.modules = nn.ModuleDict({
+                "model": nn.ModuleDict({"sts": self.model}), "space": self.space, "teacher": self.teacher,
+            })  # fmt: skip
         self.singers = Singers("mean")
         self._read: list[Tensor] = []
         """latent_BDJ of this step's micro-batches."""
@@ -147,7 +164,7 @@ class TrainSts(Task):
 
     def survey(self, dataset: Place) -> None:
         self.singers.survey(dataset, self.index)
-        fresh = not (self.settings.begin_with or self.settings.flow_from)
+        fresh = not (self.settings.begin_with or self.settings.flow_from or self.settings.teacher)
         if fresh:
             self.singers.centre(self.model.flow.who)
 
@@ -180,6 +197,13 @@ class TrainSts(Task):
         settings, model = self.settings, self.model
         counts = {name: count.clamp(min=1) for name, count in counts.items()}
         told, singer_BE = score_told(batch), batch["singer_BE"]
+        if not model.training and not self._prompt:
+            self._prompt = batch
+        if self.teacher is not None:
+            content_BCF = model.aligner(speech_told(batch), told).content_BCF
+            shares = (settings.losses.drop_singer, settings.losses.drop_content) if model.training else (0.0, 0.0)
+            loss = loss_of_pairs(model.flow, self.teacher, own_told(batch, content_BCF), *shares)
+            return loss, {"flow": loss}
         heard, parts = self._aligned(batch, told)
         flow_told = own_told(batch, heard.content_BCF)
         loss, of_flow, drawn = self.flow_losses(model.flow, flow_told, batch["audio_BS"], batch["f0_BF"], step)
@@ -197,8 +221,6 @@ class TrainSts(Task):
             loss = loss + weight * parts[name]
         if not model.training:
             parts["pitch_cents"] = 100 * parts["pitch"]
-            if not self._prompt:
-                self._prompt = batch
         return loss, parts
 
     def _aligned(self, batch: dict[str, Tensor], told: ScoreTold) -> tuple[Heard, dict[str, Tensor]]:
@@ -227,6 +249,8 @@ class TrainSts(Task):
     @torch.no_grad()
     def after_step(self, step: int) -> None:
         """The codebook begins by k-means, then follows what is read; codes that nobody uses are moved."""
+        if self.teacher is not None:
+            return
         latent_BDJ, quantizer = torch.cat(self._read), self.model.aligner.rhythm.quantizer
         self.forget()
         generator = torch.Generator().manual_seed(seed_of("rhythm", step))
@@ -267,9 +291,34 @@ def _model_config(config: StsSettings, parts: tuple[Part, ...]) -> StsConfig:
 def _begun(config: StsSettings, parts: tuple[Part, ...]) -> StsConfig:
     """The model's config: that of the run which this one begins with, or as the settings ask. Raises InputError where
     settings ask for another model than that run's."""
+    if config.teacher is not None:
+        return _taught(config, Path(config.teacher), parts)
+    if config.flow.steps is not None:
+        raise InputError("task.flow.steps: a flow is distilled from another; name the trained run as task.teacher")
     asked = _model_config(config, parts)
     if config.begin_with is None:
         return asked
     begun = begun_with_flow(Path(config.begin_with), "sts", asked, config.model, config.flow_model, config.flow_from)
     check_content(f"task.begin_with {config.begin_with}", begun.flow.content, parts)
     return begun
+
+
+def _taught(config: StsSettings, folder: Path, parts: tuple[Part, ...]) -> StsConfig:
+    """The teacher's numbers, with the flow that is asked for. Raises InputError where it cannot teach that."""
+    if config.begin_with or config.flow_from or config.model or config.flow_model:
+        raise InputError(
+            "task.teacher: a student begins as its teacher; leave task.begin_with, task.flow_from, task.model and "
+            "task.flow_model out"
+        )
+    known = StsConfig.build(describe_model(folder, "sts").config, origin=str(folder))
+    check_content(f"task.teacher {folder}", known.flow.content, parts)
+    check_teacher(folder, known.flow.flow, config.flow)
+    return known.model_copy(update={"flow": student_config(known.flow, config.flow, config.teaching)})
+
+
+def _flow_of(folder: Path) -> SvcFlow:
+    """The flow of a run of this task, as it left it."""
+    file = load_model(folder, "sts")
+    model = Sts(StsConfig.build(file.config, origin=str(folder)))
+    restore(model, file, folder)
+    return model.flow

@@ -38,7 +38,7 @@ from train.augment import Disguise
 from train.begin_with import begin_flow, begun_config, begun_flow, check_content, check_flow, check_space
 from train.crops import stacked
 from train.exchange import ExchangeConfig, exchange_loss
-from train.flow_teacher import Teacher, TeacherConfig, check_teacher
+from train.flow_teacher import Teacher, TeacherConfig, check_teacher, loss_of_pairs, student_config
 from train.losses.flow import FlowLosses, FlowLossSettings
 from train.losses.voice import VoiceLoss
 from train.recast import RecastConfig
@@ -161,7 +161,9 @@ class TrainSvcFlow(Task):
         if not model.training and not self._prompt:
             self._prompt = batch
         if self.teacher is not None:
-            return self._loss_of_pairs(self.teacher, told)
+            shares = (settings.drop_singer, settings.drop_content) if model.training else (0.0, 0.0)
+            loss = loss_of_pairs(model, self.teacher, told, *shares)
+            return loss, {"flow": loss}
         loss, parts, drawn = self.flow_losses(model, told, batch["audio"], batch["f0"], step)
         if settings.singer_weight:
             told_BE = self.singer_head(self.reversal(drawn.h_BWT.float().mean(2), step))
@@ -171,17 +173,6 @@ class TrainSvcFlow(Task):
             parts["voice"] = exchange_loss(settings.exchange, model, self.space, self.voice, told)
             loss = loss + settings.exchange.weight * parts["voice"]
         return loss, parts
-
-    def _loss_of_pairs(self, teacher: Teacher, told: Told) -> tuple[Tensor, dict[str, Tensor]]:
-        settings, model = self.settings, self.model
-        shares = (settings.drop_singer, settings.drop_content) if model.training else (0.0, 0.0)
-        shown = teacher.lesson(told, *shares)
-        estimate = model.estimator(shown.h_BWT, shown.mu_BDT, shown.singer_BE)
-        loss = model.objective.loss(
-            lambda x_BDT, t_B: estimate(x_BDT, t_B).float(), shown.data_BDT, shown.mu_BDT.float(),
-            source_BDT=shown.source_BDT, times_K=self.model_config.flow.times_K,
-        )  # fmt: skip
-        return loss, {"flow": loss}
 
     def listen(self, step: int) -> dict[str, Audio]:
         """Two clips of the valid split: as they are, through the space, sung again, and each in the other's voice."""
@@ -223,7 +214,7 @@ def _beginning(settings: SvcFlowSettings, parts: Sequence[Part]) -> tuple[SvcFlo
         folder = Path(settings.teacher)
         master = _begun("task.teacher", folder, asked, settings)
         check_teacher(folder, master.config.flow, asked.flow)
-        student = SvcFlow(master.config.model_copy(update={"flow": asked.flow}))
+        student = SvcFlow(student_config(master.config, asked.flow, settings.teaching))
         student.load_state_dict(master.state_dict())
         student.requires_grad_(False).flow.requires_grad_(True)
         return student, Teacher(master, settings.teaching)
