@@ -57,7 +57,7 @@ def plan(out: Path, songs: int = SONGS, singers: int = SINGERS, without: tuple[s
             "songs", "Make songs of known truth",
             (
                 *("songs", str(made), "-n", str(songs), "--seed", str(SEED), "--languages", "en"),
-                *("--singers", str(singers), "--voices", "natural", "--lines", "1", "--partitions", "12"),
+                *("--singers", str(singers), "--voices", "natural", "--lines", "2", "--partitions", "12"),
             ),
             writes=("songs/*/index.parquet",),
         ),
