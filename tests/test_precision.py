@@ -7,6 +7,7 @@ import torch
 
 from support.datasets import GROUPS_MADE, make_dataset
 from tests.test_ctc_head import SpellingEars, spelt_states
+from tests.test_refiner import REFINER
 from tests.test_train_codec import SMALL
 from tests.test_train_sts import SMALL as STS
 from tests.test_train_svc_vits import VITS
@@ -26,6 +27,7 @@ WORDS = {
     "vocoder": VOCODER,
     "svc_flow": SVC,
     "svc_vits": VITS,
+    "refiner": REFINER,
     "visinger": VISINGER,
     "sts": STS,
     "ctc_head": ["task.hidden=8", "task.even_steps=1", "task.place_every=1"],
@@ -51,7 +53,12 @@ def hearing(monkeypatch):
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_trains_in_bf16(task, tmp_path, hearing):
     make_dataset(tmp_path / "data", groups=(*GROUPS_MADE, "loudness", "content", "score", "speech"))
-    words = [*WORDS[task], "steps=3", "batch_size=4", "precision=bf16", "device=cpu", "log_every=1", "valid_every=3"]
+    words = list(WORDS[task])
+    if task == "refiner":
+        base = tmp_path / "base"
+        launch.train("svc_vits", tmp_path / "data", base, overrides=[*VITS, "steps=1", "save_every=1", "device=cpu"])
+        words.append(f"task.base={base}")
+    words = [*words, "steps=3", "batch_size=4", "precision=bf16", "device=cpu", "log_every=1", "valid_every=3"]
     launch.train(task, tmp_path / "data", tmp_path / "run", overrides=words)
     rows = [row for row in read_metrics(tmp_path / "run") if "refused" in row]
     losses = [value for row in rows for name, value in row.items() if name.endswith("loss")]
