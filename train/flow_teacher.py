@@ -20,6 +20,7 @@ from autosing.models.told import Told
 from autosing.nn.flow_matching import FlowConfig, reflow_pairs
 from autosing.nn.solvers import OdeMethod
 from train.flow_drops import with_drops
+from train.losses.flow import FlowLossSettings
 
 
 class TeacherConfig(Config):
@@ -75,9 +76,11 @@ def student_config(known: SvcFlowConfig, flow: FlowConfig, teaching: TeacherConf
     return known.model_copy(update=update)
 
 
-def loss_of_pairs(student: SvcFlow, teacher: Teacher, told: Told, drop_singer: float, drop_content: float) -> Tensor:
-    """The flow's loss on pairs that the teacher joins; of a student with `flow.steps` at the times of these alone."""
-    shown = teacher.lesson(told, drop_singer, drop_content)
+def loss_of_pairs(student: SvcFlow, teacher: Teacher, told: Told, settings: FlowLossSettings) -> Tensor:
+    """The flow's loss on pairs that the teacher joins; of a student with `flow.steps` at the times of these alone. Of
+    the settings drop_singer and drop_content are meant, in training."""
+    shares = (settings.drop_singer, settings.drop_content) if student.training else (0.0, 0.0)
+    shown = teacher.lesson(told, *shares)
     estimate = student.estimator(shown.h_BWT, shown.mu_BDT, shown.singer_BE)
     return student.objective.loss(
         lambda x_BDT, t_B: estimate(x_BDT, t_B).float(), shown.data_BDT, shown.mu_BDT.float(),

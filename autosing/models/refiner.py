@@ -32,7 +32,7 @@ class RefinerConfig(Config):
 
 
 class Refiner(nn.Module):
-    """`refined` is its use; `estimator` and `objective` are what training asks for."""
+    """`refined` is its use; `loss` is what training asks for."""
 
     def __init__(self, config: RefinerConfig, latent: int, states: int, singer: int) -> None:
         super().__init__()

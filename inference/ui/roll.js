@@ -44,13 +44,14 @@ const pianoRoll = (input) => {
     const midi = ROLL.highest - Math.floor((event.clientY - box.top) / ROLL.row);
     return { at: Math.max(0, Math.floor((event.clientX - box.left) / ROLL.part)), midi: held(midi) };
   };
+  const bpm = () => Number(tempo.value) || 100;
   const held = (midi) => Math.min(ROLL.highest, Math.max(ROLL.lowest, midi));
 
   const keep = (touched) => {
     notes = oneVoice(notes, touched);
     const words = input.form?.elements.lyrics, before = words?.value, files = new DataTransfer();
     if (notes.length) {
-      const text = JSON.stringify(scoreOf(notes, Number(tempo.value) || 100));
+      const text = JSON.stringify(scoreOf(notes, bpm()));
       files.items.add(new File([text], "drawn.json", { type: "application/json" }));
     }
     input.files = files.files;
@@ -157,7 +158,7 @@ const pianoRoll = (input) => {
   play.addEventListener("click", () => {
     playing?.close();
     const sound = (playing = new AudioContext());
-    for (const note of scoreOf(notes.length ? notes : [{ at: 0, long: 1, midi: 60 }], Number(tempo.value) || 100).notes) {
+    for (const note of scoreOf(notes.length ? notes : [{ at: 0, long: 1, midi: 60 }], bpm()).notes) {
       const tone = new OscillatorNode(sound, { type: "triangle", frequency: 440 * 2 ** ((note.midi - 69) / 12) });
       const level = new GainNode(sound, { gain: 0.2 });
       tone.connect(level).connect(sound.destination);

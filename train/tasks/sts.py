@@ -131,9 +131,7 @@ class TrainSts(Task):
         if config.teacher is None:
             begin_with_flow(self.model, self.name, config.begin_with, config.flow_from)
         else:
-            restore(self.model, load_model(Path(config.teacher), self.name), Path(config.teacher))
-            self.model.requires_grad_(False).flow.flow.requires_grad_(True)
-            self.teacher = Teacher(_flow_of(Path(config.teacher)), config.teaching)
+            self.teacher = _begin_as(Path(config.teacher), self.model, config.teaching)
         self.num_frames = config.crop_frames - config.crop_frames % fold
         self.recogniser = Recogniser(fold * spec.width)
         self.reversal = GradientReversal(config.reversal)
@@ -201,8 +199,7 @@ class TrainSts(Task):
             self._prompt = batch
         if self.teacher is not None:
             content_BCF = model.aligner(speech_told(batch), told).content_BCF
-            shares = (settings.losses.drop_singer, settings.losses.drop_content) if model.training else (0.0, 0.0)
-            loss = loss_of_pairs(model.flow, self.teacher, own_told(batch, content_BCF), *shares)
+            loss = loss_of_pairs(model.flow, self.teacher, own_told(batch, content_BCF), settings.losses)
             return loss, {"flow": loss}
         heard, parts = self._aligned(batch, told)
         flow_told = own_told(batch, heard.content_BCF)
@@ -316,9 +313,11 @@ def _taught(config: StsSettings, folder: Path, parts: tuple[Part, ...]) -> StsCo
     return known.model_copy(update={"flow": student_config(known.flow, config.flow, config.teaching)})
 
 
-def _flow_of(folder: Path) -> SvcFlow:
-    """The flow of a run of this task, as it left it."""
+def _begin_as(folder: Path, model: Sts, teaching: TeacherConfig) -> Teacher:
+    """The model gets the run's weights, and of it the flow alone learns. Returns the run's flow as it was."""
     file = load_model(folder, "sts")
-    model = Sts(StsConfig.build(file.config, origin=str(folder)))
     restore(model, file, folder)
-    return model.flow
+    model.requires_grad_(False).flow.flow.requires_grad_(True)
+    master = SvcFlow(SvcFlowConfig.build(file.config["flow"], str(folder)))
+    master.load_state_dict(model.flow.state_dict())
+    return Teacher(master, teaching)

@@ -161,8 +161,7 @@ class TrainSvcFlow(Task):
         if not model.training and not self._prompt:
             self._prompt = batch
         if self.teacher is not None:
-            shares = (settings.drop_singer, settings.drop_content) if model.training else (0.0, 0.0)
-            loss = loss_of_pairs(model, self.teacher, told, *shares)
+            loss = loss_of_pairs(model, self.teacher, told, settings)
             return loss, {"flow": loss}
         loss, parts, drawn = self.flow_losses(model, told, batch["audio"], batch["f0"], step)
         if settings.singer_weight:
