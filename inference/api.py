@@ -33,7 +33,7 @@ def sing(
         t2s=Path(t2s) if isinstance(t2s, str) else t2s,
         reference=None if reference is None else str(reference),
         lyrics=lyrics,
-        singer=None if singer is None else Path(singer),
+        singer=singer,
         semantic_from=None if semantic_from is None else Path(semantic_from),
         codec=codec,
         codebook=codebook,

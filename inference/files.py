@@ -18,6 +18,9 @@ from autosing.checkpoint import DESCRIPTION, WEIGHTS
 from autosing.errors import InputError
 from autosing.storage.store import attempt, digest_of
 
+FORMATS = (".wav", ".flac", ".ogg", ".mp3")
+"""Formats that decode to exactly the number of samples that were encoded."""
+MP3_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 MADE_BY = "autosing sing"
 
 
@@ -68,6 +71,15 @@ class Files:
 def vocals_of(mix: Path) -> Path:
     """The path of the vocals that belong to a mix."""
     return mix.with_suffix(f".vocals{mix.suffix}")
+
+
+def check_rate(out: Path, sample_rate_hz: int | None) -> None:
+    """Raises InputError where the format cannot hold that rate."""
+    if sample_rate_hz is not None and out.suffix.lower() == ".mp3" and sample_rate_hz not in MP3_RATES_HZ:
+        raise InputError(
+            f"--out {out}: an mp3 of {sample_rate_hz} Hz, need one of {', '.join(map(str, MP3_RATES_HZ))}; "
+            "give another --rate, or another format"
+        )
 
 
 def check_inputs(files: Outputs, inputs: Mapping[str, Path]) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 from autosing.console import note
 from autosing.errors import InputError
-from inference.files import Files
+from inference.files import FORMATS, Files, check_rate
 from inference.load import Models, load_models
 from inference.lyrics_plan import LYRICS_ENDINGS
-from inference.output import FORMATS, check_out, check_rate, write
+from inference.output import check_out, write
 from inference.request import ResolvedRequest, SingRequest, open_inputs, resolve
 from inference.result import Sung
 from inference.singing import perform

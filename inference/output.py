@@ -7,17 +7,13 @@ from typing import Any
 import numpy as np
 
 from autosing.errors import InputError
-from inference.files import Files, check_inputs, check_owned, check_writable, writing
+from inference.files import FORMATS, Files, check_inputs, check_owned, check_rate, check_writable, writing
 from inference.load import name_of
 from inference.lyrics_plan import as_lrc
 from inference.provenance.origin import Origin
 from inference.provenance.sound import write_sound
 from inference.request import SingConfig
 from inference.result import Candidate, Sung
-
-FORMATS = (".wav", ".flac", ".ogg", ".mp3")
-"""Formats that decode to exactly the number of samples that were encoded."""
-MP3_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 
 def check_out(
@@ -41,15 +37,6 @@ def check_out(
     check_inputs(files, inputs or {})
     check_owned(files, force)
     return files
-
-
-def check_rate(out: Path, sample_rate_hz: int | None) -> None:
-    """Raises InputError where the format cannot hold that rate."""
-    if sample_rate_hz is not None and out.suffix.lower() == ".mp3" and sample_rate_hz not in MP3_RATES_HZ:
-        raise InputError(
-            f"--out {out}: an mp3 of {sample_rate_hz} Hz, need one of {', '.join(map(str, MP3_RATES_HZ))}; "
-            "give another --rate, or another format"
-        )
 
 
 def write(sung: Sung, files: Files, remark: str = "") -> list[dict[str, Any]]:

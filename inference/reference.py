@@ -14,6 +14,7 @@ from autosing.errors import InputError
 from autosing.models.separation import VocalsOf, at_most_stereo, split
 from inference.mix import balance_lu
 from inference.request import ResolvedRequest
+from inference.voice.singers import Voice
 
 OTHER_VOICE = "give --singer FILE with a voice, or another --start"
 """Remedy in messages where the reference has no usable voice."""
@@ -49,7 +50,9 @@ def listen(resolved: ResolvedRequest, separate: VocalsOf | None, device: str = "
         if instrumental and integrated_lufs(vocals) - integrated_lufs(instrumental) < LEAKED_LU:
             raise InputError(f"{name}: no voice heard in {first_s:.0f}-{last_s:.0f} s of it; {OTHER_VOICE}")
         own = _voice(vocals, name, OTHER_VOICE, device)
-    if other_voice is not None:
+    if isinstance(other_voice, Voice):
+        other = other_voice.vector_E
+    elif other_voice is not None:
         other = _voice(other_voice, f"singer {request.singer}", "give --singer FILE with more of a voice", device)
     balance = balance_lu(vocals, instrumental) if vocals and instrumental else None
     return Reference(window, interpolate(own, other, config.singer_mix), balance)

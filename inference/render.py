@@ -22,9 +22,17 @@ from autosing.score.formats.textgrid import write_textgrid
 from autosing.score.score import Score
 from autosing.songs.compose import Tune, accompaniment, compose
 from autosing.text.lrc import LrcLine, LrcWord, write_lrc
-from inference.files import Writing, check_inputs, check_owned, check_writable, vocals_of, writing
+from inference.files import (
+    FORMATS,
+    Writing,
+    check_inputs,
+    check_owned,
+    check_rate,
+    check_writable,
+    vocals_of,
+    writing,
+)
 from inference.mix import Mix, lay_over
-from inference.output import FORMATS, check_rate
 from inference.provenance.origin import Origin, digests_of
 from inference.provenance.sound import write_sound
 from inference.score_file import FileOptions, lyric_lines, read_score

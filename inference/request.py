@@ -16,6 +16,8 @@ from autosing.config import Config, load_config
 from autosing.errors import InputError
 from autosing.generation.acoustic import Scale
 from autosing.generation.sampling import Sampling
+from autosing.models.bundled import SM2A as SHIPPED_SM2A
+from autosing.models.bundled import T2S as SHIPPED_T2S
 from autosing.models.separation import SeparatorConfig
 from autosing.models.sm2a import SM2A
 from autosing.models.t2s import T2S
@@ -31,6 +33,7 @@ from inference.lyrics_plan import (
     window,
 )
 from inference.sources import Source, open_source
+from inference.voice.singers import Voice, named_voice, unknown_voice
 
 
 class SingConfig(Config):
@@ -70,6 +73,17 @@ class SingConfig(Config):
     `separation.device`, where it is not auto, overrides it for the separator."""
 
 
+def models_of(sm2a: Path | None, t2s: Path | None, needs_t2s: bool = True) -> tuple[Path, Path | None]:
+    """(sm2a, t2s) as given; the shipped ones where neither is. Raises InputError for a t2s run without its sm2a."""
+    if sm2a is not None:
+        return sm2a, t2s
+    if t2s is not None:
+        raise InputError(
+            f"--t2s {t2s}: without --sm2a; give both of one dataset, or neither for those that come with autosing"
+        )
+    return Path(SHIPPED_SM2A), Path(SHIPPED_T2S) if needs_t2s else None
+
+
 SAMPLING_OPTIONS = ("temperature", "top_k", "top_p", "min_p", "guidance_text", "guidance_music", "guidance_singer")
 """Options that set the sampling of both semantic and codec codes."""
 
@@ -100,8 +114,8 @@ class SingRequest:
     """The song (see inference.sources): its instrumental, its singer. Needed for music."""
     lyrics: str | None = None
     """Text, `@file`, the path of a .lrc or .txt file, or LRC text; None: those of the reference, where known."""
-    singer: Path | None = None
-    """Another singer's voice."""
+    singer: str | Path | None = None
+    """Another singer: the name of an enrolled voice or of a singer of the sm2a run, or audio."""
     semantic_from: Path | None = None
     """Vocals whose semantic codes are used, from the beginning, instead of codes sampled from lyrics."""
     codec: str | None = None
@@ -132,7 +146,8 @@ class Inputs:
     """The decoded audio of a request; None for what was not given."""
 
     reference: Source | None
-    singer: Audio | None
+    singer: Audio | Voice | None
+    """Heard, or known by name."""
     semantic_from: Audio | None
 
 
@@ -170,11 +185,21 @@ def open_inputs(request: SingRequest) -> Inputs:
     voiceless = source is None or (source.stems is None and config.separation.separator == "none")
     if voiceless and (request.singer is None or config.singer_mix < 1):
         mix = "" if request.singer is None else ", without --singer-mix or with --singer-mix 1"
-        raise InputError(f"sing: no voice to sing with, the reference gives none; give --singer FILE{mix}")
+        raise InputError(f"sing: no voice to sing with, the reference gives none; give --singer NAME or FILE{mix}")
     if config.music and source and source.stems and source.stems[1] is None:
         raise InputError(f"reference {source.name}: is a cappella, there is no music to sing over; give --no-music")
     vocal = decode(request.semantic_from) if request.semantic_from else None
-    return Inputs(source, decode(request.singer) if request.singer else None, vocal)
+    return Inputs(source, _singer(request), vocal)
+
+
+def _singer(request: SingRequest) -> Audio | Voice | None:
+    if request.singer is None:
+        return None
+    run = request.sm2a if isinstance(request.sm2a, Path) else None
+    voice, file = named_voice(str(request.singer), run), Path(request.singer)
+    if voice is None and not file.exists():
+        raise unknown_voice(str(request.singer), run)
+    return decode(file) if voice is None else voice
 
 
 def resolve(request: SingRequest, inputs: Inputs | None = None) -> ResolvedRequest:

@@ -28,8 +28,7 @@ from autosing.score.score import Score
 from autosing.songs.compose import compose
 from autosing.speech.listener import HeardWords, Listener, ListenerConfig
 from autosing.timebase import PITCH_RATE_HZ
-from inference.files import writing
-from inference.output import check_rate
+from inference.files import check_rate, writing
 from inference.provenance.origin import Origin, digests_of
 from inference.provenance.sound import write_sound
 from inference.render import RenderFiles, checked_outputs, write_sung

@@ -13,6 +13,7 @@ from support.datasets import make_dataset
 from tests.test_train_voice import SVC, VOICE
 from train.launch import train
 from train.singers import Singers, singers_of
+from train.tasks.sm2a import SM2ASettings, TrainSM2A
 from train.tasks.svc_flow import SvcFlowSettings, TrainSvcFlow
 
 
@@ -38,6 +39,18 @@ def test_a_singers_mean_is_of_length_one_between_its_clips_and_the_same_each_tim
         np.testing.assert_allclose(singer.vector_E, wanted_E, atol=1e-6)
         assert (singer.clips, singer.seconds) == (4, 2.4)
         assert singer.range_hz == pytest.approx((220, 220, 220), rel=0.003), "within a bin of 5 cents"
+
+
+def test_sm2a_keeps_its_singers_where_it_is_asked_to(tmp_path):
+    make_dataset(tmp_path, {"train": 8}, duration_s=0.6, groups=TrainSM2A.members)
+    index = DatasetIndex.load(tmp_path)
+    for asked in (False, True):
+        task = TrainSM2A(SM2ASettings(size="debug", semantic=None, keep_singers=asked), index)
+        task.survey(tmp_path)
+        file = task.export()
+        save_model(tmp_path / "run", file.kind, file.config, file.state, file.extra)
+        found = {singer.name: singer.range_hz for singer in singers_of_run(tmp_path / "run")}
+        assert found == ({"train-singer0": None, "train-singer1": None} if asked else {})
 
 
 @pytest.mark.parametrize("told", ["clip", "mean"])

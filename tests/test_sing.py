@@ -17,12 +17,15 @@ import soundfile as sf
 from autosing.audio.io import Audio, decode
 from autosing.checkpoint import load_model, save_model
 from autosing.errors import InputError
+from autosing.models.bundled import SM2A, T2S
+from autosing.models.singers import KnownSinger, as_extra
 from autosing.text.lrc import parse_lrc
 from inference import reference as listening
 from inference.output import check_out, write
-from inference.request import SingConfig, SingRequest
+from inference.request import SingConfig, SingRequest, models_of, resolve
 from inference.result import Sung
 from inference.singing import sing
+from inference.voice.singers import Voice, keep
 from support.singing import CODES, SONG_RATE_HZ, make_runs, make_song, voice_by_level
 
 
@@ -140,6 +143,31 @@ def test_the_references_own_voice_gives_the_singer_and_the_balance_and_must_be_t
         sing(request)
 
 
+def test_a_singer_is_named_as_the_run_or_an_enrolment_names_it(
+    runs: Path, song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inference.voice.singers.home", lambda: tmp_path / "home")
+    held, vectors = load_model(runs / "sm2a", "sm2a"), np.eye(2, 256, dtype=np.float32)
+    known = as_extra([KnownSinger.of("rosa", vectors[0], 1, 1.0, None)])
+    save_model(tmp_path / "sm2a", "sm2a", held.config, held.state, {**held.extra, **known})
+    keep("tom", Voice("tom", tuple(vectors[1].tolist()), None))
+    base = replace(asked(runs, song, length_s=0.5), sm2a=tmp_path / "sm2a")
+    for name, vector_E in (("rosa", vectors[0]), ("tom", vectors[1])):
+        resolved = resolve(replace(base, singer=name))
+        np.testing.assert_array_equal(listening.listen(resolved, None).singer, vector_E)
+    sung = sing(replace(base, singer="tom"))
+    np.testing.assert_array_equal(sung.candidates[0].acoustic, sing(replace(base, singer="tom")).candidates[0].acoustic)
+
+
+def test_without_runs_the_shipped_models_sing(tmp_path: Path) -> None:
+    given = tmp_path / "run"
+    assert models_of(None, None) == (Path(SM2A), Path(T2S))
+    assert models_of(None, None, needs_t2s=False) == (Path(SM2A), None)
+    assert models_of(given, None) == (given, None)
+    with pytest.raises(InputError, match="without --sm2a"):
+        models_of(None, given)
+
+
 class FakeTokenizer:
     """Hears the codes 0, 1, 2 ... in any sound."""
 
@@ -228,7 +256,8 @@ def test_what_cannot_be_sung_is_refused_with_its_reason(
         ({"lyrics": None}, "no lyrics"),
         ({"lyrics": "... !"}, "nothing in it can be sung"),
         ({"singer": None}, "no voice to sing with"),
-        ({"singer": tmp_path / "none.wav"}, "no such file"),
+        ({"singer": tmp_path / "none.wav"}, "nor a singer of .*, nor a file"),
+        ({"singer": "nobody"}, "--singer nobody: neither an enrolled voice"),
         ({"config": without_separation(start_s=9.0)}, "beyond the end"),
         ({"config": without_separation(start_s=3.0, length_s=1.5)}, "at most 1.0"),
         ({"config": without_separation(length_s=0.2), "lyrics": "la " * 9}, "fewer lines"),

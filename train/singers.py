@@ -80,6 +80,8 @@ class _Seen:
         self.sum_E += sample.meta.duration_s * sample.array("singer").astype(np.float64)
         self.clips += 1
         self.seconds += sample.meta.duration_s
+        if not sample.has("pitch"):
+            return
         f0_hz_T = sample.array("pitch")
         octave_T = np.log2(f0_hz_T[f0_hz_T > 0].astype(np.float64) / _LOWEST_HZ)
         bin_T = np.clip((octave_T * _BINS_AN_OCTAVE).astype(int), 0, _NUM_BINS - 1)
@@ -101,7 +103,8 @@ class _Seen:
 
 
 def singers_of(dataset: Place, index: DatasetIndex) -> tuple[KnownSinger, ...]:
-    """The named singers of the train split, by name. Raises InputError where it has no samples or a shard is bad."""
+    """The named singers of the train split, by name; without ranges where its samples have no pitch. Raises InputError
+    where it has no samples or a shard is bad."""
     seen: dict[str, _Seen] = {}
     wanted = files_of(("meta", "singer", "pitch"))
     for record in split_of(index, "train", dataset).shards:

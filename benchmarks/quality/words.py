@@ -36,7 +36,7 @@ from inference.voice.load import load_score_voice
 from inference.voice.score_song import song_of
 from inference.voice.singers import voices_of_run
 
-_ANY = Path(__file__).with_name("any_english.txt")
+ANY = Path(__file__).with_name("any_english.txt")
 _MAJOR = (0, 2, 4, 5, 7, 9, 11)
 _EDGE_S = 0.06
 """Notes glide into one another for so long."""
@@ -66,7 +66,7 @@ def main() -> None:
     model, singers = load_score_voice(given.run), voices_of_run(given.run)
     rate = model.spec.sample_rate_hz
     meter, rng = Meter(Kept(None), rate), np.random.default_rng(given.seed)
-    kinds = {"made": [english_sentence(rng) for _ in range(given.lines)], "any": _ANY.read_text().splitlines()}
+    kinds = {"made": [english_sentence(rng) for _ in range(given.lines)], "any": ANY.read_text().splitlines()}
     report: dict[str, Any] = {"what": "words", "run": str(given.run), "seed": given.seed}
     sung_s = work_s = 0.0
     for kind, lines in kinds.items():
@@ -91,9 +91,7 @@ def main() -> None:
 
 def judged(line: str, tune: Tune, audio_S: np.ndarray, meter: Meter) -> Sung:
     f0_hz_T = meter.f0_hz(audio_S)
-    midi_T = 69 + 12 * np.log2(np.maximum(f0_hz_T, 1.0) / 440)
-    voiced_T = f0_hz_T > 0
-    scale_T = np.isin((np.round(midi_T) - tune.key) % 12, _MAJOR)
+    midi_T, voiced_T = _midi(f0_hz_T), f0_hz_T > 0
     at_s = np.arange(len(f0_hz_T)) / float(PITCH_RATE_HZ)
     near, inside = 0, 0
     for note in tune.score.notes:
@@ -103,9 +101,20 @@ def judged(line: str, tune: Tune, audio_S: np.ndarray, meter: Meter) -> Sung:
     last = tune.score.notes[-1]
     last_T = (at_s >= last.start_s) & (at_s < last.end_s)
     return Sung(
-        recognised(line, meter.heard(audio_S, "en"), "en"), (int((scale_T & voiced_T).sum()), int(voiced_T.sum())),
+        recognised(line, meter.heard(audio_S, "en"), "en"), on_scale(f0_hz_T, tune.key),
         (near, inside), bool(voiced_T[last_T].mean() >= 0.5),
     )  # fmt: skip
+
+
+def on_scale(f0_hz_T: np.ndarray, key: int) -> tuple[int, int]:
+    """(voiced frames whose nearest semitone is in the major key, voiced frames)."""
+    scale_T = np.isin((np.round(_midi(f0_hz_T)) - key) % 12, _MAJOR)
+    return int((scale_T & (f0_hz_T > 0)).sum()), int((f0_hz_T > 0).sum())
+
+
+def _midi(f0_hz_T: np.ndarray) -> np.ndarray:
+    midi_T: np.ndarray = 69 + 12 * np.log2(np.maximum(f0_hz_T, 1.0) / 440)
+    return midi_T
 
 
 def figures(found: list[Sung]) -> dict[str, Any]:
@@ -115,10 +124,10 @@ def figures(found: list[Sung]) -> dict[str, Any]:
         "near_note": [s.near_note for s in found],
         "held": [(int(s.held), 1) for s in found],
     }
-    return {"lines": len(found), **{name: _with_interval(each) for name, each in pairs.items()}}
+    return {"lines": len(found), **{name: with_interval(each) for name, each in pairs.items()}}
 
 
-def _with_interval(pairs: list[tuple[int, int]]) -> dict[str, Any]:
+def with_interval(pairs: list[tuple[int, int]]) -> dict[str, Any]:
     part_N, whole_N = np.array(pairs, float).T
     found = bootstrap_interval(part_N, whole_N, statistic=ratio_of_sums)
     return {"value": round(found.value, 3), "interval": [round(found.low, 3), round(found.high, 3)]}

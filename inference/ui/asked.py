@@ -35,7 +35,7 @@ def words_of(form: Form, filled: Filled, inputs: Path, out: Path) -> list[str]:
     for field in form.fields:
         given = [str(path) for path in filled.files.get(field.name, ())]
         if field.kind not in UPLOADS:
-            given = _given(field, filled, inputs)
+            given = _given(field, filled, inputs, form.voices_of)
         if field.needed and not given:
             raise InputError(f"{field.label}: is empty; it is needed")
         if field.bare:
@@ -50,7 +50,7 @@ def words_of(form: Form, filled: Filled, inputs: Path, out: Path) -> list[str]:
     return [*form.command, *options, "--json", *(["--", *bare] if bare else [])]
 
 
-def _given(field: Field, filled: Filled, inputs: Path) -> list[str]:
+def _given(field: Field, filled: Filled, inputs: Path, voices_of: str) -> list[str]:
     text = filled.texts.get(field.name, "").strip()
     if not text:
         return []
@@ -68,7 +68,7 @@ def _given(field: Field, filled: Filled, inputs: Path) -> list[str]:
     if field.kind == "choice" and text not in field.choices:
         raise InputError(f"{field.label}: found {text!r}, need {' or '.join(field.choices)}")
     if field.kind == "singer":
-        _check_singer(text, filled.texts.get("model", ""))
+        _check_singer(text, filled.texts.get(voices_of, ""))
     return [text]
 
 

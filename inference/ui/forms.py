@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from autosing.models.bundled import STS, SVC_FLOW, VISINGER
+from autosing.models.bundled import SM2A, STS, SVC_FLOW, T2S, VISINGER
 from inference.voice.singers import CONSENT_EXAMPLE
 
 Kind = Literal["text", "lines", "words", "number", "choice", "flag", "sound", "sounds", "score", "model", "singer"]
@@ -49,6 +49,8 @@ class Form:
     beside: tuple[tuple[str, str], ...] = ()
     """(option, ending) of files that are written only if they are asked for."""
     action: str = "Sing"
+    voices_of: str = "model"
+    """The field of the model whose singers may be chosen."""
 
     def shown(self) -> dict[str, Any]:
         """For the page."""
@@ -120,13 +122,14 @@ _SING = Form(
     (
         Field("reference", "sound", "Song", "Gives music and singer.", needed=True),
         replace(_LYRICS, hint="A line each, or LRC with the song's times."),
-        Field("t2s", "model", "Words to codes", choices=("t2s",), needed=True),
-        Field("sm2a", "model", "Codes to sound", choices=("sm2a",), needed=True),
-        Field("singer", "sound", "Another singer", "A recording.", more=True),
+        replace(_SINGER, example="the song's own"),
+        Field("t2s", "model", "Words to codes", default=T2S, choices=("t2s",), needed=True, more=True),
+        Field("sm2a", "model", "Codes to sound", default=SM2A, choices=("sm2a",), needed=True, more=True),
         Field("start", "number", "Start", "Seconds of the song.", default="0", more=True),
         Field("length", "number", "Length", "Seconds; empty: what the words need.", more=True),
         _SEED,
     ),
+    voices_of="sm2a",
 )  # fmt: skip
 _ENROL = Form(
     "enrol", "Voices", "Keep a singer under a name. Voices belong to people: who agreed is kept with it.",

@@ -63,7 +63,7 @@ const modelField = (field, form, hint) => {
 const fillSingers = async (form) => {
   const select = form.querySelector("select[name=singer]");
   if (!select) return;
-  const model = form.elements.model?.value || "", held = select.value;
+  const model = form.elements[form.dataset.voicesOf]?.value || "", held = select.value;
   const voices = await ask(`singers?model=${encodeURIComponent(model)}`).catch(() => []);
   select.replaceChildren(select.options[0]);
   for (const from of new Set(voices.map((voice) => voice.from))) {
@@ -117,6 +117,7 @@ const recorder = (input) => {
 const formOf = (described) => {
   const form = make("form");
   form.dataset.form = described.name;
+  form.dataset.voicesOf = described.voices_of;
   const more = make("details", {}, make("summary", { textContent: "More" }));
   form.append(make("p", { className: "soft", textContent: described.about }));
   for (const field of described.fields) (field.more ? more : form).append(fieldOf(field, form));

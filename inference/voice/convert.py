@@ -18,8 +18,7 @@ from autosing.device import device_here
 from autosing.errors import InputError
 from autosing.models.separation import SeparatorConfig
 from autosing.pretrained.cache import home
-from inference.files import writing
-from inference.output import check_rate
+from inference.files import check_rate, writing
 from inference.provenance.origin import Origin, digests_of
 from inference.provenance.sound import write_sound
 from inference.voice.engine import EngineConfig, Song, num_samples, render

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autosing.errors import InputError
-from inference.files import check_inputs, check_owned, check_writable
-from inference.output import FORMATS
+from inference.files import FORMATS, check_inputs, check_owned, check_writable
 from inference.voice.singers import audio_in
 
 MADE_BY = "autosing convert"

@@ -165,24 +165,33 @@ def voices_of_run(run: Path) -> list[Voice]:
     ]
 
 
+def named_voice(name: str, run: Path | None = None) -> Voice | None:
+    """An enrolled voice, or else a singer of the run; None where neither has that name."""
+    path = voices_folder() / f"{name}.json"
+    if path.is_file():
+        return _read(path)
+    return next((voice for voice in (voices_of_run(run) if run else []) if voice.name == name), None)
+
+
+def unknown_voice(name: str, run: Path | None = None) -> InputError:
+    """Of what is neither a voice's name nor a file, with the names there are."""
+    known = f"an enrolled voice ({_names(enrolled())})"
+    if run:
+        known += f", nor a singer of {run} ({_names(voices_of_run(run))})"
+    return InputError(f"--singer {name}: neither {known}, nor a file; see 'autosing voices enrol NAME wavs...'")
+
+
 def find_voice(text: str, device: str = "cpu", run: Path | None = None) -> Voice:
     """An enrolled voice's name, that of a singer of the run, or audio of a singer: the first that there is.
 
     Raises InputError, with the names there are.
     """
-    path = voices_folder() / f"{text}.json"
-    if path.is_file():
-        return _read(path)
-    trained = voices_of_run(run) if run else []
-    for voice in trained:
-        if voice.name == text:
-            return voice
+    voice = named_voice(text, run)
+    if voice is not None:
+        return voice
     if Path(text).exists():
         return voice_of(Path(text).stem, [Path(text)], device)
-    known = f"an enrolled voice ({_names(enrolled())})"
-    if run:
-        known += f", nor a singer of {run} ({_names(trained)})"
-    raise InputError(f"--singer {text}: neither {known}, nor a file; see 'autosing voices enrol NAME wavs...'")
+    raise unknown_voice(text, run)
 
 
 def blend(parts: Sequence[tuple[Voice, float]]) -> Voice:

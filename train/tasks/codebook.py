@@ -1,11 +1,14 @@
 """The name of a semantic tokenizer -> the vectors of its codes, checked against the dataset."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from autosing.errors import InputError
 from autosing.models.presets import Shape
-from autosing.schemas.records import SemanticRecord
+from autosing.schemas.records import CodecRecord, SemanticRecord
+from autosing.schemas.sample import DatasetIndex
 
 RANDOM_WIDTH = 64
 
@@ -35,4 +38,22 @@ def described(size: str, shape: Shape | None, semantic: str | None, singer: bool
         "size": size if shape is None else f"own shape of width {shape.width}",
         "codebook": semantic or "none, random vectors stand for the codes (--set task.semantic=NAME_OR_RUN)",
         "singer": "told to the model" if singer else "not told to the model",
+    }
+
+
+def records_of(index: DatasetIndex) -> tuple[CodecRecord, SemanticRecord]:
+    """Raises InputError where the dataset has no codes."""
+    if index.codec is None or index.semantic is None:
+        raise InputError(
+            "dataset: no codec or no semantic codes in its index; build it with --members semantic,acoustic"
+        )
+    return index.codec, index.semantic
+
+
+def codes_of(index: DatasetIndex) -> dict[str, Any]:
+    """For ModelFile.extra: what a model must be used with."""
+    codec, semantic = records_of(index)
+    return {
+        "semantic": semantic.dump(),
+        "codec": {"name": codec.name, "digest": codec.digest, "spec": codec.spec.dump()},
     }

@@ -26,9 +26,11 @@ from autosing.models.presets import SHAPES, Shape, Size
 from autosing.models.sm2a import SM2A, SM2AConfig
 from autosing.nn.mup import Tunables, parameter_groups
 from autosing.schemas.sample import DatasetIndex, Sample
+from autosing.storage.store import Place
 from autosing.timebase import SEMANTIC_RATE_HZ
+from train.singers import Singers
 from train.task import Counts, Task
-from train.tasks.codebook import described, semantic_codebook
+from train.tasks.codebook import codes_of, described, records_of, semantic_codebook
 
 
 class SM2ASettings(Config):
@@ -47,6 +49,8 @@ class SM2ASettings(Config):
     """How often a condition is left out, as classifier-free guidance needs it."""
     drop_music: float = Field(default=0.1, ge=0, le=1)
     drop_singer: float = Field(default=0.1, ge=0, le=1)
+    keep_singers: bool = False
+    """Keep the train split's singers (names, mean vectors) with the model, for 'autosing sing --singer NAME'."""
     listen_s: float = Field(default=6.0, ge=0)
     """Seconds of the prompt that are generated (in coarse columns) for the listening samples."""
 
@@ -61,23 +65,25 @@ class TrainSM2A(Task):
 
     def __init__(self, config: SM2ASettings, index: DatasetIndex) -> None:
         super().__init__(config, index)
-        if index.codec is None or index.semantic is None:
-            raise InputError(
-                "dataset: no codec or no semantic codes in its index; build it with --members semantic,acoustic"
-            )
-        codebook_KW = semantic_codebook(config.semantic, index.semantic)
+        codec, semantic = records_of(index)
+        codebook_KW = semantic_codebook(config.semantic, semantic)
         size, width = codebook_KW.shape
         self.model_config = SM2AConfig(
             shape=config.shape or SHAPES[config.size], tunables=config.tunables, semantic_size=size,
-            semantic_width=width, codec=index.codec.spec, context_s=config.context_s,
+            semantic_width=width, codec=codec.spec, context_s=config.context_s,
         )  # fmt: skip
         self.model = SM2A(self.model_config, codebook_KW)
         self.modules = nn.ModuleDict({"model": self.model})
+        self.singers = Singers("clip")
         self._prompts: dict[bool, dict[str, Tensor]] = {}
         """Whether in training -> the first clip of training or validation."""
 
     def describe(self) -> dict[str, str]:
         return described(self.config.size, self.config.shape, self.config.semantic, True)
+
+    def survey(self, dataset: Place) -> None:
+        if self.config.keep_singers:
+            self.singers.survey(dataset, self.index)
 
     def parameter_groups(self, phase: str) -> list[dict[str, Any]]:
         return parameter_groups(self.model, self.config.tunables)
@@ -162,11 +168,7 @@ class TrainSM2A(Task):
         return {"sung": Audio(codec.decode_flat(codec.spec.flatten(sung))[None], codec.spec.sample_rate_hz)}
 
     def export(self) -> ModelFile:
-        assert self.index.codec is not None and self.index.semantic is not None
-        codec, coarse = self.index.codec, self.config.p_coarse
-        extra = {
-            "scales": [name for name, share in (("coarse", coarse), ("fine", 1 - coarse)) if share > 0],
-            "semantic": self.index.semantic.dump(),
-            "codec": {"name": codec.name, "digest": codec.digest, "spec": codec.spec.dump()},
-        }
+        coarse = self.config.p_coarse
+        scales = [name for name, share in (("coarse", coarse), ("fine", 1 - coarse)) if share > 0]
+        extra = {"scales": scales, **codes_of(self.index), **self.singers.extra()}
         return ModelFile("sm2a", self.model_config.dump(), self.model.state_dict(), extra)

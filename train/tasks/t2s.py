@@ -24,7 +24,7 @@ from autosing.nn.mup import Tunables, parameter_groups
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.text.tokenizer import EOT, TimedText, TimingLevel
 from train.task import Counts, Task
-from train.tasks.codebook import described, semantic_codebook
+from train.tasks.codebook import codes_of, described, records_of, semantic_codebook
 
 IGNORED = -100
 LEVELS: tuple[TimingLevel, ...] = ("word", "line", "none")
@@ -69,19 +69,16 @@ class TrainT2S(Task):
 
     def __init__(self, config: T2SSettings, index: DatasetIndex) -> None:
         super().__init__(config, index)
-        if index.codec is None or index.semantic is None:
-            raise InputError(
-                "dataset: no codec or no semantic codes in its index; build it with --members semantic,acoustic"
-            )
+        codec, semantic = records_of(index)
         timing = np.array([config.timing_word, config.timing_line, config.timing_none])
         if not timing.sum() > 0:
             raise InputError("timing_word, timing_line and timing_none are all 0; give one of them a weight")
         self.timing = timing / timing.sum()
-        codebook_KW = semantic_codebook(config.semantic, index.semantic)
+        codebook_KW = semantic_codebook(config.semantic, semantic)
         size, width = codebook_KW.shape
         self.model_config = T2SConfig(
             shape=config.shape or SHAPES[config.size], tunables=config.tunables, semantic_size=size,
-            semantic_width=width, codec=index.codec.spec, music_levels=config.music_levels, context_s=config.context_s,
+            semantic_width=width, codec=codec.spec, music_levels=config.music_levels, context_s=config.context_s,
             causal_text=config.causal_text, use_singer=config.use_singer,
         )  # fmt: skip
         self.model = T2S(self.model_config, codebook_KW)
@@ -147,7 +144,7 @@ class TrainT2S(Task):
         return targets(batch["codes"], batch["codes_length"], torch.where(batch["ends"], self.model.end, IGNORED))
 
     def export(self) -> ModelFile:
-        return ModelFile("t2s", self.model_config.dump(), self.model.state_dict(), _codes_of(self.index))
+        return ModelFile("t2s", self.model_config.dump(), self.model.state_dict(), codes_of(self.index))
 
 
 def targets(codes_BN: Tensor, length_B: Tensor, after_B: Tensor) -> Tensor:
@@ -175,11 +172,3 @@ def accuracy(logits: Tensor, target: Tensor) -> Tensor:
     """The share of targets that are the most likely class."""
     counted = target != IGNORED
     return ((logits.argmax(-1) == target) & counted).sum() / counted.sum().clamp(min=1)
-
-
-def _codes_of(index: DatasetIndex) -> dict[str, Any]:
-    assert index.codec is not None and index.semantic is not None
-    return {
-        "semantic": index.semantic.dump(),
-        "codec": {"name": index.codec.name, "digest": index.codec.digest, "spec": index.codec.spec.dump()},
-    }
