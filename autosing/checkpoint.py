@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 FOLDED = "folded_weight_norms"
 """In `extra` where weight norms lie folded in the weights."""
-ROW_SCALE = ".row_scale"
-"""Behind the name of a weight that is held in 8 bits: what each of its rows is to be multiplied by."""
 _HEADER = "autosing"
 _PACKAGE, _NAMED = Path(__file__).parent / "weights", "autosing-"
 
@@ -97,17 +95,11 @@ def _read(folder: Path, kind: str | None, with_weights: bool) -> ModelFile:
     description = json.loads(text)
     if kind is not None and description["kind"] != kind:
         raise InputError(f"model {folder}: found a {description['kind']} model, need {kind}; give another folder")
-    return ModelFile(description["kind"], description["config"], _of_full_width(state), description["extra"])
+    if with_weights:
+        from autosing.packing import of_full_width
 
-
-def _of_full_width(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights that are held in 8 bits (train.ship) brought to single precision."""
-    full = {}
-    for name, tensor in state.items():
-        scale_R = state.get(f"{name}{ROW_SCALE}")
-        if not name.endswith(ROW_SCALE):
-            full[name] = tensor if scale_R is None else tensor.float() * scale_R.view(-1, *[1] * (tensor.ndim - 1))
-    return full
+        state = of_full_width(state)
+    return ModelFile(description["kind"], description["config"], state, description["extra"])
 
 
 def restore(model: nn.Module, file: ModelFile, folder: Path) -> None:

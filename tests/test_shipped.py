@@ -8,6 +8,7 @@ import torch
 
 from autosing.checkpoint import WEIGHTS, load_model, located, save_model, shipped
 from autosing.errors import InputError
+from autosing.packing import pack, unpack
 from train.ship import ship
 
 
@@ -47,6 +48,22 @@ def test_in_8_bits_a_weight_is_off_by_half_a_step_of_its_row(tmp_path):
     off = (found["conv.weight"] - state["conv.weight"]).abs()
     assert (off.flatten(1) <= 0.5001 * step_R[:, None]).all() and off.max() > 0
     assert not found["zero"].any() and found["bias"].dtype == found["small"].dtype == torch.float16
+
+
+def test_six_bits_are_packed_without_loss_and_a_weight_is_off_by_half_a_step_of_its_row(tmp_path):
+    torch.manual_seed(0)
+    for count in (1, 4, 7, 255):
+        whole_RN = torch.randint(-32, 32, (5, count)).to(torch.int8)
+        packed_RK = pack(whole_RN)
+        assert packed_RK.shape == (5, 3 * -(-count // 4)) and torch.equal(unpack(packed_RK, count), whole_RN)
+    state = {"conv.weight": torch.randn(64, 16, 5) * torch.logspace(-4, 1, 64)[:, None, None], "bias": torch.randn(50)}
+    save_model(tmp_path / "run", "svc_flow", {}, state)
+    assert ship(tmp_path / "run", tmp_path / "out", bits=6) == 64 * 60 + 64 * 4 + 3 * 4 + 50 * 2
+    found = load_model(tmp_path / "out").state
+    assert found.keys() == state.keys() and found["conv.weight"].shape == (64, 16, 5)
+    step_R = state["conv.weight"].flatten(1).abs().amax(1) / 31
+    off = (found["conv.weight"] - state["conv.weight"]).abs()
+    assert (off.flatten(1) <= 0.5001 * step_R[:, None]).all() and off.max() > 0
 
 
 def test_a_weight_that_half_precision_cannot_hold_is_refused(tmp_path):

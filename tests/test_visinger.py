@@ -7,7 +7,8 @@ import torch
 from autosing.models.acoustic import new_space
 from autosing.models.melody import measured_vibrato, vibrato_cents
 from autosing.models.sung_score import lengths_item, lengths_told, score_item, score_told, stacked
-from autosing.models.visinger import Visinger, VisingerConfig, flow_config, without_short_runs
+from autosing.models.visinger import Visinger, VisingerConfig, flow_config, melody_of, without_short_runs
+from autosing.score.phones import inventory
 from autosing.score.score import Score
 from autosing.score.timing import with_times
 from support.models import stir
@@ -94,6 +95,19 @@ def test_vibrato_swings_around_the_same_curve_and_may_be_left_out(model):
     torch.testing.assert_close(twice - flat, 2 * (once - flat), atol=2e-4, rtol=1e-3)
     before = (torch.arange(375) + 0.5) / float(RATE) < 0.69
     assert torch.equal(flat[0, before], once[0, before]), "none in a note's first 0.2 s"
+
+
+def test_a_voiced_phone_sounds_unless_it_surely_does_not():
+    told = told_of(with_times(star_score()))
+    phone_F = told.sign_B3N[0, 0, told.sign_of_BF[0]]
+    by_id = {phone.id: phone for phone in inventory().values()}
+    by_nature_F = torch.tensor([by_id[int(number)].voiced for number in phone_F])
+    assert 0 < by_nature_F.sum() < len(by_nature_F)
+    flat_BF = torch.zeros(1, 375)
+    never_F = torch.zeros(375, dtype=torch.bool)
+    for logit, sung_F in ((-1.0, by_nature_F), (1.0, ~never_F), (-6.0, never_F)):
+        voiced_BF = melody_of((flat_BF, flat_BF + logit, flat_BF), told, flat_BF, 100.0).voiced_BF
+        assert torch.equal(voiced_BF, without_short_runs(sung_F[None], 3)), logit
 
 
 def test_a_vibrato_is_measured_as_it_was_made():

@@ -3,8 +3,8 @@
 Songs of known truth are made and become two datasets: recordings (for `convert`), and lines with their scores and their
 speech (for `render` and `speech-to-singing`). svc_flow begins with the flow of a first visinger, which then goes on
 with the flow of svc_flow; with that sts begins, too. visinger then sings the hours of songs that t2s and sm2a (for
-`sing`) learn from. All are brought to 8 bits, svc_flow to half precision, in OUT/shipped/<name>: copy these to
-autosing/weights. After a kill, the same command goes on where it stopped. Hours and figures are in the models' cards.
+`sing`) learn from. All are brought to 8 bits, t2s and sm2a to 6, in OUT/shipped/<name>: copy these to autosing/weights.
+After a kill, the same command goes on where it stopped. Hours and figures are in the models' cards.
 """
 
 import sys
@@ -103,7 +103,7 @@ def plan(
         ),
         trained("visinger", "lines"),
         trained("svc_flow", "svc", {"flow_from": "visinger"}),
-        shipped("svc_flow", bits=16),
+        shipped("svc_flow"),
         trained("visinger", "lines", {"begin_with": "visinger", "flow_from": "svc_flow"}, "visinger_on"),
         shipped("visinger", "visinger_on"),
         trained("sts", "lines", {"flow_from": "svc_flow"}),
@@ -128,9 +128,9 @@ def plan(
             reads=("sung/corpus/*/*.parquet",), writes=("sung/data/index.json",),
         ),
         trained("t2s", "sung", name="t2s_shipped"),
-        shipped("t2s", "t2s_shipped"),
+        shipped("t2s", "t2s_shipped", bits=6),
         trained("sm2a", "sung", name="sm2a_shipped"),
-        shipped("sm2a", "sm2a_shipped"),
+        shipped("sm2a", "sm2a_shipped", bits=6),
     ]  # fmt: skip
 
 

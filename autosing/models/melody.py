@@ -6,6 +6,7 @@ Shapes: B clips, P phones, M notes, F frames, W width, K numbers, E = 256 singer
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -142,6 +143,14 @@ class Curves(nn.Module):
         more = [told.frame_BKF, height_B1F, told.swell_BF[:, None]]
         away_BF, voiced_BF, loudness_BF = self.out(self.net(torch.cat([x_BWF, *more], dim=1))).float().unbind(1)
         return away_BF, voiced_BF, loudness_BF
+
+
+@cache
+def voiced_phones(device: torch.device) -> Tensor:
+    """bool by a phone's id: whether it is voiced by nature. Silences are not."""
+    voiced = torch.zeros(PHONES, dtype=torch.bool)
+    voiced[[phone.id for phone in inventory().values() if phone.voiced]] = True
+    return voiced.to(device)
 
 
 def loudness_unit(loudness_db: Tensor) -> Tensor:

@@ -23,7 +23,15 @@ from torch import Tensor, nn
 from autosing.checkpoint import load_model, restore
 from autosing.config import Config
 from autosing.models.acoustic import AcousticSpace, InSpace, SpaceSpec, Vocoder, load_space
-from autosing.models.melody import Curves, CurvesConfig, NoteVibrato, PhoneLengths, SignEmbedding, loudness_db
+from autosing.models.melody import (
+    Curves,
+    CurvesConfig,
+    NoteVibrato,
+    PhoneLengths,
+    SignEmbedding,
+    loudness_db,
+    voiced_phones,
+)
 from autosing.models.sung_score import (
     FRAME_NUMBERS,
     SIGN_NUMBERS,
@@ -45,6 +53,9 @@ _OWN_GRADIENT = 0.1
 """Of the curves' loss so much reaches the score encoder, as in VISinger: phones are for sound first."""
 _VOICED_GAP_S = 0.03
 """Gaps in the voicing that are shorter are closed, and islands that are shorter taken away."""
+_SURELY_UNVOICED = -4.5
+"""Phones that are voiced by nature are sung unless the logit of voicing is lower. A tone that breaks off in a vowel is
+heard more than one that sounds a little too long, and training counts both alike."""
 
 
 class VisingerConfig(Config):
@@ -136,7 +147,9 @@ def melody_of(curves: tuple[Tensor, Tensor, Tensor], told: ScoreTold, swing_BF: 
     """What Curves says of a score, and a vibrato in cents -> pitch in Hz, voicing without flickering, dB."""
     away_BF, voiced_BF, loudness_BF = curves
     f0_hz_BF = 440 * 2 ** ((told.midi_BF + away_BF + swing_BF / 100 - 69) / 12)
-    return Melody(f0_hz_BF, without_short_runs(voiced_BF > 0, round(_VOICED_GAP_S * rate_hz)), loudness_db(loudness_BF))
+    phone_BF = told.sign_B3N[:, 0].gather(1, told.sign_of_BF)
+    sung_BF = voiced_BF > torch.where(voiced_phones(phone_BF.device)[phone_BF], _SURELY_UNVOICED, 0.0)
+    return Melody(f0_hz_BF, without_short_runs(sung_BF, round(_VOICED_GAP_S * rate_hz)), loudness_db(loudness_BF))
 
 
 def flow_config(space: SpaceSpec, content: int, values: dict[str, object]) -> SvcFlowConfig:
