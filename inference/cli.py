@@ -12,14 +12,11 @@ Option = typer.Option
 
 
 def sing(
+    sm2a: Annotated[Path, Option(help="Run of 'autosing train sm2a': semantic codes to audio.")],
     out: Annotated[
         Path,
         Option(help="The mix (.wav, .flac, .ogg or .mp3); out.vocals.wav, out.lrc and out.json go beside it."),
     ],
-    sm2a: Annotated[
-        Path | None,
-        Option(help="Run of 'autosing train sm2a': semantic codes to audio (default: with t2s, the shipped ones)."),
-    ] = None,
     t2s: Annotated[Path | None, Option(help="Run of 'autosing train t2s': lyrics to semantic codes.")] = None,
     reference: Annotated[
         str | None, Option(help="Song that gives music and singer: a file, or CORPUS#ID (CORPUS: a folder or s3://).")
@@ -96,11 +93,10 @@ def sing(
     from autosing.console import command, summary
     from inference.job import Job, sing_folder, sing_one
     from inference.lyrics_plan import lyrics_folder
-    from inference.request import SingRequest, config_of, models_of
+    from inference.request import SingRequest, config_of
 
     settings = config_of(options, config, set or [])
-    models = models_of(sm2a, t2s, semantic_from is None)
-    request = SingRequest(*models, reference, lyrics, singer, semantic_from, codec, codebook, settings)
+    request = SingRequest(sm2a, t2s, reference, lyrics, singer, semantic_from, codec, codebook, settings)
     job = Job(request, out, codes_out, remark, force, config)
     folder = lyrics_folder(lyrics) if lyrics else None
     if folder is not None:

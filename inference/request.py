@@ -16,8 +16,6 @@ from autosing.config import Config, load_config
 from autosing.errors import InputError
 from autosing.generation.acoustic import Scale
 from autosing.generation.sampling import Sampling
-from autosing.models.bundled import SM2A as SHIPPED_SM2A
-from autosing.models.bundled import T2S as SHIPPED_T2S
 from autosing.models.separation import SeparatorConfig
 from autosing.models.sm2a import SM2A
 from autosing.models.t2s import T2S
@@ -71,17 +69,6 @@ class SingConfig(Config):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where models, codec, tokeniser, separator and speaker encoder run; auto: on a GPU where there is one.
     `separation.device`, where it is not auto, overrides it for the separator."""
-
-
-def models_of(sm2a: Path | None, t2s: Path | None, needs_t2s: bool = True) -> tuple[Path, Path | None]:
-    """(sm2a, t2s) as given; the shipped ones where neither is. Raises InputError for a t2s run without its sm2a."""
-    if sm2a is not None:
-        return sm2a, t2s
-    if t2s is not None:
-        raise InputError(
-            f"--t2s {t2s}: without --sm2a; give both of one dataset, or neither for those that come with autosing"
-        )
-    return Path(SHIPPED_SM2A), Path(SHIPPED_T2S) if needs_t2s else None
 
 
 SAMPLING_OPTIONS = ("temperature", "top_k", "top_p", "min_p", "guidance_text", "guidance_music", "guidance_singer")

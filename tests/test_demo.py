@@ -90,7 +90,7 @@ def test_the_plan_of_the_weights_reads_what_an_earlier_step_writes(tmp_path: Pat
         assert step.module != "autosing" or step.args[0] in COMMANDS, step.name
         assert importlib.util.find_spec(step.module), step.name
         assert all(Path(word).is_file() for word in step.args if word.endswith(".yaml")), step.name
-    shipped = ("visinger", "svc_flow", "sts", "svc_vits", "t2s", "sm2a")
+    shipped = ("visinger", "svc_flow", "sts", "svc_vits")
     assert {f"shipped/{name}/model.safetensors" for name in shipped} <= written
 
 

@@ -17,12 +17,11 @@ import soundfile as sf
 from autosing.audio.io import Audio, decode
 from autosing.checkpoint import load_model, save_model
 from autosing.errors import InputError
-from autosing.models.bundled import SM2A, T2S
 from autosing.models.singers import KnownSinger, as_extra
 from autosing.text.lrc import parse_lrc
 from inference import reference as listening
 from inference.output import check_out, write
-from inference.request import SingConfig, SingRequest, models_of, resolve
+from inference.request import SingConfig, SingRequest, resolve
 from inference.result import Sung
 from inference.singing import sing
 from inference.voice.singers import Voice, keep
@@ -157,15 +156,6 @@ def test_a_singer_is_named_as_the_run_or_an_enrolment_names_it(
         np.testing.assert_array_equal(listening.listen(resolved, None).singer, vector_E)
     sung = sing(replace(base, singer="tom"))
     np.testing.assert_array_equal(sung.candidates[0].acoustic, sing(replace(base, singer="tom")).candidates[0].acoustic)
-
-
-def test_without_runs_the_shipped_models_sing(tmp_path: Path) -> None:
-    given = tmp_path / "run"
-    assert models_of(None, None) == (Path(SM2A), Path(T2S))
-    assert models_of(None, None, needs_t2s=False) == (Path(SM2A), None)
-    assert models_of(given, None) == (given, None)
-    with pytest.raises(InputError, match="without --sm2a"):
-        models_of(None, given)
 
 
 class FakeTokenizer:

@@ -2,9 +2,9 @@
 
 Songs of known truth are made and become two datasets: recordings (for `convert`), and lines with their scores and their
 speech (for `render` and `speech-to-singing`). svc_flow begins with the flow of a first visinger, which then goes on
-with the flow of svc_flow; with that sts begins, too. visinger then sings the hours of songs that t2s and sm2a (for
-`sing`) learn from. All are brought to 8 bits, t2s and sm2a to 6, in OUT/shipped/<name>: copy these to autosing/weights.
-After a kill, the same command goes on where it stopped. Hours and figures are in the models' cards.
+with the flow of svc_flow; with what comes of it sts begins, too. All are brought to 8 bits in OUT/shipped/<name>: copy
+these to autosing/weights. After a kill, the same command goes on where it stopped. Hours and figures are in the
+models' cards.
 """
 
 import sys
@@ -15,21 +15,16 @@ from autosing.demo import CONFIGS
 from autosing.steps import Step, run_steps
 
 SONGS = 264
-SUNG = 1800
-"""By visinger: about four hours."""
 SINGERS = 44
 SEED = 3101
 UNSEEN = ("Ines Fabian", "Jonas Fabian", "Kaya Fabian", "Luca Fabian")
 """Left out of the recordings, so that figures can be had of singers who were never heard."""
 
 
-def plan(
-    out: Path, songs: int = SONGS, singers: int = SINGERS, without: tuple[str, ...] = UNSEEN, sung: int = SUNG
-) -> list[Step]:
+def plan(out: Path, songs: int = SONGS, singers: int = SINGERS, without: tuple[str, ...] = UNSEEN) -> list[Step]:
     """The work in order, the longest last."""
     made, recordings, corpus, data = out / "songs", out / "singers", out / "svc/corpus", out / "svc/data"
     lines, lines_data = out / "lines/corpus", out / "lines/data"
-    own, own_data = out / "sung/corpus", out / "sung/data"
 
     def config(room: str, name: str) -> tuple[str, str]:
         return ("--config", str(CONFIGS / room / f"{name}.yaml"))
@@ -106,31 +101,10 @@ def plan(
         shipped("svc_flow"),
         trained("visinger", "lines", {"begin_with": "visinger", "flow_from": "svc_flow"}, "visinger_on"),
         shipped("visinger", "visinger_on"),
-        trained("sts", "lines", {"flow_from": "svc_flow"}),
+        trained("sts", "lines", {"flow_from": "visinger_on"}),
         shipped("sts"),
         trained("svc_vits", "svc", name="svc_vits_small"),
         shipped("svc_vits", "svc_vits_small"),
-        Step(
-            "sung", "Songs that visinger sings",
-            (str(own), "--run", str(out / "shipped/visinger"), "-n", str(sung), "--partitions", "18"),
-            reads=("shipped/visinger/model.safetensors",), writes=("sung/corpus/*/segment.parquet",),
-            module="inference.sung_corpus",
-        ),
-        Step(
-            "sung-process", "Pitch, singers, semantic and codec codes",
-            ("process", str(own), *config("processing", "sung")),
-            reads=("sung/corpus/*/segment.parquet",), writes=("sung/corpus/*/acoustic.parquet",),
-        ),
-        Step(
-            "sung-build", "Write shards",
-            (*("build", str(own), str(own_data), "--set", "apart=songs"),
-             *("--set", "valid=0.03", "--set", "test=0")),
-            reads=("sung/corpus/*/*.parquet",), writes=("sung/data/index.json",),
-        ),
-        trained("t2s", "sung", name="t2s_shipped"),
-        shipped("t2s", "t2s_shipped", bits=6),
-        trained("sm2a", "sung", name="sm2a_shipped"),
-        shipped("sm2a", "sm2a_shipped", bits=6),
     ]  # fmt: skip
 
 

@@ -53,9 +53,9 @@ _OWN_GRADIENT = 0.1
 """Of the curves' loss so much reaches the score encoder, as in VISinger: phones are for sound first."""
 _VOICED_GAP_S = 0.03
 """Gaps in the voicing that are shorter are closed, and islands that are shorter taken away."""
-_SURELY_UNVOICED = -4.5
-"""Phones that are voiced by nature are sung unless the logit of voicing is lower. A tone that breaks off in a vowel is
-heard more than one that sounds a little too long, and training counts both alike."""
+_UNVOICED_BELOW = (-2.0, -4.5)
+"""Logits of voicing: of phones that are voiceless by nature and of silences, and of voiced ones. Training counts all
+errors alike, but a tone that breaks off is heard more than one that sounds a little too long."""
 
 
 class VisingerConfig(Config):
@@ -148,7 +148,8 @@ def melody_of(curves: tuple[Tensor, Tensor, Tensor], told: ScoreTold, swing_BF: 
     away_BF, voiced_BF, loudness_BF = curves
     f0_hz_BF = 440 * 2 ** ((told.midi_BF + away_BF + swing_BF / 100 - 69) / 12)
     phone_BF = told.sign_B3N[:, 0].gather(1, told.sign_of_BF)
-    sung_BF = voiced_BF > torch.where(voiced_phones(phone_BF.device)[phone_BF], _SURELY_UNVOICED, 0.0)
+    voiceless, voiced = _UNVOICED_BELOW
+    sung_BF = voiced_BF > torch.where(voiced_phones(phone_BF.device)[phone_BF], voiced, voiceless)
     return Melody(f0_hz_BF, without_short_runs(sung_BF, round(_VOICED_GAP_S * rate_hz)), loudness_db(loudness_BF))
 
 

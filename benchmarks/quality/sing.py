@@ -1,6 +1,6 @@
 """Runs of t2s and sm2a -> how well they sing words that they have not learnt from, as JSON on stdout.
 
-python benchmarks/quality/sing.py [T2S SM2A] [--lines 40] [--seed 7001] [--set key=value ...] [--sounds FOLDER]
+python benchmarks/quality/sing.py T2S SM2A [--lines 40] [--any 20] [--seed 7001] [--set key=value ...] [--sounds FOLDER]
 
 The lines of benchmarks/quality/words.py: `made` and `any`. For each a tune is composed and a band plays its chords; the
 two models are told the band, the times of the words on that tune, and a singer of the sm2a run, as `autosing sing`
@@ -24,7 +24,6 @@ from autosing.audio.io import Audio, encode, save
 from autosing.metrics.kept import Kept
 from autosing.metrics.meter import Meter
 from autosing.metrics.recognition import recognised
-from autosing.models.bundled import SM2A, T2S
 from autosing.schemas.tables import Lyrics
 from autosing.songs.compose import accompaniment, compose
 from autosing.songs.grammar import english_sentence
@@ -47,8 +46,8 @@ Pair = tuple[int, int]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("t2s", type=Path, nargs="?", default=Path(T2S))
-    parser.add_argument("sm2a", type=Path, nargs="?", default=Path(SM2A))
+    parser.add_argument("t2s", type=Path)
+    parser.add_argument("sm2a", type=Path)
     parser.add_argument("--lines", type=int, default=40)
     parser.add_argument("--any", type=int, default=20)
     parser.add_argument("--seed", type=int, default=7001)
