@@ -68,13 +68,15 @@ def main() -> None:
 def write_sung(out: Path, count: int, run: Path, seed: int, partitions: int = 12, workers: int = 2) -> int:
     """How many songs were made. The same arguments give the same bytes with any number of workers.
 
-    Raises InputError where the run sings no scores, or names no singers.
+    Raises InputError where the run sings no scores, or names no singers, and where `out` holds more partitions.
     """
     check_voice(run, "render")
     if not voices_of_run(run):
         raise InputError(f"--run {run}: names no singers; give a run that does")
     if min(count, partitions, workers) < 1:
         raise InputError(f"{count} songs, {partitions} partitions, {workers} workers: need at least 1 of each")
+    if beyond := [number for number in tables.find_partitions(out) if number >= min(partitions, count)]:
+        raise InputError(f"{out}: holds partition {beyond[0]}, which is none of these songs; give another folder")
     model = digests_of({"visinger": run})["visinger"]
     made, jobs = 0, []
     for number, songs in enumerate(np.array_split(np.arange(count), min(partitions, count))):

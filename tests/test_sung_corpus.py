@@ -62,3 +62,10 @@ def test_a_model_that_sings_no_scores_is_refused(tmp_path):
         write_sung(tmp_path / "out", 1, make_runs(tmp_path) / "t2s", seed=1)
     with pytest.raises(InputError, match="0 songs"):
         write_sung(tmp_path / "out", 0, VISINGER, seed=1)
+
+
+def test_a_folder_with_more_partitions_is_refused_and_left_as_it_is(corpus):
+    before = (corpus / "1/index.parquet").read_bytes()
+    with pytest.raises(InputError, match="holds partition 1, which is none of these songs"):
+        write_sung(corpus, 3, VISINGER, seed=1, partitions=1)
+    assert (corpus / "1/index.parquet").read_bytes() == before
