@@ -201,8 +201,8 @@ def _score(request: RenderRequest) -> tuple[Score, tuple[str, ...], Tune | None]
         return *read_score(request.score, config.score, request.lyrics), None
     if request.lyrics is None:
         raise InputError("render: neither --score nor --lyrics; give a score, or words to compose a tune for")
-    middle_hz = request.voice.range.middle_hz if request.voice.range else None
-    tune = compose(lyric_lines(request.lyrics), config.score.language, middle_hz, config.engine.sampling.seed)
+    lines, seed = lyric_lines(request.lyrics), config.engine.sampling.seed
+    tune = compose(lines, config.score.language, request.voice.middle_hz, seed)
     return tune.score, (), tune
 
 

@@ -204,8 +204,7 @@ def _score(
         lines, language = listener.words(audio_S, known, request.speech.name)
         remarks.append(f"words as they were heard: {' / '.join(lines)}")
     if melody is None:
-        middle_hz = voice.range.middle_hz if voice.range else None
-        tune = compose(lines, language, middle_hz, config.engine.sampling.seed)
+        tune = compose(lines, language, voice.middle_hz, config.engine.sampling.seed)
         return transposed(tune.score, config.shift), remarks
     found = laid(lines, language, melody)
     return found.score, [*remarks, *found.remarks]

@@ -11,9 +11,7 @@ stems. Run again, whole partitions are kept if they were made with the same argu
 """
 
 import argparse
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -22,11 +20,11 @@ import numpy as np
 import torch
 
 from autosing.audio.io import Audio, encode
-from autosing.console import progress
 from autosing.errors import InputError
 from autosing.ids import clip_id, seed_of
 from autosing.models.bundled import VISINGER
 from autosing.models.visinger import VisingerVoice
+from autosing.processes import in_processes
 from autosing.schemas.tables import Clip, Line, Song, Word
 from autosing.score.cut import cut
 from autosing.score.score import Score
@@ -84,14 +82,8 @@ def write_sung(out: Path, count: int, run: Path, seed: int, partitions: int = 12
         if not _is_kept(out, number, details):
             jobs.append((number, details))
             made += len(songs)
-    write = partial(_write_partition, out, run)
-    if workers == 1:
-        for job in progress(jobs, "partitions", len(jobs)):
-            write(job)
-        return made
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for _ in progress(pool.map(write, jobs), "partitions", len(jobs)):
-            pass
+    for _ in in_processes(partial(_write_partition, out, run), jobs, workers, "partitions"):
+        pass
     return made
 
 
@@ -125,7 +117,7 @@ def sung_song(run: Path, seed: int, number: int) -> tuple[Song, Clip]:
     rng = np.random.default_rng(seed_of("sung corpus", seed, number))
     singer, rate, pitches = singers[number % len(singers)], model.spec.sample_rate_hz, float(PITCH_RATE_HZ)
     texts = [english_sentence(rng) for _ in range(int(rng.integers(1, _MOST_LINES + 1)))]
-    tune = compose(texts, LANGUAGE, singer.range.middle_hz if singer.range else None, seed_of("tune", seed, number))
+    tune = compose(texts, LANGUAGE, singer.middle_hz, seed_of("tune", seed, number))
     tune = tune._replace(chords=(tune.chords[-1], *tune.chords))  # a bar of the band alone
     lead_s = BEATS_A_BAR * 60 / tune.score.tempo.tempos[0].bpm
     sung = song_of(model, cut(tune.score, -lead_s, tune.score.duration_s), singer.vector_E)

@@ -4,12 +4,10 @@ A partition is committed when all its songs are there. Run again with the same a
 with others, the partitions that they concern are made anew.
 """
 
-import multiprocessing
 import re
 import shutil
 import time
-from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +16,7 @@ from pathlib import Path
 
 from autosing import console, pretrained
 from autosing.errors import InputError
+from autosing.processes import in_processes
 from autosing.schemas.tables import Song
 from autosing.songs.espeak import require_songs_extra
 from autosing.songs.lyrics import check_language
@@ -99,26 +98,14 @@ def make_songs(
     wanted = [k for k, done in kept.items() if not done]
     for partition in wanted:  # no index may stand beside truths that are being made anew
         tables.table_path(out, partition, "index").unlink(missing_ok=True)
-    with closing(_rows(out, config, [i for k in wanted for i in config.songs_of(k)], workers)) as rows:
+    # In processes, since eSpeak NG is one to a process.
+    missing = [i for k in wanted for i in config.songs_of(k)]
+    with closing(in_processes(partial(write_song, out, config), missing, workers, "songs")) as rows:
         for partition in wanted:
             _commit(out, config, partition, islice(rows, len(config.songs_of(partition))))
     _remove_beyond(out, config)
     made = [PartitionMade(k, len(config.songs_of(k)), done, _audio_s(out, config, k)) for k, done in kept.items()]
     return SongsMade(made, round(time.monotonic() - started, 3))
-
-
-def _rows(out: Path, config: SongsConfig, indices: Sequence[int], workers: int) -> Generator[Song, None, None]:
-    """Songs made in turn or in processes, since eSpeak NG is one to a process; their rows in order."""
-    write, workers = partial(write_song, out, config), min(workers, len(indices))
-    if workers <= 1:
-        yield from console.progress(map(write, indices), "songs", len(indices))
-        return
-    context = multiprocessing.get_context("spawn")  # threads that the caller may have do not survive a fork
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        try:
-            yield from console.progress(pool.map(write, indices), "songs", len(indices))
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def _commit(out: Path, config: SongsConfig, partition: int, rows: Iterable[Song]) -> None:

@@ -16,17 +16,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import torch
-from words import ANY, on_scale, with_interval
+from words import LANGUAGE, add_options, keep_sound, lines_to_sing, on_scale, with_interval, words_lost
 
 from autosing.audio.io import Audio, encode, save
 from autosing.metrics.kept import Kept
 from autosing.metrics.meter import Meter
 from autosing.metrics.recognition import recognised
 from autosing.schemas.tables import Lyrics
+from autosing.songs.band import SONG_RATE_HZ
 from autosing.songs.compose import accompaniment, compose
-from autosing.songs.grammar import english_sentence
 from inference.load import load_models
 from inference.lyrics_plan import read_lyrics
 from inference.render import lrc_of
@@ -38,7 +37,6 @@ from processing.stages.align import Align, AlignConfig, SongToAlign
 _IN_TIME_S = 0.25
 _TAIL_S = 0.5
 """Of the band after the last word."""
-_LANGUAGE = "en"
 
 Pair = tuple[int, int]
 """(how many, of how many)"""
@@ -48,11 +46,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("t2s", type=Path)
     parser.add_argument("sm2a", type=Path)
-    parser.add_argument("--lines", type=int, default=40)
     parser.add_argument("--any", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=7001)
-    parser.add_argument("--set", nargs="*", default=[])
-    parser.add_argument("--sounds", type=Path)
+    add_options(parser)
     given = parser.parse_args()
     torch.set_num_threads(1)
     started = time.monotonic()
@@ -60,10 +55,8 @@ def main() -> None:
     singers = voices_of_run(given.sm2a)
     aligner = Align(AlignConfig())
     aligner.setup()
-    rng = np.random.default_rng(given.seed)
-    kinds = {
-        "made": [english_sentence(rng) for _ in range(given.lines)], "any": ANY.read_text().splitlines()[: given.any],
-    }  # fmt: skip
+    kinds = lines_to_sing(given.lines, given.seed)
+    kinds["any"] = kinds["any"][: given.any]
     report: dict[str, Any] = {"what": "sing", "t2s": str(given.t2s), "sm2a": str(given.sm2a), "seed": given.seed}
     sung_s = work_s = 0.0
     models, meter = None, None
@@ -72,12 +65,11 @@ def main() -> None:
             found: list[dict[str, Pair]] = []
             for number, line in enumerate(lines):
                 singer = singers[number % len(singers)]
-                middle_hz = singer.range.middle_hz if singer.range else None
-                tune = compose([line], _LANGUAGE, middle_hz, given.seed + number)
+                tune = compose([line], LANGUAGE, singer.middle_hz, given.seed + number)
                 lrc, band = lrc_of(tune.score), Path(folder) / "band.wav"
                 _, asked = read_lyrics(lrc)
                 length_s = asked[-1].end_s + _TAIL_S
-                save(accompaniment(tune, 44100, round(length_s * 44100), seed=given.seed + number), band)
+                save(accompaniment(tune, SONG_RATE_HZ, round(length_s * SONG_RATE_HZ), seed=given.seed + number), band)
                 own = config.model_copy(update={"length_s": length_s, "seed": number})
                 resolved = resolve(SingRequest(given.sm2a, given.t2s, str(band), lrc, singer.name, config=own))
                 models = models or load_models(resolved)
@@ -86,13 +78,12 @@ def main() -> None:
                 work_s += time.process_time() - begun_s
                 sung_s += length_s
                 if given.sounds:
-                    given.sounds.mkdir(parents=True, exist_ok=True)
-                    save(voice, given.sounds / f"{kind}-{number:02d}.wav")
+                    keep_sound(voice, given.sounds, kind, number)
                 meter = meter or Meter(Kept(None), voice.sample_rate_hz)
-                heard = recognised(line, meter.heard(voice.mono_S(), _LANGUAGE), _LANGUAGE)
+                heard = recognised(line, meter.heard(voice.mono_S(), LANGUAGE), LANGUAGE)
                 asked_s = [word.start_s for each in asked for word in each.words]
                 found.append({
-                    "wer": (min(heard.word_errors, heard.words), heard.words),
+                    "wer": words_lost(heard),
                     "on_scale": on_scale(meter.f0_hz(voice.mono_S()), tune.key),
                     "in_time": in_time(aligner, voice, line, asked_s),
                 })  # fmt: skip
@@ -105,7 +96,7 @@ def main() -> None:
 
 def in_time(aligner: Align, voice: Audio, line: str, asked_s: list[float]) -> Pair:
     """(words that start when they were asked to, words); none of those of a line in which no singing is found."""
-    lyrics = aligner.apply(SongToAlign("line", encode(voice), None, None, line, _LANGUAGE))
+    lyrics = aligner.apply(SongToAlign("line", encode(voice), None, None, line, LANGUAGE))
     if not isinstance(lyrics, Lyrics) or len(lyrics.words) != len(asked_s):
         return 0, len(asked_s)
     off_s = [abs(word.start_s - asked) for word, asked in zip(lyrics.words, asked_s, strict=True)]

@@ -36,7 +36,8 @@ from inference.voice.load import load_score_voice
 from inference.voice.score_song import song_of
 from inference.voice.singers import voices_of_run
 
-ANY = Path(__file__).with_name("any_english.txt")
+LANGUAGE = "en"
+_ANY = Path(__file__).with_name("any_english.txt")
 _MAJOR = (0, 2, 4, 5, 7, 9, 11)
 _EDGE_S = 0.06
 """Notes glide into one another for so long."""
@@ -55,38 +56,55 @@ class Sung:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, nargs="?", default=Path(VISINGER))
-    parser.add_argument("--lines", type=int, default=40)
-    parser.add_argument("--seed", type=int, default=7001)
-    parser.add_argument("--set", nargs="*", default=[])
-    parser.add_argument("--sounds", type=Path)
+    add_options(parser)
     given = parser.parse_args()
     torch.set_num_threads(1)
     started = time.monotonic()
     config = load_config(RenderConfig, None, given.set)
     model, singers = load_score_voice(given.run), voices_of_run(given.run)
     rate = model.spec.sample_rate_hz
-    meter, rng = Meter(Kept(None), rate), np.random.default_rng(given.seed)
-    kinds = {"made": [english_sentence(rng) for _ in range(given.lines)], "any": ANY.read_text().splitlines()}
+    meter = Meter(Kept(None), rate)
     report: dict[str, Any] = {"what": "words", "run": str(given.run), "seed": given.seed}
     sung_s = work_s = 0.0
-    for kind, lines in kinds.items():
+    for kind, lines in lines_to_sing(given.lines, given.seed).items():
         found = []
         for number, line in enumerate(lines):
             singer = singers[number % len(singers)]
-            middle_hz = singer.range.middle_hz if singer.range else None
-            tune = compose([line], "en", middle_hz, given.seed + number)
+            tune = compose([line], LANGUAGE, singer.middle_hz, given.seed + number)
             begun_s = time.process_time()
             sung = song_of(model, tune.score, singer.vector_E, config.vibrato)
             audio_S = np.concatenate(list(render(model, sung.song, config.engine)))
             work_s += time.process_time() - begun_s
             sung_s += len(audio_S) / rate
             if given.sounds:
-                given.sounds.mkdir(parents=True, exist_ok=True)
-                save(Audio(audio_S[None].clip(-1, 1), rate), given.sounds / f"{kind}-{number:02d}.wav")
+                keep_sound(Audio(audio_S[None].clip(-1, 1), rate), given.sounds, kind, number)
             found.append(judged(line, tune, audio_S, meter))
         report[kind] = figures(found)
     report |= {"cpu_s_a_second": round(work_s / sung_s, 3), "wall_s": round(time.monotonic() - started)}
     print(json.dumps(report))
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--lines", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=7001)
+    parser.add_argument("--set", nargs="*", default=[])
+    parser.add_argument("--sounds", type=Path)
+
+
+def lines_to_sing(made: int, seed: int) -> dict[str, list[str]]:
+    """kind -> its lines; `made`: how many of the first kind."""
+    rng = np.random.default_rng(seed)
+    return {"made": [english_sentence(rng) for _ in range(made)], "any": _ANY.read_text().splitlines()}
+
+
+def keep_sound(audio: Audio, folder: Path, kind: str, number: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    save(audio, folder / f"{kind}-{number:02d}.wav")
+
+
+def words_lost(heard: Recognised) -> tuple[int, int]:
+    """(errors, at most all words; words)."""
+    return min(heard.word_errors, heard.words), heard.words
 
 
 def judged(line: str, tune: Tune, audio_S: np.ndarray, meter: Meter) -> Sung:
@@ -101,7 +119,7 @@ def judged(line: str, tune: Tune, audio_S: np.ndarray, meter: Meter) -> Sung:
     last = tune.score.notes[-1]
     last_T = (at_s >= last.start_s) & (at_s < last.end_s)
     return Sung(
-        recognised(line, meter.heard(audio_S, "en"), "en"), on_scale(f0_hz_T, tune.key),
+        recognised(line, meter.heard(audio_S, LANGUAGE), LANGUAGE), on_scale(f0_hz_T, tune.key),
         (near, inside), bool(voiced_T[last_T].mean() >= 0.5),
     )  # fmt: skip
 
@@ -119,7 +137,7 @@ def _midi(f0_hz_T: np.ndarray) -> np.ndarray:
 
 def figures(found: list[Sung]) -> dict[str, Any]:
     pairs = {
-        "wer": [(min(s.heard.word_errors, s.heard.words), s.heard.words) for s in found],
+        "wer": [words_lost(s.heard) for s in found],
         "on_scale": [s.on_scale for s in found],
         "near_note": [s.near_note for s in found],
         "held": [(int(s.held), 1) for s in found],

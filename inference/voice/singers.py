@@ -48,6 +48,11 @@ class Voice:
     def vector_E(self) -> np.ndarray:
         return np.asarray(self.vector, np.float32)
 
+    @property
+    def middle_hz(self) -> float | None:
+        """Of its range."""
+        return self.range.middle_hz if self.range else None
+
 
 def voices_folder() -> Path:
     return home() / "voices"
