@@ -30,11 +30,11 @@ _inside: ContextVar[list[float] | None] = ContextVar("inside", default=None)
 
 
 @contextmanager
-def timed() -> Iterator[Ledger]:
-    """Every `spent` inside adds to the ledger; threads must be started in a copy of this context."""
-    token = _ledger.set(Ledger())
-    ledger = _ledger.get()
-    assert ledger is not None
+def timed(ledger: Ledger | None = None) -> Iterator[Ledger]:
+    """Every `spent` inside adds to the ledger (a new one by default); threads must be started in a copy of this
+    context."""
+    ledger = ledger or Ledger()
+    token = _ledger.set(ledger)
     try:
         yield ledger
     finally:

@@ -228,7 +228,7 @@ def long(given: argparse.Namespace) -> dict[str, Any]:
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
         index = table_path(corpus, 0, "index").stat().st_size
-        done = Worker([stage], 1).process("separate", str(corpus), 0)
+        (done,) = Worker([stage], 1).process(["separate"], str(corpus), 0)
         assert done.meta.sources == 1, done
         out = table_path(corpus, 0, "separate").stat().st_size
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -17,7 +17,7 @@ from processing.engine.progress import Progress, seconds_left
 from processing.engine.record import Record
 from processing.engine.runner import RunResult, run
 from processing.engine.schedule import Job
-from processing.engine.workers import Event
+from processing.engine.workers import Outcome
 from processing.pipeline import PipelineConfig, build_stages
 from processing.report import for_people, next_command, summarize
 
@@ -65,7 +65,7 @@ class _Watch:
     def __enter__(self) -> None:
         self._progress.__enter__()
 
-    def __call__(self, result: RunResult, job: Job | None, event: Event | None) -> None:
+    def __call__(self, result: RunResult, job: Job | None, event: Outcome | None) -> None:
         if self.record is None:
             self.record, self._result = self._new(), result
         self._progress(result, job, event)

@@ -21,11 +21,12 @@ class SomeBroken(MadeUp):
         super().__init__(schedule, size)
         self.broken, self.failed = broken, []
 
-    def start(self, worker, job):
+    def start(self, worker, jobs):
+        (job,) = jobs
         if worker in self.broken:
             self._events[job.stage, job.partition] = [BROKEN]
             self.failed.append(job)
-        super().start(worker, job)
+        super().start(worker, jobs)
         if worker in self.broken:
             at = next(i for i, (_, who, event) in enumerate(self.heap) if who == worker)
             self.heap[at] = (self.now_s + 1e-4, worker, BROKEN)

@@ -25,7 +25,8 @@ from autosing.pretrained import open_tensors
 from autosing.pretrained.hubert import to_torchaudio
 from autosing.schemas.records import Part
 from processing.pipeline import PipelineConfig, build_stages, own_details
-from processing.stages.content import ClipVocals, ContentConfig, EncodeContent
+from processing.stages.clip import ClipVocals
+from processing.stages.content import ContentConfig, EncodeContent
 from support.conversion import whisper_file
 
 RATE = 16_000

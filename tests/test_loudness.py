@@ -6,7 +6,8 @@ import pytest
 from autosing.audio.io import Audio, encode
 from autosing.audio.loudness import FLOOR_DB, frame_loudness_db
 from autosing.config import Config
-from processing.stages.loudness import ClipVocals, MeasureLoudness
+from processing.stages.clip import ClipVocals
+from processing.stages.loudness import MeasureLoudness
 
 RATE = 24_000
 

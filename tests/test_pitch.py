@@ -9,7 +9,8 @@ from autosing.audio.pitch import load_tracker
 from autosing.errors import InputError
 from autosing.metrics.pitch import pitch_scores
 from autosing.stage import Rejected
-from processing.stages.pitch import ClipVocals, PitchConfig, TrackPitch
+from processing.stages.clip import ClipVocals
+from processing.stages.pitch import PitchConfig, TrackPitch
 
 RATE_HZ = 16_000
 

@@ -151,7 +151,7 @@ def test_the_time_left_is_what_the_bytes_left_cost(tmp_path):
     schedule.done(job)
     per_byte = 1e-3
     result.add(job, Done(meta, schedule.bytes[1] * per_byte), "w0")
-    result.at_work[0] = AtWork(schedule.next(set()), "w0", since=100.0)
+    result.at_work[0] = AtWork((schedule.next(set()),), "w0", since=100.0)
     work_s = 3 * (schedule.bytes[0] + schedule.bytes[1]) - schedule.bytes[1]
     assert seconds_left(result, 100.0) == pytest.approx(work_s * per_byte / 2)
     assert seconds_left(result, 103.0) == pytest.approx((work_s * per_byte - 3) / 2)

@@ -8,7 +8,8 @@ from autosing.audio.io import Audio, encode, resample
 from autosing.audio.mel import mel_filters
 from autosing.errors import InputError
 from autosing.models.speaker import SpeakerEncoder
-from processing.stages.singer import ClipVocals, EmbedSinger, SingerConfig
+from processing.stages.clip import ClipVocals
+from processing.stages.singer import EmbedSinger, SingerConfig
 
 RATE_HZ = 16_000
 

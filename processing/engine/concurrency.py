@@ -1,4 +1,5 @@
-"""Rows -> their results, in order: one by one, or several concurrently, so that a GPU need not wait for decoders.
+"""Rows -> what each stage makes of them, in order: one row after another, or several concurrently, so that a GPU need
+not wait for decoders.
 
 Concurrent rows run in threads. Only one thread at a time uses models (autosing.clock.in_model), so while one row is in
 the model, others are decoded and encoded. The results are the same.
@@ -6,13 +7,14 @@ the model, others are decoded and encoded. The results are the same.
 
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
+from autosing.clock import Ledger, spent, timed
 from autosing.device import device_of
 from autosing.errors import InputError
 from autosing.stage import Rejected, Stage
@@ -22,22 +24,28 @@ _ON_A_GPU = 3
 more than one row gains nothing."""
 
 
-def apply_all(stage: Stage[Any, Any], rows: Iterator[tuple[str, Any]], partition: int) -> Iterator[Any]:
-    """The result for each (id, record or Rejected), in order.
+Ledgers = Sequence[tuple[Stage[Any, Any], Ledger]]
+"""Stages, each with the account of its time."""
+OWN = "own"
+"""The kind of time that is a stage's own arithmetic."""
+
+
+def apply_all(stages: Ledgers, rows: Iterator[tuple[str, Any]], partition: int) -> Iterator[list[Any]]:
+    """For each (id, record or Rejected), in order, the result of each stage.
 
     An InputError out of `apply` rejects its row by the error's `reason`; any other exception carries a note that names
     partition and row.
     """
-    count = rows_in_hand(stage)
+    count = max(rows_in_hand(stage) for stage, _ in stages)
     if count == 1:
         for row_id, row in rows:
-            yield _apply(stage, partition, row_id, row)
+            yield _apply_each(stages, partition, row_id, row)
         return
     pool = _pool(count, _threads())
     waiting: deque[Future[Any]] = deque()
     try:
         for row_id, row in rows:
-            waiting.append(pool.submit(copy_context().run, _apply, stage, partition, row_id, row))
+            waiting.append(pool.submit(copy_context().run, _apply_each, stages, partition, row_id, row))
             if len(waiting) == count:
                 yield waiting.popleft().result()
         while waiting:
@@ -72,6 +80,14 @@ def _compute_with(threads: int) -> None:
     """torch counts threads per calling thread; another count changes the order of sums and the results' last bits."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
+
+
+def _apply_each(stages: Ledgers, partition: int, row_id: str, row: Any) -> list[Any]:
+    results = []
+    for stage, ledger in stages:
+        with timed(ledger), spent(OWN):
+            results.append(_apply(stage, partition, row_id, row))
+    return results
 
 
 def _apply(stage: Stage[Any, Any], partition: int, row_id: str, row: Any) -> Any:

@@ -10,7 +10,7 @@ from autosing.console import duration, has_bar, note
 from processing.engine.runner import RunResult
 from processing.engine.schedule import Job
 from processing.engine.worker import Done
-from processing.engine.workers import Died, Event
+from processing.engine.workers import Died, Outcome
 
 _SAY_S = 30.0
 """Maximum time between two lines where there is no terminal."""
@@ -30,7 +30,7 @@ def seconds_left(result: RunResult, now: float) -> float | None:
         return pace.get(stage, mean) * size
 
     at_work_s = [
-        max(0.0, cost_s(a.job.stage, schedule.bytes[a.job.partition]) - (now - a.since))
+        max(0.0, sum(cost_s(job.stage, schedule.bytes[job.partition]) for job in a.jobs) - (now - a.since))
         for a in result.at_work.values()
     ]
     waiting_s = sum(cost_s(stage, size) for stage, size in schedule.bytes_left.items())
@@ -69,7 +69,7 @@ class Progress:
         self._end.close()
         self._bar = None
 
-    def __call__(self, result: RunResult, job: Job | None, event: Event | None) -> None:
+    def __call__(self, result: RunResult, job: Job | None, event: Outcome | None) -> None:
         now = time.monotonic()
         if self._bar is not None:
             words = f"{self.pace(result, now)} | {at_work(result, now)}"
@@ -84,7 +84,7 @@ class Progress:
         rows = sum(sums.rows for sums in result.sums.values())
         return f"{rows / max(now - self._began, 1e-9):.2g} rows/s, {left(seconds_left(result, now))}"
 
-    def _tell(self, result: RunResult, job: Job, event: Event, now: float) -> None:
+    def _tell(self, result: RunResult, job: Job, event: Outcome, now: float) -> None:
         if isinstance(event, Died) and not any(failure.job == job for failure in result.failures):
             self._say(f"{job.stage} partition {job.partition}: {event.text}; another worker will retry it")
         if not isinstance(event, Done):
@@ -108,10 +108,14 @@ class Progress:
 
 
 def at_work(result: RunResult, now: float) -> str:
-    """The running jobs, for example: separate 3 (41 s), align 0 (2 s)."""
+    """The running jobs, for example: separate 3 (41 s), pitch+singer 0 (2 s)."""
     if not result.names:
         return "workers are starting"
-    return ", ".join(f"{a.job.stage} {a.job.partition} ({now - a.since:.0f} s)" for a in result.at_work.values()) or "-"
+    running = [
+        f"{'+'.join(job.stage for job in a.jobs)} {a.jobs[0].partition} ({now - a.since:.0f} s)"
+        for a in result.at_work.values()
+    ]
+    return ", ".join(running) or "-"
 
 
 def words_of(facts: Mapping[str, Any]) -> dict[str, str]:

@@ -49,12 +49,13 @@ class Record:
         if now >= self._next_beat:
             at_work = [
                 {
-                    "stage": a.job.stage,
-                    "partition": a.job.partition,
+                    "stage": job.stage,
+                    "partition": job.partition,
                     "worker": a.worker,
                     "seconds": round(now - a.since),
                 }
                 for a in result.at_work.values()
+                for job in a.jobs
             ]
             left = None if left_s is None else round(left_s)
             self._write("running", result, {"seconds_left": left, "at_work": at_work})

@@ -15,7 +15,7 @@ from autosing.stage import Stage
 from autosing.storage.store import Place
 from processing.engine.schedule import Job, Schedule
 from processing.engine.worker import Done
-from processing.engine.workers import Died, Event, Failed, Ready, Workers, start_workers
+from processing.engine.workers import Died, Failed, Outcome, Ready, Workers, start_workers
 from processing.pipeline import PipelineConfig
 
 _BEAT_S = 5.0
@@ -30,9 +30,10 @@ _LOST_NODES = 10
 
 @dataclass(frozen=True)
 class AtWork:
-    """A running job, its worker, and when it was started (monotonic seconds)."""
+    """Running jobs that share one reading of a partition, their worker, and when they were started (monotonic
+    seconds)."""
 
-    job: Job
+    jobs: tuple[Job, ...]
     worker: str
     since: float
 
@@ -94,8 +95,8 @@ class RunResult:
         sums.rows += done.meta.rows_in
 
 
-Tell: TypeAlias = Callable[[RunResult, Job | None, Event | None], None]
-"""Called when a job ends, with the job and its event; when a job begins and every few seconds with None for both."""
+Tell: TypeAlias = Callable[[RunResult, Job | None, Outcome | None], None]
+"""Called when a job ends, with the job and its outcome; when a job begins and every few seconds with None for both."""
 
 
 def run(
@@ -125,7 +126,8 @@ def drive(workers: Workers, result: RunResult, retries: int, tell: Tell) -> None
     """Give jobs to workers until no job is left that can run.
 
     A job whose worker died is retried on another worker, up to `retries` times; the next death sets the partition
-    aside. A worker that dies on one job after another (its GPU may be broken) is replaced a few times, then no more.
+    aside. Where jobs that share a reading fail, it is not known whose fault it was, so each is done again by itself. A
+    worker that dies on one job after another (its GPU may be broken) is replaced a few times, then no more.
     Raises InputError if for minutes no worker comes up that could run the remaining jobs, or if all are broken.
     """
     schedule, at_work, names = result.schedule, result.at_work, result.names
@@ -141,9 +143,10 @@ def drive(workers: Workers, result: RunResult, retries: int, tell: Tell) -> None
         for worker in sorted(names.keys() - at_work.keys()):
             job = _next_job(workers, schedule, worker, loaded[worker], died_on, names)
             if job is not None:
-                at_work[worker] = AtWork(job, names[worker], time.monotonic())
-                loaded[worker].add(job.stage)
-                workers.start(worker, job)
+                jobs = schedule.together(job, workers.size, workers.can(worker))
+                at_work[worker] = AtWork(jobs, names[worker], time.monotonic())
+                loaded[worker].update(job.stage for job in jobs)
+                workers.start(worker, jobs)
                 tell(result, None, None)
         happened = workers.wait(_BEAT_S)
         if happened is None:
@@ -156,12 +159,15 @@ def drive(workers: Workers, result: RunResult, retries: int, tell: Tell) -> None
         if isinstance(event, Ready):
             names[worker], loaded[worker] = event.name, set()
             continue
-        job = at_work.pop(worker).job
-        if isinstance(event, Done):
-            schedule.done(job)
-            result.add(job, event, names[worker])
+        job, *others = jobs = at_work.pop(worker).jobs
+        if isinstance(event, list):
+            for job, done in zip(jobs, event, strict=True):
+                schedule.done(job)
+                result.add(job, done, names[worker])
+                tell(result, job, done)
             died_on[worker].clear()
-        elif isinstance(event, Died):
+            continue
+        if isinstance(event, Died):
             del names[worker]
             if not event.with_node:
                 died_on[worker].append(job)
@@ -173,9 +179,15 @@ def drive(workers: Workers, result: RunResult, retries: int, tell: Tell) -> None
                     f"{job.partition}: {event.text}. Committed tables are kept; repair the machine, then run the same "
                     "command again"
                 )
+        if others:
+            for job in jobs:
+                schedule.again(job, alone=True)
+                tell(result, job, event)
+            continue
+        if isinstance(event, Died):
             (nodes if event.with_node else deaths)[job] += 1
             if deaths[job] <= retries and nodes[job] <= _LOST_NODES:
-                schedule.again(job)
+                schedule.again(job, alone=True)
             else:
                 _set_aside(result, job, event, deaths[job] + nodes[job])
         else:

@@ -1,10 +1,12 @@
 """A corpus and its stages -> which tables must be made, why, and in what order.
 
 A fingerprint depends on config, weights and input fingerprints alone, so all stale tables are known before any work.
-Large partitions go first: the last jobs are then small, and the workers finish at about the same time.
+Large partitions go first: the last jobs are then small, and the workers finish at about the same time. Jobs that read
+the same columns of a partition are given to one worker, as long as there are partitions for the others, too.
 """
 
 import heapq
+from collections import Counter
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +24,7 @@ from autosing.storage.tables import (
     read_meta,
     table_path,
 )
+from processing.engine.worker import shares_reading
 from processing.pipeline import missing_input, own_details, why_stale
 
 
@@ -44,6 +47,10 @@ class Schedule:
         """Raises InputError: no corpus, invalid ids, an input that neither exists nor will be made."""
         self.partitions = partitions(corpus)
         self._reads = {stage.name: stage.reads for stage in stages}
+        self._alike = {
+            one.name: [other.name for other in stages if other is not one and shares_reading(one, other)]
+            for one in stages
+        }
         own = {stage.name: own_details(stage) for stage in stages}  # once, because it hashes files of weights
 
         def look(partition: int) -> tuple[int, list[str], list[Job]]:
@@ -68,6 +75,10 @@ class Schedule:
         self._left = {stage: _Largest(self._waiting) for stage in self._reads}
         self.bytes_left = dict.fromkeys(self._reads, 0)
         """Stage -> total size of the partitions whose jobs are not yet handed out."""
+        self._num_left: Counter[str] = Counter()
+        """Stage -> the number of these jobs."""
+        self._alone: set[Job] = set()
+        """Jobs that failed; they share no reading."""
         for job in self.jobs:
             self._put(job)
 
@@ -93,9 +104,24 @@ class Schedule:
         for stage in sorted(self._reads, key=lambda name: name not in loaded):
             partition = self._ready[stage].find(stage) if can is None or stage in can else None
             if partition is not None:
-                self.bytes_left[stage] -= self.bytes[partition]
-                return self._waiting.pop((stage, partition))
+                return self._take(stage, partition)
         return None
+
+    def together(self, job: Job, workers: int, can: Container[str] | None = None) -> tuple[Job, ...]:
+        """The job, just handed out, and the ready ones that are to share its reading of the partition. Jobs that failed
+        before share none, and where fewer partitions wait than there are workers nothing is shared, so that no worker
+        idles."""
+        if job in self._alone or self._num_left[job.stage] + 1 < workers:
+            return (job,)
+        beside = [
+            self._take(stage, job.partition)
+            for stage in self._alike[job.stage]
+            if (can is None or stage in can)
+            and (other := self._waiting.get((stage, job.partition))) is not None
+            and other not in self._alone
+            and self._inputs_due[stage, job.partition] == 0
+        ]
+        return (job, *beside)
 
     def done(self, job: Job) -> None:
         for stage, reads in self._reads.items():
@@ -105,22 +131,27 @@ class Schedule:
                 if self._inputs_due[key] == 0 and key in self._waiting:
                     self._ready[stage].add(self.bytes[job.partition], job.partition)
 
-    def again(self, job: Job) -> None:
-        """Put back a job whose worker died."""
+    def again(self, job: Job, alone: bool = False) -> None:
+        """Put back a job that is not done. alone: it failed, and shares no reading from now on."""
+        if alone:
+            self._alone.add(job)
         self._waiting[job.stage, job.partition] = job
         self._put(job)
 
     def failed(self, job: Job) -> list[Job]:
         """Give up a job, and return the jobs that cannot run without it."""
         keys = [(stage, job.partition) for stage in self._reads if self._needs(stage, job.stage)]
-        lost = [self._waiting.pop(key) for key in keys if key in self._waiting]
-        for other in lost:
-            self.bytes_left[other.stage] -= self.bytes[other.partition]
-        return lost
+        return [self._take(*key) for key in keys if key in self._waiting]
+
+    def _take(self, stage: str, partition: int) -> Job:
+        self.bytes_left[stage] -= self.bytes[partition]
+        self._num_left[stage] -= 1
+        return self._waiting.pop((stage, partition))
 
     def _put(self, job: Job) -> None:
         size = self.bytes[job.partition]
         self.bytes_left[job.stage] += size
+        self._num_left[job.stage] += 1
         self._left[job.stage].add(size, job.partition)
         if self._inputs_due[job.stage, job.partition] == 0:
             self._ready[job.stage].add(size, job.partition)

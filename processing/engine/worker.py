@@ -1,4 +1,7 @@
-"""One stage and one partition -> its committed table: read, apply, count, commit. Knows nothing of Ray."""
+"""Stages and one partition -> their committed tables: read, apply, count, commit. Knows nothing of Ray.
+
+Stages that read the same columns can share one reading of a partition: each row is read and decoded once for all.
+"""
 
 import errno
 import os
@@ -6,17 +9,18 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 
-from autosing.clock import spent, timed
+from autosing.clock import Ledger, spent, timed
 from autosing.errors import InputError
 from autosing.stage import Stage
 from autosing.storage.store import Place, place
 from autosing.storage.tables import TableMeta, TableWriter, read_meta, rejects_path, table_path
-from processing.engine.concurrency import apply_all
+from processing.engine.concurrency import OWN, apply_all
 from processing.engine.rows import joined
 from processing.pipeline import details_of, missing_input
 
@@ -30,7 +34,8 @@ class Done:
     cpu_seconds: float = 0.0
     spent: dict[str, float] = field(default_factory=dict)
     """The part of `seconds` in decode, resample, model, encode, tables; the rest is the stage's own arithmetic. With
-    concurrent rows these are sums over threads, and `wait` is the time that they waited for the model."""
+    concurrent rows these are sums over threads, and `wait` is the time that they waited for the model. Stages that
+    shared a reading share its seconds in proportion to what each took for the rows."""
     setup_s: float = 0.0
     """Loading the stage's models; not part of `seconds`."""
     began_at: float = 0.0
@@ -78,49 +83,89 @@ class Worker:
         """HOST-PID."""
         return f"{socket.gethostname()}-{os.getpid()}"
 
-    def process(self, name: str, corpus: str, partition: int) -> Done:
-        stage = self._stages[name]
-        setup_s = 0.0
-        if name not in self._loaded:
-            started = time.monotonic()
-            stage.setup()
-            self._loaded.add(name)
-            setup_s = time.monotonic() - started
-        return replace(process_partition(stage, place(corpus), partition), setup_s=setup_s)
+    def process(self, names: Sequence[str], corpus: str, partition: int) -> list[Done]:
+        """One stage, or several that share a reading of the partition; a report for each."""
+        setup_s = [self._set_up(name) for name in names]
+        dones = process_together([self._stages[name] for name in names], place(corpus), partition)
+        return [replace(done, setup_s=seconds) for done, seconds in zip(dones, setup_s, strict=True)]
+
+    def _set_up(self, name: str) -> float:
+        """Load a stage's models, if that is not done; -> the seconds it took."""
+        if name in self._loaded:
+            return 0.0
+        started = time.monotonic()
+        self._stages[name].setup()
+        self._loaded.add(name)
+        return time.monotonic() - started
 
 
 def process_partition(stage: Stage[Any, Any], corpus: Place, partition: int) -> Done:
-    """`make_table`, with the time it took."""
-    began_at, started, cpu = time.time(), time.monotonic(), time.process_time()
-    with timed() as ledger:
-        meta = make_table(stage, corpus, partition)
-    rounded = {kind: round(seconds, 4) for kind, seconds in sorted(ledger.wall_s.items())}
-    seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu
-    return Done(meta, seconds, cpu_seconds, rounded, began_at=began_at)
+    """`process_together` for one stage."""
+    return process_together([stage], corpus, partition)[0]
 
 
-def make_table(stage: Stage[Any, Any], corpus: Place, partition: int) -> TableMeta:
-    """Run a stage, already set up, over one partition and commit its table and rejects.
+def process_together(stages: Sequence[Stage[Any, Any]], corpus: Place, partition: int) -> list[Done]:
+    """Run stages, already set up, over one reading of a partition, and commit their tables and rejects; -> what each
+    made and took. They must read the same columns (`shares_reading`).
 
-    Every row of the first input table ends as rows or as a Rejected. An InputError out of `apply` rejects its row by
-    the error's `reason`; any other exception leaves no table behind and carries a note that names partition and row.
+    Every row of the first input table ends as rows or as a Rejected, in each table. An InputError out of `apply`
+    rejects its row by the error's `reason`; any other exception leaves no table behind and carries a note that names
+    partition and row.
     """
-    held = _inputs(stage, corpus, partition)
+    assert all(shares_reading(stages[0], stage) for stage in stages), [stage.name for stage in stages]
+    began_at, started, cpu = time.time(), time.monotonic(), time.process_time()
+    with timed() as common:
+        own = [Ledger(model_lock=common.model_lock) for _ in stages]
+        metas = _make_tables(list(zip(stages, own, strict=True)), corpus, partition)
+    seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu
+    took_s = [sum(ledger.wall_s.values()) for ledger in own]
+    shares = [one_s / sum(took_s) if any(took_s) else 1 / len(took_s) for one_s in took_s]
+    return [
+        Done(meta, seconds * share, cpu_seconds * share, _spent(ledger, common, share), began_at=began_at)
+        for meta, ledger, share in zip(metas, own, shares, strict=True)
+    ]
+
+
+def shares_reading(one: Stage[Any, Any], other: Stage[Any, Any]) -> bool:
+    """Whether both stages take the same columns of the same tables."""
+    return (one.reads, one.optional, one.sparse, one.takes) == (other.reads, other.optional, other.sparse, other.takes)
+
+
+def _spent(own: Ledger, common: Ledger, share: float) -> dict[str, float]:
+    kinds = sorted((own.wall_s.keys() | common.wall_s.keys()) - {OWN})
+    return {kind: round(own.wall_s.get(kind, 0.0) + share * common.wall_s.get(kind, 0.0), 4) for kind in kinds}
+
+
+def _make_tables(stages: Sequence[tuple[Stage[Any, Any], Ledger]], corpus: Place, partition: int) -> list[TableMeta]:
+    first = stages[0][0]
+    held = _inputs(first, corpus, partition)
     paths = [table_path(corpus, partition, table) for table in held]
-    target = table_path(corpus, partition, stage.name)
     rows_in = 0
-    with TableWriter(target, stage.gives, rejects_path(corpus, partition, stage.name)) as writer:
-        for result in apply_all(stage, joined(paths, stage.takes, stage.sparse), partition):
+    with ExitStack() as open_tables:
+        writers = [
+            open_tables.enter_context(
+                TableWriter(
+                    table_path(corpus, partition, stage.name), stage.gives, rejects_path(corpus, partition, stage.name)
+                )
+            )
+            for stage, _ in stages
+        ]
+        for results in apply_all(stages, joined(paths, first.takes, first.sparse), partition):
             rows_in += 1
             with spent("tables"):
-                writer.add(result)
-        if _inputs(stage, corpus, partition) != held:
+                for writer, result in zip(writers, results, strict=True):
+                    writer.add(result)
+        if _inputs(first, corpus, partition) != held:
             raise InputError(
-                f"{target}: another run replaced {', '.join(stage.reads)} while they were read; run one at a time"
+                f"{table_path(corpus, partition, first.name)}: another run replaced {', '.join(first.reads)} while "
+                "they were read; run one at a time"
             )
         inputs = {table: meta.fingerprint for table, meta in held.items()}
         with spent("tables"):
-            return writer.commit(stage.name, stage.version, rows_in, details_of(stage, inputs))
+            return [
+                writer.commit(stage.name, stage.version, rows_in, details_of(stage, inputs))
+                for writer, (stage, _) in zip(writers, stages, strict=True)
+            ]
 
 
 def _inputs(stage: Stage[Any, Any], corpus: Place, partition: int) -> dict[str, TableMeta]:

@@ -49,18 +49,24 @@ class Failed:
     text: str
 
 
-Event: TypeAlias = Ready | Done | Died | Failed
+Outcome: TypeAlias = Done | Died | Failed
+"""Of one job."""
+Event: TypeAlias = Ready | list[Done] | Died | Failed
+"""A list has a report for each of the jobs that were started together; the others are of all of them."""
+Jobs: TypeAlias = tuple[Job, ...]
+"""Of one partition: they share a reading of it."""
 
 
 class Workers(Protocol):
-    """Workers 0..size-1. Each is Ready first and has one job at a time; after Died and `replace` it is Ready again."""
+    """Workers 0..size-1. Each is Ready first and has one partition at a time; after Died and `replace` it is Ready
+    again."""
 
     size: int
 
     def can(self, worker: int) -> frozenset[str]:
         """The stages that a worker may be given."""
 
-    def start(self, worker: int, job: Job) -> None: ...
+    def start(self, worker: int, jobs: Jobs) -> None: ...
 
     def wait(self, seconds: float) -> tuple[int, Event] | None:
         """The next event and its worker. None: nothing happened within so many seconds."""
@@ -140,8 +146,8 @@ class _Inline:
     def can(self, worker: int) -> frozenset[str]:
         return self._stages
 
-    def start(self, worker: int, job: Job) -> None:
-        self._event = self._worker.process(job.stage, self._corpus, job.partition)
+    def start(self, worker: int, jobs: Jobs) -> None:
+        self._event = self._worker.process([job.stage for job in jobs], self._corpus, jobs[0].partition)
 
     def wait(self, seconds: float) -> tuple[int, Event]:
         return 0, self._event
@@ -185,7 +191,8 @@ class _RayWorkers:
         self._actors: list[Any] = [None] * self.size
         self._locations: dict[int, _Location] = {}
         self._starting: dict[Any, int] = {}
-        self._jobs: dict[Any, tuple[int, Job]] = {}
+        self._jobs: dict[Any, tuple[int, int]] = {}
+        """What runs -> its worker and partition."""
         self._start_failures = 0
         for worker in range(self.size):
             self.replace(worker)
@@ -201,8 +208,9 @@ class _RayWorkers:
     def can(self, worker: int) -> frozenset[str]:
         return self._pools[worker].stages
 
-    def start(self, worker: int, job: Job) -> None:
-        self._jobs[self._actors[worker].process.remote(job.stage, self._corpus, job.partition)] = (worker, job)
+    def start(self, worker: int, jobs: Jobs) -> None:
+        names, partition = [job.stage for job in jobs], jobs[0].partition
+        self._jobs[self._actors[worker].process.remote(names, self._corpus, partition)] = (worker, partition)
 
     def wait(self, seconds: float) -> tuple[int, Event] | None:
         finished, _ = self._ray.wait([*self._jobs, *self._starting], num_returns=1, timeout=seconds)
@@ -210,28 +218,28 @@ class _RayWorkers:
             return None
         if finished[0] in self._starting:
             return self._started(finished[0])
-        worker, job = self._jobs.pop(finished[0])
+        worker, partition = self._jobs.pop(finished[0])
         try:
             return worker, self._ray.get(finished[0])
         except self._ray.exceptions.RayTaskError as error:
             self._raise_input_error(error)
             notes = "; ".join(getattr(error.cause, "__notes__", []))
             if is_of_machine(error.cause):
-                self._end(worker, job)
+                self._end(worker, partition)
                 return worker, Died(f"its worker was stopped after a machine error ({notes}: {error.cause})")
             return worker, Failed(f"{notes}\n{error}")
         except (self._ray.exceptions.RayActorError, self._ray.exceptions.OutOfMemoryError) as error:
             # Ray calls an actor unavailable at first when its node vanishes, before it knows that the node is gone.
             silent = isinstance(error, self._ray.exceptions.ActorUnavailableError)
             lost = self._locations[worker].node not in self._alive_nodes() or silent
-            self._end(worker, job)
+            self._end(worker, partition)
             return worker, Died("its node was lost" if lost else f"its worker died ({_cause(error)})", lost)
 
-    def _end(self, worker: int, job: Job) -> None:
+    def _end(self, worker: int, partition: int) -> None:
         """End a process that is dead, broken or unreachable, and remove its unfinished tables."""
         del self._locations[worker]
         self._ray.kill(self._actors[worker], no_restart=True)
-        sweep_dead(place(self._corpus) / str(job.partition))
+        sweep_dead(place(self._corpus) / str(partition))
 
     def _started(self, reference: Any) -> tuple[int, Event] | None:
         worker = self._starting.pop(reference)
@@ -266,8 +274,8 @@ class _RayWorkers:
         for actor in self._actors:
             self._ray.kill(actor, no_restart=True)
         self._ray.wait(list(self._jobs), num_returns=len(self._jobs), timeout=_STOP_WAIT_S)
-        for _, job in self._jobs.values():
-            sweep_dead(place(self._corpus) / str(job.partition), _STOP_WAIT_S)
+        for _, partition in self._jobs.values():
+            sweep_dead(place(self._corpus) / str(partition), _STOP_WAIT_S)
 
 
 def _cause(error: Any) -> str:

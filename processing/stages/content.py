@@ -1,16 +1,15 @@
 """clip -> content: what is sung in its vocals, as frames of speech encoders at 50 Hz."""
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import Field
 
-from autosing.audio.io import decode
 from autosing.config import Config
 from autosing.device import device_of
 from autosing.models.content import VERSION, EncoderConfig, load_content, parts_of
 from autosing.schemas.features import Content
 from autosing.stage import Stage
+from processing.stages.clip import ClipVocals
 
 
 class ContentConfig(Config):
@@ -22,14 +21,6 @@ class ContentConfig(Config):
     """Encoder -> its file of weights, if it is not one that `autosing models` fetches. Tables depend on the file's
     content, not on where it lies."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-
-
-@dataclass(frozen=True)
-class ClipVocals:
-    """The columns of a clip that the stage reads."""
-
-    id: str
-    vocals: bytes
 
 
 class EncodeContent(Stage[ClipVocals, Content]):
@@ -56,4 +47,4 @@ class EncodeContent(Stage[ClipVocals, Content]):
         self._encode = load_content(self.config.encoders, self.config.files, device_of(self.config.device))
 
     def apply(self, row: ClipVocals) -> Content:
-        return Content(row.id, self._encode(decode(row.vocals, f"vocals of {row.id}")))
+        return Content(row.id, self._encode(row.audio))

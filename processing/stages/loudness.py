@@ -1,19 +1,9 @@
 """clip -> loudness: how loud its vocals are, in dB, at 100 frames a second."""
 
-from dataclasses import dataclass
-
-from autosing.audio.io import decode
 from autosing.audio.loudness import frame_loudness_db
 from autosing.schemas.features import Loudness
 from autosing.stage import Stage
-
-
-@dataclass(frozen=True)
-class ClipVocals:
-    """The columns of a clip that the stage reads."""
-
-    id: str
-    vocals: bytes
+from processing.stages.clip import ClipVocals
 
 
 class MeasureLoudness(Stage[ClipVocals, Loudness]):
@@ -26,4 +16,4 @@ class MeasureLoudness(Stage[ClipVocals, Loudness]):
     gives = Loudness
 
     def apply(self, row: ClipVocals) -> Loudness:
-        return Loudness(row.id, frame_loudness_db(decode(row.vocals, f"vocals of {row.id}")))
+        return Loudness(row.id, frame_loudness_db(row.audio))

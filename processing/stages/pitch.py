@@ -1,16 +1,15 @@
 """clip -> pitch: f0 of its vocals at 100 frames a second, 0 where nobody sings."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
 
-from autosing.audio.io import decode
 from autosing.audio.pitch import REACH_HZ, USUAL_HZ, TrackerName, check_reach, load_tracker, tracker_version
 from autosing.config import Config
 from autosing.device import device_of
 from autosing.schemas.tables import Pitch
 from autosing.stage import Rejected, Stage
+from processing.stages.clip import ClipVocals
 
 
 class PitchConfig(Config):
@@ -40,14 +39,6 @@ class PitchConfig(Config):
             check_reach(self.tracker, *self.range_hz)
 
 
-@dataclass(frozen=True)
-class ClipVocals:
-    """The columns of a clip that the stage reads."""
-
-    id: str
-    vocals: bytes
-
-
 class TrackPitch(Stage[ClipVocals, Pitch]):
     """Runs FCPE, CREPE or SwiftF0, whose weights lie in their packages."""
 
@@ -66,7 +57,7 @@ class TrackPitch(Stage[ClipVocals, Pitch]):
         self.track = load_tracker(self.config.tracker, device_of(self.config.device), self.config.range_hz)
 
     def apply(self, row: ClipVocals) -> Pitch | Rejected:
-        vocals = decode(row.vocals, f"vocals of {row.id}")
+        vocals = row.audio
         f0_hz_T = self.track(vocals.mono_S(), vocals.sample_rate_hz)
         voiced, needed = float((f0_hz_T > 0).mean()) if len(f0_hz_T) else 0.0, self.config.min_voiced_fraction
         if voiced < needed:

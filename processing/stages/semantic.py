@@ -1,13 +1,12 @@
 """clip -> semantic codes of its voice, at 25 Hz."""
 
-from dataclasses import dataclass
 from typing import Literal
 
-from autosing.audio.io import decode
 from autosing.config import Config
 from autosing.device import device_of
 from autosing.schemas.tables import Semantic
 from autosing.stage import Stage
+from processing.stages.clip import ClipVocals
 
 
 class TokenizeSemanticConfig(Config):
@@ -18,21 +17,13 @@ class TokenizeSemanticConfig(Config):
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
-@dataclass(frozen=True)
-class Voice:
-    """A clip's voice, encoded."""
-
-    id: str
-    vocals: bytes
-
-
-class TokenizeSemantic(Stage[Voice, Semantic]):
+class TokenizeSemantic(Stage[ClipVocals, Semantic]):
     """A Whisper encoder through a fitted codebook (autosing.models.semantic)."""
 
     name = "semantic"
     version = 1
     reads = ("segment",)
-    takes = Voice
+    takes = ClipVocals
     gives = Semantic
     Settings = TokenizeSemanticConfig
     config: TokenizeSemanticConfig
@@ -50,5 +41,5 @@ class TokenizeSemantic(Stage[Voice, Semantic]):
         self._tokenizer = load_semantic(self.config.codebook, device_of(self.config.device))
         self._tokenizer.load()
 
-    def apply(self, row: Voice) -> Semantic:
-        return Semantic(row.id, self._tokenizer.tokenize(decode(row.vocals, f"vocals of {row.id}")))
+    def apply(self, row: ClipVocals) -> Semantic:
+        return Semantic(row.id, self._tokenizer.tokenize(row.audio))

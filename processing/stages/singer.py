@@ -1,28 +1,19 @@
 """clip -> singer: the voice of its vocals as a unit vector of 256 numbers."""
 
-from dataclasses import dataclass
 from typing import Literal
 
-from autosing.audio.io import decode
 from autosing.clock import in_model
 from autosing.config import Config
 from autosing.device import device_of
 from autosing.schemas.tables import Singer
 from autosing.stage import Stage
+from processing.stages.clip import ClipVocals
 
 
 class SingerConfig(Config):
     """Where the network runs."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-
-
-@dataclass(frozen=True)
-class ClipVocals:
-    """The columns of a clip that the stage reads."""
-
-    id: str
-    vocals: bytes
 
 
 class EmbedSinger(Stage[ClipVocals, Singer]):
@@ -47,6 +38,6 @@ class EmbedSinger(Stage[ClipVocals, Singer]):
         self.encoder = load_speaker_encoder(device_of(self.config.device))
 
     def apply(self, row: ClipVocals) -> Singer:
-        vocals = decode(row.vocals, f"vocals of {row.id}")
+        vocals = row.audio
         with in_model():
             return Singer(row.id, self.encoder.embed(vocals.mono_S(), vocals.sample_rate_hz))

@@ -15,7 +15,7 @@ from processing.engine.schedule import Job, Schedule
 from processing.engine.worker import Done
 from processing.engine.workers import Died, Failed, Ready
 
-Event = Ready | Done | Failed | Died
+Event = Ready | list[Done] | Failed | Died
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class MadeUp:
         self.size, self.schedule, self.now_s = size, schedule, 0.0
         self.heap: list[tuple[float, int, Any]] = []
         self.log: list[tuple[float, float, int, Job]] = []
+        self.together: list[tuple[Job, ...]] = []
         self._can, self._events = can or {}, events or {}
         for worker in range(size):
             heapq.heappush(self.heap, (0.0, worker, Ready(f"w{worker}")))
@@ -73,14 +74,17 @@ class MadeUp:
     def can(self, worker: int) -> frozenset[str]:
         return self._can.get(worker, frozenset(s.name for s in CHAIN))
 
-    def start(self, worker: int, job: Job) -> None:
-        assert job.stage in self.can(worker)
-        seconds = self.schedule.bytes[job.partition] / 1000
-        self.log.append((self.now_s, self.now_s + seconds, worker, job))
-        planned = self._events.get((job.stage, job.partition), [])
-        meta = TableMeta(job.stage, 1, "f", 2, 2, 2, 0, {})
-        event = planned.pop(0) if planned else Done(meta, seconds)
-        heapq.heappush(self.heap, (self.now_s + seconds, worker, event))
+    def start(self, worker: int, jobs: tuple[Job, ...]) -> None:
+        assert {job.stage for job in jobs} <= self.can(worker) and len({job.partition for job in jobs}) == 1
+        each_s, done = self.schedule.bytes[jobs[0].partition] / 1000, list[Done]()
+        event: Event = done
+        for i, job in enumerate(jobs):
+            self.log.append((self.now_s + i * each_s, self.now_s + (i + 1) * each_s, worker, job))
+            if planned := self._events.get((job.stage, job.partition), []):
+                event = planned.pop(0)
+            done.append(Done(TableMeta(job.stage, 1, "f", 2, 2, 2, 0, {}), each_s))
+        self.together.append(jobs)
+        heapq.heappush(self.heap, (self.now_s + len(jobs) * each_s, worker, event))
 
     def replace(self, worker: int) -> None:
         heapq.heappush(self.heap, (self.now_s + 1e-3, worker, Ready(f"w{worker}'")))
