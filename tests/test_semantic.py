@@ -15,6 +15,8 @@ from autosing.models import semantic
 from autosing.models.bundled import semantic_digest, semantic_encoder
 from autosing.models.semantic import CODE_SAMPLES, SemanticConfig, load_semantic
 from autosing.schemas.sample import DatasetIndex, Sample, SampleMeta
+from autosing.score.phones import inventory
+from support.scores import made_score
 from train.tasks.semantic import SemanticSettings, Statistics, TrainSemantic
 
 SMALL = SemanticConfig(encoder="whisper-none", layer=2, width=16, dim=6, codes=32)
@@ -104,6 +106,42 @@ def test_the_projection_keeps_what_another_throat_leaves():
     assert projection_DE[:, 4:].norm() < 0.05 * projection_DE[:, :4].norm()
 
 
+def test_known_phones_are_told_apart_whatever_else_varies():
+    """Four phones in the first 3 of 16 directions; what varies most moves within each of them, and not between two
+    versions of a clip, so that these alone would keep it."""
+    rng = torch.Generator().manual_seed(0)
+    phone_M = torch.randint(0, 4, (4000,), generator=rng)
+    means_PE = torch.zeros(4, 16)
+    means_PE[:3, :3] = torch.eye(3)
+    loud_M1 = 5 * torch.randn(4000, 1, generator=rng) * torch.nn.functional.one_hot(torch.tensor(15), 16)
+    features = [means_PE[phone_M] + loud_M1 + 0.2 * torch.randn(4000, 16, generator=rng) for _ in range(2)]
+    moments, phones = Statistics(16, 10), Statistics(16, 10, phones=4)
+    for statistics in (moments, phones):
+        statistics.add(*features)
+    unknown_M = torch.where(torch.arange(4000) % 3 == 0, -1, phone_M)
+    phones.add_phones(features[0], unknown_M)
+    (_, _, by_moments_DE), (_, _, by_phones_DE) = moments.solve(3, 0.01), phones.solve(3, 0.01)
+    assert by_moments_DE[0].abs().argmax() == 15
+    assert by_phones_DE[:, :3].norm() > 20 * by_phones_DE[:, 15].norm()
+
+
+def test_the_phones_of_a_crop_are_those_of_its_score_at_its_codes():
+    task = TrainSemantic(
+        SemanticSettings(model=SMALL, classes="phones"),
+        DatasetIndex(fingerprint="", members=("meta", "audio", "score")),
+    )
+    assert task.members == ("meta", "audio", "score") and TrainSemantic.members == ("meta", "audio")
+    score = made_score(2.5, 60)
+    files = {"vocals.flac": encode(voice(3.0)), "score.json": score.to_json()}
+    item = task.prepare(Sample("a", SampleMeta("s", None, "en", None, 3.0, [], []), files), np.random.default_rng(0))
+    symbols = list(inventory())
+    for number, phone in enumerate(item["phone_N"]):
+        at_s = (number + 0.5) / 25
+        (wanted, *_) = [p.symbol for p in score.phones if p.start_s <= at_s < p.end_s] or [None]
+        assert (symbols[phone] if phone >= 0 else None) == wanted
+    assert {symbols[p] for p in item["phone_N"] if p >= 0} == {p.symbol for p in score.phones}
+
+
 def test_clips_of_any_rate_and_length_go_into_one_batch():
     task = TrainSemantic(SemanticSettings(model=SMALL), DatasetIndex(fingerprint="", members=("meta", "audio")))
     rng, items = np.random.default_rng(0), []
@@ -140,7 +178,8 @@ def hearings(rng: np.random.Generator, clips: int = 8, codes: int = 50) -> dict[
         audio_BNS = np.zeros((clips, codes, CODE_SAMPLES), np.float32)
         audio_BNS[..., 0], audio_BNS[..., 1] = sounds_BN / 100, rng.integers(0, 30, (clips, 1)) / 100
         batch[name] = torch.from_numpy(audio_BNS.reshape(clips, -1))
-    return batch | {"speed_B": torch.ones(clips), "codes_B": torch.full((clips,), codes)}
+    known = {"phone_BN": torch.full((clips, codes), -1)}
+    return batch | known | {"speed_B": torch.ones(clips), "codes_B": torch.full((clips,), codes)}
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

@@ -29,7 +29,7 @@ class Task(ABC):
     name: ClassVar[str]
     Settings: ClassVar[type[Config]]
     """The class of `config`: the YAML's `task:` mapping."""
-    members: ClassVar[tuple[str, ...]]
+    members: tuple[str, ...]
     """The groups that it reads (autosing.schemas.sample.GROUPS), with or without "meta"."""
     length_file: ClassVar[str] = ""
     """The file whose size tells the length of a clip for this task (semantic.npy), by which `bucket` groups clips of

@@ -5,7 +5,7 @@ Shapes: C candidates, G guidance variants, B = G * C clips, R rows, T columns, V
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from autosing.generation.sampling import Guidance, Sampling, choose, uniforms
 from autosing.generation.windows import next_window
 from autosing.models.conditions import Item, crop_blocks, music_item, semantic_item, singer_item, stack
 from autosing.models.sm2a import SM2A
+from autosing.nn.mup import Linear
 from autosing.timebase import SEMANTIC_RATE_HZ, num_frames_to_cover
 
 Scale = Literal["fine", "coarse"]
@@ -194,7 +195,13 @@ class _Row:
         part = slice(row * width, (row + 1) * width)
         self.weight_DD = model.head.weight_OI[part].t().contiguous()
         self.bias_D = model.head.bias_O[part]
-        self.entries_DV = (model.columns.entries(row) * model.config.tunables.output_scale(width)).t().contiguous()
+        readout = cast(Linear, model.readouts[row])
+        self.readout_DF = (readout.weight_OI * model.readout_scale).t().contiguous()
+        self.readout_F = readout.bias_O * model.readout_scale
+        entries_VF = model.columns.entries(row).to(self.bias_D.dtype)
+        self.entries_FV = entries_VF.t().contiguous()
+        self.bias_V = model.bias_RV[row, : len(entries_VF)]
 
     def __call__(self, x_BD: Tensor) -> Tensor:
-        return F.gelu(torch.addmm(self.bias_D, x_BD, self.weight_DD), approximate="tanh") @ self.entries_DV
+        hidden_BD = F.gelu(torch.addmm(self.bias_D, x_BD, self.weight_DD), approximate="tanh")
+        return torch.addmm(self.bias_V, torch.addmm(self.readout_F, hidden_BD, self.readout_DF), self.entries_FV)

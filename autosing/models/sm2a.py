@@ -8,7 +8,7 @@ Shapes: B clips, N semantic codes, R rows, C columns of the voice, M columns of 
 D width.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ class SM2AConfig(Config):
     semantic_width: int = Field(default=64, gt=0)
     codec: CodecSpec
     """The codec of voice and accompaniment."""
+    code_width: int = Field(default=32, gt=0)
+    """Numbers of a code's frozen vector."""
     context_s: float = Field(default=30.0, gt=0)
     """The longest clip in training; longer singing is generated in overlapping windows of this length."""
 
@@ -58,8 +60,12 @@ class SM2AMemory:
 class SM2A(nn.Module):
     """Conditions and columns so far -> for each row of the next column, the logits of its code."""
 
-    def __init__(self, config: SM2AConfig, codebook_KW: Tensor | None = None, extra: dict[str, Any] | None = None):
-        """`codebook_KW`: the vectors of the semantic codes, frozen; zeros until weights are loaded."""
+    def __init__(
+        self, config: SM2AConfig, codebook_KW: Tensor | None = None, extra: dict[str, Any] | None = None,
+        code_vectors: Sequence[Tensor] | None = None,
+    ) -> None:  # fmt: skip
+        """`codebook_KW`, `code_vectors`: the vectors of semantic codes and of each level of the codec, frozen; zeros
+        until weights are loaded."""
         super().__init__()
         self.config, self.extra = config, extra or {}
         shape, tunables = config.shape, config.tunables
@@ -72,13 +78,17 @@ class SM2A(nn.Module):
 
         self.semantic_embedding = CodebookEmbedding(codebook_KW, width, tunables)
         self.semantic_encoder = ConditionEncoder(width, heads, shape.text_layers, factor, tunables)
-        self.columns = RowEmbedding(self.coarse, self.num_rows, width, tunables)
+        self.columns = RowEmbedding(self.coarse, self.num_rows, width, tunables, config.code_width, code_vectors)
         """For both voice and accompaniment, and tied to the output layer."""
         self.music_encoder = ConditionEncoder(width, heads, shape.music_layers, factor, tunables)
         self.singer = Linear(SINGER_WIDTH, width, tunables, tunables.projector_lr_scale)
         self.null_singer_D = vector(width, tunables)
         self.decoder = Decoder(width, heads, shape.key_heads, shape.decoder_layers, factor, tunables)
         self.head = Linear(width, self.num_rows * width, tunables)
+        features, largest = self.columns.features, max(self.columns.sizes)
+        self.readouts = nn.ModuleList(Linear(width, features, tunables, zero=True) for _ in range(self.num_rows))
+        self.bias_RV = nn.Parameter(torch.zeros(self.num_rows, largest))
+        self.readout_scale = tunables.output_mult * 8 / features**0.5
 
     @property
     def spec(self) -> CodecSpec:
@@ -103,7 +113,9 @@ class SM2A(nn.Module):
         width = self.config.shape.width
         part = slice(row * width, (row + 1) * width)
         hidden_PD = F.gelu(F.linear(x_PD, self.head.weight_OI[part], self.head.bias_O[part]), approximate="tanh")
-        return F.linear(hidden_PD * self.config.tunables.output_scale(width), self.columns.entries(row))
+        entries_VF = self.columns.entries(row)
+        readout_PF = self.readouts[row](hidden_PD) * self.readout_scale
+        return F.linear(readout_PF, entries_VF.to(readout_PF.dtype), self.bias_RV[row, : len(entries_VF)])
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """The conditions, `columns_BRC` (padded), `positions_BC` -> x_B(C-1)D, where place c predicts column c + 1."""

@@ -6,7 +6,7 @@ semantic codes attends to both. Every position is a time on one axis of semantic
 Shapes: B clips, L text tokens, N semantic codes, R rows and M columns of the accompaniment, K codes, D width.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,8 @@ class T2SConfig(Config):
     semantic_width: int = Field(default=64, gt=0)
     codec: CodecSpec
     """The codec of the accompaniment's codes."""
+    code_width: int = Field(default=32, gt=0)
+    """Numbers of the frozen vector of a code of the accompaniment."""
     music_levels: int = Field(default=2, ge=1)
     """The number of coarse levels that are used; finer ones say little about when and what to sing."""
     context_s: float = Field(default=30.0, gt=0)
@@ -65,8 +67,12 @@ class T2SMemory:
 class T2S(nn.Module):
     """Conditions and codes so far -> the logits of the next code, the last class being the end (EOS)."""
 
-    def __init__(self, config: T2SConfig, codebook_KW: Tensor | None = None, extra: dict[str, Any] | None = None):
-        """`codebook_KW`: the vectors of the semantic codes, frozen; zeros until weights are loaded."""
+    def __init__(
+        self, config: T2SConfig, codebook_KW: Tensor | None = None, extra: dict[str, Any] | None = None,
+        code_vectors: Sequence[Tensor] | None = None,
+    ) -> None:  # fmt: skip
+        """`codebook_KW`, `code_vectors`: the vectors of semantic codes and of each level of the codec, frozen; zeros
+        until weights are loaded."""
         super().__init__()
         self.config, self.extra = config, extra or {}
         shape, tunables = config.shape, config.tunables
@@ -82,7 +88,9 @@ class T2S(nn.Module):
         self.bytes = Table(VOCABULARY, width, tunables)
         self.time = TimeEmbedding(width, tunables)
         self.text_encoder = ConditionEncoder(width, heads, shape.text_layers, factor, tunables, config.causal_text)
-        self.music_embedding = RowEmbedding(self.pattern, self.music_rows, width, tunables)
+        self.music_embedding = RowEmbedding(
+            self.pattern, self.music_rows, width, tunables, config.code_width, code_vectors
+        )
         self.music_encoder = ConditionEncoder(width, heads, shape.music_layers, factor, tunables)
         self.codes = CodebookEmbedding(codebook_KW, width, tunables)
         self.decoder = Decoder(width, heads, shape.key_heads, shape.decoder_layers, factor, tunables)

@@ -20,10 +20,28 @@ def attend(
     q_BHTW: Tensor, k_BKSW: Tensor, v_BKSW: Tensor, scale: float, bias_B11S: Tensor | None = None, causal: bool = False
 ) -> Tensor:
     """-> x_BHTW. `bias` is 0 where a key may be seen and -inf where not."""
+    if q_BHTW.device.type == "cpu" and q_BHTW.dtype == torch.bfloat16:
+        return _attend_by_products(q_BHTW, k_BKSW, v_BKSW, scale, bias_B11S, causal)
     grouped = q_BHTW.shape[1] != k_BKSW.shape[1]
     return F.scaled_dot_product_attention(
         q_BHTW, k_BKSW, v_BKSW, bias_B11S, is_causal=causal, scale=scale, enable_gqa=grouped
     )
+
+
+def _attend_by_products(
+    q_BHTW: Tensor, k_BKSW: Tensor, v_BKSW: Tensor, scale: float, bias_B11S: Tensor | None, causal: bool
+) -> Tensor:
+    """The same by two matrix products: in bf16 a CPU does a training step so in a third to a half of the time that
+    torch's fused attention takes (torch 2.11, 150 to 300 places). Queries of a group are rows of one product."""
+    B, H, T, W = q_BHTW.shape
+    groups = (B, k_BKSW.shape[1], H // k_BKSW.shape[1], T)
+    scores = (q_BHTW.reshape(*groups[:2], -1, W) * scale) @ k_BKSW.mT
+    scores_BKGTS = scores.view(*groups, -1)
+    if causal:
+        scores_BKGTS = scores_BKGTS + torch.full_like(scores_BKGTS[0, 0, 0], float("-inf")).triu(1)
+    if bias_B11S is not None:
+        scores_BKGTS = scores_BKGTS + bias_B11S[:, :, None]
+    return (scores_BKGTS.softmax(-1).flatten(2, 3) @ v_BKSW).reshape(B, H, T, W)
 
 
 def visible_bias(visible_BS: Tensor, dtype: torch.dtype) -> Tensor:

@@ -1,5 +1,6 @@
-"""The name of a semantic tokenizer -> the vectors of its codes, checked against the dataset."""
+"""A semantic tokenizer, a codec -> the vectors of their codes, checked against the dataset."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -32,11 +33,48 @@ def semantic_codebook(name: str | None, record: SemanticRecord) -> Tensor:
     return torch.from_numpy(tokenizer.codebook_KD).float()
 
 
-def described(size: str, shape: Shape | None, semantic: str | None, singer: bool) -> dict[str, str]:
+def code_vectors(record: CodecRecord, name: str | None = None) -> list[Tensor] | None:
+    """vectors_VC of each level of the dataset's codec, which are frozen in the model.
+
+    name: the codec or its run; by default it is looked for under the name that the dataset gives. None: the codec is
+    not on this machine under that name. Raises InputError where a codec that is named is not that of the dataset.
+    """
+    from autosing.codecs import codec_digest, load_codec
+
+    try:
+        digest = codec_digest(name or record.name)
+        if digest != record.digest and name is not None:
+            raise InputError(
+                f"task.codec {name}: its digest is {digest[:12]}, but the dataset's codes are of {record.digest[:12]}; "
+                "name the codec that the dataset was processed with"
+            )
+        if digest != record.digest:
+            return None
+        codec = load_codec(name or record.name)
+    except InputError:
+        if name is not None:
+            raise
+        return None
+    return [codec.code_vectors(level).detach().float().cpu() for level in range(codec.spec.num_levels)]
+
+
+def code_width(vectors: Sequence[Tensor] | None) -> dict[str, int]:
+    """The setting of a model for these vectors; its default without."""
+    return {} if vectors is None else {"code_width": max(vectors_VC.shape[1] for vectors_VC in vectors)}
+
+
+def described(
+    size: str, shape: Shape | None, semantic: str | None, singer: bool, vectors: Sequence[Tensor] | None
+) -> dict[str, str]:
     """The choices that a user should see before a run of days."""
     return {
         "size": size if shape is None else f"own shape of width {shape.width}",
         "codebook": semantic or "none, random vectors stand for the codes (--set task.semantic=NAME_OR_RUN)",
+        "codec": (
+            "the vectors of its codes are known"
+            if vectors
+            else "not found, so what its codes mean must be learned (--set task.codec=NAME_OR_RUN)"
+        ),
         "singer": "told to the model" if singer else "not told to the model",
     }
 

@@ -9,7 +9,7 @@ Shapes: B crops, S samples, F frames, D numbers of the latent, W width of the st
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ class TrainRefiner(Task):
 
     name = "refiner"
     Settings = RefinerSettings
-    members: ClassVar[tuple[str, ...]] = ("meta", "audio", "pitch", "loudness", "content", "singer")
+    members = ("meta", "audio", "pitch", "loudness", "content", "singer")
 
     def __init__(self, config: RefinerSettings, index: DatasetIndex) -> None:
         super().__init__(config, index)

@@ -1,16 +1,17 @@
 """Task semantic: voices -> a codebook of content: a Whisper layer, projected to what other voices share, and k-means.
 
 Each crop is encoded twice, the second time resampled and with another equaliser: pitch, vocal tract and room change,
-the words do not. The projection has the largest variance of features relative to how much the second version moves
-them: linear discriminant analysis (Fisher 1936) whose classes are the moments of the song. It is solved once, from
-statistics of the first steps. Then the codes are initialised by k-means and updated by moving averages; unused codes
-are replaced. Gradients only train a linear map from the codes back to the features, which measures what is kept.
+the words do not. The projection has the largest variance of features relative to how much they vary within a class:
+linear discriminant analysis (Fisher 1936). Classes are the moments of the song, of which the two versions are members;
+or, of clips with a score (`task.classes: phones`), its phones. It is solved once, from statistics of the first steps.
+Then the codes are initialised by k-means and updated by moving averages; unused codes are replaced. Gradients only
+train a linear map from the codes back to the features, which measures what is kept.
 
-Shapes: B clips, S samples, N codes, E encoder width, D code width, K codes, R points in the reservoir.
+Shapes: B clips, S samples, N codes, E encoder width, D code width, K codes, R points in the reservoir, P phones.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ from autosing.ids import seed_of
 from autosing.models.semantic import CODE_SAMPLES, SAMPLE_RATE_HZ, SemanticCodebook, SemanticConfig, WhisperFeatures
 from autosing.nn.quantize import Level
 from autosing.schemas.sample import DatasetIndex, Sample
+from autosing.score.phones import inventory
+from autosing.timebase import SEMANTIC_RATE_HZ
 from train.augment import equalise, varispeed
 from train.distributed import rows_of_all_ranks
 from train.task import Counts, Task
@@ -33,6 +36,9 @@ class SemanticSettings(Config):
     """The task's settings."""
 
     model: SemanticConfig = SemanticConfig()
+    classes: Literal["moments", "phones"] = "moments"
+    """What codes must tell apart. phones: those of the clips' scores; the dataset needs the member `score`, and a
+    `model.dim` of about the number of phones is enough."""
     crop_codes: int = Field(250, ge=25, le=750)
     """Length of a crop (250: 10 s)."""
     statistics_steps: int = Field(40, ge=1)
@@ -47,19 +53,24 @@ class SemanticSettings(Config):
 
 
 class Statistics(nn.Module):
-    """Moments of the features and of their movement between the two versions; part of the run's state."""
+    """Moments of the features, of their movement between the two versions, and of each phone's; part of the run's
+    state."""
 
     count: Tensor
     sum_E: Tensor
     total_EE: Tensor
     moved_EE: Tensor
+    phone_count_P: Tensor
+    phone_sum_PE: Tensor
+    phones_EE: Tensor
     points_RE: Tensor
     started: Tensor
 
-    def __init__(self, width: int, reservoir: int) -> None:
+    def __init__(self, width: int, reservoir: int, phones: int = 0) -> None:
         super().__init__()
         for name, shape in (("count", ()), ("sum_E", (width,)), ("total_EE", (width, width)),
-                            ("moved_EE", (width, width))):  # fmt: skip
+                            ("moved_EE", (width, width)), ("phone_count_P", (phones,)),
+                            ("phone_sum_PE", (phones, width)), ("phones_EE", (width, width))):  # fmt: skip
             self.register_buffer(name, torch.zeros(shape, dtype=torch.float64))
         self.register_buffer("points_RE", torch.zeros(reservoir, width))
         self.register_buffer("started", torch.tensor(False))
@@ -71,6 +82,13 @@ class Statistics(nn.Module):
         self.total_EE += wide_ME.mT @ wide_ME
         self.moved_EE += moved_ME.mT @ moved_ME / 2
 
+    def add_phones(self, features_ME: Tensor, phone_M: Tensor) -> None:
+        """Features whose phone is known; phones below 0 are left out."""
+        wide_ME, phone_M = features_ME[phone_M >= 0].double(), phone_M[phone_M >= 0]
+        self.phone_count_P.index_add_(0, phone_M, torch.ones_like(wide_ME[:, 0]))
+        self.phone_sum_PE.index_add_(0, phone_M, wide_ME)
+        self.phones_EE += wide_ME.mT @ wide_ME
+
     def remember(self, features_ME: Tensor, step: int, steps: int, generator: torch.Generator) -> None:
         """Fill this step's share of the reservoir with features drawn at random."""
         first, last = (len(self.points_RE) * (step - 1)) // steps, (len(self.points_RE) * step) // steps
@@ -79,12 +97,13 @@ class Statistics(nn.Module):
 
     def solve(self, dim: int, floor: float) -> tuple[Tensor, Tensor, Tensor]:
         """(mean_E, scale_E, projection_DE) for standardised features: the directions of the largest variance relative
-        to the movement between the two versions, scaled so that the movement is the same in each."""
+        to that within phones, if any are known, else to the movement between the two versions; scaled so that this
+        variance is the same in each."""
         mean_E = self.sum_E / self.count
         total_EE = self.total_EE / self.count - mean_E[:, None] * mean_E
         scale_E = total_EE.diagonal().clamp(min=1e-8).rsqrt()
         both_EE = scale_E[:, None] * scale_E
-        moved_EE = self.moved_EE / self.count * both_EE
+        moved_EE = self._within_EE() * both_EE
         mean_moved = moved_EE.diagonal().mean().clamp(min=1e-8)
         moved_EE = moved_EE + floor * mean_moved * torch.eye(len(mean_E), dtype=torch.float64, device=mean_E.device)
         inverse_EE = torch.linalg.inv(torch.linalg.cholesky(moved_EE))
@@ -94,13 +113,20 @@ class Statistics(nn.Module):
         largest_D1 = projection_DE.gather(1, projection_DE.abs().argmax(1, keepdim=True))
         return mean_E, scale_E, projection_DE * largest_D1.sign()
 
+    def _within_EE(self) -> Tensor:
+        known = self.phone_count_P.sum()
+        if known == 0:
+            return self.moved_EE / self.count
+        mean_PE = self.phone_sum_PE / self.phone_count_P.clamp(min=1)[:, None]
+        return (self.phones_EE - self.phone_sum_PE.mT @ mean_PE) / known
+
 
 class TrainSemantic(Task):
     """See the module. The encoder is frozen."""
 
     name = "semantic"
     Settings = SemanticSettings
-    members = ("meta", "audio")
+    members: tuple[str, ...] = ("meta", "audio")
     shardable = False
 
     def __init__(self, config: SemanticSettings, index: DatasetIndex) -> None:
@@ -108,7 +134,11 @@ class TrainSemantic(Task):
         self.settings, model = config, config.model
         self.book = SemanticCodebook(model).requires_grad_(False)
         self.level = Level(model.codes, model.dim)
-        self.statistics = Statistics(model.width, config.reservoir)
+        on_phones = config.classes == "phones"
+        if on_phones:
+            self.members = (*self.members, "score")
+        self._phones = {symbol: number for number, symbol in enumerate(inventory())} if on_phones else {}
+        self.statistics = Statistics(model.width, config.reservoir, len(self._phones))
         self.read = nn.Linear(model.dim, model.width)
         self.modules = nn.ModuleDict(
             {"model": self.read, "book": self.book, "level": self.level, "statistics": self.statistics}
@@ -116,7 +146,8 @@ class TrainSemantic(Task):
         self.encode: Callable[[Tensor], Tensor] | None = None
         """audio_BS -> features_BNE; the config's encoder, loaded at the first step."""
         self._seen: list[tuple[Tensor, ...]] = []
-        """Of this step's micro-batches: both versions' features until the codes are initialised, then the points."""
+        """Of this step's micro-batches: both versions' features and their phones until the codes are initialised, then
+        the points."""
         self._codes: list[list[int]] = []
         """How many of these belong to each clip."""
 
@@ -134,7 +165,19 @@ class TrainSemantic(Task):
         return {
             "audio_S": _fit(audio_S, wanted), "again_S": _fit(again_S, wanted), "speed": speed,
             "codes": min(codes, int(self.settings.crop_codes * speed)),
+            "phone_N": self._phones_of(sample, start / SAMPLE_RATE_HZ),
         }  # fmt: skip
+
+    def _phones_of(self, sample: Sample, start_s: float) -> np.ndarray:
+        """The phone at the middle of each code of a crop; -1 where none is known."""
+        phone_N = np.full(self.settings.crop_codes, -1)
+        score = sample.score() if self._phones and sample.has("score") else None
+        if score is not None and score.timed:
+            middle_s_N = start_s + (np.arange(len(phone_N)) + 0.5) / float(SEMANTIC_RATE_HZ)
+            for phone in score.phones:
+                assert phone.start_s is not None and phone.end_s is not None, phone
+                phone_N[(phone.start_s <= middle_s_N) & (middle_s_N < phone.end_s)] = self._phones[phone.symbol]
+        return phone_N
 
     def collate(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
         return {
@@ -142,6 +185,7 @@ class TrainSemantic(Task):
             "again_BS": torch.from_numpy(np.stack([item["again_S"] for item in items])),
             "speed_B": torch.tensor([item["speed"] for item in items], dtype=torch.float32),
             "codes_B": torch.tensor([item["codes"] for item in items]),
+            "phone_BN": torch.from_numpy(np.stack([item["phone_N"] for item in items])),
         }
 
     def loss(self, batch: dict[str, Tensor], step: int, counts: Counts) -> tuple[Tensor, dict[str, Tensor]]:
@@ -154,7 +198,8 @@ class TrainSemantic(Task):
         started = bool(self.statistics.started)
         if not started:
             if self.read.training:
-                self._seen.append((features_ME, again_ME))
+                phones = [phone_N[:codes] for phone_N, codes in zip(batch["phone_BN"], batch["codes_B"], strict=True)]
+                self._seen.append((features_ME, again_ME, torch.cat(phones)))
                 self._codes.append(batch["codes_B"].tolist())
             return sum(parameter.sum() * 0 for parameter in self.read.parameters()), {}  # type: ignore[return-value]
         points_MD, again_MD = self.book.points(features_ME), self.book.points(again_ME)
@@ -180,9 +225,11 @@ class TrainSemantic(Task):
         if len(seen) == 1:
             self.level.follow(seen[0], generator)
         elif seen:
-            self.statistics.add(seen[0], seen[1])
+            first_ME, again_ME, phone_M = seen
+            self.statistics.add(first_ME, again_ME)
+            self.statistics.add_phones(torch.cat([first_ME, again_ME]), phone_M.repeat(2))
             drawing = torch.Generator().manual_seed(seed_of("reservoir", step))
-            self.statistics.remember(seen[0], step, self.settings.statistics_steps, drawing)
+            self.statistics.remember(first_ME, step, self.settings.statistics_steps, drawing)
         if not bool(self.statistics.started) and step >= self.settings.statistics_steps:
             self._start(generator)
 

@@ -7,7 +7,7 @@ multiscale).
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ from autosing.storage.store import Place
 from autosing.timebase import SEMANTIC_RATE_HZ
 from train.singers import Singers
 from train.task import Counts, Task
-from train.tasks.codebook import codes_of, described, records_of, semantic_codebook
+from train.tasks.codebook import code_vectors, code_width, codes_of, described, records_of, semantic_codebook
 
 
 class SM2ASettings(Config):
@@ -42,6 +42,9 @@ class SM2ASettings(Config):
     tunables: Tunables = Tunables()
     semantic: str | None = SEMANTIC
     """The codebook of the codes: a name or a run; null: random vectors stand for the codes."""
+    codec: str | None = None
+    """The dataset's codec, whose vectors tell its codes: a name or a run; null: the one of the dataset's name, if it is
+    on this machine, else what codes mean is learned from nothing."""
     context_s: float = Field(default=30.0, gt=0)
     p_coarse: float = Field(default=0.75, ge=0, le=1)
     """How often a clip is trained in coarse columns rather than a part of it in fine ones."""
@@ -60,7 +63,7 @@ class TrainSM2A(Task):
 
     name = "sm2a"
     Settings = SM2ASettings
-    members: ClassVar[tuple[str, ...]] = ("meta", "semantic", "acoustic", "singer")
+    members = ("meta", "semantic", "acoustic", "singer")
     length_file = "semantic.npy"
 
     def __init__(self, config: SM2ASettings, index: DatasetIndex) -> None:
@@ -68,18 +71,19 @@ class TrainSM2A(Task):
         codec, semantic = records_of(index)
         codebook_KW = semantic_codebook(config.semantic, semantic)
         size, width = codebook_KW.shape
+        self._vectors = code_vectors(codec, config.codec)
         self.model_config = SM2AConfig(
             shape=config.shape or SHAPES[config.size], tunables=config.tunables, semantic_size=size,
-            semantic_width=width, codec=codec.spec, context_s=config.context_s,
+            semantic_width=width, codec=codec.spec, context_s=config.context_s, **code_width(self._vectors),
         )  # fmt: skip
-        self.model = SM2A(self.model_config, codebook_KW)
+        self.model = SM2A(self.model_config, codebook_KW, code_vectors=self._vectors)
         self.modules = nn.ModuleDict({"model": self.model})
         self.singers = Singers("clip")
         self._prompts: dict[bool, dict[str, Tensor]] = {}
         """Whether in training -> the first clip of training or validation."""
 
     def describe(self) -> dict[str, str]:
-        return described(self.config.size, self.config.shape, self.config.semantic, True)
+        return described(self.config.size, self.config.shape, self.config.semantic, True, self._vectors)
 
     def survey(self, dataset: Place) -> None:
         if self.config.keep_singers:

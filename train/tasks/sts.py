@@ -115,7 +115,7 @@ class TrainSts(Task):
 
     name = "sts"
     Settings = StsSettings
-    members: ClassVar[tuple[str, ...]] = ("meta", "audio", "pitch", "loudness", "score", "speech", "singer")
+    members = ("meta", "audio", "pitch", "loudness", "score", "speech", "singer")
     shared_buffers: ClassVar[tuple[str, ...]] = ("model.sts.aligner.rhythm.quantizer",)
 
     def __init__(self, config: StsSettings, index: DatasetIndex) -> None:

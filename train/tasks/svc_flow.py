@@ -14,7 +14,7 @@ Shapes: B crops, S samples, F frames of the space, T folded steps, N content fra
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch.nn.functional as F
@@ -97,7 +97,7 @@ class TrainSvcFlow(Task):
 
     name = "svc_flow"
     Settings = SvcFlowSettings
-    members: ClassVar[tuple[str, ...]] = ("meta", "audio", "pitch", "loudness", "content", "singer")
+    members = ("meta", "audio", "pitch", "loudness", "content", "singer")
 
     def __init__(self, config: SvcFlowSettings, index: DatasetIndex) -> None:
         super().__init__(config, index)

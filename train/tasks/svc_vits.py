@@ -112,7 +112,7 @@ class TrainSvcVits(Task):
 
     name = "svc_vits"
     Settings = SvcVitsSettings
-    members: ClassVar[tuple[str, ...]] = ("meta", "audio", "pitch", "loudness", "content", "singer")
+    members = ("meta", "audio", "pitch", "loudness", "content", "singer")
     phases: ClassVar[tuple[str, ...]] = ("discriminator", "generator")
 
     def __init__(self, config: SvcVitsSettings, index: DatasetIndex) -> None:

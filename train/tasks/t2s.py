@@ -5,7 +5,7 @@ which trains the causal text encoder (as in AutoSing and WhisperSpeech).
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from autosing.nn.mup import Tunables, parameter_groups
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.text.tokenizer import EOT, TimedText, TimingLevel
 from train.task import Counts, Task
-from train.tasks.codebook import codes_of, described, records_of, semantic_codebook
+from train.tasks.codebook import code_vectors, code_width, codes_of, described, records_of, semantic_codebook
 
 IGNORED = -100
 LEVELS: tuple[TimingLevel, ...] = ("word", "line", "none")
@@ -39,6 +39,9 @@ class T2SSettings(Config):
     tunables: Tunables = Tunables()
     semantic: str | None = SEMANTIC
     """The codebook of the codes: a name or a run; null: random vectors stand for the codes."""
+    codec: str | None = None
+    """The dataset's codec, whose vectors tell its codes: a name or a run; null: the one of the dataset's name, if it is
+    on this machine, else what codes mean is learned from nothing."""
     music_levels: int = Field(default=2, ge=1)
     context_s: float = Field(default=30.0, gt=0)
     causal_text: bool = True
@@ -64,7 +67,7 @@ class TrainT2S(Task):
 
     name = "t2s"
     Settings = T2SSettings
-    members: ClassVar[tuple[str, ...]] = ("meta", "semantic", "acoustic", "singer")
+    members = ("meta", "semantic", "acoustic", "singer")
     length_file = "semantic.npy"
 
     def __init__(self, config: T2SSettings, index: DatasetIndex) -> None:
@@ -76,16 +79,18 @@ class TrainT2S(Task):
         self.timing = timing / timing.sum()
         codebook_KW = semantic_codebook(config.semantic, semantic)
         size, width = codebook_KW.shape
+        self._vectors = code_vectors(codec, config.codec)
         self.model_config = T2SConfig(
             shape=config.shape or SHAPES[config.size], tunables=config.tunables, semantic_size=size,
             semantic_width=width, codec=codec.spec, music_levels=config.music_levels, context_s=config.context_s,
-            causal_text=config.causal_text, use_singer=config.use_singer,
+            causal_text=config.causal_text, use_singer=config.use_singer, **code_width(self._vectors),
         )  # fmt: skip
-        self.model = T2S(self.model_config, codebook_KW)
+        self.model = T2S(self.model_config, codebook_KW, code_vectors=self._vectors)
         self.modules = nn.ModuleDict({"model": self.model})
 
     def describe(self) -> dict[str, str]:
-        return described(self.config.size, self.config.shape, self.config.semantic, self.config.use_singer)
+        shape, singer = self.config.shape, self.config.use_singer
+        return described(self.config.size, shape, self.config.semantic, singer, self._vectors)
 
     def parameter_groups(self, phase: str) -> list[dict[str, Any]]:
         return parameter_groups(self.model, self.config.tunables)

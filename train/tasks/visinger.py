@@ -11,7 +11,7 @@ L labels, E = 256 singer.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -81,7 +81,7 @@ class TrainVisinger(Task):
 
     name = "visinger"
     Settings = VisingerSettings
-    members: ClassVar[tuple[str, ...]] = ("meta", "audio", "pitch", "loudness", "score", "singer")
+    members = ("meta", "audio", "pitch", "loudness", "score", "singer")
 
     def __init__(self, config: VisingerSettings, index: DatasetIndex) -> None:
         super().__init__(config, index)

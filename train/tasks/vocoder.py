@@ -57,7 +57,7 @@ class TrainVocoder(Task):
 
     name = "vocoder"
     Settings = VocoderSettings
-    members: ClassVar[tuple[str, ...]] = ("meta", "audio", "pitch")
+    members = ("meta", "audio", "pitch")
     phases: ClassVar[tuple[str, ...]] = ("discriminator", "generator")
 
     def __init__(self, config: VocoderSettings, index: DatasetIndex) -> None:
