@@ -43,8 +43,12 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
+_ANY_WIDTH = 1_000_000
+
+
 def summary(title: str, rows: Sequence[Mapping[str, Any]], as_json: bool = False, **facts: Any) -> None:
-    """The one table that ends a command. With `as_json`: {"title", "rows", ...facts} on stdout and nothing else."""
+    """The one table that ends a command; a single row that is too wide for the terminal becomes a line for each column.
+    With `as_json`: {"title", "rows", ...facts} on stdout and nothing else."""
     if as_json:
         sys.stdout.write(
             json.dumps({"title": title, "rows": list(rows), **facts}, ensure_ascii=False, default=str) + "\n"
@@ -61,8 +65,13 @@ def summary(title: str, rows: Sequence[Mapping[str, Any]], as_json: bool = False
     for row in rows:
         table.add_row(*(_show(row.get(column, "")) for column in columns))
     out = Console(highlight=False)
-    out.print(table)
-    for key, value in facts.items():
+    lines = list(facts.items())
+    if len(rows) == 1 and out.measure(table, options=out.options.update(max_width=_ANY_WIDTH)).maximum > out.width:
+        out.print(title)
+        lines = [*rows[0].items(), *lines]
+    else:
+        out.print(table)
+    for key, value in lines:
         out.print(f"{key.replace('_', ' ')}: {_show(value)}", soft_wrap=True)
 
 

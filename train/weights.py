@@ -3,8 +3,8 @@
 Songs of known truth are made and become two datasets: recordings (for `convert`), and lines with their scores and their
 speech (for `render` and `speech-to-singing`). svc_flow begins with the flow of a first visinger, which then goes on
 with the flow of svc_flow; with what comes of it sts begins, too. All are brought to 8 bits in OUT/shipped/<name>: copy
-these to autosing/weights. After a kill, the same command goes on where it stopped. Hours and figures are in the
-models' cards.
+these to autosing/weights, and the semantic codebook as it lies in its run. After a kill, the same command goes on where
+it stopped. Hours and figures are in the models' cards.
 """
 
 import sys
@@ -96,6 +96,7 @@ def plan(out: Path, songs: int = SONGS, singers: int = SINGERS, without: tuple[s
             ("build", str(lines), str(lines_data), *config("dataset_builder", "sts"), "--set", "apart=songs"),
             reads=("lines/corpus/*/*.parquet",), writes=("lines/data/index.json",),
         ),
+        trained("semantic", "lines", name="semantic_phones"),
         trained("visinger", "lines"),
         trained("svc_flow", "svc", {"flow_from": "visinger"}),
         shipped("svc_flow"),
