@@ -143,7 +143,8 @@ def drive(workers: Workers, result: RunResult, retries: int, tell: Tell) -> None
         for worker in sorted(names.keys() - at_work.keys()):
             job = _next_job(workers, schedule, worker, loaded[worker], died_on, names)
             if job is not None:
-                jobs = schedule.together(job, workers.size, workers.can(worker))
+                able = sum(job.stage in workers.can(other) for other in range(workers.size))
+                jobs = schedule.together(job, able, workers.can(worker))
                 at_work[worker] = AtWork(jobs, names[worker], time.monotonic())
                 loaded[worker].update(job.stage for job in jobs)
                 workers.start(worker, jobs)

@@ -108,9 +108,9 @@ class Schedule:
         return None
 
     def together(self, job: Job, workers: int, can: Container[str] | None = None) -> tuple[Job, ...]:
-        """The job, just handed out, and the ready ones that are to share its reading of the partition. Jobs that failed
-        before share none, and where fewer partitions wait than there are workers nothing is shared, so that no worker
-        idles."""
+        """The job, just handed out, and the ready ones that are to share its reading of the partition. `workers`: how
+        many can run its stage. Jobs that failed before share none, and where fewer partitions wait than there are
+        workers nothing is shared, so that no worker idles."""
         if job in self._alone or self._num_left[job.stage] + 1 < workers:
             return (job,)
         beside = [
