@@ -128,7 +128,11 @@ def test_quiet_leaves_the_summary_and_errors(monkeypatch, capsys, words):
 def test_paths_are_wrapped_and_never_cut(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     path = "/data/" + "/".join(f"a-long-folder-name-{k}" for k in range(12)) + "/song.wav"
-    console.summary("sung", [{"file": path, "samples": 1}], out=path)
+    row = {"file": path, "samples": 1}
+    console.summary("sung", [row], out=path)
+    shown = capsys.readouterr().out
+    assert f"file: {path}\n" in shown and f"out: {path}\n" in shown
+    console.summary("sung", [row, row], out=path)
     shown = capsys.readouterr().out
     cells = "".join(line.split("│")[1].strip() for line in shown.splitlines() if line.startswith("│"))
     assert path in cells and f"out: {path}" in shown and "…" not in shown

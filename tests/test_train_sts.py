@@ -89,7 +89,7 @@ def test_the_recipe_of_the_repository_trains_a_run_on_and_its_dropout_counts(dat
     given = {**recipe, "begin_with": str(tmp_path / "first")}
     index = DatasetIndex.load(data)
     task = TrainSts(StsSettings.build(given), index)
-    assert task.model_config.flow.dropout == 0.0 and task.model_config.flow.width == 16
+    assert task.model_config.flow.dropout == 0.1 and task.model_config.flow.width == 16
     deeper = index.features["speech"].model_copy(update={"parts": (CONTENT.model_copy(update={"layer": 1}),)})
     other = index.model_copy(update={"features": {**index.features, "speech": deeper}})
     with pytest.raises(InputError, match="build the dataset with the same encoders"):
