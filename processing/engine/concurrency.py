@@ -12,22 +12,20 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from functools import lru_cache
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 from autosing.clock import Ledger, spent, timed
 from autosing.device import device_of
 from autosing.errors import InputError
 from autosing.stage import Rejected, Stage
 
-_ON_A_GPU = 3
-"""Concurrent rows: one is decoded, one is in the model, one is encoded. On a CPU, model and decoder share the cores, so
-more than one row gains nothing."""
-
-
-Ledgers = Sequence[tuple[Stage[Any, Any], Ledger]]
+Ledgers: TypeAlias = Sequence[tuple[Stage[Any, Any], Ledger]]
 """Stages, each with the account of its time."""
 OWN = "own"
 """The kind of time that is a stage's own arithmetic."""
+_ON_A_GPU = 3
+"""Concurrent rows: one is decoded, one is in the model, one is encoded. On a CPU, model and decoder share the cores, so
+more than one row gains nothing."""
 
 
 def apply_all(stages: Ledgers, rows: Iterator[tuple[str, Any]], partition: int) -> Iterator[list[Any]]:

@@ -1,7 +1,7 @@
 """A semantic tokenizer, a codec -> the vectors of their codes, checked against the dataset."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -10,6 +10,9 @@ from autosing.errors import InputError
 from autosing.models.presets import Shape
 from autosing.schemas.records import CodecRecord, SemanticRecord
 from autosing.schemas.sample import DatasetIndex
+
+if TYPE_CHECKING:
+    from autosing.codecs.base import Codec
 
 RANDOM_WIDTH = 64
 
@@ -33,27 +36,32 @@ def semantic_codebook(name: str | None, record: SemanticRecord) -> Tensor:
     return torch.from_numpy(tokenizer.codebook_KD).float()
 
 
-def code_vectors(record: CodecRecord, name: str | None = None) -> list[Tensor] | None:
-    """vectors_VC of each level of the dataset's codec, which are frozen in the model.
+def codec_of(record: CodecRecord, name: str | None = None) -> "Codec | None":
+    """The dataset's codec. None: it is not on this machine under the name that the dataset gives; another of that name
+    would take its codes for others.
 
-    name: the codec or its run; by default it is looked for under the name that the dataset gives. None: the codec is
-    not on this machine under that name. Raises InputError where a codec that is named is not that of the dataset.
+    name: the codec or its run, to look for instead. Raises InputError where that is not there, or not the dataset's.
     """
     from autosing.codecs import codec_digest, load_codec
 
-    try:
-        digest = codec_digest(name or record.name)
-        if digest != record.digest and name is not None:
-            raise InputError(
-                f"task.codec {name}: its digest is {digest[:12]}, but the dataset's codes are of {record.digest[:12]}; "
-                "name the codec that the dataset was processed with"
-            )
-        if digest != record.digest:
+    if name is None:
+        try:
+            return load_codec(record.name) if codec_digest(record.name) == record.digest else None
+        except InputError:
             return None
-        codec = load_codec(name or record.name)
-    except InputError:
-        if name is not None:
-            raise
+    digest = codec_digest(name)
+    if digest != record.digest:
+        raise InputError(
+            f"task.codec {name}: its digest is {digest[:12]}, but the dataset's codes are of {record.digest[:12]}; "
+            "name the codec that the dataset was processed with"
+        )
+    return load_codec(name)
+
+
+def code_vectors(record: CodecRecord, name: str | None = None) -> list[Tensor] | None:
+    """vectors_VC of each level of the dataset's codec, which are frozen in the model; see `codec_of`."""
+    codec = codec_of(record, name)
+    if codec is None:
         return None
     return [codec.code_vectors(level).detach().float().cpu() for level in range(codec.spec.num_levels)]
 

@@ -25,7 +25,7 @@ from autosing.ids import seed_of
 from autosing.models.semantic import CODE_SAMPLES, SAMPLE_RATE_HZ, SemanticCodebook, SemanticConfig, WhisperFeatures
 from autosing.nn.quantize import Level
 from autosing.schemas.sample import DatasetIndex, Sample
-from autosing.score.phones import inventory
+from autosing.score.phones import inventory, phone_id
 from autosing.timebase import SEMANTIC_RATE_HZ
 from train.augment import equalise, varispeed
 from train.distributed import rows_of_all_ranks
@@ -134,11 +134,10 @@ class TrainSemantic(Task):
         self.settings, model = config, config.model
         self.book = SemanticCodebook(model).requires_grad_(False)
         self.level = Level(model.codes, model.dim)
-        on_phones = config.classes == "phones"
-        if on_phones:
+        self._on_phones = config.classes == "phones"
+        if self._on_phones:
             self.members = (*self.members, "score")
-        self._phones = {symbol: number for number, symbol in enumerate(inventory())} if on_phones else {}
-        self.statistics = Statistics(model.width, config.reservoir, len(self._phones))
+        self.statistics = Statistics(model.width, config.reservoir, len(inventory()) if self._on_phones else 0)
         self.read = nn.Linear(model.dim, model.width)
         self.modules = nn.ModuleDict(
             {"model": self.read, "book": self.book, "level": self.level, "statistics": self.statistics}
@@ -171,12 +170,12 @@ class TrainSemantic(Task):
     def _phones_of(self, sample: Sample, start_s: float) -> np.ndarray:
         """The phone at the middle of each code of a crop; -1 where none is known."""
         phone_N = np.full(self.settings.crop_codes, -1)
-        score = sample.score() if self._phones and sample.has("score") else None
+        score = sample.score() if self._on_phones and sample.has("score") else None
         if score is not None and score.timed:
             middle_s_N = start_s + (np.arange(len(phone_N)) + 0.5) / float(SEMANTIC_RATE_HZ)
             for phone in score.phones:
                 assert phone.start_s is not None and phone.end_s is not None, phone
-                phone_N[(phone.start_s <= middle_s_N) & (middle_s_N < phone.end_s)] = self._phones[phone.symbol]
+                phone_N[(phone.start_s <= middle_s_N) & (middle_s_N < phone.end_s)] = phone_id(phone.symbol)
         return phone_N
 
     def collate(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
@@ -227,7 +226,8 @@ class TrainSemantic(Task):
         elif seen:
             first_ME, again_ME, phone_M = seen
             self.statistics.add(first_ME, again_ME)
-            self.statistics.add_phones(torch.cat([first_ME, again_ME]), phone_M.repeat(2))
+            if self._on_phones:
+                self.statistics.add_phones(torch.cat([first_ME, again_ME]), phone_M.repeat(2))
             drawing = torch.Generator().manual_seed(seed_of("reservoir", step))
             self.statistics.remember(first_ME, step, self.settings.statistics_steps, drawing)
         if not bool(self.statistics.started) and step >= self.settings.statistics_steps:

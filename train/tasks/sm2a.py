@@ -19,7 +19,6 @@ from autosing.audio.io import Audio
 from autosing.checkpoint import ModelFile
 from autosing.codecs.delay import multiscale
 from autosing.config import Config
-from autosing.errors import InputError
 from autosing.models.bundled import SEMANTIC
 from autosing.models.conditions import crop_blocks, music_item, semantic_item, singer_item, stack
 from autosing.models.presets import SHAPES, Shape, Size
@@ -30,7 +29,7 @@ from autosing.storage.store import Place
 from autosing.timebase import SEMANTIC_RATE_HZ
 from train.singers import Singers
 from train.task import Counts, Task
-from train.tasks.codebook import code_vectors, code_width, codes_of, described, records_of, semantic_codebook
+from train.tasks.codebook import code_vectors, code_width, codec_of, codes_of, described, records_of, semantic_codebook
 
 
 class SM2ASettings(Config):
@@ -152,16 +151,11 @@ class TrainSM2A(Task):
         duration_s = self.config.listen_s
         if prompt is None or not duration_s or not prompt["semantic_length"]:
             return {}
-        from autosing.codecs import codec_digest, load_codec
         from autosing.generation.acoustic import generate_acoustic
 
         assert self.index.codec is not None
-        try:
-            # Another codec may have the same name: its codes would give noise, or be invalid.
-            if codec_digest(self.index.codec.name) != self.index.codec.digest:
-                return {}
-            codec = load_codec(self.index.codec.name)
-        except InputError:
+        codec = codec_of(self.index.codec)
+        if codec is None:
             return {}
         semantic_N = prompt["semantic"][: prompt["semantic_length"]].cpu().numpy()
         music_RM = prompt["music"][:, : prompt["music_length"]].cpu()
