@@ -56,6 +56,9 @@ def sing(
     ] = None,
     music: Annotated[bool | None, Option("--music/--no-music", help="With instrumental, or a cappella.")] = None,
     music_gain_db: Annotated[float | None, Option(help="Gain of the instrumental, dB (default 0).")] = None,
+    in_key: Annotated[
+        float | None, Option(help="How strongly pitches are kept in the key of the instrumental (default 3; 0: not).")
+    ] = None,
     separator: Annotated[
         Literal["spleeter", "demucs", "none"] | None, Option(help="spleeter, demucs, or none (an instrumental).")
     ] = None,
@@ -84,7 +87,8 @@ def sing(
     """
     options: dict[str, Any] = {
         "start_s": start, "length_s": length, "seed": seed, "candidates": candidates, "keep": keep, "scale": scale,
-        "singer_mix": singer_mix, "music": music, "music_gain_db": music_gain_db, "separator": separator,
+        "singer_mix": singer_mix, "music": music, "music_gain_db": music_gain_db, "in_key": in_key,
+        "separator": separator,
         "sample_rate_hz": rate, "device": device, "watermark": watermark, "temperature": temperature,
         "top_k": top_k, "top_p": top_p, "min_p": min_p, "guidance_text": guidance_text,
         "guidance_music": guidance_music, "guidance_singer": guidance_singer,

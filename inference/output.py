@@ -79,6 +79,7 @@ def _facts(sung: Sung) -> dict[str, Any]:
         "t2s": name_of(request.t2s) if request.t2s else None,
         "sm2a": name_of(request.sm2a),
         "reference": {"name": request.reference, "start_s": resolved.start_s},
+        "key": str(sung.key) if sung.key else None,
         "singer": str(request.singer) if request.singer else None,
         "semantic_from": str(request.semantic_from) if request.semantic_from else None,
         "length_s": resolved.length_s,

@@ -58,6 +58,9 @@ class SingConfig(Config):
     """False: a cappella; the models get no music, and none is mixed in."""
     music_gain_db: float = Field(default=0.0, ge=-60, le=24)
     """Gain of the instrumental, relative to the reference's balance of voice and music."""
+    in_key: float = Field(default=3.0, ge=0)
+    """By how much the logits of pitches fall that lie off the scale of the instrumental's key (a semitone's half off it
+    or more). 0: as the model sings. It needs music, and a codec with a level of pitch."""
     separation: SeparatorConfig = SeparatorConfig()
     """separator none: the reference is an instrumental without a singer."""
     context_s: float = Field(default=60.0, gt=0)

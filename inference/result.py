@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from autosing.audio.key import Key
 from inference.mix import Mix
 from inference.request import ResolvedRequest
 
@@ -38,3 +39,5 @@ class Sung:
     """Seconds of each part."""
     models: Mapping[str, str] = field(default_factory=dict)
     """Kind of model -> the digest of its weights."""
+    key: Key | None = None
+    """Of the instrumental, where pitches were kept in it."""

@@ -7,8 +7,12 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from autosing.audio.io import Audio, resample
+from autosing.audio.key import Key, key_of
+from autosing.codecs.base import Codec
 from autosing.console import counting
 from autosing.generation.acoustic import generate_acoustic
 from autosing.generation.semantic import generate_semantic
@@ -20,6 +24,8 @@ from inference.mix import lay_over
 from inference.reference import Reference, listen
 from inference.request import ResolvedRequest, SingRequest, resolve
 from inference.result import Candidate, Sung
+
+_FREE_CENTS, _OFF_CENTS = 30.0, 50.0
 
 
 def sing(request: SingRequest) -> Sung:
@@ -39,7 +45,10 @@ def perform(resolved: ResolvedRequest, models: Models) -> Sung:
     clock.lap("reference")
     semantic = _content(models, resolved, music, reference.singer)
     clock.lap("semantic")
-    acoustic = _sound(models, resolved, semantic, music, reference.singer)
+    key = None
+    if resolved.request.config.in_key and reference.instrumental is not None and models.codec.pitch_codes() is not None:
+        key = key_of(reference.instrumental)
+    acoustic = _sound(models, resolved, semantic, music, reference.singer, key)
     clock.lap("acoustic")
     candidates = [
         _candidate(models, resolved, reference, codes, levels) for codes, levels in zip(semantic, acoustic, strict=True)
@@ -47,7 +56,7 @@ def perform(resolved: ResolvedRequest, models: Models) -> Sung:
     clock.lap("mix")
     if resolved.request.config.keep == "best" and len(candidates) > 1:
         candidates = [max(candidates, key=lambda candidate: candidate.agreement or 0.0)]
-    return Sung(resolved, candidates, models.device, clock.seconds, models.digests)
+    return Sung(resolved, candidates, models.device, clock.seconds, models.digests, key)
 
 
 def _music_codes(models: Models, instrumental: Audio | None, length_s: float) -> list[np.ndarray] | None:
@@ -82,15 +91,29 @@ def _sound(
     semantic: Sequence[np.ndarray],
     music: Sequence[np.ndarray] | None,
     singer: np.ndarray,
+    key: Key | None,
 ) -> list[np.ndarray]:
     """Flat codec codes of the voice, an array for each candidate."""
     config = resolved.request.config
     sampling = config.acoustic.model_copy(update={"seed": seed_of(config.seed, "acoustic", config.acoustic.seed)})
     found = generate_acoustic(
         models.sm2a, semantic, music, singer, resolved.length_s, sampling, scale=models.scale,
-        progress=counting("codec codes"),
+        progress=counting("codec codes"), bias=off_key(models.codec, key, config.in_key) if key else None,
     )  # fmt: skip
     return [models.codec.spec.flatten(levels) for levels in found]
+
+
+def off_key(codec: Codec, key: Key, penalty: float) -> dict[int, Tensor]:
+    """level -> bias_V, for generate_acoustic: `penalty` off the logits of pitches that are nearer to another semitone
+    than to one of the scale, less of those in between. Vibrato and slides within 30 cents of a tone are free."""
+    coded = codec.pitch_codes()
+    assert coded is not None, codec.spec.name
+    level, hz_V = coded
+    bias_V = torch.zeros(hz_V.shape)
+    voiced_V = hz_V.cpu() > 0
+    off_V = torch.from_numpy(key.cents_off(hz_V.cpu()[voiced_V].double().numpy()))
+    bias_V[voiced_V] = -penalty * ((off_V - _FREE_CENTS) / (_OFF_CENTS - _FREE_CENTS)).clamp(0, 1).float()
+    return {level: bias_V}
 
 
 def _candidate(

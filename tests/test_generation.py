@@ -12,6 +12,7 @@ from autosing.generation.incremental import threads_of_steps
 from autosing.generation.sampling import Sampling
 from autosing.generation.semantic import generate_semantic
 from autosing.models.conditions import crop_blocks, music_item, semantic_item, singer_item, stack, text_item
+from autosing.models.presets import UsualSampling
 from autosing.models.t2s import T2S
 from autosing.nn.attention import CrossPair
 from autosing.nn.mup import Tunables
@@ -215,3 +216,33 @@ def test_a_small_decoder_steps_on_one_thread_and_gives_the_others_back():
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_bias_rules_the_codes_of_its_level_alone() -> None:
+    """In windows, with guidance, on both scales; a bias of nought changes nothing."""
+    model, semantic, level = made_sm2a(context_s=0.5), [np.arange(20)], 1
+    size = SPEC.codebook_sizes[level]
+    only = torch.full((size,), float("-inf"))
+    only[[3, 5]] = 0.0
+    for sampling in (GREEDY, GUIDED):
+        for scale in ("fine", "coarse"):
+            own, none, ruled = (
+                generate_acoustic(model, semantic, MUSIC, SINGER, 0.8, sampling, scale=scale, overlap_s=0.1, bias=bias)
+                for bias in (None, {level: torch.zeros(size)}, {level: only})
+            )  # fmt: skip
+            assert same(own, none)
+            assert set(ruled[0][level].tolist()) <= {3, 5} and not set(own[0][level].tolist()) <= {3, 5}
+            assert any(set(codes.tolist()) - {3, 5} for at, codes in enumerate(ruled[0]) if at != level)
+
+
+def test_what_is_not_asked_for_is_as_the_model_is_usually_sung() -> None:
+    usual, plain = UsualSampling(temperature=0, guidance_text=3.0), made_sm2a()
+    model = made_sm2a(usual=usual)
+    model.load_state_dict(plain.state_dict())
+    semantic, asked = [np.arange(20)], Sampling(temperature=0, guidance_text=3.0)
+    told = generate_acoustic(plain, semantic, MUSIC, SINGER, 0.8, asked)
+    assert same(generate_acoustic(model, semantic, MUSIC, SINGER, 0.8), told)
+    assert not same(generate_acoustic(plain, semantic, MUSIC, SINGER, 0.8), told)
+    other = Sampling(temperature=1.0, guidance_text=1.0)
+    assert same(*(generate_acoustic(m, semantic, MUSIC, SINGER, 0.8, other) for m in (plain, model)))
+    assert Sampling(temperature=0.5).filled(usual) == Sampling(temperature=0.5, guidance_text=3.0)

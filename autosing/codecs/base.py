@@ -35,6 +35,10 @@ class Codec(nn.Module):
     def code_vectors(self, level: int) -> Tensor:
         """vectors_VD: the vector of each code of a level, for models that embed codes."""
 
+    def pitch_codes(self) -> tuple[int, Tensor] | None:
+        """(a level, hz_V of its codes, 0 where unvoiced), if a level of the codec codes pitch and nothing else."""
+        return None
+
     @torch.inference_mode()
     def encode_flat(self, audio_S: np.ndarray, f0_hz_T: np.ndarray | None = None) -> np.ndarray:
         """One clip's samples, and its pitch if it is known (see `encode`) -> its flat codes."""

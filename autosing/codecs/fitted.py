@@ -89,6 +89,11 @@ class FittedCodec(Codec):
     def code_vectors(self, level: int) -> Tensor:
         return self.model.code_vectors(level)
 
+    def pitch_codes(self) -> tuple[int, Tensor]:
+        level = self.model.config.f0_level
+        codes_V = torch.arange(self.spec.codebook_sizes[level], device=next(self.parameters()).device)
+        return level, self.model.f0_hz(codes_V)
+
     def _whole_blocks(self, audio_BS: Tensor) -> Tensor:
         wanted = self.spec.num_blocks(audio_BS.shape[1]) * self.spec.block_samples
         return pad(audio_BS, (0, wanted - audio_BS.shape[1]))

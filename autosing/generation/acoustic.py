@@ -3,7 +3,7 @@
 Shapes: C candidates, G guidance variants, B = G * C clips, R rows, T columns, V codes of a row, D width.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Literal, cast
 
@@ -43,13 +43,15 @@ def generate_acoustic(
     overlap_s: float = 5.0,
     keep: Keep = "all",
     progress: Progress | None = None,
+    bias: Mapping[int, Tensor] | None = None,
 ) -> list[Levels]:
     """-> for each candidate the levels of its codes (int64): whole blocks that cover the duration, or its semantic
     codes if those end earlier.
 
     `semantic`: an array for each candidate, or one for all of `candidates`. `music`: levels of the accompaniment's
     codes, None if there is none. `prompt`: levels (whole blocks) at the start of the result. Windows beyond the context
-    overlap by `overlap_s`. Raises InputError if semantic codes are missing, or are not this model's.
+    overlap by `overlap_s`. `bias`: level -> bias_V, which is added to the logits of its codes. Raises InputError if
+    semantic codes are missing, or are not this model's.
     """
     if candidates is not None and len(semantic) == 1:
         semantic = list(semantic) * candidates
@@ -60,7 +62,8 @@ def generate_acoustic(
         raise InputError(
             f"semantic code {highest}: the model knows {model.config.semantic_size}; give codes of its codebook"
         )
-    song = _Song(model, semantic, music, singer, duration_s, sampling or Sampling(), scale, keep)
+    sampling = (sampling or Sampling()).filled(model.config.usual)
+    song = _Song(model, semantic, music, singer, duration_s, sampling, scale, keep, bias or {})
     overlap = min(int(overlap_s / song.block_s), song.context // 2) or 1
     done = song.begin_with(prompt) if prompt is not None else 0
     while done < max(song.blocks_C):
@@ -78,9 +81,10 @@ class _Song:
     def __init__(
         self, model: SM2A, semantic: Sequence[np.ndarray], music: Sequence[np.ndarray] | None,
         singer: np.ndarray | None, duration_s: float, sampling: Sampling, scale: Scale, keep: Keep,
+        bias: Mapping[int, Tensor],
     ) -> None:  # fmt: skip
         self.model, self.semantic, self.music, self.singer = model, semantic, music, singer
-        self.sampling, self.keep = sampling, keep
+        self.sampling, self.keep, self.bias = sampling, keep, bias
         self.pattern: Pattern = model.fine if scale == "fine" else model.coarse
         spec = model.spec
         block = Fraction(spec.block_samples, spec.sample_rate_hz)
@@ -173,12 +177,13 @@ class _Song:
             model.decoder, memory.semantic, memory.music, positions_T, len(batch["singer"]), self.keep
         )
         rows = [_Row(model, row) for row in range(model.num_rows)]
+        biases = [self.bias[level].to(device) if level in self.bias else 0.0 for level in self.pattern.row_levels]
         input_CRT = columns_CRT[:, :, :start]
         for t in range(start, stop + 1):
             x_BTD = model.columns(input_CRT).repeat(len(guidance.variants), 1, 1) + memory.singer_B1D
             x_BD = decoder(x_BTD)
             for row, everyone in zip(live[t], shared[t], strict=True):
-                code_C = choose(guidance.combine(rows[row](x_BD)), uniform_TRC[t, row], self.sampling)
+                code_C = choose(guidance.combine(rows[row](x_BD)) + biases[row], uniform_TRC[t, row], self.sampling)
                 if not everyone:
                     code_C = torch.where(free_CRT[:, row, t], code_C, columns_CRT[:, row, t])
                 columns_CRT[:, row, t] = code_C

@@ -12,25 +12,32 @@ from torch import Tensor
 
 from autosing.config import Config
 from autosing.ids import seed_of
+from autosing.models.presets import UsualSampling
 
 
 class Sampling(Config):
     """How codes are drawn. The same seed gives the same candidate, whatever the number of other candidates."""
 
     seed: int = Field(default=0, ge=0)
-    temperature: float = Field(default=0.7, ge=0)
-    """0: always the most likely class (greedy)."""
+    temperature: float | None = Field(default=None, ge=0)
+    """0: always the most likely class (greedy). None: the model's usual one."""
     top_k: int | None = Field(default=None, ge=1)
     """Draw only from the k most likely classes."""
     top_p: float = Field(default=1.0, gt=0, le=1)
     """Draw from the fewest classes that hold this much probability."""
     min_p: float = Field(default=0.0, ge=0, le=1)
     """Draw from classes with at least this share of the highest probability (arXiv:2407.01082). 0: all. 1: greedy."""
-    guidance_text: float = Field(default=1.0, ge=0)
-    """1: no guidance. Above 1: away from the prediction without lyrics (t2s) or without semantic codes (sm2a)."""
+    guidance_text: float | None = Field(default=None, ge=0)
+    """1: no guidance. Above 1: away from the prediction without lyrics (t2s) or without semantic codes (sm2a).
+    None: the model's usual one."""
     guidance_music: float = Field(default=1.0, ge=0)
     guidance_singer: float = Field(default=1.0, ge=0)
     stop_at_eos: bool = True
+
+    def filled(self, usual: UsualSampling) -> "Sampling":
+        """With the model's usual values where none is asked for."""
+        held = {name: value for name, value in usual.dump().items() if getattr(self, name) is None}
+        return self.model_copy(update=held)
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class Guidance:
 
     @classmethod
     def of(cls, sampling: Sampling, present: Sequence[str]) -> "Guidance":
-        """Guidance by the present conditions whose scale is not 1."""
+        """Guidance by the present conditions whose scale is not 1. `sampling`: filled."""
         wanted = {name: getattr(sampling, f"guidance_{name}") for name in present}
         active = {name: scale for name, scale in wanted.items() if scale != 1.0}
         return cls(tuple(active), tuple(active.values()))
@@ -74,7 +81,11 @@ def uniforms(sampling: Sampling, part: str, candidates: Sequence[int], steps: in
 
 
 def choose(logits_CV: Tensor, uniform_C: Tensor, sampling: Sampling) -> Tensor:
-    """-> ids_C, by the inverse of the cumulated probabilities. A class at -inf is never chosen."""
+    """-> ids_C, by the inverse of the cumulated probabilities. A class at -inf is never chosen.
+
+    `sampling`: filled.
+    """
+    assert sampling.temperature is not None, sampling
     if sampling.temperature == 0:
         return logits_CV.argmax(-1)
     probability_CV = (logits_CV.float() / sampling.temperature).softmax(-1)

@@ -41,7 +41,7 @@ def generate_semantic(
     Beyond the model's context, windows overlap by `overlap_s`; a word that a window's end would cut is left to the next
     window. Raises InputError if there is nothing to sing, or the prompt is as long as the song.
     """
-    sampling = sampling or Sampling()
+    sampling = (sampling or Sampling()).filled(model.config.usual)
     total = num_frames_to_cover(duration_s, SEMANTIC_RATE_HZ)
     start_N = np.zeros(0, np.int64) if prompt is None else np.asarray(prompt, np.int64)
     if total <= len(start_N):

@@ -1,6 +1,7 @@
-"""The sizes of t2s and sm2a by name: AutoSing's widths and depths, and two smaller ones for experiments.
+"""What configs of t2s and sm2a share: how codes are drawn, and sizes by name.
 
-In AutoSing each head of a decoder has its own keys and values; here groups of three to six heads share them.
+Sizes are AutoSing's widths and depths, and smaller ones for experiments and demos. In AutoSing each head of a decoder
+has its own keys and values; here groups of three to six heads share them.
 """
 
 from typing import Literal
@@ -29,6 +30,13 @@ class Shape(Config):
             raise InputError(f"width {self.width} with {self.heads} heads: the head width must be whole and even")
         if self.heads % self.key_heads:
             raise InputError(f"heads {self.heads} with key_heads {self.key_heads}: need a whole number of heads each")
+
+
+class UsualSampling(Config):
+    """How codes of a model are drawn where nothing else is asked for (autosing.generation.sampling)."""
+
+    temperature: float = Field(default=0.7, ge=0)
+    guidance_text: float = Field(default=1.0, ge=0)
 
 
 SHAPES: dict[str, Shape] = {

@@ -23,7 +23,7 @@ from autosing.codecs.delay import Pattern
 from autosing.codecs.spec import CodecSpec
 from autosing.config import Config
 from autosing.models.conditions import SINGER_WIDTH
-from autosing.models.presets import Shape
+from autosing.models.presets import Shape, UsualSampling
 from autosing.nn.embedding import CodebookEmbedding, RowEmbedding
 from autosing.nn.mup import Linear, Tunables, vector
 from autosing.nn.transformer import ConditionEncoder, Decoder, Memory
@@ -43,6 +43,7 @@ class SM2AConfig(Config):
     """Numbers of a code's frozen vector."""
     context_s: float = Field(default=30.0, gt=0)
     """The longest clip in training; longer singing is generated in overlapping windows of this length."""
+    usual: UsualSampling = UsualSampling()
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from autosing.codecs.delay import multiscale
 from autosing.config import Config
 from autosing.models.bundled import SEMANTIC
 from autosing.models.conditions import crop_blocks, music_item, semantic_item, singer_item, stack
-from autosing.models.presets import SHAPES, Shape, Size
+from autosing.models.presets import SHAPES, Shape, Size, UsualSampling
 from autosing.models.sm2a import SM2A, SM2AConfig
 from autosing.nn.mup import Tunables, parameter_groups
 from autosing.schemas.sample import DatasetIndex, Sample
@@ -51,6 +51,8 @@ class SM2ASettings(Config):
     """How often a condition is left out, as classifier-free guidance needs it."""
     drop_music: float = Field(default=0.1, ge=0, le=1)
     drop_singer: float = Field(default=0.1, ge=0, le=1)
+    usual: UsualSampling = UsualSampling()
+    """How `autosing sing` draws codes where nothing else is asked for; kept in the model."""
     keep_singers: bool = False
     """Keep the train split's singers (names, mean vectors) with the model, for 'autosing sing --singer NAME'."""
     listen_s: float = Field(default=6.0, ge=0)
@@ -73,7 +75,8 @@ class TrainSM2A(Task):
         self._vectors = code_vectors(codec, config.codec)
         self.model_config = SM2AConfig(
             shape=config.shape or SHAPES[config.size], tunables=config.tunables, semantic_size=size,
-            semantic_width=width, codec=codec.spec, context_s=config.context_s, **code_width(self._vectors),
+            semantic_width=width, codec=codec.spec, context_s=config.context_s, usual=config.usual,
+            **code_width(self._vectors),
         )  # fmt: skip
         self.model = SM2A(self.model_config, codebook_KW, code_vectors=self._vectors)
         self.modules = nn.ModuleDict({"model": self.model})

@@ -18,7 +18,7 @@ from autosing.config import Config
 from autosing.errors import InputError
 from autosing.models.bundled import SEMANTIC
 from autosing.models.conditions import music_item, music_window, singer_item, stack, text_item
-from autosing.models.presets import SHAPES, Shape, Size
+from autosing.models.presets import SHAPES, Shape, Size, UsualSampling
 from autosing.models.t2s import RATE_HZ, T2S, T2SConfig
 from autosing.nn.mup import Tunables, parameter_groups
 from autosing.schemas.sample import DatasetIndex, Sample
@@ -55,6 +55,8 @@ class T2SSettings(Config):
     """How often a condition is left out, as classifier-free guidance needs it."""
     drop_music: float = Field(default=0.1, ge=0, le=1)
     drop_singer: float = Field(default=0.1, ge=0, le=1)
+    usual: UsualSampling = UsualSampling()
+    """How `autosing sing` draws codes where nothing else is asked for; kept in the model."""
     min_fitting: float = Field(default=0.5, ge=0, le=1)
     """If a smaller share of its words belongs to lines that fit, a clip is trained without lyrics, because what is sung
     in it is not known."""
@@ -83,7 +85,8 @@ class TrainT2S(Task):
         self.model_config = T2SConfig(
             shape=config.shape or SHAPES[config.size], tunables=config.tunables, semantic_size=size,
             semantic_width=width, codec=codec.spec, music_levels=config.music_levels, context_s=config.context_s,
-            causal_text=config.causal_text, use_singer=config.use_singer, **code_width(self._vectors),
+            causal_text=config.causal_text, use_singer=config.use_singer, usual=config.usual,
+            **code_width(self._vectors),
         )  # fmt: skip
         self.model = T2S(self.model_config, codebook_KW, code_vectors=self._vectors)
         self.modules = nn.ModuleDict({"model": self.model})
