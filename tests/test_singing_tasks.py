@@ -16,6 +16,7 @@ from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.text.tokenizer import TimedText, decode
 from support.clips import SPEC, made_clip, made_index
 from support.models import stir
+from train.past_dropout import hidden_past
 from train.tasks.sm2a import TrainSM2A
 from train.tasks.t2s import TrainT2S
 
@@ -200,6 +201,45 @@ def test_the_loss_of_a_batch_knows_no_padding(kind: str) -> None:
     torch.testing.assert_close(task.loss(only_first, 0, task.counts(only_first))[0], alone, atol=1e-4, rtol=1e-4)
     names = {f"accuracy_row{row}" for row in range(5)} if kind == "sm2a" else {"semantic_accuracy", "text_loss"}
     assert names <= set(metrics)
+
+
+def test_a_hidden_place_of_the_past_is_not_heeded() -> None:
+    """Other codes there change nothing; other codes at a place that is seen change what follows it alone."""
+    for kind, codes in (("t2s", "codes"), ("sm2a", "columns")):
+        task = made_task(kind)
+        stir(task.model)
+        batch = task.collate(prepared(task, made_clip(0, 2.0), 1))
+        other = batch | {codes: batch[codes].clone()}
+        other[codes][..., 5] = (other[codes][..., 5] + 1) % 8
+        place = 6 if kind == "t2s" else 5  # t2s has a start before its codes
+        hidden_BT1 = torch.zeros(1, batch[codes].shape[-1] + (1 if kind == "t2s" else -1), 1, dtype=torch.bool)
+        hidden_BT1[:, place] = True
+
+        def outputs(batch: dict[str, torch.Tensor], hidden: torch.Tensor | None, task: Any = task) -> torch.Tensor:
+            found = task.model(batch, hidden)
+            return found[0] if isinstance(found, tuple) else found
+
+        assert torch.equal(outputs(batch, hidden_BT1), outputs(other, hidden_BT1))
+        seen, changed = outputs(batch, None), outputs(other, None)
+        assert torch.equal(seen[:, :place], changed[:, :place]) and not torch.equal(seen[:, place:], changed[:, place:])
+
+
+def test_the_past_is_hidden_in_training_alone_and_as_often_as_asked() -> None:
+    torch.manual_seed(0)
+    assert hidden_past(3, 4, 0.0) is None
+    hidden_BT1 = hidden_past(400, 50, 0.3)
+    assert hidden_BT1 is not None and hidden_BT1.shape == (400, 50, 1)
+    share_B = hidden_BT1.float().mean((1, 2))
+    assert share_B.mean() == pytest.approx(0.3, abs=0.03) and share_B.std() > 0.1 and share_B.max() < 0.9
+    for kind in ("t2s", "sm2a"):
+        plain, task = made_task(kind), made_task(kind, drop_past=0.5)
+        stir(plain.model)
+        task.model.load_state_dict(plain.model.state_dict())
+        items = prepared(task, made_clip(0, 2.0), 2)
+        for training in (True, False):
+            plain.model.train(training)
+            task.model.train(training)
+            assert (loss_of(task, items)[0].item() == loss_of(plain, items)[0].item()) is not training
 
 
 def test_codes_of_another_codebook_are_refused() -> None:

@@ -118,11 +118,15 @@ class SM2A(nn.Module):
         readout_PF = self.readouts[row](hidden_PD) * self.readout_scale
         return F.linear(readout_PF, entries_VF.to(readout_PF.dtype), self.bias_RV[row, : len(entries_VF)])
 
-    def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """The conditions, `columns_BRC` (padded), `positions_BC` -> x_B(C-1)D, where place c predicts column c + 1."""
+    def forward(self, batch: Mapping[str, Tensor], hidden_BT1: Tensor | None = None) -> Tensor:
+        """The conditions, `columns_BRC` (padded), `positions_BC` -> x_B(C-1)D, where place c predicts column c + 1.
+        `hidden_BT1`: where a column is hidden as an input."""
         memory = self.encode(batch)
         positions_BT = batch["positions"][:, 1:]
-        x_BTD = self.columns(batch["columns"][:, :, :-1]) + memory.singer_B1D
+        past_BTD = self.columns(batch["columns"][:, :, :-1])
+        if hidden_BT1 is not None:
+            past_BTD = past_BTD.masked_fill(hidden_BT1, 0.0)
+        x_BTD = past_BTD + memory.singer_B1D
         own, across = self.decoder.rotations(positions_BT, memory.semantic)
         return self.decoder(x_BTD, own, across, self.decoder.cross_keys(memory.semantic, memory.music))
 

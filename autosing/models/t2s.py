@@ -145,13 +145,17 @@ class T2S(nn.Module):
         """Logits of the next byte through the table of bytes (tied)."""
         return F.linear(text_BLD * self.config.tunables.output_scale(text_BLD.shape[-1]), self.bytes.weight_VD)
 
-    def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The conditions, `codes_BN` (padded) -> logits_B(N+1)V, where place n predicts code n, and text_logits_BLV."""
+    def forward(self, batch: Mapping[str, Tensor], hidden_BT1: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The conditions, `codes_BN` (padded) -> logits_B(N+1)V, where place n predicts code n, and text_logits_BLV.
+        `hidden_BT1`: where a code is hidden as an input."""
         memory = self.encode(batch)
         codes_BN = batch["codes"]
         inputs_BT = F.pad(codes_BN, (1, 0), value=self.start)
         positions_BT = _places(inputs_BT).float()
-        x_BTD = self.codes(inputs_BT) + self.moments(positions_BT, memory)
+        past_BTD = self.codes(inputs_BT)
+        if hidden_BT1 is not None:
+            past_BTD = past_BTD.masked_fill(hidden_BT1, 0.0)
+        x_BTD = past_BTD + self.moments(positions_BT, memory)
         own, across = self.decoder.rotations(positions_BT, memory.text)
         x_BTD = self.decoder(x_BTD, own, across, self.decoder.cross_keys(memory.text, memory.music))
         return self.logits(x_BTD), self.text_logits(memory.text.x_BSD)

@@ -27,6 +27,7 @@ from autosing.nn.mup import Tunables, parameter_groups
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.storage.store import Place
 from autosing.timebase import SEMANTIC_RATE_HZ
+from train.past_dropout import hidden_past
 from train.singers import Singers
 from train.task import Counts, Task
 from train.tasks.codebook import code_vectors, code_width, codec_of, codes_of, described, records_of, semantic_codebook
@@ -51,6 +52,8 @@ class SM2ASettings(Config):
     """How often a condition is left out, as classifier-free guidance needs it."""
     drop_music: float = Field(default=0.1, ge=0, le=1)
     drop_singer: float = Field(default=0.1, ge=0, le=1)
+    drop_past: float = Field(default=0.0, ge=0, le=0.5)
+    """The share of columns so far that is hidden (see train/past_dropout.py)."""
     usual: UsualSampling = UsualSampling()
     """How `autosing sing` draws codes where nothing else is asked for; kept in the model."""
     keep_singers: bool = False
@@ -134,7 +137,8 @@ class TrainSM2A(Task):
     def loss(self, batch: dict[str, Tensor], step: int, counts: Counts) -> tuple[Tensor, dict[str, Tensor]]:
         if self.model.training not in self._prompts:
             self._prompts[self.model.training] = {name: value[0] for name, value in batch.items()}
-        x_PD = self.model(batch).flatten(0, 1)
+        share, (clips, _, columns) = self.config.drop_past if self.model.training else 0.0, batch["columns"].shape
+        x_PD = self.model(batch, hidden_past(clips, columns - 1, share, self.device)).flatten(0, 1)
         target_PR = batch["columns"][:, :, 1:].transpose(1, 2).flatten(0, 1)
         losses: list[Tensor] = []
         metrics: dict[str, Tensor] = {}

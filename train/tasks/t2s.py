@@ -23,6 +23,7 @@ from autosing.models.t2s import RATE_HZ, T2S, T2SConfig
 from autosing.nn.mup import Tunables, parameter_groups
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.text.tokenizer import EOT, TimedText, TimingLevel
+from train.past_dropout import hidden_past
 from train.task import Counts, Task
 from train.tasks.codebook import code_vectors, code_width, codes_of, described, records_of, semantic_codebook
 
@@ -55,6 +56,8 @@ class T2SSettings(Config):
     """How often a condition is left out, as classifier-free guidance needs it."""
     drop_music: float = Field(default=0.1, ge=0, le=1)
     drop_singer: float = Field(default=0.1, ge=0, le=1)
+    drop_past: float = Field(default=0.0, ge=0, le=0.5)
+    """The share of codes so far that is hidden (see train/past_dropout.py)."""
     usual: UsualSampling = UsualSampling()
     """How `autosing sing` draws codes where nothing else is asked for; kept in the model."""
     min_fitting: float = Field(default=0.5, ge=0, le=1)
@@ -135,7 +138,9 @@ class TrainT2S(Task):
         return counted
 
     def loss(self, batch: dict[str, Tensor], step: int, counts: Counts) -> tuple[Tensor, dict[str, Tensor]]:
-        logits_BTV, text_logits_BLV = self.model(batch)
+        share, (clips, codes) = self.config.drop_past if self.model.training else 0.0, batch["codes"].shape
+        hidden_BT1 = hidden_past(clips, codes + 1, share, self.device)
+        logits_BTV, text_logits_BLV = self.model(batch, hidden_BT1)
         target_BT = self._targets(batch)
         loss = cross_entropy(logits_BTV, target_BT, counts["codes"])
         metrics = {"semantic_loss": loss, "semantic_accuracy": accuracy(logits_BTV, target_BT)}
