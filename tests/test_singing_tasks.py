@@ -1,16 +1,19 @@
 """Tasks t2s and sm2a: what a clip becomes, what is learned of it, and that four clips can be learned by heart."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from autosing.checkpoint import save_model
 from autosing.errors import InputError
 from autosing.generation.acoustic import Scale, generate_acoustic
 from autosing.generation.sampling import Sampling
 from autosing.generation.semantic import generate_semantic
+from autosing.models.presets import SHAPES
 from autosing.nn.mup import Tunables
 from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.text.tokenizer import TimedText, decode
@@ -201,6 +204,29 @@ def test_the_loss_of_a_batch_knows_no_padding(kind: str) -> None:
     torch.testing.assert_close(task.loss(only_first, 0, task.counts(only_first))[0], alone, atol=1e-4, rtol=1e-4)
     names = {f"accuracy_row{row}" for row in range(5)} if kind == "sm2a" else {"semantic_accuracy", "text_loss"}
     assert names <= set(metrics)
+
+
+def test_a_run_goes_on_from_the_weights_of_another_of_its_shape_and_codes(tmp_path: Path) -> None:
+    for kind in ("t2s", "sm2a"):
+        first, run = made_task(kind, use_singer=True) if kind == "t2s" else made_task(kind), str(tmp_path / kind)
+        stir(first.model)
+        file = first.export()
+        save_model(Path(run), file.kind, file.config, file.state, file.extra)
+        usual = {"temperature": 0.3, "guidance_text": 2.0}
+        on = made_task(kind, begin_with=run, size="tiny", usual=usual, context_s=7.0)
+        assert all(torch.equal(value, on.model.state_dict()[name]) for name, value in first.model.state_dict().items())
+        assert (on.model_config.usual.dump(), on.model_config.context_s) == (usual, 7.0)
+        assert on.model_config.shape == first.model_config.shape
+        with pytest.raises(
+            InputError, match=r"its shape.decoder_layers is 2, task.shape.decoder_layers asks for 6; leave"
+        ):
+            made_task(kind, begin_with=run, shape=SHAPES["tiny"])
+        file.extra["semantic"]["digest"] = "2" * 64
+        save_model(Path(run), file.kind, file.config, file.state, file.extra)
+        with pytest.raises(
+            InputError, match="was trained on the codes of a semantic codebook with digest 222222222222"
+        ):
+            made_task(kind, begin_with=run)
 
 
 def test_a_hidden_place_of_the_past_is_not_heeded() -> None:

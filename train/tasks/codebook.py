@@ -1,19 +1,24 @@
 """A semantic tokenizer, a codec -> the vectors of their codes, checked against the dataset."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from autosing.checkpoint import describe_model
+from autosing.config import Config
 from autosing.errors import InputError
 from autosing.models.presets import Shape
 from autosing.schemas.records import CodecRecord, SemanticRecord
 from autosing.schemas.sample import DatasetIndex
+from train.begin_with import check_given
 
 if TYPE_CHECKING:
     from autosing.codecs.base import Codec
 
+C = TypeVar("C", bound=Config)
 RANDOM_WIDTH = 64
 
 
@@ -94,6 +99,25 @@ def records_of(index: DatasetIndex) -> tuple[CodecRecord, SemanticRecord]:
             "dataset: no codec or no semantic codes in its index; build it with --members semantic,acoustic"
         )
     return index.codec, index.semantic
+
+
+def begun_with(folder: str, kind: str, asked: C, shape: Shape | None, index: DatasetIndex) -> C:
+    """The config of a run that a new run goes on from, with the new one's `usual` and `context_s`.
+
+    Raises InputError where it is no run of that kind, has another shape than the one given, or other codes.
+    """
+    where, held = f"task.begin_with {folder}", describe_model(Path(folder), kind)
+    for key, noun in (("semantic", "semantic codebook"), ("codec", "codec")):
+        known, here = held.extra[key]["digest"], codes_of(index)[key]["digest"]
+        if known != here:
+            raise InputError(
+                f"{where}: was trained on the codes of a {noun} with digest {known[:12]}, the dataset's are "
+                f"of {here[:12]}; process the corpus with that one, or begin with nothing"
+            )
+    known = type(asked).build(held.config, origin=folder)
+    check_given(where, "task", known, asked, {} if shape is None else {"shape": shape.dump()})
+    free = {name: getattr(asked, name) for name in ("usual", "context_s")}
+    return known.model_copy(update=free)
 
 
 def codes_of(index: DatasetIndex) -> dict[str, Any]:

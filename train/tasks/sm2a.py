@@ -7,6 +7,7 @@ multiscale).
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from autosing.audio.io import Audio
-from autosing.checkpoint import ModelFile
+from autosing.checkpoint import ModelFile, load_model, restore
 from autosing.codecs.delay import multiscale
 from autosing.config import Config
 from autosing.models.bundled import SEMANTIC
@@ -30,7 +31,16 @@ from autosing.timebase import SEMANTIC_RATE_HZ
 from train.past_dropout import hidden_past
 from train.singers import Singers
 from train.task import Counts, Task
-from train.tasks.codebook import code_vectors, code_width, codec_of, codes_of, described, records_of, semantic_codebook
+from train.tasks.codebook import (
+    begun_with,
+    code_vectors,
+    code_width,
+    codec_of,
+    codes_of,
+    described,
+    records_of,
+    semantic_codebook,
+)
 
 
 class SM2ASettings(Config):
@@ -40,6 +50,8 @@ class SM2ASettings(Config):
     shape: Shape | None = None
     """Widths and depths that replace those of the named size."""
     tunables: Tunables = Tunables()
+    begin_with: str | None = None
+    """A run of this task, or what comes with autosing, to go on from: its shape and weights."""
     semantic: str | None = SEMANTIC
     """The codebook of the codes: a name or a run; null: random vectors stand for the codes."""
     codec: str | None = None
@@ -81,7 +93,12 @@ class TrainSM2A(Task):
             semantic_width=width, codec=codec.spec, context_s=config.context_s, usual=config.usual,
             **code_width(self._vectors),
         )  # fmt: skip
+        begin_with = config.begin_with
+        if begin_with is not None:
+            self.model_config = begun_with(begin_with, self.name, self.model_config, config.shape, index)
         self.model = SM2A(self.model_config, codebook_KW, code_vectors=self._vectors)
+        if begin_with is not None:
+            restore(self.model, load_model(Path(begin_with), self.name), Path(begin_with))
         self.modules = nn.ModuleDict({"model": self.model})
         self.singers = Singers("clip")
         self._prompts: dict[bool, dict[str, Tensor]] = {}

@@ -5,6 +5,7 @@ which trains the causal text encoder (as in AutoSing and WhisperSpeech).
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from autosing.checkpoint import ModelFile
+from autosing.checkpoint import ModelFile, load_model, restore
 from autosing.config import Config
 from autosing.errors import InputError
 from autosing.models.bundled import SEMANTIC
@@ -25,7 +26,15 @@ from autosing.schemas.sample import DatasetIndex, Sample
 from autosing.text.tokenizer import EOT, TimedText, TimingLevel
 from train.past_dropout import hidden_past
 from train.task import Counts, Task
-from train.tasks.codebook import code_vectors, code_width, codes_of, described, records_of, semantic_codebook
+from train.tasks.codebook import (
+    begun_with,
+    code_vectors,
+    code_width,
+    codes_of,
+    described,
+    records_of,
+    semantic_codebook,
+)
 
 IGNORED = -100
 LEVELS: tuple[TimingLevel, ...] = ("word", "line", "none")
@@ -38,6 +47,8 @@ class T2SSettings(Config):
     shape: Shape | None = None
     """Widths and depths that replace those of the named size."""
     tunables: Tunables = Tunables()
+    begin_with: str | None = None
+    """A run of this task, or what comes with autosing, to go on from: its shape and weights."""
     semantic: str | None = SEMANTIC
     """The codebook of the codes: a name or a run; null: random vectors stand for the codes."""
     codec: str | None = None
@@ -91,7 +102,12 @@ class TrainT2S(Task):
             causal_text=config.causal_text, use_singer=config.use_singer, usual=config.usual,
             **code_width(self._vectors),
         )  # fmt: skip
+        begin_with = config.begin_with
+        if begin_with is not None:
+            self.model_config = begun_with(begin_with, self.name, self.model_config, config.shape, index)
         self.model = T2S(self.model_config, codebook_KW, code_vectors=self._vectors)
+        if begin_with is not None:
+            restore(self.model, load_model(Path(begin_with), self.name), Path(begin_with))
         self.modules = nn.ModuleDict({"model": self.model})
 
     def describe(self) -> dict[str, str]:
