@@ -18,11 +18,12 @@ def load(run: Any, device: str = "auto") -> Any:
     return _open("autosing.loading:load")(run, device)
 
 
-def sing(sm2a: Any, t2s: Any = None, **options: Any) -> Any:
+def sing(sm2a: Any = "autosing-sm2a", t2s: Any = "autosing-t2s", **options: Any) -> Any:
     """Sing as `autosing sing` does -> inference.result.Sung; with `out`, its files are written as well.
 
-    `sm2a`, `t2s`: runs, or what `load` gave. Options: reference, lyrics, singer, semantic_from, codec, codebook, out,
-    force, and the settings of `autosing sing`: length_s, start_s, seed, temperature, min_p, candidates, device ...
+    `sm2a`, `t2s`: runs, names of what comes with autosing, or what `load` gave. Options: reference, lyrics, singer,
+    semantic_from, codec, codebook, out, force, and the settings of `autosing sing`: length_s, start_s, seed,
+    temperature, min_p, candidates, device ...
     Raises InputError as `autosing sing` does.
     """
     return _open("inference.api:sing")(sm2a, t2s, **options)

@@ -1,4 +1,4 @@
-"""A folder -> songs, corpus, dataset, two trained models, sung lines and a page: the main job as a list of commands.
+"""A folder -> songs, corpus, dataset, two models in training, new songs and a page: the main job as a list of commands.
 
 Each step is one `autosing ...` command in its own process, so the demo shows what a person would type (see steps.py).
 """
@@ -14,9 +14,8 @@ SONGS = ("-n", "8", "--seed", "7", "--partitions", "2", "--lines", "2", "--voice
 """Natural singers too, where their weights can be had; else `autosing songs` says so and has the others sing."""
 WEIGHTS = ("spleeter-2stems", "whisper-base", "ge2e")
 REMARK = (
-    "A clip of the training songs, sung again: minutes of training on eight short songs teach these models those songs "
-    "and little else. They are told the clip's words and their times, its instrumental and its singer; what is sung is "
-    "drawn code by code, first what is sung by t2s, then how it sounds by sm2a."
+    "New words, sung code by code: t2s draws what is sung from the words, their times and the band, sm2a how it sounds "
+    "in the voice of the song. The melody is theirs. Both come with autosing."
 )
 LYRICS = "the lantern on the water\\nremembers every sailor"
 """Sung unless the newcomer gives others; in no training set."""
@@ -38,7 +37,7 @@ def plan(out: Path, configs: Path = CONFIGS, lyrics: str = LYRICS) -> list[Step]
     def train(task: str) -> Step:
         return Step(
             f"train-{task}",
-            f"Train {task} until it knows these songs",
+            f"Train {task} for a minute",
             (
                 "train",
                 task,
@@ -86,21 +85,20 @@ def plan(out: Path, configs: Path = CONFIGS, lyrics: str = LYRICS) -> list[Step]
         train("t2s"),
         train("sm2a"),
         Step(
-            "sing",
-            "Sing a clip of the training songs again, over its own instrumental",
-            (
-                *("sing", "--t2s", str(t2s), "--sm2a", str(sm2a), "--out", str(sung), "--codes-out", "--force"),
-                *config("inference"),
-            ),
-            reads=("runs/*/model.safetensors", "dataset/index.json"),
-            writes=("sung.wav", "sung.vocals.wav", "sung.lrc", "sung.json", "sung.npz"),
-            late_args=lambda: ("--reference", f"{corpus}#{clip_to_sing(dataset, out / 'songs')}", "--remark", REMARK),
-        ),
-        Step(
             "render",
             "Sing new words to a new tune, with the model that comes with autosing",
             ("render", "--lyrics", lyrics, "--band", "--out", str(song), "--force"),
             writes=("song.wav", "song.vocals.wav", "song.lrc", "song.mid", "song.pitch.csv"),
+        ),
+        Step(
+            "sing",
+            "Sing the same words over that song's band, code by code, with the models that come with autosing",
+            (
+                *("sing", "--reference", str(song), "--lyrics", str(song.with_suffix(".lrc")), "--out", str(sung)),
+                *("--codes-out", "--force", "--remark", REMARK),
+            ),
+            reads=("song.wav", "song.lrc"),
+            writes=("sung.wav", "sung.vocals.wav", "sung.lrc", "sung.json", "sung.npz"),
         ),
         Step(
             "convert",
@@ -142,19 +140,6 @@ def plan(out: Path, configs: Path = CONFIGS, lyrics: str = LYRICS) -> list[Step]
     ]
 
 
-def clip_to_sing(dataset: Path, songs: Path) -> str:
-    """The id of the first training clip that has music and words, of a natural singer where there is one."""
-    from autosing.schemas.sample import DatasetIndex
-    from autosing.storage.shards import read_shard
-
-    split = DatasetIndex.load(dataset).splits["train"]
-    samples = (sample for shard in split.shards for _, sample in read_shard(dataset / shard.path))
-    clips = [(s.id, s.meta.song) for s in samples if s.has("instrumental_codes") and s.meta.words]
-    if not clips:
-        raise InputError(f"demo: no clip with words and music in {dataset}; remove {dataset.parent} and run it again")
-    return next((clip for clip, song in clips if _is_natural(songs, song)), clips[0][0])
-
-
 def speech_to_sing(songs: Path) -> tuple[str, ...]:
     """Options that name the spoken lines of the first English song of a natural singer; none where there is none."""
     for home in sorted((songs / "truth").iterdir()):
@@ -163,8 +148,3 @@ def speech_to_sing(songs: Path) -> tuple[str, ...]:
             lines = "\\n".join(line["text"] for line in truth["lines"])
             return ("--speech", str(home / "speech.flac"), "--lyrics", lines, "--language", "en")
     return ()
-
-
-def _is_natural(songs: Path, song: str) -> bool:
-    truth = songs / "truth" / song / "truth.json"
-    return truth.is_file() and json.loads(truth.read_text("utf-8")).get("voice") == "natural"

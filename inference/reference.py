@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autosing.audio.io import Audio
+from autosing.audio.key import Key, key_of
 from autosing.audio.loudness import integrated_lufs
 from autosing.errors import InputError
 from autosing.models.separation import VocalsOf, at_most_stereo, split
@@ -16,7 +17,7 @@ from inference.mix import balance_lu
 from inference.request import ResolvedRequest
 from inference.voice.singers import Voice
 
-OTHER_VOICE = "give --singer FILE with a voice, or another --start"
+OTHER_VOICE = "give --singer NAME or FILE, or another --start"
 """Remedy in messages where the reference has no usable voice."""
 LEAKED_LU = -25.0
 """Separated vocals this far below the music are leakage, not singing."""
@@ -32,6 +33,8 @@ class Reference:
     """float32[256], a unit vector."""
     balance_lu: float | None
     """Loudness of the reference's vocals above its instrumental; None where one of them is silent or not known."""
+    key: Key | None
+    """Of the instrumental in and around the window; None where it has none, or nothing is to be kept in it."""
 
 
 def listen(resolved: ResolvedRequest, separate: VocalsOf | None, device: str = "cpu") -> Reference:
@@ -39,13 +42,14 @@ def listen(resolved: ResolvedRequest, separate: VocalsOf | None, device: str = "
     request, config, other_voice = resolved.request, resolved.request.config, resolved.inputs.singer
     first_s, last_s = excerpt(resolved)
     vocals, instrumental = _stems(resolved, separate, first_s, last_s)
-    window = None
+    window = key = None
     if config.music:
         assert instrumental is not None
         window = instrumental.cut(resolved.start_s - first_s, resolved.length_s)
+        key = key_of(instrumental) if config.in_key else None
     own = other = None
     if resolved.needs_own_voice:
-        assert vocals is not None, "open_inputs() asks for a singer where the reference has none"
+        assert vocals is not None, "open_inputs() finds another singer where the reference has none"
         name = f"reference {request.reference}"
         if instrumental and integrated_lufs(vocals) - integrated_lufs(instrumental) < LEAKED_LU:
             raise InputError(f"{name}: no voice heard in {first_s:.0f}-{last_s:.0f} s of it; {OTHER_VOICE}")
@@ -55,7 +59,7 @@ def listen(resolved: ResolvedRequest, separate: VocalsOf | None, device: str = "
     elif other_voice is not None:
         other = _voice(other_voice, f"singer {request.singer}", "give --singer FILE with more of a voice", device)
     balance = balance_lu(vocals, instrumental) if vocals and instrumental else None
-    return Reference(window, interpolate(own, other, config.singer_mix), balance)
+    return Reference(window, interpolate(own, other, config.singer_mix), balance, key)
 
 
 def interpolate(own: np.ndarray | None, other: np.ndarray | None, share: float) -> np.ndarray:

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from autosing.audio.io import Audio, decode
 from autosing.config import Config, load_config
+from autosing.console import note
 from autosing.errors import InputError
 from autosing.generation.acoustic import Scale
 from autosing.generation.sampling import Sampling
@@ -31,7 +32,7 @@ from inference.lyrics_plan import (
     window,
 )
 from inference.sources import Source, open_source
-from inference.voice.singers import Voice, named_voice, unknown_voice
+from inference.voice.singers import Voice, named_voice, unknown_voice, voices_of_model, voices_of_run
 
 
 class SingConfig(Config):
@@ -58,9 +59,9 @@ class SingConfig(Config):
     """False: a cappella; the models get no music, and none is mixed in."""
     music_gain_db: float = Field(default=0.0, ge=-60, le=24)
     """Gain of the instrumental, relative to the reference's balance of voice and music."""
-    in_key: float = Field(default=3.0, ge=0)
-    """By how much the logits of pitches fall that lie off the scale of the instrumental's key (a semitone's half off it
-    or more). 0: as the model sings. It needs music, and a codec with a level of pitch."""
+    in_key: float = Field(default=6.0, ge=0)
+    """What is taken off the logits of pitches that lie off the scale of the instrumental's key by half a semitone or
+    more. 0: as the model sings. It needs music, and a codec with a level of pitch."""
     separation: SeparatorConfig = SeparatorConfig()
     """separator none: the reference is an instrumental without a singer."""
     context_s: float = Field(default=60.0, gt=0)
@@ -173,19 +174,31 @@ def open_inputs(request: SingRequest) -> Inputs:
         raise InputError("sing: no t2s model; give --t2s RUN, or --semantic-from VOCAL to sing its content again")
     source = open_source(request.reference) if request.reference else None
     voiceless = source is None or (source.stems is None and config.separation.separator == "none")
-    if voiceless and (request.singer is None or config.singer_mix < 1):
-        mix = "" if request.singer is None else ", without --singer-mix or with --singer-mix 1"
-        raise InputError(f"sing: no voice to sing with, the reference gives none; give --singer NAME or FILE{mix}")
+    if voiceless and config.singer_mix < 1:
+        raise InputError(
+            f"sing: the reference gives no voice for --singer-mix {config.singer_mix:g} to blend with; leave it out"
+        )
     if config.music and source and source.stems and source.stems[1] is None:
         raise InputError(f"reference {source.name}: is a cappella, there is no music to sing over; give --no-music")
     vocal = decode(request.semantic_from) if request.semantic_from else None
-    return Inputs(source, _singer(request), vocal)
+    return Inputs(source, _singer(request, voiceless), vocal)
 
 
-def _singer(request: SingRequest) -> Audio | Voice | None:
-    if request.singer is None:
-        return None
+def _singer(request: SingRequest, voiceless: bool) -> Audio | Voice | None:
+    """The one that is asked for; none, where the reference gives one; else the first of the run."""
     run = request.sm2a if isinstance(request.sm2a, Path) else None
+    if request.singer is None:
+        if not voiceless:
+            return None
+        sm2a = request.sm2a
+        known = voices_of_run(sm2a) if isinstance(sm2a, Path) else voices_of_model(sm2a.extra)
+        if not known:
+            raise InputError(
+                "sing: no voice to sing with, the reference gives none and the sm2a keeps none (task.keep_singers); "
+                "give --singer NAME or FILE"
+            )
+        note(f"sing: the reference gives no voice: sung by {known[0].name}, a singer of the sm2a")
+        return known[0]
     voice, file = named_voice(str(request.singer), run), Path(request.singer)
     if voice is None and not file.exists():
         raise unknown_voice(str(request.singer), run)

@@ -5,13 +5,14 @@ Shapes: C channels, S samples, N semantic codes.
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from autosing.audio.io import Audio, resample
-from autosing.audio.key import Key, key_of
+from autosing.audio.key import Key
 from autosing.codecs.base import Codec
 from autosing.console import counting
 from autosing.generation.acoustic import generate_acoustic
@@ -26,6 +27,7 @@ from inference.request import ResolvedRequest, SingRequest, resolve
 from inference.result import Candidate, Sung
 
 _FREE_CENTS, _OFF_CENTS = 30.0, 50.0
+"""Off a tone of the scale: nothing is taken off up to here, everything from here on."""
 
 
 def sing(request: SingRequest) -> Sung:
@@ -39,15 +41,13 @@ def sing(request: SingRequest) -> Sung:
 
 def perform(resolved: ResolvedRequest, models: Models) -> Sung:
     """`sing` with loaded models. Raises InputError where the reference or singer file has no usable voice."""
-    clock = _Clock({"load": models.load_s})
+    clock, resolved = _Clock({"load": models.load_s}), _as_usual(resolved, models)
     reference = listen(resolved, models.separate, models.device)
     music = _music_codes(models, reference.instrumental, resolved.length_s)
     clock.lap("reference")
     semantic = _content(models, resolved, music, reference.singer)
     clock.lap("semantic")
-    key = None
-    if resolved.request.config.in_key and reference.instrumental is not None and models.codec.pitch_codes() is not None:
-        key = key_of(reference.instrumental)
+    key = reference.key if models.codec.pitch_codes() is not None else None
     acoustic = _sound(models, resolved, semantic, music, reference.singer, key)
     clock.lap("acoustic")
     candidates = [
@@ -57,6 +57,15 @@ def perform(resolved: ResolvedRequest, models: Models) -> Sung:
     if resolved.request.config.keep == "best" and len(candidates) > 1:
         candidates = [max(candidates, key=lambda candidate: candidate.agreement or 0.0)]
     return Sung(resolved, candidates, models.device, clock.seconds, models.digests, key)
+
+
+def _as_usual(resolved: ResolvedRequest, models: Models) -> ResolvedRequest:
+    """With the models' usual sampling where none is asked for."""
+    request, sm2a, t2s = resolved.request, models.sm2a, models.t2s
+    filled = {"acoustic": request.config.acoustic.filled(sm2a.config.usual)}
+    if t2s is not None:
+        filled["semantic"] = request.config.semantic.filled(t2s.config.usual)
+    return replace(resolved, request=replace(request, config=request.config.model_copy(update=filled)))
 
 
 def _music_codes(models: Models, instrumental: Audio | None, length_s: float) -> list[np.ndarray] | None:
@@ -104,8 +113,8 @@ def _sound(
 
 
 def off_key(codec: Codec, key: Key, penalty: float) -> dict[int, Tensor]:
-    """level -> bias_V, for generate_acoustic: `penalty` off the logits of pitches that are nearer to another semitone
-    than to one of the scale, less of those in between. Vibrato and slides within 30 cents of a tone are free."""
+    """level -> bias_V, for generate_acoustic: `penalty` is taken off the logits of pitches that are nearer to another
+    semitone than to one of the scale, less off those from 30 cents on, so that vibrato is free."""
     coded = codec.pitch_codes()
     assert coded is not None, codec.spec.name
     level, hz_V = coded

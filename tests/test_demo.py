@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from autosing.demo import clip_to_sing, plan, speech_to_sing
+from autosing.demo import plan, speech_to_sing
 from autosing.errors import InputError
 from autosing.steps import LEDGER, Step, run_steps
-from support.datasets import make_dataset
 
 COPY = """
 import json, sys
@@ -90,7 +89,7 @@ def test_the_plan_of_the_weights_reads_what_an_earlier_step_writes(tmp_path: Pat
         assert step.module != "autosing" or step.args[0] in COMMANDS, step.name
         assert importlib.util.find_spec(step.module), step.name
         assert all(Path(word).is_file() for word in step.args if word.endswith(".yaml")), step.name
-    shipped = ("visinger", "svc_flow", "sts", "svc_vits")
+    shipped = ("visinger", "svc_flow", "sts", "svc_vits", "t2s", "sm2a")
     assert {f"shipped/{name}/model.safetensors" for name in shipped} <= written
 
 
@@ -117,17 +116,3 @@ def test_an_english_natural_singers_speech_is_sung_where_there_is_any(tmp_path: 
     for name in "de":
         (tmp_path / "truth" / name / "speech.flac").unlink()
     assert speech_to_sing(tmp_path) == ()
-
-
-def test_a_natural_singer_is_sung_again_where_there_is_one(tmp_path: Path) -> None:
-    make_dataset(tmp_path / "dataset", {"train": 8}, groups=("meta", "semantic", "acoustic"))
-    songs = tmp_path / "songs"
-    first = clip_to_sing(tmp_path / "dataset", songs)
-    assert first == "train0-0", "nothing is known of who sings"
-    for song, truth in (("train0", {}), ("train2", {"voice": "natural"})):
-        (songs / "truth" / song).mkdir(parents=True)
-        (songs / "truth" / song / "truth.json").write_text(json.dumps(truth))
-    assert clip_to_sing(tmp_path / "dataset", songs).startswith("train2-")
-    make_dataset(tmp_path / "mute", {"train": 2}, groups=("meta", "semantic"))
-    with pytest.raises(InputError, match="no clip with words and music"):
-        clip_to_sing(tmp_path / "mute", songs)

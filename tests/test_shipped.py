@@ -148,3 +148,31 @@ def test_what_is_shipped_in_8_bits_is_a_whole_model(name):
 def test_all_that_is_shipped_is_small():
     """At most 60 MB, so that a clone stays a matter of seconds."""
     assert sum(located(name).joinpath(WEIGHTS).stat().st_size for name in shipped()) < 60e6
+
+
+def test_the_shipped_pair_sings_new_words_over_a_band_when_asked_and_in_its_key(tmp_path):
+    from autosing.audio.io import save
+    from autosing.audio.pitch import load_tracker
+    from autosing.models.bundled import SM2A, T2S
+    from autosing.songs.compose import accompaniment, compose
+    from inference.lyrics_plan import read_lyrics
+    from inference.render import lrc_of
+    from inference.request import SingRequest, config_of
+    from inference.singing import sing
+    from inference.voice.singers import voices_of_run
+
+    singer = voices_of_run(Path(SM2A))[0]
+    tune = compose(["the lantern on the water"], "en", singer.middle_hz, 3)
+    lrc, rate = lrc_of(tune.score), 24_000
+    words = [word for line in read_lyrics(lrc)[1] for word in line.words]
+    length_s = words[-1].end_s + 0.5
+    save(accompaniment(tune, rate, round(length_s * rate), seed=3), tmp_path / "band.wav")
+    config = config_of({"separator": "none", "length_s": length_s})
+    sung = sing(SingRequest(Path(SM2A), Path(T2S), str(tmp_path / "band.wav"), lrc, config=config))
+    voice = sung.candidates[0].mix.vocals
+    assert voice.samples_CS.shape[1] == round(length_s * rate) and sung.key is not None
+    f0_hz_T = load_tracker("fcpe")(voice.mono_S(), rate)
+    at_s, voiced_T = np.arange(len(f0_hz_T)) / 100, f0_hz_T > 0
+    inside_T = (at_s > words[0].start_s) & (at_s < words[-1].end_s)
+    assert voiced_T[inside_T].mean() > 0.6 > 0.3 > voiced_T[at_s < words[0].start_s - 0.25].mean()
+    assert np.mean(sung.key.cents_off(f0_hz_T[voiced_T]) < 50) > 0.8

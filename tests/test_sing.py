@@ -15,7 +15,9 @@ import pytest
 import soundfile as sf
 
 from autosing.audio.io import Audio, decode
+from autosing.audio.key import key_of
 from autosing.checkpoint import load_model, save_model
+from autosing.codecs import load_codec
 from autosing.errors import InputError
 from autosing.models.singers import KnownSinger, as_extra
 from autosing.text.lrc import parse_lrc
@@ -115,6 +117,25 @@ def test_the_music_in_the_mix_is_the_references_own(runs: Path, song: Path, tmp_
     np.testing.assert_allclose(mix.instrumental.samples_CS, gain * window_CS, atol=1e-5)
 
 
+def test_pitches_are_kept_in_the_key_of_the_music(runs: Path, song: Path, tmp_path: Path) -> None:
+    """Random models draw any pitch; with a penalty that is large enough they draw none off the scale."""
+    sung = sing(asked(runs, song, length_s=2.0, in_key=1e4))
+    assert sung.key is not None and sung.key == key_of(decode(song).cut(0, 2.0))
+    codec = load_codec(str(runs / "codec"))
+    level, hz_V = codec.pitch_codes()
+
+    def off_cents(take: Sung) -> np.ndarray:
+        hz_N = hz_V.numpy()[codec.spec.unflatten(take.candidates[0].acoustic)[level]]
+        return sung.key.cents_off(hz_N[hz_N > 0])
+
+    free = sing(asked(runs, song, length_s=2.0, in_key=0))
+    assert free.key is None and np.mean(off_cents(free) > 50) > 0.1
+    assert len(off_cents(sung)) > 20 and (off_cents(sung) <= 30).all()
+    written(sung, tmp_path / "out.wav")
+    assert json.loads((tmp_path / "out.json").read_text())["key"] == str(sung.key)
+    assert sing(asked(runs, song, length_s=1.0, music=False)).key is None
+
+
 def test_singing_a_capella_ignores_the_music_and_needs_none(runs: Path, song: Path) -> None:
     with_song = sing(asked(runs, song, length_s=1.0, music=False))
     without = asked(runs, song, length_s=1.0, music=False)
@@ -154,6 +175,10 @@ def test_a_singer_is_named_as_the_run_or_an_enrolment_names_it(
     for name, vector_E in (("rosa", vectors[0]), ("tom", vectors[1])):
         resolved = resolve(replace(base, singer=name))
         np.testing.assert_array_equal(listening.listen(resolved, None).singer, vector_E)
+    nobody = resolve(replace(base, singer=None))
+    np.testing.assert_array_equal(listening.listen(nobody, None).singer, vectors[0])  # where the reference has no voice
+    with pytest.raises(InputError, match="no voice for --singer-mix"):
+        resolve(replace(base, singer=None, config=base.config.model_copy(update={"singer_mix": 0.5})))
     sung = sing(replace(base, singer="tom"))
     np.testing.assert_array_equal(sung.candidates[0].acoustic, sing(replace(base, singer="tom")).candidates[0].acoustic)
 

@@ -213,20 +213,25 @@ def test_a_run_goes_on_from_the_weights_of_another_of_its_shape_and_codes(tmp_pa
         file = first.export()
         save_model(Path(run), file.kind, file.config, file.state, file.extra)
         usual = {"temperature": 0.3, "guidance_text": 2.0}
-        on = made_task(kind, begin_with=run, size="tiny", usual=usual, context_s=7.0)
+        own = {"use_singer": True} if kind == "t2s" else {}
+        on = made_task(kind, begin_with=run, size="tiny", usual=usual, context_s=7.0, **own)
+        assert on.describe()["size"] == "own shape of width 64"
         assert all(torch.equal(value, on.model.state_dict()[name]) for name, value in first.model.state_dict().items())
         assert (on.model_config.usual.dump(), on.model_config.context_s) == (usual, 7.0)
         assert on.model_config.shape == first.model_config.shape
         with pytest.raises(
             InputError, match=r"its shape.decoder_layers is 2, task.shape.decoder_layers asks for 6; leave"
         ):
-            made_task(kind, begin_with=run, shape=SHAPES["tiny"])
+            made_task(kind, begin_with=run, shape=SHAPES["tiny"], **own)
+        if kind == "t2s":
+            with pytest.raises(InputError, match="its use_singer is True, the new run's is False"):
+                made_task(kind, begin_with=run)
         file.extra["semantic"]["digest"] = "2" * 64
         save_model(Path(run), file.kind, file.config, file.state, file.extra)
         with pytest.raises(
             InputError, match="was trained on the codes of a semantic codebook with digest 222222222222"
         ):
-            made_task(kind, begin_with=run)
+            made_task(kind, begin_with=run, **own)
 
 
 def test_a_hidden_place_of_the_past_is_not_heeded() -> None:

@@ -162,7 +162,10 @@ def _settle(cls: type[Task], run: Path, config: Path | None, overrides: Sequence
     settled = load_config(TrainConfig, stored if begun and config is None else config, overrides)
     settled = settled.model_copy(update={"task": cls.Settings.build(settled.task, "task").dump()})
     if begun:
-        before, now = load_config(TrainConfig, stored).dump(), settled.dump()
+        held = load_config(TrainConfig, stored)
+        # Settings that an older version did not have are compared as their defaults.
+        held = held.model_copy(update={"task": cls.Settings.build(held.task, "task").dump()})
+        before, now = held.dump(), settled.dump()
         changed = sorted(key for key in before.keys() - CHANGEABLE if before[key] != now[key])
         if changed:
             raise InputError(

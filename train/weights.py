@@ -1,10 +1,10 @@
 """python -m train.weights OUT: the voice models that come with autosing, from nothing (`make weights`).
 
 Songs of known truth are made and become two datasets: recordings (for `convert`), and lines with their scores and their
-speech (for `render` and `speech-to-singing`). svc_flow begins with the flow of a first visinger, which then goes on
-with the flow of svc_flow; with what comes of it sts begins, too. All are brought to 8 bits in OUT/shipped/<name>: copy
-these to autosing/weights, and the semantic codebook as it lies in its run. After a kill, the same command goes on where
-it stopped. Hours and figures are in the models' cards.
+speech (for `render` and `speech-to-singing`). A third is sung by the finished visinger, for `sing`. svc_flow begins
+with the flow of a first visinger, which then goes on with the flow of svc_flow; with what comes of it sts begins, too.
+All are brought to 8 bits (t2s: 6) in OUT/shipped/<name>: copy these to autosing/weights, and the semantic codebook as
+it lies in its run. After a kill, the same command goes on where it stopped. Hours and figures are in the models' cards.
 """
 
 import sys
@@ -17,14 +17,19 @@ from autosing.steps import Step, run_steps
 SONGS = 264
 SINGERS = 44
 SEED = 3101
+SUNG = 3600
+"""Songs that the finished visinger sings, 8.3 hours."""
 UNSEEN = ("Ines Fabian", "Jonas Fabian", "Kaya Fabian", "Luca Fabian")
 """Left out of the recordings, so that figures can be had of singers who were never heard."""
 
 
-def plan(out: Path, songs: int = SONGS, singers: int = SINGERS, without: tuple[str, ...] = UNSEEN) -> list[Step]:
+def plan(
+    out: Path, songs: int = SONGS, singers: int = SINGERS, sung: int = SUNG, without: tuple[str, ...] = UNSEEN
+) -> list[Step]:
     """The work in order, the longest last."""
     made, recordings, corpus, data = out / "songs", out / "singers", out / "svc/corpus", out / "svc/data"
     lines, lines_data = out / "lines/corpus", out / "lines/data"
+    hours, hours_data = out / "sung/corpus", out / "sung/data"
 
     def config(room: str, name: str) -> tuple[str, str]:
         return ("--config", str(CONFIGS / room / f"{name}.yaml"))
@@ -106,6 +111,26 @@ def plan(out: Path, songs: int = SONGS, singers: int = SINGERS, without: tuple[s
         shipped("sts"),
         trained("svc_vits", "svc", name="svc_vits_small"),
         shipped("svc_vits", "svc_vits_small"),
+        Step(
+            "sung", "Have visinger sing a corpus of many hours",
+            (str(hours), "-n", str(sung), "--partitions", "36", "--run", str(out / "shipped/visinger")),
+            reads=("shipped/visinger/model.safetensors",), writes=("sung/corpus/*/segment.parquet",),
+            module="inference.sung_corpus",
+        ),
+        Step(
+            "sung-process", "Pitch, singers, codes", ("process", str(hours), *config("processing", "sung")),
+            reads=("sung/corpus/*/segment.parquet",), writes=("sung/corpus/*/acoustic.parquet",),
+        ),
+        Step(
+            "sung-build", "Write shards",
+            (*("build", str(hours), str(hours_data), "--set", "apart=songs"),
+             *("--set", "valid=0.03", "--set", "test=0")),
+            reads=("sung/corpus/*/*.parquet",), writes=("sung/data/index.json",),
+        ),
+        trained("t2s", "sung", name="t2s_sung"),
+        shipped("t2s", "t2s_sung", 6),
+        trained("sm2a", "sung", name="sm2a_sung"),
+        shipped("sm2a", "sm2a_sung"),
     ]  # fmt: skip
 
 

@@ -23,6 +23,10 @@ _LOW_HZ, _HIGH_HZ = 55.0, 500.0
 """Higher up, overtones are of other pitch classes than the tones played."""
 _SILENT = 1e-4
 """Peak amplitude below which nothing is played."""
+_FAINT = 1e-3
+"""Peaks so far below the loudest are its leakage."""
+_LEAST = 0.65
+"""The correlation from which there is a key: bands have 0.84 and more, drums and noise up to 0.54."""
 _NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 _STEPS = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 
@@ -51,18 +55,20 @@ class Key(NamedTuple):
 
 
 def key_of(audio: Audio) -> Key | None:
-    """None where nothing is heard, or nothing that has a pitch class above another."""
+    """None where nothing is played, or nothing that is in a key: drums, noise, a single tone."""
     mono_S = resample(audio.mono_S(), audio.sample_rate_hz, _RATE_HZ)
     if len(mono_S) == 0 or np.abs(mono_S).max() < _SILENT:
         return None
     loud_C = _pitch_classes(np.pad(mono_S, (0, max(0, _WINDOW - len(mono_S)))))
-    if np.ptp(loud_C) < 1e-6 * loud_C.max():
+    if np.ptp(loud_C) <= 1e-6 * loud_C.max():
         return None
     found = {
         (tonic, mode): float(np.corrcoef(np.roll(profile, tonic), loud_C)[0, 1])
         for mode, profile in (("major", _MAJOR), ("minor", _MINOR)) for tonic in range(12)
     }  # fmt: skip
     tonic, mode = max(found, key=lambda key: found[key])
+    if found[tonic, mode] < _LEAST:
+        return None
     return Key(tonic, "major" if mode == "major" else "minor")
 
 
@@ -75,6 +81,7 @@ def _pitch_classes(mono_S: np.ndarray) -> np.ndarray:
     first, last = np.searchsorted(hz_K, (_LOW_HZ, _HIGH_HZ))
     middle_KT = size_KT[first:last]
     peak_KT = (middle_KT > size_KT[first - 1 : last - 1]) & (middle_KT >= size_KT[first + 1 : last + 1])
+    peak_KT &= middle_KT > _FAINT * size_KT.max()
     height_KT = np.where(peak_KT, middle_KT, 0.0)
     height_KT /= np.maximum(height_KT.sum(axis=0), 1e-9)
     class_K = np.round(12 * np.log2(hz_K[first:last] / 440) + 9).astype(int) % 12

@@ -22,6 +22,8 @@ VISINGER = "autosing-visinger"
 """What `render` sings with unless it is told (autosing/weights/visinger, see its card)."""
 STS = "autosing-sts"
 """What `speech-to-singing` sings with unless it is told (autosing/weights/sts, see its card)."""
+T2S, SM2A = "autosing-t2s", "autosing-sm2a"
+"""What `sing` sings with unless it is told (autosing/weights/t2s and sm2a, see their cards)."""
 SVC_FLOW = "autosing-svc_flow"
 """What `convert` sings with and `adapt` begins with unless they are told (autosing/weights/svc_flow, see its card)."""
 

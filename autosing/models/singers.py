@@ -4,7 +4,7 @@ Shapes: E = 256.
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,5 +47,9 @@ def as_extra(singers: Sequence[KnownSinger]) -> dict[str, Any]:
 
 def singers_of_run(folder: Path) -> tuple[KnownSinger, ...]:
     """None where the run kept none. Raises InputError where the folder holds no model."""
-    held = describe_model(folder).extra.get(_KEY, [])
-    return tuple(KnownSinger.build(values, f"model {folder}, singer") for values in held)
+    return singers_in(describe_model(folder).extra, f"model {folder}")
+
+
+def singers_in(extra: Mapping[str, Any], name: str) -> tuple[KnownSinger, ...]:
+    """Of a model's `extra`. `name`: of the model, for errors."""
+    return tuple(KnownSinger.build(values, f"{name}, singer") for values in extra.get(_KEY, []))

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from autosing.models.bundled import STS, SVC_FLOW, VISINGER
+from autosing.models.bundled import SM2A, STS, SVC_FLOW, T2S, VISINGER
 from inference.voice.singers import CONSENT_EXAMPLE
 
 Kind = Literal["text", "lines", "words", "number", "choice", "flag", "sound", "sounds", "score", "model", "singer"]
@@ -123,8 +123,8 @@ _SING = Form(
         Field("reference", "sound", "Song", "Gives music and singer.", needed=True),
         replace(_LYRICS, hint="A line each, or LRC with the song's times."),
         replace(_SINGER, example="the song's own"),
-        Field("t2s", "model", "Words to codes", choices=("t2s",), needed=True),
-        Field("sm2a", "model", "Codes to sound", choices=("sm2a",), needed=True),
+        Field("t2s", "model", "Words to codes", default=T2S, choices=("t2s",), more=True),
+        Field("sm2a", "model", "Codes to sound", default=SM2A, choices=("sm2a",), more=True),
         Field("start", "number", "Start", "Seconds of the song.", default="0", more=True),
         Field("length", "number", "Length", "Seconds; empty: what the words need.", more=True),
         _SEED,

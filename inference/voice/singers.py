@@ -6,7 +6,7 @@ Enrolled voices lie in $AUTOSING_HOME/voices, a JSON file each. Shapes: E = 256.
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from autosing.audio.io import decode
 from autosing.audio.pitch import load_tracker
 from autosing.errors import InputError
 from autosing.ids import check_id
-from autosing.models.singers import singers_of_run
+from autosing.models.singers import KnownSinger, singers_in, singers_of_run
 from autosing.pretrained.cache import home
 from autosing.schemas.sample import DatasetIndex
 from autosing.storage.shards import read_shard
@@ -164,10 +164,17 @@ def index_singer(name: str, dataset: Path, singer: str) -> tuple[Path, int]:
 
 def voices_of_run(run: Path) -> list[Voice]:
     """The singers that a run was trained on, by name. Raises InputError where it is no run."""
-    return [
-        Voice(s.name, tuple(s.vector_E.tolist()), Range(*s.range_hz) if s.range_hz else None, s.seconds)
-        for s in singers_of_run(run)
-    ]
+    return [_voice_of(singer) for singer in singers_of_run(run)]
+
+
+def voices_of_model(extra: Mapping[str, Any]) -> list[Voice]:
+    """The same, of a model that is loaded, by its `extra`."""
+    return [_voice_of(singer) for singer in singers_in(extra, "model")]
+
+
+def _voice_of(singer: KnownSinger) -> Voice:
+    heard = Range(*singer.range_hz) if singer.range_hz else None
+    return Voice(singer.name, tuple(singer.vector_E.tolist()), heard, singer.seconds)
 
 
 def named_voice(name: str, run: Path | None = None) -> Voice | None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from autosing.checkpoint import describe_model
 from autosing.config import Config
 from autosing.errors import InputError
-from autosing.models.presets import Shape
+from autosing.models.presets import SHAPES, Shape
 from autosing.schemas.records import CodecRecord, SemanticRecord
 from autosing.schemas.sample import DatasetIndex
 from train.begin_with import check_given
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound=Config)
 RANDOM_WIDTH = 64
+_INPUTS = frozenset({"semantic_width", "code_width", "music_levels", "causal_text", "use_singer"})
+"""What a model of codes is told, and in how many numbers; see T2SConfig and SM2AConfig."""
+_INPUTS_REMEDY = (
+    "give the task.semantic, task.codec, task.music_levels, task.causal_text and task.use_singer of that run"
+)
 
 
 def semantic_codebook(name: str | None, record: SemanticRecord) -> Tensor:
@@ -77,11 +82,11 @@ def code_width(vectors: Sequence[Tensor] | None) -> dict[str, int]:
 
 
 def described(
-    size: str, shape: Shape | None, semantic: str | None, singer: bool, vectors: Sequence[Tensor] | None
+    size: str, shape: Shape, semantic: str | None, singer: bool, vectors: Sequence[Tensor] | None
 ) -> dict[str, str]:
     """The choices that a user should see before a run of days."""
     return {
-        "size": size if shape is None else f"own shape of width {shape.width}",
+        "size": size if shape == SHAPES[size] else f"own shape of width {shape.width}",
         "codebook": semantic or "none, random vectors stand for the codes (--set task.semantic=NAME_OR_RUN)",
         "codec": (
             "the vectors of its codes are known"
@@ -101,21 +106,26 @@ def records_of(index: DatasetIndex) -> tuple[CodecRecord, SemanticRecord]:
     return index.codec, index.semantic
 
 
-def begun_with(folder: str, kind: str, asked: C, shape: Shape | None, index: DatasetIndex) -> C:
-    """The config of a run that a new run goes on from, with the new one's `usual` and `context_s`.
+def config_to_go_on(folder: str, kind: str, asked: C, shape: Shape | None, index: DatasetIndex) -> C:
+    """The config of a run of t2s or sm2a that a new one goes on from, with the new one's `usual` and `context_s`.
 
-    Raises InputError where it is no run of that kind, has another shape than the one given, or other codes.
+    Raises InputError where it is no run of that kind, has another shape than the one given, or other codes, or where
+    its inputs are others than those asked for.
     """
     where, held = f"task.begin_with {folder}", describe_model(Path(folder), kind)
     for key, noun in (("semantic", "semantic codebook"), ("codec", "codec")):
-        known, here = held.extra[key]["digest"], codes_of(index)[key]["digest"]
-        if known != here:
+        its, here = held.extra[key]["digest"], codes_of(index)[key]["digest"]
+        if its != here:
             raise InputError(
-                f"{where}: was trained on the codes of a {noun} with digest {known[:12]}, the dataset's are "
+                f"{where}: was trained on the codes of a {noun} with digest {its[:12]}, the dataset's are "
                 f"of {here[:12]}; process the corpus with that one, or begin with nothing"
             )
     known = type(asked).build(held.config, origin=folder)
     check_given(where, "task", known, asked, {} if shape is None else {"shape": shape.dump()})
+    for name in _INPUTS & known.dump().keys():
+        its, here = getattr(known, name), getattr(asked, name)
+        if its != here:
+            raise InputError(f"{where}: its {name} is {its}, the new run's is {here}; {_INPUTS_REMEDY}")
     free = {name: getattr(asked, name) for name in ("usual", "context_s")}
     return known.model_copy(update=free)
 

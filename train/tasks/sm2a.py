@@ -32,11 +32,11 @@ from train.past_dropout import hidden_past
 from train.singers import Singers
 from train.task import Counts, Task
 from train.tasks.codebook import (
-    begun_with,
     code_vectors,
     code_width,
     codec_of,
     codes_of,
+    config_to_go_on,
     described,
     records_of,
     semantic_codebook,
@@ -95,7 +95,7 @@ class TrainSM2A(Task):
         )  # fmt: skip
         begin_with = config.begin_with
         if begin_with is not None:
-            self.model_config = begun_with(begin_with, self.name, self.model_config, config.shape, index)
+            self.model_config = config_to_go_on(begin_with, self.name, self.model_config, config.shape, index)
         self.model = SM2A(self.model_config, codebook_KW, code_vectors=self._vectors)
         if begin_with is not None:
             restore(self.model, load_model(Path(begin_with), self.name), Path(begin_with))
@@ -105,14 +105,14 @@ class TrainSM2A(Task):
         """Whether in training -> the first clip of training or validation."""
 
     def describe(self) -> dict[str, str]:
-        return described(self.config.size, self.config.shape, self.config.semantic, True, self._vectors)
+        return described(self.config.size, self.model_config.shape, self.config.semantic, True, self._vectors)
 
     def survey(self, dataset: Place) -> None:
         if self.config.keep_singers:
             self.singers.survey(dataset, self.index)
 
     def parameter_groups(self, phase: str) -> list[dict[str, Any]]:
-        return parameter_groups(self.model, self.config.tunables)
+        return parameter_groups(self.model, self.model_config.tunables)
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Tensor] | None:
         """The clip, or a part as long as the context, in coarse or fine columns; conditions are given or dropped."""
@@ -154,7 +154,8 @@ class TrainSM2A(Task):
     def loss(self, batch: dict[str, Tensor], step: int, counts: Counts) -> tuple[Tensor, dict[str, Tensor]]:
         if self.model.training not in self._prompts:
             self._prompts[self.model.training] = {name: value[0] for name, value in batch.items()}
-        share, (clips, _, columns) = self.config.drop_past if self.model.training else 0.0, batch["columns"].shape
+        clips, _, columns = batch["columns"].shape
+        share = self.config.drop_past if self.model.training else 0.0
         x_PD = self.model(batch, hidden_past(clips, columns - 1, share, self.device)).flatten(0, 1)
         target_PR = batch["columns"][:, :, 1:].transpose(1, 2).flatten(0, 1)
         losses: list[Tensor] = []

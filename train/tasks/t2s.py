@@ -27,10 +27,10 @@ from autosing.text.tokenizer import EOT, TimedText, TimingLevel
 from train.past_dropout import hidden_past
 from train.task import Counts, Task
 from train.tasks.codebook import (
-    begun_with,
     code_vectors,
     code_width,
     codes_of,
+    config_to_go_on,
     described,
     records_of,
     semantic_codebook,
@@ -104,18 +104,18 @@ class TrainT2S(Task):
         )  # fmt: skip
         begin_with = config.begin_with
         if begin_with is not None:
-            self.model_config = begun_with(begin_with, self.name, self.model_config, config.shape, index)
+            self.model_config = config_to_go_on(begin_with, self.name, self.model_config, config.shape, index)
         self.model = T2S(self.model_config, codebook_KW, code_vectors=self._vectors)
         if begin_with is not None:
             restore(self.model, load_model(Path(begin_with), self.name), Path(begin_with))
         self.modules = nn.ModuleDict({"model": self.model})
 
     def describe(self) -> dict[str, str]:
-        shape, singer = self.config.shape, self.config.use_singer
+        shape, singer = self.model_config.shape, self.config.use_singer
         return described(self.config.size, shape, self.config.semantic, singer, self._vectors)
 
     def parameter_groups(self, phase: str) -> list[dict[str, Any]]:
-        return parameter_groups(self.model, self.config.tunables)
+        return parameter_groups(self.model, self.model_config.tunables)
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> dict[str, Tensor] | None:
         """The clip, or a part of it as long as the context; each condition is given or dropped."""
@@ -154,9 +154,9 @@ class TrainT2S(Task):
         return counted
 
     def loss(self, batch: dict[str, Tensor], step: int, counts: Counts) -> tuple[Tensor, dict[str, Tensor]]:
-        share, (clips, codes) = self.config.drop_past if self.model.training else 0.0, batch["codes"].shape
-        hidden_BT1 = hidden_past(clips, codes + 1, share, self.device)
-        logits_BTV, text_logits_BLV = self.model(batch, hidden_BT1)
+        clips, codes = batch["codes"].shape
+        share = self.config.drop_past if self.model.training else 0.0
+        logits_BTV, text_logits_BLV = self.model(batch, hidden_past(clips, codes + 1, share, self.device))
         target_BT = self._targets(batch)
         loss = cross_entropy(logits_BTV, target_BT, counts["codes"])
         metrics = {"semantic_loss": loss, "semantic_accuracy": accuracy(logits_BTV, target_BT)}
