@@ -6,6 +6,7 @@ import torch
 from autosing.codecs import BUNDLED, codec_digest, load_codec
 from autosing.codecs.delay import Pattern
 from autosing.errors import InputError
+from autosing.models.presets import SHAPES
 from autosing.nn.embedding import RowEmbedding
 from autosing.nn.mup import Tunables
 from autosing.schemas.records import CodecRecord
@@ -81,5 +82,5 @@ def test_another_codec_under_the_name_gives_no_vectors_and_the_user_is_told(vect
     with pytest.raises(InputError, match=r"task\.codec autosing-24khz: .* the dataset's codes are of 000000000000"):
         code_vectors(other, BUNDLED)
     assert code_width(None) == {} and code_width(vectors) == {"code_width": CODE_WIDTH}
-    assert "learned" in described("small", None, None, False, None)["codec"]
-    assert "known" in described("small", None, None, False, vectors)["codec"]
+    assert "learned" in described("small", SHAPES["small"], None, False, None)["codec"]
+    assert "known" in described("small", SHAPES["small"], None, False, vectors)["codec"]
