@@ -49,6 +49,8 @@ def main() -> None:
     parser.add_argument("--any", type=int, default=20)
     add_options(parser)
     given = parser.parse_args()
+    if min(given.lines, given.any) < 2:
+        parser.error(f"{given.lines} made and {given.any} any lines: need at least 2 of each for an interval")
     torch.set_num_threads(1)
     started = time.monotonic()
     config = config_of({"separator": "none"}, None, given.set)
