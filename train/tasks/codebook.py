@@ -122,7 +122,7 @@ def config_to_go_on(folder: str, kind: str, asked: C, shape: Shape | None, index
             )
     known = type(asked).build(held.config, origin=folder)
     check_given(where, "task", known, asked, {} if shape is None else {"shape": shape.dump()})
-    for name in _INPUTS & known.dump().keys():
+    for name in sorted(_INPUTS & known.dump().keys()):
         its, here = getattr(known, name), getattr(asked, name)
         if its != here:
             raise InputError(f"{where}: its {name} is {its}, the new run's is {here}; {_INPUTS_REMEDY}")
