@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from autosing.audio.io import Audio, save
+from autosing.audio.key import Key
 from autosing.config import load_config
 from autosing.metrics.interval import bootstrap_interval, ratio_of_sums
 from autosing.metrics.kept import Kept
@@ -38,7 +39,6 @@ from inference.voice.singers import voices_of_run
 
 LANGUAGE = "en"
 _ANY = Path(__file__).with_name("any_english.txt")
-_MAJOR = (0, 2, 4, 5, 7, 9, 11)
 _EDGE_S = 0.06
 """Notes glide into one another for so long."""
 
@@ -126,8 +126,8 @@ def judged(line: str, tune: Tune, audio_S: np.ndarray, meter: Meter) -> Sung:
 
 def on_scale(f0_hz_T: np.ndarray, key: int) -> tuple[int, int]:
     """(voiced frames whose nearest semitone is in the major key, voiced frames)."""
-    scale_T = np.isin((np.round(_midi(f0_hz_T)) - key) % 12, _MAJOR)
-    return int((scale_T & (f0_hz_T > 0)).sum()), int((f0_hz_T > 0).sum())
+    off_T = Key(key, "major").cents_off(f0_hz_T[f0_hz_T > 0])
+    return int((off_T < 50).sum()), len(off_T)
 
 
 def _midi(f0_hz_T: np.ndarray) -> np.ndarray:

@@ -113,8 +113,9 @@ def config_to_go_on(folder: str, kind: str, asked: C, shape: Shape | None, index
     its inputs are others than those asked for.
     """
     where, held = f"task.begin_with {folder}", describe_model(Path(folder), kind)
+    codes = codes_of(index)
     for key, noun in (("semantic", "semantic codebook"), ("codec", "codec")):
-        its, here = held.extra[key]["digest"], codes_of(index)[key]["digest"]
+        its, here = held.extra[key]["digest"], codes[key]["digest"]
         if its != here:
             raise InputError(
                 f"{where}: was trained on the codes of a {noun} with digest {its[:12]}, the dataset's are "
