@@ -56,9 +56,11 @@ def sing(
     guidance_text: Annotated[float | None, Option(help="Guidance scale of the words; 1 is off.")] = None,
     guidance_music: Annotated[float | None, Option(help="Guidance scale of the music; 1 is off.")] = None,
     guidance_singer: Annotated[float | None, Option(help="Guidance scale of the singer; 1 is off.")] = None,
-    candidates: Annotated[int | None, Option(help="Number of candidates (default 1).")] = None,
+    candidates: Annotated[
+        int | None, Option(help="How many takes to sing (default: usual of the t2s, the best kept).")
+    ] = None,
     keep: Annotated[
-        Literal["all", "best"] | None, Option(help="all candidates, or the one whose audio fits its codes best.")
+        Literal["all", "best"] | None, Option(help="all candidates, or the one whose words are heard best.")
     ] = None,
     scale: Annotated[
         Literal["fine", "coarse"] | None, Option(help="fine, or coarse: a block of codes a step (default: as trained).")

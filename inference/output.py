@@ -33,7 +33,7 @@ def check_out(
     if out.suffix.lower() not in FORMATS:
         raise InputError(f"--out {out}: ends in {out.suffix or 'nothing'!r}, need {', '.join(FORMATS)}")
     check_rate(out, config.sample_rate_hz)
-    files = Files.of(out, 1 if config.keep == "best" else config.candidates, codes)
+    files = Files.of(out, config.kept, codes)
     check_writable(out)
     check_inputs(files, inputs or {})
     check_owned(files, force)
@@ -71,6 +71,8 @@ def _row(path: Path, candidate: Candidate) -> dict[str, Any]:
         row["voice_above_music_lu"] = round(mix.balance_lu, 2)
     if candidate.agreement is not None:
         row["content_heard_again"] = round(candidate.agreement, 3)
+    if candidate.clarity is not None:
+        row["clarity"] = round(candidate.clarity, 3)
     return row
 
 

@@ -50,9 +50,11 @@ class SingConfig(Config):
     scale: Scale | None = None
     """fine: one code a step. coarse: all codes of a block in one step, about four times faster. None: fine, where the
     model was trained for it."""
-    candidates: int = Field(default=1, ge=1, le=64)
-    keep: Literal["all", "best"] = "all"
-    """best: the candidate whose audio, tokenised again, gives most of its semantic codes."""
+    candidates: int | None = Field(default=None, ge=1, le=64)
+    """None: as many as is usual of the t2s, of which the best is kept."""
+    keep: Literal["all", "best"] | None = None
+    """best: the candidate whose words are heard most clearly (inference.clarity); of content that is given, the one
+    whose audio, tokenised again, gives most of its semantic codes. None: all, if `candidates` is given."""
     singer_mix: float = Field(default=1.0, ge=0, le=1)
     """0: the reference's singer. 1: the singer of the `singer` file. Between: interpolated."""
     music: bool = True
@@ -73,6 +75,16 @@ class SingConfig(Config):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where models, codec, tokeniser, separator and speaker encoder run; auto: on a GPU where there is one.
     `separation.device`, where it is not auto, overrides it for the separator."""
+
+    @property
+    def drawn(self) -> int:
+        """How many takes are sung, where no usual number is known."""
+        return self.candidates or 1
+
+    @property
+    def kept(self) -> int:
+        """How many takes are kept."""
+        return 1 if self.keep == "best" else self.drawn
 
 
 SAMPLING_OPTIONS = ("temperature", "top_k", "top_p", "min_p", "guidance_text", "guidance_music", "guidance_singer")
@@ -117,8 +129,8 @@ class SingRequest:
 
     @property
     def hears_content(self) -> bool:
-        """Whether the semantic tokenizer is needed: for given vocals, or to choose the best candidate."""
-        return self.semantic_from is not None or (self.config.keep == "best" and self.config.candidates > 1)
+        """Whether the semantic tokenizer is needed: for given vocals."""
+        return self.semantic_from is not None
 
     def files(self) -> dict[str, Path]:
         """Option -> the local file or run folder that it names."""

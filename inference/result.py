@@ -24,6 +24,8 @@ class Candidate:
     """Codec codes of all levels, flattened."""
     agreement: float | None
     """Fraction of its semantic codes that its audio gives when tokenised again; None where not measured."""
+    clarity: float | None = None
+    """How clearly its words are heard, nats a token (inference.clarity); None where it was not chosen by them."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from autosing.generation.acoustic import generate_acoustic
 from autosing.generation.semantic import generate_semantic
 from autosing.ids import seed_of
 from autosing.models.semantic import SemanticTokenizer
+from inference.clarity import Clarity
 from inference.load import Models, load_models
 from inference.lyrics_plan import as_timed_text
 from inference.mix import lay_over
@@ -42,6 +43,10 @@ def sing(request: SingRequest) -> Sung:
 def perform(resolved: ResolvedRequest, models: Models) -> Sung:
     """`sing` with loaded models. Raises InputError where the reference or singer file has no usable voice."""
     clock, resolved = _Clock({"load": models.load_s}), _as_usual(resolved, models)
+    config, lines = resolved.request.config, resolved.lines
+    chooses = config.keep == "best" and config.drawn > 1
+    # Loaded first, so that missing weights are told before anything is sung.
+    clarity = Clarity.for_lines(lines, models.device) if chooses and models.t2s is not None else None
     reference = listen(resolved, models.separate, models.device)
     music = _music_codes(models, reference.instrumental, resolved.length_s)
     clock.lap("reference")
@@ -54,18 +59,30 @@ def perform(resolved: ResolvedRequest, models: Models) -> Sung:
         _candidate(models, resolved, reference, codes, levels) for codes, levels in zip(semantic, acoustic, strict=True)
     ]
     clock.lap("mix")
-    if resolved.request.config.keep == "best" and len(candidates) > 1:
-        candidates = [max(candidates, key=lambda candidate: candidate.agreement or 0.0)]
+    if clarity is not None:
+        candidates = [replace(each, clarity=clarity.of(each.mix.vocals, lines)) for each in candidates]
+        clock.lap("choice")
+    if chooses:
+        candidates = [max(candidates, key=_worth)]
     return Sung(resolved, candidates, models.device, clock.seconds, models.digests, key)
 
 
 def _as_usual(resolved: ResolvedRequest, models: Models) -> ResolvedRequest:
-    """With the models' usual sampling where none is asked for."""
-    request, sm2a, t2s = resolved.request, models.sm2a, models.t2s
-    filled = {"acoustic": request.config.acoustic.filled(sm2a.config.usual)}
+    """With the models' usual sampling and number of takes where none is asked for."""
+    config, sm2a, t2s = resolved.request.config, models.sm2a, models.t2s
+    candidates, keep = config.candidates, config.keep or "all"
+    if candidates is None:
+        candidates, keep = t2s.config.usual.candidates if t2s else 1, config.keep or "best"
+    filled = {"acoustic": config.acoustic.filled(sm2a.config.usual), "candidates": candidates, "keep": keep}
     if t2s is not None:
-        filled["semantic"] = request.config.semantic.filled(t2s.config.usual)
-    return replace(resolved, request=replace(request, config=request.config.model_copy(update=filled)))
+        filled["semantic"] = config.semantic.filled(t2s.config.usual)
+    return replace(resolved, request=replace(resolved.request, config=config.model_copy(update=filled)))
+
+
+def _worth(candidate: Candidate) -> float:
+    """Of takes of one request: how clearly its words are heard, or how much of given content is heard again."""
+    measured = candidate.agreement if candidate.clarity is None else candidate.clarity
+    return 0.0 if measured is None else measured
 
 
 def _music_codes(models: Models, instrumental: Audio | None, length_s: float) -> list[np.ndarray] | None:
@@ -85,11 +102,11 @@ def _content(
     if resolved.inputs.semantic_from is not None:
         assert models.tokenizer is not None
         codes_N = models.tokenizer.tokenize(resolved.inputs.semantic_from.cut(0, resolved.length_s))
-        return [codes_N.astype(np.int64)] * config.candidates
+        return [codes_N.astype(np.int64)] * config.drawn
     assert models.t2s is not None
     sampling = config.semantic.model_copy(update={"seed": seed_of(config.seed, "semantic", config.semantic.seed)})
     return generate_semantic(
-        models.t2s, as_timed_text(resolved.lines), music, singer, resolved.length_s, sampling, config.candidates,
+        models.t2s, as_timed_text(resolved.lines), music, singer, resolved.length_s, sampling, config.drawn,
         progress=counting("semantic codes"),
     )  # fmt: skip
 
@@ -139,7 +156,7 @@ def _candidate(
     if reference.instrumental is not None:
         music = Audio(fitted(reference.instrumental.resampled(rate).samples_CS, num_samples), rate)
     agreement = None
-    if models.tokenizer is not None and config.candidates > 1:
+    if models.tokenizer is not None and config.drawn > 1:
         agreement = _agreement(models.tokenizer, voice, semantic_N)
     mix = lay_over(vocals, music, reference.balance_lu, config.music_gain_db)
     return Candidate(mix, semantic_N, acoustic, agreement)

@@ -31,9 +31,8 @@ def sung(seed: int = 0, **options: object) -> Sung:
         stems = [Audio(rng.normal(0, 0.1, (2, NUM_SAMPLES)).astype(np.float32), 24_000) for _ in range(3)]
         return Candidate(Mix(stems[0], stems[1], stems[2], 0.0), np.arange(9), np.arange(5), None)
 
-    count = 1 if config.keep == "best" else config.candidates
     resolved = ResolvedRequest(request, Inputs(None, None, None), 0.0, 1.0, [AskedLine("la", 0.1, 0.9)])
-    return Sung(resolved, [candidate() for _ in range(count)], "cpu", {"load": 0.0})
+    return Sung(resolved, [candidate() for _ in range(config.kept)], "cpu", {"load": 0.0})
 
 
 def put(out: Path, what: Sung, codes: bool = False, force: bool = False) -> dict[str, bytes]:

@@ -154,7 +154,8 @@ def test_everything_that_is_loaded_is_placed_on_the_device(
     monkeypatch.setattr("inference.load.semantic_digest", lambda name: "1" * 64)
     config = SingConfig(candidates=2, keep="best")
     song = make_song(tmp_path / "song.flac")
-    request = SingRequest(runs / "sm2a", runs / "t2s", str(song), "la", codec=str(runs / "codec"), config=config)
+    files = {"reference": str(song), "semantic_from": song, "codec": str(runs / "codec")}
+    request = SingRequest(runs / "sm2a", runs / "t2s", lyrics="la", config=config, **files)
     models = load_models(resolve(request))
     placed = {tensor.device.type for model in (models.sm2a, models.t2s, models.codec) for tensor in model.parameters()}
     assert placed == {"meta"} and models.device == "meta"

@@ -36,7 +36,7 @@ class Sampling(Config):
 
     def filled(self, usual: UsualSampling) -> "Sampling":
         """With the model's usual values where none is asked for."""
-        held = {name: value for name, value in usual.dump().items() if getattr(self, name) is None}
+        held = {name: getattr(usual, name) for name in UsualSampling.model_fields if getattr(self, name) is None}
         return self.model_copy(update=held)
 
 

@@ -39,6 +39,12 @@ class UsualSampling(Config):
     guidance_text: float = Field(default=1.0, ge=0)
 
 
+class UsualTakes(UsualSampling):
+    """Of a model of lyrics, too: how many takes are sung, of which the clearest is kept."""
+
+    candidates: int = Field(default=1, ge=1, le=64)
+
+
 SHAPES: dict[str, Shape] = {
     "debug": Shape(width=64, heads=2, key_heads=2, text_layers=1, music_layers=1, decoder_layers=2),
     "demo": Shape(width=128, heads=2, key_heads=2, text_layers=1, music_layers=1, decoder_layers=3),

@@ -21,7 +21,7 @@ from autosing.codecs.delay import Pattern
 from autosing.codecs.spec import CodecSpec
 from autosing.config import Config
 from autosing.models.conditions import SINGER_WIDTH
-from autosing.models.presets import Shape, UsualSampling
+from autosing.models.presets import Shape, UsualTakes
 from autosing.nn.embedding import CodebookEmbedding, RowEmbedding
 from autosing.nn.mup import Linear, Table, Tunables, vector
 from autosing.nn.positions import TimeEmbedding
@@ -50,7 +50,7 @@ class T2SConfig(Config):
     causal_text: bool = True
     """A causal text encoder is also trained to predict the next byte (the auxiliary loss)."""
     use_singer: bool = False
-    usual: UsualSampling = UsualSampling()
+    usual: UsualTakes = UsualTakes()
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from autosing.config import Config
 from autosing.errors import InputError
 from autosing.models.bundled import SEMANTIC
 from autosing.models.conditions import music_item, music_window, singer_item, stack, text_item
-from autosing.models.presets import SHAPES, Shape, Size, UsualSampling
+from autosing.models.presets import SHAPES, Shape, Size, UsualTakes
 from autosing.models.t2s import RATE_HZ, T2S, T2SConfig
 from autosing.nn.mup import Tunables, parameter_groups
 from autosing.schemas.sample import DatasetIndex, Sample
@@ -69,7 +69,7 @@ class T2SSettings(Config):
     drop_singer: float = Field(default=0.1, ge=0, le=1)
     drop_past: float = Field(default=0.0, ge=0, le=0.5)
     """The share of codes so far that is hidden (see train/past_dropout.py)."""
-    usual: UsualSampling = UsualSampling()
+    usual: UsualTakes = UsualTakes()
     """How `autosing sing` draws codes where nothing else is asked for; kept in the model."""
     min_fitting: float = Field(default=0.5, ge=0, le=1)
     """If a smaller share of its words belongs to lines that fit, a clip is trained without lyrics, because what is sung

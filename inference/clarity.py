@@ -1,0 +1,93 @@
+"""A voice and the lines it should sing -> how clearly their words are heard, to keep the best of several takes.
+
+The figure is the mean log-probability of the words' tokens that Whisper's decoder gives when it hears the voice. It can
+be compared between voices that sing the same lines. Tortoise (Betker 2023, arXiv:2305.07243) chooses among its takes by
+a network, too.
+
+Shapes: S samples at 16 kHz, L tokens, V their classes.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from autosing.audio.io import Audio
+from autosing.models.whisper import MAX_STATES, SAMPLE_RATE_HZ, STATE_SAMPLES, load_whisper
+from autosing.score.languages import language_of_letters
+from inference.lyrics_plan import AskedLine
+
+ENGLISH, OTHERS = "whisper-tiny.en", "whisper-base"
+_LONGEST_S = MAX_STATES * STATE_SAMPLES / SAMPLE_RATE_HZ
+_AROUND_S = 0.3
+"""What is heard before and after a line."""
+
+
+@dataclass(frozen=True)
+class Clarity:
+    """The recogniser for one language, loaded once per process."""
+
+    whisper: Any
+    language: str
+    device: str
+
+    @classmethod
+    def for_lines(cls, lines: Sequence[AskedLine], device: str) -> "Clarity":
+        """Letters of ASCII alone are heard as English; the same words are compared, so that other languages in Latin
+        letters are only ranked less well. Raises InputError if the weights are missing."""
+        text = " ".join(line.text for line in lines)
+        found = language_of_letters(text)
+        language = "en" if found == "und" else found
+        return cls(load_whisper(ENGLISH if text.isascii() else OTHERS, device), language, device)
+
+    def of(self, voice: Audio, lines: Sequence[AskedLine]) -> float | None:
+        """Nats a token, at most 0; None where all lines are longer than 30 s. `lines`: on the voice's time."""
+        voice_S = voice.resampled(SAMPLE_RATE_HZ).mono_S()
+        found = [
+            self._log_probabilities(_cut(voice_S, part), " ".join(line.text for line in part)) for part in parts(lines)
+        ]
+        return float(np.concatenate(found).mean()) if found else None
+
+    def _log_probabilities(self, voice_S: np.ndarray, text: str) -> np.ndarray:
+        """log_probability_L of the text's tokens, given the voice and the tokens before."""
+        import whisper
+        from whisper.tokenizer import get_tokenizer
+
+        model, many = self.whisper, self.whisper.is_multilingual
+        tokenizer = get_tokenizer(
+            many, num_languages=model.num_languages, language=self.language if many else None,
+            task="transcribe" if many else None,
+        )  # fmt: skip
+        start = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
+        text_L = tokenizer.encode(" " + text.strip())[: model.dims.n_text_ctx - len(start)]
+        padded_S = whisper.pad_or_trim(torch.from_numpy(np.ascontiguousarray(voice_S, np.float32)))
+        mel = whisper.log_mel_spectrogram(padded_S, model.dims.n_mels).to(self.device)
+        with torch.inference_mode():
+            tokens_1L = torch.tensor([[*start, *text_L]], device=self.device)
+            logits_LV = model.decoder(tokens_1L[:, :-1], model.encoder(mel[None]))[0, len(start) - 1 :]
+            found_LV = logits_LV.float().log_softmax(-1)
+        return found_LV.gather(1, tokens_1L[0, len(start) :, None])[:, 0].cpu().double().numpy()
+
+
+def parts(lines: Sequence[AskedLine]) -> Iterator[list[AskedLine]]:
+    """Lines one after another that the recogniser hears at once, in 30 s; without those that are longer alone."""
+    held: list[AskedLine] = []
+    for line in lines:
+        if held and _length_s([*held, line]) > _LONGEST_S:
+            yield held
+            held = []
+        if _length_s([line]) <= _LONGEST_S:
+            held.append(line)
+    if held:
+        yield held
+
+
+def _length_s(part: Sequence[AskedLine]) -> float:
+    return part[-1].end_s - part[0].start_s + 2 * _AROUND_S
+
+
+def _cut(voice_S: np.ndarray, part: Sequence[AskedLine]) -> np.ndarray:
+    first, last = (max(0, round(s * SAMPLE_RATE_HZ)) for s in (part[0].start_s - _AROUND_S, part[-1].end_s + _AROUND_S))
+    return voice_S[first:last]
