@@ -7,7 +7,7 @@ a network, too.
 Shapes: S samples at 16 kHz, L tokens, V their classes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,15 +42,14 @@ class Clarity:
         language = "en" if found == "und" else found
         return cls(load_whisper(ENGLISH if text.isascii() else OTHERS, device), language, device)
 
-    def of(self, voice: Audio, lines: Sequence[AskedLine]) -> float | None:
-        """Nats a token, at most 0; None where all lines are longer than 30 s. `lines`: on the voice's time."""
+    def log_probabilities(self, voice: Audio, lines: Sequence[AskedLine]) -> np.ndarray:
+        """log_probability_L (nats) of the tokens of lines, told on the voice's time; one of more than 30 s has none."""
         voice_S = voice.resampled(SAMPLE_RATE_HZ).mono_S()
-        found = [
-            self._log_probabilities(_cut(voice_S, part), " ".join(line.text for line in part)) for part in parts(lines)
-        ]
-        return float(np.concatenate(found).mean()) if found else None
+        return together(
+            self._heard(_cut(voice_S, some), " ".join(line.text for line in some)) for some in at_once(lines)
+        )
 
-    def _log_probabilities(self, voice_S: np.ndarray, text: str) -> np.ndarray:
+    def _heard(self, voice_S: np.ndarray, text: str) -> np.ndarray:
         """log_probability_L of the text's tokens, given the voice and the tokens before."""
         import whisper
         from whisper.tokenizer import get_tokenizer
@@ -71,7 +70,17 @@ class Clarity:
         return found_LV.gather(1, tokens_1L[0, len(start) :, None])[:, 0].cpu().double().numpy()
 
 
-def parts(lines: Sequence[AskedLine]) -> Iterator[list[AskedLine]]:
+def mean_of(found: Iterable[np.ndarray]) -> float | None:
+    """Nats a token, at most 0; None where there is none."""
+    found_L = together(found)
+    return float(found_L.mean()) if len(found_L) else None
+
+
+def together(found: Iterable[np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.zeros(0), *found])
+
+
+def at_once(lines: Sequence[AskedLine]) -> Iterator[list[AskedLine]]:
     """Lines one after another that the recogniser hears at once, in 30 s; without those that are longer alone."""
     held: list[AskedLine] = []
     for line in lines:
@@ -84,10 +93,10 @@ def parts(lines: Sequence[AskedLine]) -> Iterator[list[AskedLine]]:
         yield held
 
 
-def _length_s(part: Sequence[AskedLine]) -> float:
-    return part[-1].end_s - part[0].start_s + 2 * _AROUND_S
+def _length_s(lines: Sequence[AskedLine]) -> float:
+    return lines[-1].end_s - lines[0].start_s + 2 * _AROUND_S
 
 
-def _cut(voice_S: np.ndarray, part: Sequence[AskedLine]) -> np.ndarray:
-    first, last = (max(0, round(s * SAMPLE_RATE_HZ)) for s in (part[0].start_s - _AROUND_S, part[-1].end_s + _AROUND_S))
-    return voice_S[first:last]
+def _cut(voice_S: np.ndarray, lines: Sequence[AskedLine]) -> np.ndarray:
+    start_s, end_s = lines[0].start_s - _AROUND_S, lines[-1].end_s + _AROUND_S
+    return voice_S[max(0, round(start_s * SAMPLE_RATE_HZ)) : round(end_s * SAMPLE_RATE_HZ)]

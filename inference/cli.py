@@ -60,7 +60,7 @@ def sing(
         int | None, Option(help="How many takes to sing (default: usual of the t2s, the best kept).")
     ] = None,
     keep: Annotated[
-        Literal["all", "best"] | None, Option(help="all candidates, or the one whose words are heard best.")
+        Literal["all", "best"] | None, Option(help="all takes, or each line as it is clearest in any of them.")
     ] = None,
     scale: Annotated[
         Literal["fine", "coarse"] | None, Option(help="fine, or coarse: a block of codes a step (default: as trained).")

@@ -53,8 +53,9 @@ class SingConfig(Config):
     candidates: int | None = Field(default=None, ge=1, le=64)
     """None: as many as is usual of the t2s, of which the best is kept."""
     keep: Literal["all", "best"] | None = None
-    """best: the candidate whose words are heard most clearly (inference.clarity); of content that is given, the one
-    whose audio, tokenised again, gives most of its semantic codes. None: all, if `candidates` is given."""
+    """best: each line as the candidate sings it in which it is clearest (inference.takes); of content that is given,
+    the candidate whose audio, tokenised again, gives most of its semantic codes. None: all, if `candidates` is
+    given."""
     singer_mix: float = Field(default=1.0, ge=0, le=1)
     """0: the reference's singer. 1: the singer of the `singer` file. Between: interpolated."""
     music: bool = True

@@ -26,6 +26,7 @@ from inference.mix import lay_over
 from inference.reference import Reference, listen
 from inference.request import ResolvedRequest, SingRequest, resolve
 from inference.result import Candidate, Sung
+from inference.takes import choose, joined
 
 _FREE_CENTS, _OFF_CENTS = 30.0, 50.0
 """Off a tone of the scale: nothing is taken off up to here, everything from here on."""
@@ -60,10 +61,10 @@ def perform(resolved: ResolvedRequest, models: Models) -> Sung:
     ]
     clock.lap("mix")
     if clarity is not None:
-        candidates = [replace(each, clarity=clarity.of(each.mix.vocals, lines)) for each in candidates]
+        candidates = [_clearest(models, resolved, reference, candidates, clarity)]
         clock.lap("choice")
-    if chooses:
-        candidates = [max(candidates, key=_worth)]
+    elif chooses:
+        candidates = [max(candidates, key=lambda candidate: candidate.agreement or 0.0)]
     return Sung(resolved, candidates, models.device, clock.seconds, models.digests, key)
 
 
@@ -77,12 +78,6 @@ def _as_usual(resolved: ResolvedRequest, models: Models) -> ResolvedRequest:
     if t2s is not None:
         filled["semantic"] = config.semantic.filled(t2s.config.usual)
     return replace(resolved, request=replace(resolved.request, config=config.model_copy(update=filled)))
-
-
-def _worth(candidate: Candidate) -> float:
-    """Of takes of one request: how clearly its words are heard, or how much of given content is heard again."""
-    measured = candidate.agreement if candidate.clarity is None else candidate.clarity
-    return 0.0 if measured is None else measured
 
 
 def _music_codes(models: Models, instrumental: Audio | None, length_s: float) -> list[np.ndarray] | None:
@@ -160,6 +155,18 @@ def _candidate(
         agreement = _agreement(models.tokenizer, voice, semantic_N)
     mix = lay_over(vocals, music, reference.balance_lu, config.music_gain_db)
     return Candidate(mix, semantic_N, acoustic, agreement)
+
+
+def _clearest(
+    models: Models, resolved: ResolvedRequest, reference: Reference, takes: Sequence[Candidate], clarity: Clarity
+) -> Candidate:
+    """Each line as the take sings it in which it is clearest."""
+    choice = choose(clarity, takes, resolved.lines)
+    if len(set(choice.takes)) <= 1:
+        best = takes[choice.takes[0]] if choice.takes else takes[0]
+    else:
+        best = _candidate(models, resolved, reference, *joined(models.codec.spec, takes, choice))
+    return replace(best, clarity=choice.clarity)
 
 
 def _agreement(tokenizer: SemanticTokenizer, voice: Audio, semantic_N: np.ndarray) -> float:

@@ -1,6 +1,8 @@
-"""How clearly words are heard: by the recogniser's own probabilities, in parts of 30 s; the clearest take is kept."""
+"""How clearly words are heard: by the recogniser's own probabilities, at most 30 s at once; each line is sung by the
+take in which it is clearest."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,15 +13,18 @@ import torch
 from autosing import pretrained
 from autosing.audio.io import Audio
 from autosing.checkpoint import load_model, save_model
+from autosing.codecs import load_codec
 from autosing.errors import InputError
 from autosing.songs.espeak import SPEECH_RATE_HZ, Espeak
 from inference import clarity as module
 from inference import reference as listening
-from inference.clarity import ENGLISH, OTHERS, Clarity, parts
+from inference.clarity import ENGLISH, OTHERS, Clarity, at_once, mean_of
 from inference.lyrics_plan import AskedLine
+from inference.mix import Mix
 from inference.request import SingConfig, SingRequest
-from inference.result import Sung
+from inference.result import Candidate, Sung
 from inference.singing import sing
+from inference.takes import choose, parts_of
 from support.singing import make_runs, make_song, voice_by_level
 
 TOLD, OTHER = "the children sing beside the river", "seven old machines were never broken"
@@ -50,18 +55,19 @@ def test_a_recogniser_that_knows_nothing_gives_each_token_its_share(monkeypatch:
         line = AskedLine(text, 0.2, 0.9)
         clarity = Clarity.for_lines([line], "cpu")
         assert asked == [name] and clarity.language == language
-        found = clarity.of(
-            Audio(np.random.default_rng(0).normal(0, 0.1, (1, 24_000)).astype(np.float32), 24_000), [line]
-        )
-        assert found == pytest.approx(-math.log(classes), abs=1e-4)
+        voice = Audio(np.random.default_rng(0).normal(0, 0.1, (1, 24_000)).astype(np.float32), 24_000)
+        found_L = clarity.log_probabilities(voice, [line])
+        assert len(found_L) > 1
+        np.testing.assert_allclose(found_L, -math.log(classes), atol=1e-4)
 
 
 def test_lines_are_heard_together_up_to_30_s_and_longer_ones_not_at_all() -> None:
     asked = lines((0, 9), (10, 19), (20, 29), (30, 33), (33, 70), (71, 100.2), (101, 140), (141, 142))
-    assert [[line.text for line in part] for part in parts(asked)] == [
+    assert [[line.text for line in some] for some in at_once(asked)] == [
         ["line 0", "line 1", "line 2"], ["line 3"], ["line 5"], ["line 7"],
     ]  # fmt: skip
-    assert list(parts([])) == [] and list(parts(lines((0, 31)))) == []
+    assert list(at_once([])) == [] and list(at_once(lines((0, 31)))) == []
+    assert mean_of([]) is None and mean_of([np.array([-1.0]), np.array([-3.0, -5.0])]) == -3
 
 
 @pytest.mark.skipif(not pretrained.where(ENGLISH).is_file(), reason=f"{ENGLISH} is not cached")
@@ -74,9 +80,7 @@ def test_said_words_are_clearer_than_others_and_only_where_they_are_said() -> No
 
     def clear(*asked: tuple[str, tuple[float, float]]) -> float:
         told = [AskedLine(text, *span) for text, span in asked]
-        found = Clarity.for_lines(told, "cpu").of(voice, told)
-        assert found is not None
-        return found
+        return float(Clarity.for_lines(told, "cpu").log_probabilities(voice, told).mean())
 
     right = clear((TOLD, first), (OTHER, second))
     assert right > -1.5
@@ -90,11 +94,16 @@ class ByLoudness:
 
     @classmethod
     def for_lines(cls, lines: list[AskedLine], device: str) -> "ByLoudness":
-        assert [line.text for line in lines] == ["la la la"] and device == "cpu"
+        assert {line.text for line in lines} <= {"la la la", "lo lo", "li"} and device == "cpu"
         return cls()
 
-    def of(self, voice: Audio, lines: list[AskedLine]) -> float:
-        return float(np.abs(voice.samples_CS).mean())
+    def log_probabilities(self, voice: Audio, lines: list[AskedLine]) -> np.ndarray:
+        return np.array([level(voice, lines)])
+
+
+def level(voice: Audio, lines: Sequence[AskedLine]) -> float:
+    start_s = lines[0].start_s
+    return float(np.abs(voice.cut(start_s, lines[-1].end_s - start_s).samples_CS).mean())
 
 
 @pytest.fixture
@@ -112,13 +121,63 @@ def sung(request: SingRequest, **options: object) -> Sung:
     return sing(replace(request, config=SingConfig.build({"length_s": 1.0, **common, **options})))
 
 
-def test_the_clearest_take_is_kept(request_to_sing: SingRequest) -> None:
-    several = sung(request_to_sing, candidates=4).candidates
+def test_the_clearest_take_of_one_line_is_kept(request_to_sing: SingRequest) -> None:
+    several = (found := sung(request_to_sing, candidates=4)).candidates
     assert [take.clarity for take in several] == [None] * 4
     (best,) = sung(request_to_sing, candidates=4, keep="best").candidates
-    loudness = [float(np.abs(take.mix.vocals.samples_CS).mean()) for take in several]
+    loudness = [level(take.mix.vocals, found.resolved.lines) for take in several]
     assert best.clarity == max(loudness) > min(loudness)
     np.testing.assert_array_equal(best.acoustic, several[int(np.argmax(loudness))].acoustic)
+
+
+def test_each_line_is_sung_by_the_take_in_which_it_is_clearest(request_to_sing: SingRequest) -> None:
+    request = replace(request_to_sing, lyrics="la la la\nlo lo\nli")
+    several = (found := sung(request, candidates=5, length_s=3.0)).candidates
+    asked = found.resolved.lines
+    (best,) = sung(request, candidates=5, length_s=3.0, keep="best").candidates
+    loudness = [[level(take.mix.vocals, [line]) for line in asked] for take in several]
+    chosen = np.argmax(loudness, axis=0)
+    assert len(set(chosen.tolist())) > 1, "this seed shows nothing: one take is the loudest in all lines"
+    assert best.clarity == pytest.approx(np.max(loudness, axis=0).mean())
+    spec = load_codec(str(request.codec)).spec
+    assert len(best.acoustic) == len(several[0].acoustic) and len(best.semantic_N) == len(several[0].semantic_N)
+    kept, levels = spec.unflatten(best.acoustic), [spec.unflatten(take.acoustic) for take in several]
+    for line, take in zip(asked, chosen, strict=True):
+        for at, stride in enumerate(spec.strides):
+            codes = slice(*(round(s * float(spec.frame_rate_hz) / stride) for s in (line.start_s, line.end_s)))
+            np.testing.assert_array_equal(kept[at][codes], levels[take][at][codes])
+        semantic = slice(*(round(s * 25) for s in (line.start_s, line.end_s)))
+        np.testing.assert_array_equal(best.semantic_N[semantic], several[take].semantic_N[semantic])
+    assert best.mix.mix.samples_CS.shape == several[0].mix.mix.samples_CS.shape
+
+
+def take_of(codes: int) -> Candidate:
+    quiet = Audio(np.zeros((1, 24_000), np.float32), 24_000)
+    return Candidate(Mix(quiet, quiet, None, None), np.arange(codes), np.zeros(0, np.int32), None)
+
+
+def test_lines_without_a_pause_stay_together_and_a_take_that_ends_early_sings_nothing_or_all() -> None:
+    asked = lines((0.2, 1.0), (1.05, 2.0), (2.4, 3.0), (3.5, 4.0))
+    parts = parts_of(asked)
+    assert [(len(part.lines), part.start_s) for part in parts] == [(2, 0.0), (1, 2.2), (1, 3.25)]
+
+    class InOrder:
+        """The k-th take that is heard is the k-th clearest."""
+
+        def __init__(self) -> None:
+            self.heard = 0
+
+        def log_probabilities(self, voice: Audio, some: Sequence[AskedLine]) -> np.ndarray:
+            self.heard += 1
+            return np.full(3, -1.0 - (self.heard - 1) // len(parts))
+
+    def chosen(*codes: int) -> tuple[int, ...]:
+        return choose(InOrder(), [take_of(count) for count in codes], asked).takes
+
+    assert chosen(100, 100) == (0, 0, 0)
+    assert chosen(50, 100) == (1, 1, 1)
+    assert chosen(50, 80) == (0, 0, 0)
+    assert choose(InOrder(), [take_of(9)], []).takes == ()
 
 
 def test_as_many_takes_as_are_usual_of_the_t2s_are_sung_where_no_number_is_asked_for(
