@@ -17,8 +17,8 @@ from autosing.steps import Step, run_steps
 SONGS = 264
 SINGERS = 44
 SEED = 3101
-SUNG = 3600
-"""Songs that the finished visinger sings, 8.3 hours."""
+SUNG, SUNG_A_PARTITION = 5400, 100
+"""Songs that the finished visinger sings, 12.6 hours."""
 UNSEEN = ("Ines Fabian", "Jonas Fabian", "Kaya Fabian", "Luca Fabian")
 """Left out of the recordings, so that figures can be had of singers who were never heard."""
 
@@ -113,7 +113,8 @@ def plan(
         shipped("svc_vits", "svc_vits_small"),
         Step(
             "sung", "Have visinger sing a corpus of many hours",
-            (str(hours), "-n", str(sung), "--partitions", "36", "--run", str(out / "shipped/visinger")),
+            (*(str(hours), "-n", str(sung), "--partitions", str(-(-sung // SUNG_A_PARTITION))),
+             *("--run", str(out / "shipped/visinger"))),
             reads=("shipped/visinger/model.safetensors",), writes=("sung/corpus/*/segment.parquet",),
             module="inference.sung_corpus",
         ),
