@@ -12,7 +12,7 @@ from autosing.steps import LEDGER, Step
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 SONGS = ("-n", "8", "--seed", "7", "--partitions", "2", "--lines", "2", "--voices", "mixed")
 """Natural singers too, where their weights can be had; else `autosing songs` says so and has the others sing."""
-WEIGHTS = ("spleeter-2stems", "whisper-base", "ge2e")
+WEIGHTS = ("spleeter-2stems", "whisper-base", "whisper-tiny.en", "ge2e")
 REMARK = (
     "New words, sung code by code: t2s draws what is sung from the words, their times and the band, sm2a how it sounds "
     "in the voice of the song. The melody is theirs. Both come with autosing."

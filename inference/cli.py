@@ -68,7 +68,7 @@ def sing(
     music: Annotated[bool | None, Option("--music/--no-music", help="With instrumental, or a cappella.")] = None,
     music_gain_db: Annotated[float | None, Option(help="Gain of the instrumental, dB (default 0).")] = None,
     in_key: Annotated[
-        float | None, Option(help="How strongly pitches are kept in the key of the instrumental (default 6; 0: not).")
+        float | None, Option(help="How strongly pitches are kept in the key of the instrumental (default 10; 0: not).")
     ] = None,
     separator: Annotated[
         Literal["spleeter", "demucs", "none"] | None, Option(help="spleeter, demucs, or none (an instrumental).")

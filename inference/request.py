@@ -62,7 +62,7 @@ class SingConfig(Config):
     """False: a cappella; the models get no music, and none is mixed in."""
     music_gain_db: float = Field(default=0.0, ge=-60, le=24)
     """Gain of the instrumental, relative to the reference's balance of voice and music."""
-    in_key: float = Field(default=6.0, ge=0)
+    in_key: float = Field(default=10.0, ge=0)
     """What is taken off the logits of pitches that lie off the scale of the instrumental's key by half a semitone or
     more. 0: as the model sings. It needs music, and a codec with a level of pitch."""
     separation: SeparatorConfig = SeparatorConfig()

@@ -167,7 +167,7 @@ def test_the_shipped_pair_sings_new_words_over_a_band_when_asked_and_in_its_key(
     words = [word for line in read_lyrics(lrc)[1] for word in line.words]
     length_s = words[-1].end_s + 0.5
     save(accompaniment(tune, rate, round(length_s * rate), seed=3), tmp_path / "band.wav")
-    config = config_of({"separator": "none", "length_s": length_s})
+    config = config_of({"separator": "none", "length_s": length_s, "candidates": 1})
     sung = sing(SingRequest(Path(SM2A), Path(T2S), str(tmp_path / "band.wav"), lrc, config=config))
     voice = sung.candidates[0].mix.vocals
     assert voice.samples_CS.shape[1] == round(length_s * rate) and sung.key is not None
