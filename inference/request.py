@@ -51,7 +51,7 @@ class SingConfig(Config):
     """fine: one code a step. coarse: all codes of a block in one step, about four times faster. None: fine, where the
     model was trained for it."""
     candidates: int | None = Field(default=None, ge=1, le=64)
-    """None: as many as is usual of the t2s, of which the best is kept."""
+    """None: as many as is usual of the t2s, of which the best is kept; one, where all are to be kept."""
     keep: Literal["all", "best"] | None = None
     """best: each line as the candidate sings it in which it is clearest (inference.takes); of content that is given,
     the candidate whose audio, tokenised again, gives most of its semantic codes. None: all, if `candidates` is

@@ -72,9 +72,9 @@ def _as_usual(resolved: ResolvedRequest, models: Models) -> ResolvedRequest:
     """With the models' usual sampling and number of takes where none is asked for."""
     config, sm2a, t2s = resolved.request.config, models.sm2a, models.t2s
     candidates, keep = config.candidates, config.keep or "all"
-    if candidates is None:
-        candidates, keep = t2s.config.usual.candidates if t2s else 1, config.keep or "best"
-    filled = {"acoustic": config.acoustic.filled(sm2a.config.usual), "candidates": candidates, "keep": keep}
+    if candidates is None and config.keep != "all":
+        candidates, keep = t2s.config.usual.candidates if t2s else 1, "best"
+    filled = {"acoustic": config.acoustic.filled(sm2a.config.usual), "candidates": candidates or 1, "keep": keep}
     if t2s is not None:
         filled["semantic"] = config.semantic.filled(t2s.config.usual)
     return replace(resolved, request=replace(resolved.request, config=config.model_copy(update=filled)))

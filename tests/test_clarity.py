@@ -21,6 +21,7 @@ from inference import reference as listening
 from inference.clarity import ENGLISH, OTHERS, Clarity, at_once, mean_of
 from inference.lyrics_plan import AskedLine
 from inference.mix import Mix
+from inference.output import check_out, write
 from inference.request import SingConfig, SingRequest
 from inference.result import Candidate, Sung
 from inference.singing import sing
@@ -181,7 +182,7 @@ def test_lines_without_a_pause_stay_together_and_a_take_that_ends_early_sings_no
 
 
 def test_as_many_takes_as_are_usual_of_the_t2s_are_sung_where_no_number_is_asked_for(
-    request_to_sing: SingRequest, monkeypatch: pytest.MonkeyPatch
+    request_to_sing: SingRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request, run = request_to_sing, Path(str(request_to_sing.t2s))
     (one,) = sung(request).candidates
@@ -194,7 +195,11 @@ def test_as_many_takes_as_are_usual_of_the_t2s_are_sung_where_no_number_is_asked
     np.testing.assert_array_equal(kept.acoustic, four.acoustic)
     assert kept.clarity == four.clarity
     assert (found.resolved.request.config.candidates, found.resolved.request.config.keep) == (4, "best")
-    assert len(sung(request, candidates=2).candidates) == 2 and len(sung(request, keep="all").candidates) == 4
+    assert len(sung(request, candidates=2).candidates) == 2
+    for options, files in (({}, 1), ({"keep": "all"}, 1), ({"keep": "best"}, 1), ({"candidates": 2}, 2)):
+        found = sung(request, **options)
+        put = check_out(tmp_path / "out.wav", SingConfig.build({"watermark": False, **options}))
+        assert len(write(found, put)) == files == len(put.takes), options
 
     def missing(lines: list[AskedLine], device: str) -> None:
         raise InputError("weights whisper-tiny.en: not here")
