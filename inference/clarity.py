@@ -42,12 +42,14 @@ class Clarity:
         language = "en" if found == "und" else found
         return cls(load_whisper(ENGLISH if text.isascii() else OTHERS, device), language, device)
 
-    def log_probabilities(self, voice: Audio, lines: Sequence[AskedLine]) -> np.ndarray:
-        """log_probability_L (nats) of the tokens of lines, told on the voice's time; one of more than 30 s has none."""
+    def log_probabilities(self, voice: Audio, parts: Sequence[Sequence[AskedLine]]) -> list[np.ndarray]:
+        """log_probability_L (nats) of the tokens of each part's lines, told on the voice's time; a line of more than 30
+        s has none."""
         voice_S = voice.resampled(SAMPLE_RATE_HZ).mono_S()
-        return together(
-            self._heard(_cut(voice_S, some), " ".join(line.text for line in some)) for some in at_once(lines)
-        )
+        return [
+            together(self._heard(_cut(voice_S, some), " ".join(line.text for line in some)) for some in at_once(lines))
+            for lines in parts
+        ]
 
     def _heard(self, voice_S: np.ndarray, text: str) -> np.ndarray:
         """log_probability_L of the text's tokens, given the voice and the tokens before."""

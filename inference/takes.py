@@ -55,7 +55,7 @@ def choose(clarity: Clarity, takes: Sequence[Candidate], lines: Sequence[AskedLi
     """The clearest take of each part. A take whose codes end before the last part begins is left out, since what comes
     after it would be moved in time; where all end so early, one take sings all."""
     parts = parts_of(lines)
-    heard = [[clarity.log_probabilities(take.mix.vocals, part.lines) for part in parts] for take in takes]
+    heard = [clarity.log_probabilities(take.mix.vocals, [part.lines for part in parts]) for take in takes]
     last_s = parts[-1].start_s if parts else 0.0
     whole = [number for number, take in enumerate(takes) if len(take.semantic_N) / SEMANTIC_RATE_HZ > last_s + PAUSE_S]
 

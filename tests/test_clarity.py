@@ -57,7 +57,7 @@ def test_a_recogniser_that_knows_nothing_gives_each_token_its_share(monkeypatch:
         clarity = Clarity.for_lines([line], "cpu")
         assert asked == [name] and clarity.language == language
         voice = Audio(np.random.default_rng(0).normal(0, 0.1, (1, 24_000)).astype(np.float32), 24_000)
-        found_L = clarity.log_probabilities(voice, [line])
+        (found_L,) = clarity.log_probabilities(voice, [[line]])
         assert len(found_L) > 1
         np.testing.assert_allclose(found_L, -math.log(classes), atol=1e-4)
 
@@ -81,7 +81,7 @@ def test_said_words_are_clearer_than_others_and_only_where_they_are_said() -> No
 
     def clear(*asked: tuple[str, tuple[float, float]]) -> float:
         told = [AskedLine(text, *span) for text, span in asked]
-        return float(Clarity.for_lines(told, "cpu").log_probabilities(voice, told).mean())
+        return float(Clarity.for_lines(told, "cpu").log_probabilities(voice, [told])[0].mean())
 
     right = clear((TOLD, first), (OTHER, second))
     assert right > -1.5
@@ -98,8 +98,8 @@ class ByLoudness:
         assert {line.text for line in lines} <= {"la la la", "lo lo", "li"} and device == "cpu"
         return cls()
 
-    def log_probabilities(self, voice: Audio, lines: list[AskedLine]) -> np.ndarray:
-        return np.array([level(voice, lines)])
+    def log_probabilities(self, voice: Audio, parts: list[Sequence[AskedLine]]) -> list[np.ndarray]:
+        return [np.array([level(voice, lines)]) for lines in parts]
 
 
 def level(voice: Audio, lines: Sequence[AskedLine]) -> float:
@@ -168,9 +168,9 @@ def test_lines_without_a_pause_stay_together_and_a_take_that_ends_early_sings_no
         def __init__(self) -> None:
             self.heard = 0
 
-        def log_probabilities(self, voice: Audio, some: Sequence[AskedLine]) -> np.ndarray:
+        def log_probabilities(self, voice: Audio, asked: list[Sequence[AskedLine]]) -> list[np.ndarray]:
             self.heard += 1
-            return np.full(3, -1.0 - (self.heard - 1) // len(parts))
+            return [np.full(3, -float(self.heard)) for _ in asked]
 
     def chosen(*codes: int) -> tuple[int, ...]:
         return choose(InOrder(), [take_of(count) for count in codes], asked).takes

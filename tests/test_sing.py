@@ -212,6 +212,8 @@ def test_the_content_of_a_vocal_is_sung_again_code_for_code(runs: Path, song: Pa
 def test_of_given_content_the_best_take_is_the_one_that_is_heard_again(
     runs: Path, song: Path, tokenizer: FakeTokenizer
 ) -> None:
+    plain = sing(asked(runs, song, length_s=1.0, candidates=4)).candidates
+    assert tokenizer.heard == [] and {candidate.agreement for candidate in plain} == {None}
     request = asked(runs, song, lyrics=None, length_s=1.0, candidates=4)
     several = sing(replace(request, t2s=None, semantic_from=song)).candidates
     (best,) = sing(replace(request, t2s=None, semantic_from=song, config=SingConfig.build(
